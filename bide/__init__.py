@@ -1,0 +1,79 @@
+"""bide: an asyncio DAG orchestrator in one process, durable on SQLite.
+
+The public names, nothing else. Each is loaded when it is first used: importing bide loads neither
+httpx nor aiokafka nor SQLite.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bide.runtime.errors import BideError as BideError
+    from bide.runtime.errors import FailTask as FailTask
+    from bide.runtime.errors import SkipTask as SkipTask
+    from bide.runtime.executor.context import Context as Context
+    from bide.runtime.executor.context import current as current
+    from bide.runtime.graph.dag import Dag as Dag
+    from bide.runtime.graph.dag import dag as dag
+    from bide.runtime.graph.spec import TriggerRule as TriggerRule
+    from bide.runtime.graph.task import shell as shell
+    from bide.runtime.graph.task import task as task
+    from bide.runtime.schedules import Cron as Cron
+    from bide.runtime.schedules import Every as Every
+    from bide.runtime.schedules import Manual as Manual
+    from bide.runtime.service.runtime import Pool as Pool
+    from bide.runtime.service.runtime import Runtime as Runtime
+    from bide.runtime.values import Secret as Secret
+
+_HOME = {
+    "BideError": "bide.runtime.errors",
+    "Context": "bide.runtime.executor.context",
+    "Cron": "bide.runtime.schedules",
+    "Dag": "bide.runtime.graph.dag",
+    "Every": "bide.runtime.schedules",
+    "FailTask": "bide.runtime.errors",
+    "Manual": "bide.runtime.schedules",
+    "Pool": "bide.runtime.service.runtime",
+    "Runtime": "bide.runtime.service.runtime",
+    "Secret": "bide.runtime.values",
+    "SkipTask": "bide.runtime.errors",
+    "TriggerRule": "bide.runtime.graph.spec",
+    "current": "bide.runtime.executor.context",
+    "dag": "bide.runtime.graph.dag",
+    "shell": "bide.runtime.graph.task",
+    "task": "bide.runtime.graph.task",
+}
+
+__version__ = "0.1.0"
+__all__ = [
+    "BideError",
+    "Context",
+    "Cron",
+    "Dag",
+    "Every",
+    "FailTask",
+    "Manual",
+    "Pool",
+    "Runtime",
+    "Secret",
+    "SkipTask",
+    "TriggerRule",
+    "current",
+    "dag",
+    "shell",
+    "task",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'bide' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,1 @@
+"""The house: rooms that decide, and the few that act."""

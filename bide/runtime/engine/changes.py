@@ -1,0 +1,77 @@
+"""What one batch changes in the database: rows by table and verb, no SQL.
+
+`decide` appends; the store writes each list with one statement, in the order of the fields below
+(parents before children), all in one transaction. A row's shape is named beside its list; text
+columns hold `str`, JSON included. `..._set` rows are whole: the last one for an id counts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Row = tuple[Any, ...]
+
+
+class Changes:
+    __slots__ = (
+        "attempts_new",
+        "attempts_set",
+        "dags_set",
+        "events",
+        "idempotency",
+        "instances_new",
+        "instances_set",
+        "outputs",
+        "outputs_gone",
+        "processes",
+        "runs_new",
+        "runs_set",
+        "steps",
+        "versions_new",
+        "waits_new",
+        "waits_set",
+        "watermarks",
+    )
+
+    def __init__(self) -> None:
+        self.dags_set: list[Row] = []
+        """(dag_id, name, version_id, schedule, options, paused, removed, anchor_us, watermark_us,
+        next_fires_us): written whole, new or not"""
+        self.versions_new: list[Row] = []
+        """(version_id, dag_id, hash, spec, created_us)"""
+        self.runs_new: list[Row] = []
+        """(run_id, dag_id, version_id, state, kind, run_key, logical_us, start_us, end_us,
+        scheduled_us, params, created_us, deadline_us, reason)"""
+        self.runs_set: dict[int, Row] = {}
+        """run_id -> (state, started_us, ended_us, deadline_us, reason, run_id)"""
+        self.instances_new: list[Row] = []
+        """(instance_id, run_id, task, map_index, state, since_us)"""
+        self.instances_set: dict[int, Row] = {}
+        """instance_id -> (state, attempt, failures, lost, attempt_id, since_us, due_us,
+        deadline_us, reason, instance_id)"""
+        self.attempts_new: list[Row] = []
+        """(attempt_id, instance_id, number, state, epoch, started_us)"""
+        self.attempts_set: dict[int, Row] = {}
+        """attempt_id -> (state, ended_us, active_us, error, metrics, attempt_id)"""
+        self.processes: list[Row] = []
+        """(attempt_id, pid, started, boot_id)"""
+        self.outputs: list[Row] = []
+        """(instance_id, value), replaced when there is one"""
+        self.outputs_gone: list[Row] = []
+        """(instance_id,): a rerun forgets the old output; applied before `outputs`"""
+        self.waits_new: list[Row] = []
+        """(wait_id, instance_id, attempt_id, key, kind, trigger, state, created_us, deadline_us,
+        poll_us)"""
+        self.waits_set: dict[int, Row] = {}
+        """wait_id -> (attempt_id, state, deadline_us, ended_us, event, reason, wait_id)"""
+        self.steps: list[Row] = []
+        """(instance_id, attempt_id, name, value)"""
+        self.watermarks: list[Row] = []
+        """(dag_id, task, value), replaced when there is one"""
+        self.idempotency: list[Row] = []
+        """(key, result, created_us)"""
+        self.events: list[Row] = []
+        """(seq, at_us, epoch, subject, subject_id, run_id, was, now, reason)"""
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__slots__)

@@ -1,0 +1,272 @@
+"""What goes into the mailbox and what comes out of `decide`: plain immutable structs.
+
+Inputs are facts that have happened. Effects are orders, carried out only after the commit of the
+batch that holds them. Payloads are JSON bytes, encoded and size-checked before they get here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bide.runtime.engine.states import AttemptState
+from bide.runtime.graph.spec import TaskSpec
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why an attempt did not succeed. `mro` are class paths, most derived first."""
+
+    message: str
+    mro: tuple[str, ...] = ()
+    final: bool = False  # never retried: `FailTask`, a result that is not JSON
+    retry_after_us: int | None = None  # the least delay the failing side asked for
+
+
+# --- inputs ------------------------------------------------------------------------------------
+
+
+class AttemptEnded(msgspec.Struct, frozen=True):
+    """A body has returned, raised, or was stopped. `state` is never LOST or RUNNING."""
+
+    attempt_id: int
+    state: AttemptState
+    output: bytes | None = None
+    failure: Failure | None = None
+    watermark: bytes | None = None
+    metrics: bytes | None = None
+
+
+class WaitAsked(msgspec.Struct, frozen=True):
+    """`await ctx.wait(trigger)` in a running body. `key` names the wait within its instance."""
+
+    attempt_id: int
+    key: str
+    trigger: bytes
+    kind: str
+    timeout_us: int
+    poll_us: int
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """Every part of the body that came back from a wait has ended or waits again."""
+
+    attempt_id: int
+
+
+class WaitDropped(msgspec.Struct, frozen=True):
+    """The body gave up on a wait it had asked for."""
+
+    attempt_id: int
+    key: str
+
+
+class StepDone(msgspec.Struct, frozen=True):
+    """`ctx.once(name, fn)` has its result; the body goes on when it is committed."""
+
+    attempt_id: int
+    name: str
+    value: bytes
+
+
+class ProcessStarted(msgspec.Struct, frozen=True):
+    """A process or shell attempt has its process, which begins when this is acknowledged.
+
+    `started` is its start time in clock ticks since boot: with the boot id it names one process.
+    """
+
+    attempt_id: int
+    pid: int
+    started: int
+    boot_id: str
+
+
+class TriggerBuilt(msgspec.Struct, frozen=True):
+    """A sensor's trigger, built from the run's interval and parameters."""
+
+    instance_id: int
+    trigger: bytes
+    kind: str
+
+
+class BuildFailed(msgspec.Struct, frozen=True):
+    """A sensor's trigger or a body's arguments could not be built."""
+
+    instance_id: int
+    failure: Failure
+
+
+class CodeMissing(msgspec.Struct, frozen=True):
+    """The code of this instance is not loaded, or broken; the instance stays ready."""
+
+    instance_id: int
+    reason: str
+
+
+class WaitFired(msgspec.Struct, frozen=True):
+    wait_id: int
+    event: bytes
+
+
+class WaitFailed(msgspec.Struct, frozen=True):
+    wait_id: int
+    reason: str
+
+
+class WaitLooked(msgspec.Struct, frozen=True):
+    """A look that did not end the wait, where the answer matters: the last one, a rescheduled one."""
+
+    wait_id: int
+    reason: str
+    again_us: int | None = None
+
+
+class ClockStepped(msgspec.Struct, frozen=True):
+    """The wall clock moved by `step_us` against elapsed time. Schedules move; deadlines shift."""
+
+    step_us: int
+
+
+class TimerDue(msgspec.Struct, frozen=True):
+    """Something in the world's own heap of timers is due."""
+
+
+class DagLoaded(msgspec.Struct, frozen=True):
+    """A DAG's declaration as it now stands: its graph, its schedule, both as plain data."""
+
+    dag: str
+    spec: bytes
+    hash: str
+    schedule: bytes
+    options: dict[str, Any]
+
+
+class DagRemoved(msgspec.Struct, frozen=True):
+    dag: str
+
+
+class Command(msgspec.Struct, frozen=True):
+    """What a person or a program asked for; answered by `Reply` with the same token."""
+
+    token: int
+    verb: str
+    args: dict[str, Any]
+
+
+Input = (
+    AttemptEnded
+    | WaitAsked
+    | Parked
+    | WaitDropped
+    | StepDone
+    | ProcessStarted
+    | TriggerBuilt
+    | BuildFailed
+    | CodeMissing
+    | WaitFired
+    | WaitFailed
+    | WaitLooked
+    | ClockStepped
+    | TimerDue
+    | DagLoaded
+    | DagRemoved
+    | Command
+)
+
+
+# --- effects -----------------------------------------------------------------------------------
+
+
+class Start(msgspec.Struct, frozen=True):
+    """Start the body of an attempt. Arguments are resolved by the shell, from the spec."""
+
+    attempt_id: int
+    instance_id: int
+    run_id: int
+    number: int
+    dag: str
+    task: TaskSpec
+    map_index: int
+    recorded: bool  # answers and steps of a lost predecessor are to be loaded
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """Stop the body: `state` is how the attempt must end, CANCELLED or TIMED_OUT."""
+
+    attempt_id: int
+    state: AttemptState
+    reason: str
+
+
+class Build(msgspec.Struct, frozen=True):
+    """Build a sensor's trigger and post `TriggerBuilt`."""
+
+    instance_id: int
+    run_id: int
+    dag: str
+    task: TaskSpec
+    map_index: int
+
+
+class Arm(msgspec.Struct, frozen=True):
+    """Register a wait with its source."""
+
+    wait_id: int
+    attempt_id: int
+    dag: str
+    task: str
+    trigger: bytes
+    poll_us: int
+    backoff: float
+    deadline_us: int
+
+
+class Disarm(msgspec.Struct, frozen=True):
+    """Take a wait from its source: `reason` is fired, timed_out, cancelled, failed or paused."""
+
+    wait_id: int
+    reason: str
+
+
+class LookOnce(msgspec.Struct, frozen=True):
+    """One bounded look at a wait that is not armed; post WaitFired, WaitFailed or WaitLooked."""
+
+    wait_id: int
+    attempt_id: int
+    dag: str
+    task: str
+    trigger: bytes
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Hand a wait's end to the body that awaits it. `event` is None when it timed out or failed."""
+
+    attempt_id: int
+    key: str
+    event: bytes | None
+    error: str = ""
+    timed_out: bool = False
+
+
+class Acknowledge(msgspec.Struct, frozen=True):
+    """A `ctx.once` step is committed; or, with the name "", the attempt's process is recorded."""
+
+    attempt_id: int
+    name: str
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The answer to a command. `error` is a class name of `errors.py`, "" when it was done."""
+
+    token: int
+    result: Any = None
+    error: str = ""
+    message: str = ""
+
+
+class RunEnded(msgspec.Struct, frozen=True):
+    run_id: int
+    state: str
+
+
+Effect = Start | Stop | Build | Arm | Disarm | LookOnce | Answer | Acknowledge | Reply | RunEnded

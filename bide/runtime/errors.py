@@ -1,0 +1,87 @@
+"""Every error that bide raises at its doors, in one small tree; each knows the exit code it ends in.
+
+A message says what was asked, what was found and what to do next. Exit codes are those of the
+terminal (`bide --help`): 1 the run failed, 2 usage, 3 not found, 4 refused, 5 out of reach,
+6 gave up waiting.
+"""
+
+from __future__ import annotations
+
+
+class BideError(Exception):
+    """The root: catching it catches everything bide raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(BideError, ValueError):
+    """What was typed or written cannot be meant: a wrong option, file, schedule, template, JSON."""
+
+    exit_code = 2
+
+
+class GraphError(UsageError):
+    """A DAG that cannot be: a cycle, a duplicate name, an unknown upstream, a wrong option."""
+
+
+class ScheduleError(UsageError):
+    """A schedule that cannot be read; the message points at the field."""
+
+
+class NotFoundError(BideError, LookupError):
+    """No such DAG, run, task, wait or database."""
+
+    exit_code = 3
+
+
+class RefusedError(BideError):
+    """Understood, and not done: in conflict with what is, or against a policy. Nothing changed."""
+
+    exit_code = 4
+
+
+class UnreachableError(BideError, ConnectionError):
+    """The service that should answer does not."""
+
+    exit_code = 5
+
+
+class GaveUpError(BideError, TimeoutError):
+    """The time limit of a call passed; what was waited for goes on."""
+
+    exit_code = 6
+
+
+class StoreError(BideError):
+    """The database cannot be used as it is: not SQLite, a newer schema, read-only, damaged."""
+
+    exit_code = 4
+
+
+class StoreHeldError(StoreError):
+    """Another runtime holds the database's lock; the message names it (P7)."""
+
+
+class StoreFullError(StoreError):
+    """No room or a busy file: the batch is retried, new commands are refused, nothing is lost (P13)."""
+
+
+class StoreLostError(StoreError):
+    """The outcome of a commit is unknown (I/O error, damage): the runtime has stopped (P13).
+
+    What was acknowledged before is in the database. Open it again to go on.
+    """
+
+    exit_code = 1
+
+
+class PayloadError(UsageError):
+    """A value that is not JSON, or larger than the limit; the message says what to do instead."""
+
+
+class SkipTask(Exception):  # noqa: N818 - a signal that a task raises, not an error
+    """Raise it in a task to end it `skipped`, with the reason given."""
+
+
+class FailTask(Exception):  # noqa: N818 - a signal that a task raises, not an error
+    """Raise it in a task to end it `failed` at once: the retry budget is not spent."""

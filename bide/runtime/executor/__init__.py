@@ -1,0 +1,1 @@
+"""Runs attempts, bounded by slots."""

@@ -1,0 +1,121 @@
+"""What was declared, as plain data: the form in which a DAG is hashed, stored, compiled and run.
+
+A spec holds no code. `args` holds literals and references (see `values.py`); the function of a
+task is found, when an attempt starts, in the newest loaded DAG of that name.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class TriggerRule(StrEnum):
+    """When a task may start, judged on the end states of its direct upstreams."""
+
+    ALL_SUCCESS = "all_success"  # every upstream succeeded
+    ALL_DONE = "all_done"  # every upstream has ended, however
+    ALL_FAILED = "all_failed"  # every upstream failed (or is upstream_failed)
+    ONE_SUCCESS = "one_success"  # at least one succeeded; does not wait for the others
+    ONE_FAILED = "one_failed"  # at least one failed; does not wait for the others
+    NONE_FAILED = "none_failed"  # all ended, none failed: success or skipped
+    NONE_FAILED_MIN_ONE_SUCCESS = "none_failed_min_one_success"  # the same, and one succeeded
+    NONE_SKIPPED = "none_skipped"  # all ended, none skipped
+    ALWAYS = "always"  # at once, whatever the upstreams do
+
+
+class Lane(StrEnum):
+    """Where the body of an attempt runs."""
+
+    ASYNC = "async"  # a coroutine in the runtime's loop
+    THREAD = "thread"  # a plain function in the runtime's own pool of threads
+    PROCESS = "process"  # a plain function in a killable process of its own
+    SHELL = "shell"  # a command, in a process group of its own
+    WAIT = "wait"  # a sensor: no body
+
+
+class Mode(StrEnum):
+    """How a sensor waits; what it waits for, and how it ends, is the same in all three."""
+
+    DEFERRED = "deferred"  # a row and a registration: no slot, no coroutine
+    RESCHEDULE = "reschedule"  # a slot for each look, none between looks
+    POKE = "poke"  # a slot from the first look to the last
+
+
+class OnTimeout(StrEnum):
+    """What a sensor that ran out of time becomes."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+    SUCCEED = "succeed"  # goes on without: its output is null
+
+
+class SensorSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a sensor waits for and how. `params` are the sensor's own, templates not yet rendered."""
+
+    trigger: str
+    params: dict[str, Any]
+    timeout_us: int
+    poll_us: int
+    mode: Mode = Mode.DEFERRED
+    soft_fail: bool = False
+    backoff: float = 1.0
+    on_timeout: OnTimeout = OnTimeout.FAIL
+
+
+class ShellSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A command, its environment and its folder: templates not yet rendered."""
+
+    command: str
+    env: dict[str, Any] = {}
+    cwd: str | None = None
+
+
+class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One node. Spans are microseconds; None means no limit."""
+
+    name: str
+    lane: Lane
+    upstream: tuple[str, ...] = ()
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    rule: TriggerRule = TriggerRule.ALL_SUCCESS
+    retries: int = 0
+    retry_delay_us: int = 0
+    backoff: float = 1.0
+    max_retry_delay_us: int | None = None
+    jitter: float = 0.0  # share of the delay, 0..1, added at random
+    retry_on: tuple[str, ...] = ()  # class paths, "builtins.OSError"; empty: every Exception
+    timeout_us: int | None = None  # active time of one attempt
+    deadline_us: int | None = None  # from first ready to the end, waiting included
+    idempotent: bool = True
+    max_lost: int = 5  # starts lost in a row before the instance waits as `lost`
+    pool: str | None = None
+    slots: int = 1
+    priority: int = 0  # higher first
+    max_active: int | None = None  # instances of this task at once, over all runs
+    memory_limit: int | None = None  # bytes, process and shell lanes
+    inlets: tuple[str, ...] = ()
+    outlets: tuple[str, ...] = ()
+    owner: str = ""
+    doc: str = ""
+    sensor: SensorSpec | None = None
+    shell: ShellSpec | None = None
+
+
+class DagSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A whole DAG but for its schedule: tasks stand in declaration order, upstreams by name."""
+
+    name: str
+    tasks: tuple[TaskSpec, ...]
+    tz: str = "UTC"
+    params: dict[str, Any] = {}
+    max_active_runs: int = 1
+    max_active_tasks: int | None = None
+    deadline_us: int | None = None  # of a run, from its creation
+    on_pause: str = "freeze"  # or "run"
+    owner: str = ""
+    tags: tuple[str, ...] = ()
+    doc: str = ""

@@ -1,0 +1,1 @@
+"""Holds waits: thousands of them, without a slot."""

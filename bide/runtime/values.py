@@ -1,0 +1,117 @@
+"""What may cross from code into the database: JSON of bounded size, references, names of secrets.
+
+A reference stands in a spec where a value is not known yet:
+
+    {"$out": "task", "at": ["path", 0]}     the output of a task, or a part of it
+    {"$code": "PosixPath"}                  a literal that is not JSON: taken from the loaded DAG
+    {"$secret": "env:TOKEN"}                resolved at use, redacted everywhere, never stored
+    {"$lit": {...}}                         a dict of the author's own that has one of these keys
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from bide.runtime.errors import NotFoundError, PayloadError, UsageError
+
+OUTPUT_LIMIT: Final = 256 * 1024
+_encoder = msgspec.json.Encoder()
+
+
+def encode(value: Any, what: str = "the output", limit: int = OUTPUT_LIMIT) -> bytes:
+    """JSON of `value`, or `PayloadError` that says what to do instead.
+
+    >>> encode({"rows": 3})
+    b'{"rows":3}'
+    """
+    try:
+        data = _encoder.encode(value)
+    except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
+        raise PayloadError(
+            f"{what} is not JSON ({error}): return dicts, lists, strings and numbers, "
+            "or write it to a file and return its path"
+        ) from None
+    if len(data) > limit:
+        raise PayloadError(
+            f"{what} is {len(data):,} bytes of JSON, and the limit is {limit:,}: "
+            "write it to a file or a table and return its path or key"
+        )
+    return data
+
+
+decode = msgspec.json.decode
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """The name of a secret: `env:NAME`, `file:PATH` or `credential:NAME` (systemd's).
+
+    Accepted wherever a secret goes. Its value is read at each use, never stored, and masked in
+    logs, errors and listings.
+
+    >>> Secret("env:API_TOKEN")
+    Secret('env:API_TOKEN')
+    """
+
+    ref: str
+
+    def __post_init__(self) -> None:
+        kind, _, rest = self.ref.partition(":")
+        if kind not in ("env", "file", "credential") or not rest:
+            raise UsageError(
+                f"Secret({self.ref!r}) names no secret: "
+                'write Secret("env:NAME"), Secret("file:PATH") or Secret("credential:NAME")'
+            )
+
+    def __repr__(self) -> str:
+        return f"Secret({self.ref!r})"
+
+    def resolve(self) -> str:
+        """The secret's value, now. `NotFoundError` names the reference, never a value."""
+        kind, _, rest = self.ref.partition(":")
+        try:
+            match kind:
+                case "env":
+                    value = os.environ[rest]
+                case "file":
+                    value = Path(rest).read_text().rstrip("\n")
+                case _:
+                    folder = os.environ["CREDENTIALS_DIRECTORY"]
+                    value = (Path(folder) / rest).read_text().rstrip("\n")
+        except (KeyError, OSError) as error:
+            raise NotFoundError(
+                f"the secret {self.ref!r} cannot be read ({type(error).__name__}): "
+                "set it before the task starts"
+            ) from None
+        redactor.register(value)
+        return value
+
+
+class Redactor:
+    """Masks every secret value that was resolved in this process."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, None] = {}
+
+    def register(self, value: str) -> None:
+        """Mask `value` from now on, in its plain, URL-quoted, base64 and JSON-escaped forms."""
+        if len(value) < 3 or value in self._values:
+            return
+        import base64
+        from urllib.parse import quote
+
+        forms = {value, quote(value, safe=""), quote(value), msgspec.json.encode(value)[1:-1].decode()}
+        forms.add(base64.b64encode(value.encode()).decode().rstrip("="))
+        self._values.update(dict.fromkeys(sorted(forms, key=len, reverse=True)))
+
+    def __call__(self, text: str) -> str:
+        for value in self._values:
+            if value in text:
+                text = text.replace(value, "***")
+        return text
+
+
+redactor: Final = Redactor()
