@@ -24,6 +24,7 @@ class Changes:
         "outputs",
         "outputs_gone",
         "processes",
+        "processes_gone",
         "runs_new",
         "runs_set",
         "steps",
@@ -55,6 +56,8 @@ class Changes:
         """attempt_id -> (state, ended_us, active_us, error, metrics, attempt_id)"""
         self.processes: list[Row] = []
         """(attempt_id, pid, started, boot_id)"""
+        self.processes_gone: list[Row] = []
+        """(attempt_id,): its body has ended; applied after `processes`"""
         self.outputs: list[Row] = []
         """(instance_id, value), replaced when there is one"""
         self.outputs_gone: list[Row] = []

@@ -264,9 +264,48 @@ class Reply(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+class RunMeta(msgspec.Struct, frozen=True):
+    """What the shell needs to know of a run to build arguments: published when the run opens."""
+
+    run_id: int
+    dag: str
+    logical_us: int
+    start_us: int
+    end_us: int
+    scheduled_us: int
+    params: bytes
+    tz: str
+
+
+class RunOpened(msgspec.Struct, frozen=True):
+    run: RunMeta
+
+
+class OutputKnown(msgspec.Struct, frozen=True):
+    """The output of a task that others read: kept at hand for their arguments."""
+
+    run_id: int
+    task: str
+    map_index: int
+    value: bytes
+
+
 class RunEnded(msgspec.Struct, frozen=True):
     run_id: int
     state: str
 
 
-Effect = Start | Stop | Build | Arm | Disarm | LookOnce | Answer | Acknowledge | Reply | RunEnded
+Effect = (
+    Start
+    | Stop
+    | Build
+    | Arm
+    | Disarm
+    | LookOnce
+    | Answer
+    | Acknowledge
+    | Reply
+    | RunOpened
+    | OutputKnown
+    | RunEnded
+)

@@ -65,3 +65,52 @@ OVER: Final = frozenset(
     {State.SUCCESS, State.FAILED, State.SKIPPED, State.UPSTREAM_FAILED, State.CANCELLED}
 )
 RUN_OVER: Final = frozenset({RunState.SUCCESS, RunState.FAILED, RunState.CANCELLED})
+
+_ENDS: Final = frozenset(
+    {State.SUCCESS, State.FAILED, State.SKIPPED, State.UPSTREAM_FAILED, State.CANCELLED}
+)
+_MARKS: Final = frozenset({State.SUCCESS, State.FAILED, State.SKIPPED, State.CANCELLED})
+
+LEGAL: Final[dict[State, frozenset[State]]] = {
+    # upstreams decide; a person may mark; a run may be cancelled
+    State.PENDING: frozenset({State.READY, State.UPSTREAM_FAILED, *_MARKS}),
+    # admitted; a sensor that needs no slot defers; a trigger that cannot be built fails or is retried
+    State.READY: frozenset({State.RUNNING, State.DEFERRED, State.UP_FOR_RETRY, *_MARKS}),
+    # the body ends, waits, or is lost; lost and idempotent, or failed without a delay: ready again
+    State.RUNNING: frozenset(
+        {State.DEFERRED, State.UP_FOR_RETRY, State.READY, State.LOST, State.AWAITING_APPROVAL, *_MARKS}
+    ),
+    # the wait ends: a sensor is done at once, a body wants its slot back
+    State.DEFERRED: frozenset({State.READY, State.UP_FOR_RETRY, State.LOST, *_MARKS}),
+    State.UP_FOR_RETRY: frozenset({State.READY, *_MARKS}),
+    State.AWAITING_APPROVAL: frozenset({State.READY, State.RUNNING, *_MARKS}),
+    State.BLOCKED: frozenset({State.READY, *_MARKS}),
+    # a person or a policy: rerun, mark, cancel
+    State.LOST: frozenset({State.PENDING, State.READY, *_MARKS}),
+    # a rerun opens it again; a mark changes one end into another
+    **{end: frozenset({State.PENDING, State.READY, *_MARKS}) - {end} for end in _ENDS},
+}
+
+LEGAL_RUN: Final[dict[RunState, frozenset[RunState]]] = {
+    RunState.EXPANDING: frozenset({RunState.QUEUED, RunState.CANCELLED}),
+    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.FAILED}),
+    RunState.RUNNING: frozenset({RunState.SUCCESS, RunState.FAILED, RunState.CANCELLED}),
+    # a rerun opens it again
+    RunState.SUCCESS: frozenset({RunState.RUNNING}),
+    RunState.FAILED: frozenset({RunState.RUNNING}),
+    RunState.CANCELLED: frozenset({RunState.RUNNING}),
+}
+
+LEGAL_ATTEMPT: Final[dict[AttemptState, frozenset[AttemptState]]] = {
+    AttemptState.RUNNING: frozenset(set(AttemptState) - {AttemptState.RUNNING}),
+    **{end: frozenset() for end in AttemptState if end is not AttemptState.RUNNING},
+}
+
+LEGAL_WAIT: Final[dict[WaitState, frozenset[WaitState]]] = {
+    WaitState.OPEN: frozenset(set(WaitState) - {WaitState.OPEN}),
+    **{end: frozenset() for end in WaitState if end is not WaitState.OPEN},
+}
+
+
+class IllegalMove(Exception):  # noqa: N818 - a bug in `decide`, named for what happened
+    """An edge that is not in the tables above."""
