@@ -1,0 +1,60 @@
+# Each target does all its own set-up, in .venv; nothing outside this folder is touched.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.stamp
+SIZE   ?= 10
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PIP_ROOT_USER_ACTION = ignore
+export PIP_PROGRESS_BAR = off
+
+.PHONY: help demo test lint format bench soak docs wheel clean
+help:            ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+# One stamp a set of packages: set-up runs again only when pyproject.toml has changed.
+$(STAMP)-base: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bide needs Python 3.11 or newer; say which: make PYTHON=python3.11 ..." >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) (once)"
+	@$(BIN)/python -m pip install -q --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install -q -e ".[all]"
+	@touch $@
+$(STAMP)-%: $(STAMP)-base
+	@$(BIN)/python -m pip install -q --group $*
+	@touch $@
+
+demo: $(STAMP)-test   ## waits for the world on four kinds of sensors at once, under 30 s
+	@$(BIN)/python -m examples.waiting_room
+
+test: $(STAMP)-test   ## all tests (ARGS="-k name -x" narrows them)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)-test $(STAMP)-lint   ## ruff, mypy, basedpyright, import-linter, deptry
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/deptry bide
+
+format: $(STAMP)-lint   ## have ruff lay the code out
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)-test   ## every figure beside its physical limit, one table (ARGS="--rows handoff --repeat 1")
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(STAMP)-test   ## the seeded tests at SIZE times their usual size
+	@BIDE_SOAK=$(SIZE) $(BIN)/python -m pytest -m soak $(ARGS)
+
+docs: $(STAMP)-docs   ## the pages, as HTML
+	$(BIN)/python -m sphinx -q -W -b html docs build/docs
+	@echo "build/docs/index.html"
+
+wheel: $(STAMP)-test   ## the package, into dist/
+	$(BIN)/python -m hatchling build
+
+clean:           ## forget the set-up and what was built
+	rm -rf $(VENV) build dist

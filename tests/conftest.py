@@ -1,0 +1,39 @@
+"""What every test stands on: seeded Hypothesis profiles, and skips that cannot hide."""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis
+import pytest
+
+# In CI each example is the same on every run; a soak looks further and prints what reproduces a failure.
+hypothesis.settings.register_profile("dev", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("soak", deadline=None, max_examples=2000, print_blob=True)
+hypothesis.settings.load_profile(
+    "soak" if os.environ.get("BIDE_SOAK") else "ci" if os.environ.get("CI") else "dev"
+)
+
+_skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        _skipped.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """With BIDE_MAX_SKIPS set (as .ci/run does), more skips than that fail the run."""
+    allowed = os.environ.get("BIDE_MAX_SKIPS")
+    if allowed is not None and len(_skipped) > int(allowed) and exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    allowed = os.environ.get("BIDE_MAX_SKIPS")
+    if allowed is not None and len(_skipped) > int(allowed):
+        terminalreporter.section(f"{len(_skipped)} tests skipped, {allowed} allowed", red=True)
+        for line in _skipped:
+            terminalreporter.line(line)
