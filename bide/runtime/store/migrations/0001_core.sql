@@ -5,6 +5,7 @@ CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value ANY
 ) STRICT, WITHOUT ROWID;
+INSERT INTO meta VALUES ('epoch', 0), ('batch', 0);     -- starts so far; the last batch that landed
 
 CREATE TABLE dag (
     dag_id        INTEGER PRIMARY KEY,
@@ -49,6 +50,8 @@ CREATE TABLE run (
 ) STRICT;
 CREATE INDEX run_unfinished ON run (run_id) WHERE ended_us IS NULL;
 CREATE INDEX run_logical ON run (dag_id, logical_us);
+CREATE INDEX run_of_dag ON run (dag_id);                -- with the rowid behind it: newest first
+CREATE UNIQUE INDEX run_one_a_slot ON run (dag_id, logical_us) WHERE kind = 'scheduled';
 
 CREATE TABLE task_instance (
     instance_id   INTEGER PRIMARY KEY,
@@ -65,7 +68,7 @@ CREATE TABLE task_instance (
     deadline_us   INTEGER,                      -- absolute, from the first ready
     reason        TEXT NOT NULL DEFAULT ''
 ) STRICT;
-CREATE INDEX task_instance_of_run ON task_instance (run_id, task, map_index);
+CREATE UNIQUE INDEX task_instance_of_run ON task_instance (run_id, task, map_index);
 
 CREATE TABLE output (
     instance_id INTEGER PRIMARY KEY REFERENCES task_instance (instance_id),

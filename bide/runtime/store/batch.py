@@ -1,0 +1,147 @@
+"""Writes one batch in one transaction: the SQL of every list of `Changes`, in its order.
+
+Both writers go through `write`; it runs in whatever thread owns the connection and leaves no
+transaction open on any path.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Final
+
+from bide.runtime.engine.changes import Changes
+from bide.runtime.store.failure import ROW_ERRORS, BatchRejected, judge, lost
+
+Hook = Callable[[str], None]
+
+
+def _insert(table: str, columns: str) -> str:
+    marks = ", ".join("?" * len(columns.split(",")))
+    return f"INSERT INTO {table} ({columns}) VALUES ({marks})"
+
+
+STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
+    (
+        "dags_set",
+        _insert(
+            "dag",
+            "dag_id, name, version_id, schedule, options, paused, removed, anchor_us, watermark_us, next_fires_us",
+        )
+        + " ON CONFLICT (dag_id) DO UPDATE SET name = excluded.name, version_id = excluded.version_id,"
+        " schedule = excluded.schedule, options = excluded.options, paused = excluded.paused,"
+        " removed = excluded.removed, anchor_us = excluded.anchor_us,"
+        " watermark_us = excluded.watermark_us, next_fires_us = excluded.next_fires_us",
+    ),
+    ("versions_new", _insert("dag_version", "version_id, dag_id, hash, spec, created_us")),
+    (
+        "runs_new",
+        _insert(
+            "run",
+            "run_id, dag_id, version_id, state, kind, run_key, logical_us, start_us, end_us, scheduled_us,"
+            " params, created_us, deadline_us, reason",
+        ),
+    ),
+    (
+        "runs_set",
+        "UPDATE run SET state = ?, started_us = ?, ended_us = ?, deadline_us = ?, reason = ? WHERE run_id = ?",
+    ),
+    ("instances_new", _insert("task_instance", "instance_id, run_id, task, map_index, state, since_us")),
+    (
+        "instances_set",
+        (
+            "UPDATE task_instance SET state = ?, attempt = ?, failures = ?, lost = ?, attempt_id = ?,"
+            " since_us = ?, due_us = ?, deadline_us = ?, reason = ? WHERE instance_id = ?"
+        ),
+    ),
+    ("attempts_new", _insert("attempt", "attempt_id, instance_id, number, state, epoch, started_us")),
+    (
+        "attempts_set",
+        "UPDATE attempt SET state = ?, ended_us = ?, active_us = ?, error = ?, metrics = ? WHERE attempt_id = ?",
+    ),
+    ("processes", _insert("process", "attempt_id, pid, started, boot_id")),
+    ("outputs_gone", "DELETE FROM output WHERE instance_id = ?"),
+    (
+        "outputs",
+        _insert("output", "instance_id, value")
+        + " ON CONFLICT (instance_id) DO UPDATE SET value = excluded.value",
+    ),
+    (
+        "waits_new",
+        _insert(
+            "wait",
+            "wait_id, instance_id, attempt_id, key, kind, trigger, state, created_us, deadline_us, poll_us",
+        ),
+    ),
+    (
+        "waits_set",
+        (
+            "UPDATE wait SET attempt_id = ?, state = ?, deadline_us = ?, ended_us = ?, event = ?, reason = ?"
+            " WHERE wait_id = ?"
+        ),
+    ),
+    ("steps", _insert("step", "instance_id, attempt_id, name, value")),
+    (
+        "watermarks",
+        _insert("watermark", "dag_id, task, value")
+        + " ON CONFLICT (dag_id, task) DO UPDATE SET value = excluded.value",
+    ),
+    ("idempotency", _insert("idempotency", "key, result, created_us")),
+    ("events", _insert("event", "seq, at_us, epoch, subject, subject_id, run_id, was, now, reason")),
+)
+"""(list of `Changes`, statement), in the order they are written: parents before children."""
+
+_BATCH: Final = "UPDATE meta SET value = ? WHERE key = 'batch' AND value < ?"
+_DELETES: Final = "outputs_gone"
+
+
+def write(conn: sqlite3.Connection, changes: Changes, batch: int, at: Hook | None = None) -> None:
+    """Write `changes` whole, as batch number `batch`, or nothing of it.
+
+    A batch number that is not above the last one stored is refused: the same batch cannot land
+    twice. An update of a row that is not there is refused as well. `at` is called with the name
+    of each step before it is done, for tests that stop there.
+
+    Raises `StoreFullError` (nothing applied, may be retried), `BatchRejected` (nothing applied,
+    never will be) or `StoreLostError` (outcome unknown).
+    """
+    step = "begin"
+    try:
+        if at:
+            at(step)
+        conn.execute("BEGIN IMMEDIATE")
+        for name, sql in STATEMENTS:
+            rows = getattr(changes, name)
+            if not rows:
+                continue
+            step = name
+            if at:
+                at(step)
+            if type(rows) is dict:
+                rows = rows.values()
+            done = conn.executemany(sql, rows).rowcount
+            if done != len(rows) and name != _DELETES:
+                raise BatchRejected(name, "no such row", f"{len(rows)} rows were to be set, {done} are there")
+        step = "meta"
+        if at:
+            at(step)
+        if conn.execute(_BATCH, (batch, batch)).rowcount != 1:
+            raise BatchRejected(step, "batch number", f"batch {batch} or a later one is already stored")
+        step = "commit"
+        if at:
+            at(step)
+        conn.execute("COMMIT")
+    except (sqlite3.Error, MemoryError, *ROW_ERRORS) as error:
+        raise judge(error, step, committing=step == "commit") from error
+    finally:
+        if conn.in_transaction:
+            roll_back(conn)
+
+
+def roll_back(conn: sqlite3.Connection) -> None:
+    """End the open transaction without a trace; a rollback that fails leaves the outcome unknown."""
+    try:
+        conn.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        if conn.in_transaction:
+            raise lost(error) from error

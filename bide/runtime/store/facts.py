@@ -1,0 +1,128 @@
+"""Facts on disk that `decide` asks for between batches: one small question, one answer each."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+import msgspec
+
+from bide.runtime.engine.states import RunState, State, WaitState
+from bide.runtime.store.load import RUN, RunRow, rows
+
+
+class TaskState(msgspec.Struct, frozen=True, array_like=True):
+    """Where one instance of a task stands."""
+
+    map_index: int
+    state: State
+
+
+class RunAt(msgspec.Struct, frozen=True):
+    """The run that an external wait looks at, and the states of the task it asked for."""
+
+    run_id: int
+    state: RunState
+    tasks: list[TaskState]
+
+
+class AnswerRow(msgspec.Struct, frozen=True, array_like=True):
+    """How a wait that a lost body had asked for ended. `event` is JSON, None when it did not fire."""
+
+    key: str
+    state: WaitState
+    event: str | None
+    reason: str
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """What the successor of a lost attempt inherits."""
+
+    answers: list[AnswerRow]
+    steps: dict[str, str]
+    """name -> JSON, of `ctx.once`"""
+
+
+def run_by_key(conn: sqlite3.Connection, dag_id: int, run_key: str) -> RunRow | None:
+    """The run started for `run_key`, over or not."""
+    found = rows(conn, RunRow, f"SELECT {RUN} FROM run WHERE dag_id = ? AND run_key = ?", (dag_id, run_key))
+    return found[0] if found else None
+
+
+def run_by_logical(conn: sqlite3.Connection, dag_id: int, logical_us: int) -> RunRow | None:
+    """The newest run of that logical date, over or not."""
+    found = rows(
+        conn,
+        RunRow,
+        f"SELECT {RUN} FROM run WHERE dag_id = ? AND logical_us = ? ORDER BY run_id DESC LIMIT 1",
+        (dag_id, logical_us),
+    )
+    return found[0] if found else None
+
+
+def run_at(conn: sqlite3.Connection, dag_id: int, logical_us: int, task: str | None = None) -> RunAt | None:
+    """For an external wait: the newest run of that logical date, with the states of `task`.
+
+    `tasks` is empty when no task was asked for, or the run has none of that name.
+    """
+    run = run_by_logical(conn, dag_id, logical_us)
+    if run is None:
+        return None
+    states = [] if task is None else task_states(conn, run.run_id, task)
+    return RunAt(run.run_id, run.state, states)
+
+
+def task_states(conn: sqlite3.Connection, run_id: int, task: str) -> list[TaskState]:
+    """The instances of a task in a run, by map index; one with index -1 when it is not mapped."""
+    found = conn.execute(
+        "SELECT map_index, state FROM task_instance WHERE run_id = ? AND task = ? ORDER BY map_index",
+        (run_id, task),
+    ).fetchall()
+    return msgspec.convert(found, list[TaskState])
+
+
+def idempotency_result(conn: sqlite3.Connection, key: str) -> str | None:
+    """The JSON that a command with this key was answered with before, or None."""
+    found = conn.execute("SELECT result FROM idempotency WHERE key = ?", (key,)).fetchone()
+    return found[0] if found else None
+
+
+def outputs(conn: sqlite3.Connection, instance_ids: Iterable[int]) -> dict[int, str]:
+    """instance_id -> JSON, of those that have an output."""
+    found: dict[int, str] = {}
+    sql = "SELECT value FROM output WHERE instance_id = ?"
+    for instance_id in instance_ids:
+        row = conn.execute(sql, (instance_id,)).fetchone()
+        if row:
+            found[instance_id] = row[0]
+    return found
+
+
+def recorded(conn: sqlite3.Connection, instance_id: int) -> Recorded:
+    """Answers and steps of the lost attempts since the instance last ended in any other way.
+
+    The attempt that is running now is their successor and is counted in: a wait that was
+    inherited and then ended bears its id. Waits the body gave up on (cancelled) are left out.
+    """
+    since = (
+        "SELECT coalesce(max(attempt_id), 0) FROM attempt"
+        " WHERE instance_id = ?1 AND state NOT IN ('lost', 'running')"
+    )
+    answers = conn.execute(
+        "SELECT key, state, event, reason FROM wait WHERE instance_id = ?1"
+        f" AND attempt_id > ({since}) AND state IN ('fired', 'failed', 'timed_out') ORDER BY wait_id",
+        (instance_id,),
+    ).fetchall()
+    steps = conn.execute(
+        f"SELECT name, value FROM step WHERE instance_id = ?1 AND attempt_id > ({since}) ORDER BY attempt_id",
+        (instance_id,),
+    ).fetchall()
+    return Recorded(msgspec.convert(answers, list[AnswerRow]), dict(steps))
+
+
+def watermark(conn: sqlite3.Connection, dag_id: int, task: str) -> str | None:
+    """The JSON that `ctx.watermark` was last committed with, or None."""
+    found = conn.execute(
+        "SELECT value FROM watermark WHERE dag_id = ? AND task = ?", (dag_id, task)
+    ).fetchone()
+    return found[0] if found else None

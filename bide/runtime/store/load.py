@@ -1,0 +1,268 @@
+"""What recovery reads: all unfinished work, as plain rows; and one finished run, for a rerun.
+
+Rows are checked while they are read (types, and states against their enums), so that a damaged
+row ends in one sentence and never in a world that cannot be.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from bide.runtime.engine.states import OVER, AttemptState, RunState, State, WaitState
+from bide.runtime.errors import StoreLostError
+from bide.runtime.store.failure import unreadable
+
+
+class _Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    pass
+
+
+R = TypeVar("R", bound=_Row)
+
+
+class DagRow(_Row, frozen=True):
+    dag_id: int
+    name: str
+    version_id: int | None
+    schedule: str
+    options: str
+    paused: int
+    removed: int
+    anchor_us: int | None
+    watermark_us: int | None
+    next_fires_us: int | None
+
+
+class VersionRow(_Row, frozen=True):
+    version_id: int
+    dag_id: int
+    hash: str
+    spec: str
+
+
+class RunRow(_Row, frozen=True):
+    run_id: int
+    dag_id: int
+    version_id: int
+    state: RunState
+    kind: str
+    run_key: str
+    logical_us: int
+    start_us: int
+    end_us: int
+    scheduled_us: int
+    params: str
+    created_us: int
+    started_us: int | None
+    ended_us: int | None
+    deadline_us: int | None
+    reason: str
+
+
+class InstanceRow(_Row, frozen=True):
+    instance_id: int
+    run_id: int
+    task: str
+    map_index: int
+    state: State
+    attempt: int
+    failures: int
+    lost: int
+    attempt_id: int | None
+    since_us: int
+    due_us: int | None
+    deadline_us: int | None
+    reason: str
+
+
+class AttemptRow(_Row, frozen=True):
+    attempt_id: int
+    instance_id: int
+    number: int
+    state: AttemptState
+    epoch: int
+    started_us: int
+    ended_us: int | None
+    active_us: int
+    error: str | None
+    metrics: str | None
+
+
+class ProcessRow(_Row, frozen=True):
+    """What an attempt that is still `running` in the database had started."""
+
+    attempt_id: int
+    pid: int
+    started: int
+    boot_id: str
+
+
+class WaitRow(_Row, frozen=True):
+    wait_id: int
+    instance_id: int
+    attempt_id: int
+    key: str
+    kind: str
+    trigger: str
+    state: WaitState
+    created_us: int
+    deadline_us: int
+    poll_us: int
+
+
+class LastIds(msgspec.Struct, frozen=True):
+    """The highest id given so far, 0 when there is none; the next one is the engine's to give."""
+
+    dag: int
+    version: int
+    run: int
+    instance: int
+    attempt: int
+    wait: int
+    event: int
+
+
+class WorldRows(msgspec.Struct, frozen=True):
+    """Unfinished runs with ALL their instances, the newest versions and those in use, open waits."""
+
+    dags: list[DagRow]
+    versions: list[VersionRow]
+    runs: list[RunRow]
+    instances: list[InstanceRow]
+    attempts: list[AttemptRow]
+    """The current ones of instances that are not over, and any that still is `running`."""
+    processes: list[ProcessRow]
+    waits: list[WaitRow]
+    last: LastIds
+    epoch: int
+    batch: int
+
+
+class RunRows(msgspec.Struct, frozen=True):
+    """One run, over or not: its graph, instances, the last attempt of each, open waits."""
+
+    run: RunRow
+    version: VersionRow
+    instances: list[InstanceRow]
+    attempts: list[AttemptRow]
+    waits: list[WaitRow]
+
+
+DAG: Final = ", ".join(DagRow.__struct_fields__)
+VERSION: Final = ", ".join(VersionRow.__struct_fields__)
+RUN: Final = ", ".join(RunRow.__struct_fields__)
+INSTANCE: Final = ", ".join(f"i.{name}" for name in InstanceRow.__struct_fields__)
+ATTEMPT: Final = ", ".join(f"a.{name}" for name in AttemptRow.__struct_fields__)
+PROCESS: Final = ", ".join(f"p.{name}" for name in ProcessRow.__struct_fields__)
+WAIT: Final = ", ".join(WaitRow.__struct_fields__)
+_OVER: Final = ", ".join(f"'{state}'" for state in sorted(OVER))
+_UNFINISHED: Final = "SELECT run_id FROM run WHERE ended_us IS NULL"
+
+
+def rows(conn: sqlite3.Connection, shape: type[R], sql: str, values: tuple[Any, ...] = ()) -> list[R]:
+    """The rows of a query in their shape, checked. `StoreLostError` says what is damaged."""
+    table = shape.__name__.removesuffix("Row").lower()
+    try:
+        found = conn.execute(sql, values).fetchall()
+    except sqlite3.Error as error:
+        raise unreadable(error, f"the table of {table}s") from error
+    try:
+        return msgspec.convert(found, list[shape])  # type: ignore[valid-type]
+    except msgspec.ValidationError as error:
+        raise StoreLostError(
+            f"a row of the {table}s is damaged ({error}): `bide db check` names it, "
+            "`bide db restore` puts a backup back"
+        ) from None
+
+
+def load_world(conn: sqlite3.Connection) -> WorldRows:
+    """Everything that is not over, in id order. Reads one snapshot; cost is that of unfinished work."""
+    return WorldRows(
+        dags=rows(conn, DagRow, f"SELECT {DAG} FROM dag ORDER BY dag_id"),
+        versions=rows(
+            conn,
+            VersionRow,
+            f"SELECT {VERSION} FROM dag_version WHERE version_id IN (SELECT version_id FROM dag"
+            " UNION SELECT version_id FROM run WHERE ended_us IS NULL) ORDER BY version_id",
+        ),
+        runs=rows(conn, RunRow, f"SELECT {RUN} FROM run WHERE ended_us IS NULL ORDER BY run_id"),
+        instances=rows(
+            conn,
+            InstanceRow,
+            f"SELECT {INSTANCE} FROM task_instance i WHERE i.run_id IN ({_UNFINISHED}) ORDER BY i.instance_id",
+        ),
+        attempts=rows(
+            conn,
+            AttemptRow,
+            f"SELECT {ATTEMPT} FROM task_instance i JOIN attempt a ON a.instance_id = i.instance_id"
+            f" WHERE i.run_id IN ({_UNFINISHED})"
+            f" AND (a.state = 'running' OR a.attempt_id = i.attempt_id AND i.state NOT IN ({_OVER}))"
+            " ORDER BY a.attempt_id",
+        ),
+        processes=rows(
+            conn,
+            ProcessRow,
+            f"SELECT {PROCESS} FROM process p JOIN attempt a USING (attempt_id)"
+            " WHERE a.state = 'running' ORDER BY p.attempt_id",
+        ),
+        waits=rows(conn, WaitRow, f"SELECT {WAIT} FROM wait WHERE state = 'open' ORDER BY wait_id"),
+        last=last_ids(conn),
+        epoch=meta(conn, "epoch"),
+        batch=meta(conn, "batch"),
+    )
+
+
+def load_run(conn: sqlite3.Connection, run_id: int) -> RunRows | None:
+    """One run with all that a rerun of it needs; None when there is no such run."""
+    found = rows(conn, RunRow, f"SELECT {RUN} FROM run WHERE run_id = ?", (run_id,))
+    if not found:
+        return None
+    run = found[0]
+    one = (run_id,)
+    return RunRows(
+        run=run,
+        version=rows(
+            conn, VersionRow, f"SELECT {VERSION} FROM dag_version WHERE version_id = ?", (run.version_id,)
+        )[0],
+        instances=rows(
+            conn,
+            InstanceRow,
+            f"SELECT {INSTANCE} FROM task_instance i WHERE i.run_id = ? ORDER BY i.instance_id",
+            one,
+        ),
+        attempts=rows(
+            conn,
+            AttemptRow,
+            f"SELECT {ATTEMPT} FROM task_instance i JOIN attempt a ON a.attempt_id = i.attempt_id"
+            " WHERE i.run_id = ? ORDER BY a.attempt_id",
+            one,
+        ),
+        waits=rows(
+            conn,
+            WaitRow,
+            f"SELECT {WAIT} FROM wait WHERE state = 'open' AND instance_id IN"
+            " (SELECT instance_id FROM task_instance WHERE run_id = ?) ORDER BY wait_id",
+            one,
+        ),
+    )
+
+
+def last_ids(conn: sqlite3.Connection) -> LastIds:
+    found = conn.execute(
+        "SELECT (SELECT max(dag_id) FROM dag), (SELECT max(version_id) FROM dag_version),"
+        " (SELECT max(run_id) FROM run), (SELECT max(instance_id) FROM task_instance),"
+        " (SELECT max(attempt_id) FROM attempt), (SELECT max(wait_id) FROM wait),"
+        " (SELECT max(seq) FROM event)"
+    ).fetchone()
+    return LastIds(*(value or 0 for value in found))
+
+
+def meta(conn: sqlite3.Connection, key: str) -> int:
+    """A counter of the table `meta`: `epoch` or `batch`."""
+    found = conn.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    if found is None or not isinstance(found[0], int):
+        raise StoreLostError(f"the database has lost its {key}: `bide db restore` puts a backup back")
+    return found[0]

@@ -1,0 +1,123 @@
+"""Brings a database to this bide's schema: numbered files, forward only, each in one transaction.
+
+`PRAGMA user_version` is the number of the last file applied and changes in the same transaction.
+Before a database with data is migrated, it is copied beside itself (`<db>.before-0007`) through
+SQLite's own backup, so that the migration can be undone by hand.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from bide.runtime.errors import StoreError, UsageError
+from bide.runtime.store.batch import Hook, roll_back
+
+APPLICATION_ID: Final = 0x62696465  # "bide", at byte 68 of the file
+
+
+class Migration(msgspec.Struct, frozen=True):
+    number: int
+    name: str
+    sql: str
+
+
+def shipped() -> tuple[Migration, ...]:
+    """The migrations of this bide, in order, numbered from 1 without a gap."""
+    folder = resources.files("bide.runtime.store").joinpath("migrations")
+    found = sorted(
+        (
+            Migration(int(match[1]), match[2], file.read_text(encoding="utf-8"))
+            for file in folder.iterdir()
+            if (match := re.fullmatch(r"(\d{4})_(\w+)\.sql", file.name))
+        ),
+        key=lambda migration: migration.number,
+    )
+    if [migration.number for migration in found] != list(range(1, len(found) + 1)):
+        raise UsageError("the migrations of this installation have a gap: install bide again")
+    return tuple(found)
+
+
+def statements(sql: str) -> Iterator[str]:
+    r"""The statements of a script, one by one, comments within them kept.
+
+    >>> list(statements("CREATE TABLE a (x); -- one\nINSERT INTO a VALUES (';');"))
+    ['CREATE TABLE a (x);', "-- one\nINSERT INTO a VALUES (';');"]
+    """
+    pending = ""
+    for part in re.split(r"(?<=;)", sql):
+        pending += part
+        if sqlite3.complete_statement(pending):
+            if pending.strip() != ";":
+                yield pending.strip()
+            pending = ""
+
+
+def version_of(conn: sqlite3.Connection) -> int:
+    return int(conn.execute("PRAGMA user_version").fetchone()[0])
+
+
+def migrate(
+    conn: sqlite3.Connection,
+    path: Path,
+    migrations: tuple[Migration, ...] | None = None,
+    at: Hook | None = None,
+) -> int:
+    """Apply what is missing; returns the schema's version. May be called again at any time.
+
+    A process that dies anywhere in it leaves the database at one version or the next, whole.
+    `at` is called before each statement, for tests that stop there.
+    """
+    todo = shipped() if migrations is None else migrations
+    version = version_of(conn)
+    for migration in todo:
+        if migration.number <= version:
+            continue
+        if version > 0:
+            _copy(conn, path.with_name(f"{path.name}.before-{migration.number:04d}"))
+        _apply(conn, migration, at)
+        version = migration.number
+    return version
+
+
+def _apply(conn: sqlite3.Connection, migration: Migration, at: Hook | None) -> None:
+    try:
+        conn.execute("BEGIN EXCLUSIVE")
+        for statement in statements(migration.sql):
+            if at:
+                at(statement)
+            conn.execute(statement)
+        broken = conn.execute("PRAGMA foreign_key_check").fetchall()
+        if broken:
+            raise StoreError(
+                f"migration {migration.number} ({migration.name}) would leave {len(broken)} rows without "
+                "their parent: the database stays as it was; `bide db check` names them"
+            )
+        conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        conn.execute(f"PRAGMA user_version = {migration.number:d}")
+        if at:
+            at("COMMIT")
+        conn.execute("COMMIT")
+    finally:
+        if conn.in_transaction:
+            roll_back(conn)
+
+
+def _copy(conn: sqlite3.Connection, target: Path) -> None:
+    """An online copy, written under another name first: a half copy is never taken for one."""
+    part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)
+    copy = sqlite3.connect(part)
+    try:
+        conn.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")
+    finally:
+        copy.close()
+    part.chmod(0o600)
+    part.replace(target)
