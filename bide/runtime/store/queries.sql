@@ -1,0 +1,110 @@
+-- What the CLI, the API and the UI ask. Each statement: its name, one line of why, the SQL.
+
+-- :name dags
+-- `bide dags`: every DAG that is not removed, with the state of its newest run.
+SELECT d.dag_id, d.name, d.schedule, d.paused, d.next_fires_us,
+       (SELECT r.state FROM run r WHERE r.dag_id = d.dag_id ORDER BY r.run_id DESC LIMIT 1) AS last_state
+FROM dag d
+WHERE d.removed = 0
+ORDER BY d.name;
+
+-- :name runs
+-- `bide runs`: newest first, by DAG and state where asked; `before` is the last id of the page above.
+SELECT r.run_id, d.name, r.state, r.kind, r.run_key, r.logical_us, r.start_us, r.end_us, r.scheduled_us,
+       r.created_us, r.started_us, r.ended_us, r.reason
+FROM run r JOIN dag d ON d.dag_id = r.dag_id
+WHERE (:dag IS NULL OR d.name = :dag)
+  AND (:state IS NULL OR r.state = :state)
+  AND (:before IS NULL OR r.run_id < :before)
+ORDER BY r.run_id DESC
+LIMIT :limit;
+
+-- :name runs_of_dag
+-- The same for one DAG, along its own index.
+SELECT r.run_id, d.name, r.state, r.kind, r.run_key, r.logical_us, r.start_us, r.end_us, r.scheduled_us,
+       r.created_us, r.started_us, r.ended_us, r.reason
+FROM run r INDEXED BY run_of_dag JOIN dag d ON d.dag_id = r.dag_id
+WHERE r.dag_id = (SELECT dag_id FROM dag WHERE name = :dag)
+  AND (:state IS NULL OR r.state = :state)
+  AND (:before IS NULL OR r.run_id < :before)
+ORDER BY r.run_id DESC
+LIMIT :limit;
+
+-- :name run
+-- `bide show`: one run, with its parameters and the version of the graph it runs.
+SELECT r.run_id, d.name, r.state, r.kind, r.run_key, r.logical_us, r.start_us, r.end_us, r.scheduled_us,
+       r.created_us, r.started_us, r.ended_us, r.reason, r.deadline_us, r.params, v.hash, v.spec
+FROM run r JOIN dag d ON d.dag_id = r.dag_id JOIN dag_version v ON v.version_id = r.version_id
+WHERE r.run_id = :run_id;
+
+-- :name tasks
+-- `bide show`: the run's instances, in the order they were made, which is the order of declaration.
+SELECT i.instance_id, i.task, i.map_index, i.state, i.attempt, i.failures, i.attempt_id, i.since_us,
+       i.due_us, i.deadline_us, i.reason, NULL AS output
+FROM task_instance i
+WHERE i.run_id = :run_id
+ORDER BY i.instance_id;
+
+-- :name tasks_with_outputs
+-- The same with what each task returned; outputs can be large, so only when asked.
+SELECT i.instance_id, i.task, i.map_index, i.state, i.attempt, i.failures, i.attempt_id, i.since_us,
+       i.due_us, i.deadline_us, i.reason, o.value AS output
+FROM task_instance i LEFT JOIN output o ON o.instance_id = i.instance_id
+WHERE i.run_id = :run_id
+ORDER BY i.instance_id;
+
+-- :name attempts
+-- `bide show`, `bide logs`: every try of a run's tasks, oldest first; `task` narrows it.
+SELECT a.attempt_id, i.task, i.map_index, a.number, a.state, a.epoch, a.started_us, a.ended_us,
+       a.active_us, a.error, a.metrics
+FROM task_instance i JOIN attempt a ON a.instance_id = i.instance_id
+WHERE i.run_id = :run_id AND (:task IS NULL OR i.task = :task)
+ORDER BY a.attempt_id;
+
+-- :name waits
+-- `bide waits`: what is waited for now, oldest first; `run_id` and `after` narrow and page it.
+SELECT w.wait_id, i.run_id, d.name, i.task, i.map_index, w.key, w.kind, w.trigger, w.created_us,
+       w.deadline_us, w.poll_us, w.reason
+FROM wait w
+JOIN task_instance i ON i.instance_id = w.instance_id
+JOIN run r ON r.run_id = i.run_id
+JOIN dag d ON d.dag_id = r.dag_id
+WHERE w.state = 'open' AND w.wait_id > :after AND (:run_id IS NULL OR i.run_id = :run_id)
+ORDER BY w.wait_id
+LIMIT :limit;
+
+-- :name events
+-- `bide events`, the live feed: the journal after a sequence number.
+SELECT seq, at_us, epoch, subject, subject_id, run_id, was, now, reason
+FROM event
+WHERE seq > :after
+ORDER BY seq
+LIMIT :limit;
+
+-- :name events_of_run
+-- `bide why`: one run's part of the journal, along its index.
+SELECT seq, at_us, epoch, subject, subject_id, run_id, was, now, reason
+FROM event
+WHERE run_id = :run_id AND seq > :after
+ORDER BY seq
+LIMIT :limit;
+
+-- :name last_event
+-- Where a live feed that asks for news only begins.
+SELECT coalesce(max(seq), 0) FROM event;
+
+-- :name run_counts
+-- Health and metrics: runs by state.
+SELECT state, count(*) FROM run GROUP BY state ORDER BY state;
+
+-- :name task_counts
+-- Health and metrics: instances by state, of unfinished runs only: it must stay cheap on old stores.
+SELECT i.state, count(*)
+FROM run r JOIN task_instance i ON i.run_id = r.run_id
+WHERE r.ended_us IS NULL
+GROUP BY i.state
+ORDER BY i.state;
+
+-- :name wait_counts
+-- Health and metrics: open waits by kind of trigger.
+SELECT kind, count(*) FROM wait WHERE state = 'open' GROUP BY kind ORDER BY kind;

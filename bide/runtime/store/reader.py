@@ -1,0 +1,274 @@
+"""Reads for people and programs: a read-only connection of its own, beside the writer's.
+
+`Reader` answers at once in the calling thread (the CLI); `AsyncReader` asks the same questions in
+threads of a small pool. Every answer is one snapshot. Formatting is the caller's.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from bide.runtime.engine.states import AttemptState, RunState, State
+from bide.runtime.errors import NotFoundError, StoreError
+from bide.runtime.store.failure import unreadable
+from bide.runtime.store.open import check_ours, refusal, uri_of
+from bide.runtime.store.queries import sql_of
+
+T = TypeVar("T")
+_BUSY_S: Final = 2.0
+
+
+class _Shown(msgspec.Struct, frozen=True, array_like=True):
+    pass
+
+
+S = TypeVar("S", bound=_Shown)
+
+
+class DagShown(_Shown, frozen=True):
+    dag_id: int
+    name: str
+    schedule: str
+    paused: int
+    next_fires_us: int | None
+    last_state: RunState | None
+
+
+class RunShown(_Shown, frozen=True):
+    run_id: int
+    dag: str
+    state: RunState
+    kind: str
+    run_key: str
+    logical_us: int
+    start_us: int
+    end_us: int
+    scheduled_us: int
+    created_us: int
+    started_us: int | None
+    ended_us: int | None
+    reason: str
+
+
+class RunDetail(RunShown, frozen=True):
+    deadline_us: int | None
+    params: str
+    version: str
+    spec: str
+
+
+class TaskShown(_Shown, frozen=True):
+    instance_id: int
+    task: str
+    map_index: int
+    state: State
+    attempts: int
+    failures: int
+    attempt_id: int | None
+    since_us: int
+    due_us: int | None
+    deadline_us: int | None
+    reason: str
+    output: str | None
+    """JSON; None also when outputs were not asked for"""
+
+
+class AttemptShown(_Shown, frozen=True):
+    attempt_id: int
+    task: str
+    map_index: int
+    number: int
+    state: AttemptState
+    epoch: int
+    started_us: int
+    ended_us: int | None
+    active_us: int
+    error: str | None
+    metrics: str | None
+
+
+class WaitShown(_Shown, frozen=True):
+    wait_id: int
+    run_id: int
+    dag: str
+    task: str
+    map_index: int
+    key: str
+    kind: str
+    trigger: str
+    since_us: int
+    deadline_us: int
+    poll_us: int
+    reason: str
+
+
+class EventShown(_Shown, frozen=True):
+    seq: int
+    at_us: int
+    epoch: int
+    subject: str
+    subject_id: int
+    run_id: int | None
+    was: str
+    now: str
+    reason: str
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """state -> how many; tasks of unfinished runs only, open waits by their kind."""
+
+    runs: dict[str, int]
+    tasks: dict[str, int]
+    waits: dict[str, int]
+
+
+class Reader:
+    """A read-only look at one database, from one thread at a time. `with Reader(path) as r:`."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """`NotFoundError` when there is none, `StoreError` when it is not a database of this bide."""
+        self.path = Path(os.path.realpath(path))
+        if not self.path.exists():
+            raise NotFoundError(
+                f"there is no database at {self.path}: `bide init` or `bide serve` makes one, --db names another"
+            )
+        if self.path.is_dir():
+            raise StoreError(f"{self.path} is a folder, a database is a file: use {self.path / 'bide.db'}")
+        try:
+            self._conn = sqlite3.connect(
+                uri_of(self.path, "ro"),
+                uri=True,
+                timeout=_BUSY_S,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        except sqlite3.Error as error:
+            raise refusal(error, self.path) from error
+        try:
+            self._conn.execute("PRAGMA query_only = ON")
+            check_ours(self._conn, self.path)
+        except sqlite3.Error as error:
+            self._conn.close()
+            raise refusal(error, self.path) from error
+        except StoreError:
+            self._conn.close()
+            raise
+
+    def dags(self) -> list[DagShown]:
+        """Every DAG that is not removed, by name."""
+        return self._all(DagShown, "dags")
+
+    def runs(
+        self, dag: str | None = None, state: str | None = None, limit: int = 50, before: int | None = None
+    ) -> list[RunShown]:
+        """Newest first. `before`: only ids below it, to page on."""
+        name = "runs" if dag is None else "runs_of_dag"
+        return self._all(RunShown, name, dag=dag, state=state, limit=limit, before=before)
+
+    def run(self, run_id: int) -> RunDetail:
+        """One run; `NotFoundError` when there is none of that id."""
+        found = self._all(RunDetail, "run", run_id=run_id)
+        if not found:
+            raise NotFoundError(f"there is no run {run_id} in {self.path}: `bide runs` lists them")
+        return found[0]
+
+    def tasks(self, run_id: int, outputs: bool = False) -> list[TaskShown]:
+        """The run's instances in declaration order."""
+        return self._all(TaskShown, "tasks_with_outputs" if outputs else "tasks", run_id=run_id)
+
+    def attempts(self, run_id: int, task: str | None = None) -> list[AttemptShown]:
+        """Every try, oldest first."""
+        return self._all(AttemptShown, "attempts", run_id=run_id, task=task)
+
+    def waits(self, run_id: int | None = None, after: int = 0, limit: int = 100_000) -> list[WaitShown]:
+        """Open waits, oldest first. `after`: only ids above it, to page on."""
+        return self._all(WaitShown, "waits", run_id=run_id, after=after, limit=limit)
+
+    def events(self, after: int = 0, run_id: int | None = None, limit: int = 1000) -> list[EventShown]:
+        """The journal after the sequence number `after`, of everything or of one run."""
+        name = "events" if run_id is None else "events_of_run"
+        return self._all(EventShown, name, after=after, run_id=run_id, limit=limit)
+
+    def last_event(self) -> int:
+        """The newest sequence number, 0 on an empty journal."""
+        return self.read(lambda conn: int(conn.execute(sql_of("last_event")).fetchone()[0]))
+
+    def counts(self) -> Counts:
+        def count(conn: sqlite3.Connection) -> Counts:
+            one = [
+                dict(conn.execute(sql_of(f"{what}_counts")).fetchall()) for what in ("run", "task", "wait")
+            ]
+            return Counts(*one)
+
+        return self.read(count)
+
+    def read(self, fn: Callable[[sqlite3.Connection], T]) -> T:
+        """`fn(conn)` within one snapshot: for rooms with questions of their own."""
+        try:
+            self._conn.execute("BEGIN")
+            return fn(self._conn)
+        except sqlite3.Error as error:
+            raise unreadable(error, f"the database {self.path}") from error
+        except msgspec.ValidationError as error:
+            raise StoreError(f"a row of {self.path} is damaged ({error}): `bide db check` names it") from None
+        finally:
+            if self._conn.in_transaction:
+                self._conn.execute("ROLLBACK")
+
+    def close(self) -> None:
+        self._conn.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _all(self, shape: type[S], name: str, **values: Any) -> list[S]:
+        sql = sql_of(name)
+        return self.read(lambda conn: msgspec.convert(conn.execute(sql, values).fetchall(), list[shape]))  # type: ignore[valid-type]
+
+
+class AsyncReader:
+    """`Reader` for the loop: `await reader.ask(Reader.runs, dag="etl")`, at most `width` at once."""
+
+    def __init__(self, path: str | os.PathLike[str], width: int = 4) -> None:
+        self._path = path
+        self._idle: list[Reader] = []
+        self._limiter = anyio.CapacityLimiter(width)
+        self._closed = False
+
+    async def ask(self, question: Callable[..., T], *args: Any, **options: Any) -> T:
+        """The answer of one of `Reader`'s methods, asked in a thread."""
+        if self._closed:
+            raise StoreError("this reader is closed: make another")
+        return await anyio.to_thread.run_sync(
+            lambda: self._ask(question, args, options), limiter=self._limiter
+        )
+
+    def _ask(self, question: Callable[..., T], args: tuple[Any, ...], options: dict[str, Any]) -> T:
+        try:
+            reader = self._idle.pop()
+        except IndexError:
+            reader = Reader(self._path)
+        try:
+            return question(reader, *args, **options)
+        finally:
+            if self._closed:
+                reader.close()
+            else:
+                self._idle.append(reader)
+
+    def close(self) -> None:
+        """Close what is idle now; a question under way closes its own when it is answered."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
