@@ -1,0 +1,173 @@
+"""Loading DAGs from files and modules: one broken file never hinders the others."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+from bide.runtime.errors import BideError, GraphError, NotFoundError, UsageError
+from bide.runtime.graph.dag import Dag
+from bide.runtime.graph.validate import suggestion
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What was found. `errors`: by path of the file, one sentence each."""
+
+    dags: list[Dag] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+def load_target(target: str) -> list[Dag]:
+    """The DAGs of `file.py[:dag]` or `module[:dag]`; `dag` is a DAG's name or its variable.
+
+    Raises `NotFoundError` for what is not there, `GraphError` (with file and line) for what is
+    broken.
+    """
+    where, _, wanted = target.partition(":")
+    if where.endswith(".py") or "/" in where:
+        path = Path(where)
+        if path.is_dir():
+            raise UsageError(f"{where!r} is a folder: name a file in it, such as {path / 'my_dag.py'}")
+        if not path.is_file():
+            raise NotFoundError(f"there is no file {where!r} (from {Path.cwd()})")
+        module = import_file(path)
+    else:
+        module = _import_module(where)
+    dags = dags_of(module)
+    if not dags:
+        raise NotFoundError(f"{where!r} declares no DAG: put @dag before a function in it")
+    if not wanted:
+        return list(dags.values())
+    found = dags.get(wanted) or next((dag for dag in dags.values() if dag.name == wanted), None)
+    if found is None:
+        names = sorted({dag.name for dag in dags.values()})
+        raise NotFoundError(
+            f"{where!r} has no DAG {wanted!r}{suggestion(wanted, names)}; it has {', '.join(names)}"
+        )
+    return [found]
+
+
+def load_paths(paths: Iterable[str | Path]) -> Loaded:
+    """All DAGs of files and folders. A folder's `*.py` files in order, no hidden ones, no tests."""
+    loaded = Loaded()
+    files: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if path.is_dir():
+            files.update(dict.fromkeys(dag_files(path)))
+        elif path.is_file():
+            files[path.resolve()] = None
+        else:
+            loaded.errors[str(path)] = f"there is no file or folder {str(path)!r}"
+    owners: dict[str, Path] = {}
+    for file in files:
+        try:
+            dags = dags_of(import_file(file))
+        except BideError as error:
+            loaded.errors[str(file)] = str(error)
+            continue
+        for dag in dags.values():
+            if dag.file is not None and dag.file != file and dag.file in files:
+                continue  # imported from another of these files, which brings it itself
+            if dag.name in owners:
+                loaded.errors[str(file)] = (
+                    f"two DAGs are named {dag.name!r}, in {owners[dag.name]} and in {file}: rename one; "
+                    "the first is kept"
+                )
+                continue
+            owners[dag.name] = file
+            loaded.dags.append(dag)
+    return loaded
+
+
+def dag_files(folder: Path) -> list[Path]:
+    """The files of a folder that may declare DAGs, sorted."""
+    return sorted(
+        path.resolve()
+        for path in folder.glob("*.py")
+        if path.is_file()
+        and not path.name.startswith((".", "_", "test_"))
+        and not path.name.endswith("_test.py")
+        and path.name != "conftest.py"
+    )
+
+
+def dags_of(module: ModuleType) -> dict[str, Dag]:
+    """The DAGs of a module by variable, each once; two of one name are refused."""
+    found: dict[str, Dag] = {}
+    names: dict[str, Dag] = {}
+    for variable, value in vars(module).items():
+        if not isinstance(value, Dag) or names.get(value.name) is value:
+            continue
+        if value.name in names:
+            raise GraphError(f"{module.__file__} declares two DAGs named {value.name!r}: rename one")
+        names[value.name] = value
+        found[variable] = value
+    return found
+
+
+def import_file(path: Path) -> ModuleType:
+    """Import a file under a private name of its own, anew each time.
+
+    Its folder is put last on the module path, so that it can import its neighbours. Raises
+    `GraphError`, one sentence with file and line.
+    """
+    path = path.resolve()
+    name = f"_bide_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{str(path)!r} is no Python file: DAGs are declared in files that end in .py")
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(name)
+    sys.modules[name] = module  # dataclasses and pickles of its functions look it up there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before
+        if isinstance(error, KeyboardInterrupt | GeneratorExit):
+            raise
+        raise GraphError(_sentence(error, str(path))) from error
+    return module
+
+
+def _import_module(name: str) -> ModuleType:
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+            raise NotFoundError(
+                f"there is no module {name!r}: write a file (`dags/orders.py`) or a module that "
+                "can be imported from here"
+            ) from None
+        raise GraphError(_sentence(error, name)) from error
+    except Exception as error:  # noqa: BLE001 - an author's code: told with its place
+        raise GraphError(_sentence(error, name)) from error
+
+
+def _sentence(error: BaseException, where: str) -> str:
+    """What broke an import, with the innermost line of the author's own file."""
+    if isinstance(error, GraphError):
+        return str(error)
+    if isinstance(error, SyntaxError):
+        return f"{error.filename or where}:{error.lineno or 0}: this is not Python: {error.msg}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == where]
+    place = f"{where}:{own[-1].lineno}" if own else where
+    if isinstance(error, BideError):
+        return f"{place}: {error}"
+    text = " ".join(str(error).split())
+    return f"{place}: {type(error).__name__}{f': {text}' if text else ''}"

@@ -1,0 +1,154 @@
+"""The options of a task: what an author writes, turned into fields of its spec."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Final, TypedDict
+
+from bide.runtime.clock import span_us
+from bide.runtime.errors import GraphError
+from bide.runtime.graph.spec import Lane, TriggerRule
+from bide.runtime.graph.validate import check_name, check_ranges, suggestion
+
+
+class TaskOptions(TypedDict, total=False):
+    """The options of `@task`, `.options(...)` and `shell`; spans are timedeltas."""
+
+    name: str
+    retries: int  # failed attempts that are tried again
+    retry_delay: timedelta
+    backoff: float  # each delay is the one before times this
+    max_retry_delay: timedelta | None
+    jitter: float  # share of the delay, 0..1, added at random
+    retry_on: type[BaseException] | tuple[type[BaseException], ...]
+    timeout: timedelta | None  # active time of one attempt
+    deadline: timedelta | None  # from first ready to the end, waiting included
+    idempotent: bool
+    max_lost: int  # starts lost in a row before the task waits for a person
+    pool: str | None
+    slots: int
+    priority: int  # higher first
+    trigger_rule: TriggerRule | str
+    inlets: object  # names, or objects with a `.name`
+    outlets: object
+    max_active: int | None  # of this task at once, over all runs
+    isolate: bool  # a killable process of its own
+    lane: Lane | str
+    owner: str
+    doc: str
+    memory_limit: int | None  # bytes; process and shell lanes
+
+
+def span(value: object, option: str) -> int:
+    """Microseconds of a timedelta."""
+    if not isinstance(value, timedelta):
+        raise GraphError(f"{option} is {value!r}, and must be a timedelta: write timedelta(seconds=...)")
+    return span_us(value)
+
+
+def _optional_span(value: object, option: str) -> int | None:
+    return None if value is None else span(value, option)
+
+
+def _names(value: object, option: str) -> tuple[str, ...]:
+    items = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
+    names = []
+    for item in items:
+        name = item if isinstance(item, str) else getattr(item, "name", None)
+        if not isinstance(name, str) or not name:
+            raise GraphError(f"{option} holds {item!r}, and takes names or objects with a name")
+        names.append(name)
+    return tuple(names)
+
+
+def _class_paths(value: object, option: str) -> tuple[str, ...]:
+    kinds = value if isinstance(value, (tuple, list)) else (value,)
+    for kind in kinds:
+        if not isinstance(kind, type) or not issubclass(kind, BaseException):
+            raise GraphError(f"{option} is {kind!r}, and must be an exception class or a tuple of them")
+    return tuple([class_path(kind) for kind in kinds])
+
+
+def class_path(kind: type) -> str:
+    """`builtins.OSError`: how an exception class is named in a spec."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _rule(value: object, option: str) -> TriggerRule:
+    try:
+        return TriggerRule(str(value))
+    except ValueError:
+        raise GraphError(
+            f"{option} is {value!r}, and must be one of {', '.join(TriggerRule)}"
+        ) from None
+
+
+_CONVERT: Final[dict[str, tuple[str, Callable[[object, str], object]]]] = {
+    "retry_delay": ("retry_delay_us", span),
+    "max_retry_delay": ("max_retry_delay_us", _optional_span),
+    "timeout": ("timeout_us", _optional_span),
+    "deadline": ("deadline_us", _optional_span),
+    "retry_on": ("retry_on", _class_paths),
+    "trigger_rule": ("rule", _rule),
+    "inlets": ("inlets", _names),
+    "outlets": ("outlets", _names),
+}
+_KNOWN: Final = frozenset(TaskOptions.__annotations__)
+_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    "idempotent": (bool,),
+    "isolate": (bool,),
+    "pool": (str, type(None)),
+    "owner": (str,),
+    "doc": (str,),
+    "jitter": (int, float),
+    "backoff": (int, float),
+}
+
+
+def task_fields(owner: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of `TaskSpec` for `options`; `owner` begins an error's sentence: "the task 'load'".
+
+    `name`, `isolate` and `lane` are checked here and left to the caller.
+    """
+    fields: dict[str, Any] = {}
+    for option, value in options.items():
+        if option not in _KNOWN:
+            raise GraphError(f"{owner} has no option {option!r}{suggestion(option, _KNOWN)}")
+        if option in _TYPES and not isinstance(value, _TYPES[option]):
+            kinds = " or ".join(kind.__name__ for kind in _TYPES[option])
+            raise GraphError(f"{owner}: {option} is {value!r}, and must be a {kinds}")
+        if option == "name":
+            check_name(value, "task")
+        elif option in _CONVERT:
+            field, convert = _CONVERT[option]
+            fields[field] = convert(value, f"{owner}: {option}")
+        elif option not in ("isolate", "lane"):
+            fields[option] = value
+    check_ranges(owner, fields)
+    return fields
+
+
+def lane_of(owner: str, options: Mapping[str, Any], is_async: bool) -> Lane:
+    """Where the body runs: as `lane` says, else a process when isolated, the loop when async."""
+    isolate = options.get("isolate", False)
+    natural = Lane.ASYNC if is_async else Lane.THREAD
+    asked = options.get("lane")
+    if asked is None:
+        lane = Lane.PROCESS if isolate else natural
+    else:
+        try:
+            lane = Lane(str(asked))
+        except ValueError:
+            lane = Lane.WAIT
+    if lane in (Lane.WAIT, Lane.SHELL):
+        raise GraphError(f"{owner}: lane is {asked!r}, and must be async, thread or process")
+    if isolate and lane is not Lane.PROCESS:
+        raise GraphError(f"{owner}: isolate=True means the process lane, and lane is {asked!r}")
+    if (lane is Lane.ASYNC) is not is_async:
+        if is_async:
+            raise GraphError(f"{owner} is an `async def`, which runs in the loop: write a plain `def`")
+        raise GraphError(f"{owner} is a plain `def`, which cannot run in the loop: write an `async def`")
+    if options.get("memory_limit") is not None and lane is not Lane.PROCESS:
+        raise GraphError(f"{owner}: memory_limit needs a process of its own: add isolate=True")
+    return lane

@@ -1,0 +1,118 @@
+"""`@task` and `shell`: a function or a command becomes a node when it is called in a DAG's body."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import update_wrapper
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
+
+from bide.runtime.errors import GraphError
+from bide.runtime.graph.building import current_body, declare
+from bide.runtime.graph.code import Code
+from bide.runtime.graph.handle import Output
+from bide.runtime.graph.options import TaskOptions, lane_of, task_fields
+from bide.runtime.graph.render import check
+from bide.runtime.graph.signature import Parameters
+from bide.runtime.graph.spec import Lane, ShellSpec
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Task(Generic[P, R]):
+    """A function with options. Called in a DAG's body it makes a node and returns its output.
+
+    Called anywhere else it runs the function, so that task code is tested as plain Python; `fn`
+    is the function itself, with its types.
+    """
+
+    def __init__(self, fn: Callable[P, R], options: Mapping[str, Any], given: bool = False) -> None:
+        if not callable(fn) or inspect.isclass(fn):
+            raise GraphError(f"@task is for functions, not for {fn!r}")
+        if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
+            raise GraphError(f"the task {fn.__name__!r} is a generator: return a list, or a path to a file")
+        update_wrapper(self, fn)
+        self.fn = fn
+        self.name: str = options.get("name") or getattr(fn, "__name__", type(fn).__name__)
+        self._options = dict(options)
+        self._given = given  # named at one place: taken twice is an error, not a number
+        owner = f"the task {self.name!r}"
+        if self.name == "<lambda>":
+            raise GraphError('a lambda has no name: write @task(name="...") or a function')
+        self._fields = task_fields(owner, options)
+        self._fields["lane"] = lane_of(owner, options, inspect.iscoroutinefunction(fn))
+        doc = inspect.getdoc(fn)
+        if doc and "doc" not in self._fields:
+            self._fields["doc"] = doc
+        self._parameters = Parameters.of(fn)
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any: ...
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if current_body() is None:
+            return self.fn(*args, **kwargs)
+        self._parameters.check(self.name, args, kwargs)
+        code = Code(fn=self.fn, args=args, kwargs=kwargs)
+        return Output(declare(self.name, fields=self._fields, code=code, numbered=not self._given))
+
+    def options(self, **overrides: Unpack[TaskOptions]) -> Task[P, R]:
+        """The same task with other options at one place: `load.options(name="x", retries=5)(...)`."""
+        return Task(self.fn, {**self._options, **overrides}, "name" in overrides or self._given)
+
+    def __repr__(self) -> str:
+        return f"<task {self.name!r}>"
+
+
+@overload
+def task(fn: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def task(**options: Unpack[TaskOptions]) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(fn: Any = None, /, **options: Any) -> Any:
+    """Make a function a task, bare or with options.
+
+    `async def` runs in the loop, `def` in a thread, with `isolate=True` in its own killable
+    process. Raises `GraphError` for an option that is unknown or out of range.
+
+    >>> @task
+    ... def double(n: int) -> int:
+    ...     return 2 * n
+    >>> double(21)
+    42
+    """
+    if fn is not None:
+        return Task(fn, options)
+    return lambda wrapped: Task(wrapped, options)
+
+
+def shell(
+    name: str,
+    command: str,
+    *,
+    env: Mapping[str, Any] | None = None,
+    cwd: str | Path | None = None,
+    **options: Unpack[TaskOptions],
+) -> Output:
+    """A task from a command: `shell("dbt", "dbt run --select {params.model}")`.
+
+    `command`, `cwd` and the strings of `env` are templates over the run; `env` is added to the
+    environment, and takes outputs of other tasks and secrets. A relative `cwd` is under the folder
+    of the DAG's file. Exit code 0 is success.
+    """
+    owner = f"the command {name!r}"
+    if not isinstance(command, str) or not command.strip():
+        raise GraphError(f"{owner}: the command is {command!r}, and must be a string")
+    for option in ("isolate", "lane", "name"):
+        if option in options:
+            raise GraphError(f"{owner} has no option {option!r}")
+    fields = task_fields(owner, options)
+    folder = None if cwd is None else str(cwd)
+    for template in (command, folder, *(env or {}).values()):
+        if isinstance(template, str):
+            check(template)
+    fields |= {"lane": Lane.SHELL, "shell": ShellSpec(command=command, cwd=folder)}
+    code = Code(kwargs={str(key): value for key, value in (env or {}).items()})
+    return declare(name, fields=fields, code=code).output

@@ -1,0 +1,11 @@
+"""When runs are due. Pure: instants go in, firings come out; no clock is read here."""
+
+from __future__ import annotations
+
+from bide.runtime.schedules.base import Firing, Schedule
+from bide.runtime.schedules.cron import Cron
+from bide.runtime.schedules.every import Every
+from bide.runtime.schedules.manual import Manual
+from bide.runtime.schedules.stored import schedule_from_json
+
+__all__ = ["Cron", "Every", "Firing", "Manual", "Schedule", "schedule_from_json"]
