@@ -60,6 +60,7 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         "UPDATE attempt SET state = ?, ended_us = ?, active_us = ?, error = ?, metrics = ? WHERE attempt_id = ?",
     ),
     ("processes", _insert("process", "attempt_id, pid, started, boot_id")),
+    ("processes_gone", "DELETE FROM process WHERE attempt_id = ?"),
     ("outputs_gone", "DELETE FROM output WHERE instance_id = ?"),
     (
         "outputs",
@@ -92,7 +93,7 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
 """(list of `Changes`, statement), in the order they are written: parents before children."""
 
 _BATCH: Final = "UPDATE meta SET value = ? WHERE key = 'batch' AND value < ?"
-_DELETES: Final = "outputs_gone"
+_DELETES: Final = frozenset({"outputs_gone", "processes_gone"})
 
 
 def write(conn: sqlite3.Connection, changes: Changes, batch: int, at: Hook | None = None) -> None:
@@ -120,7 +121,7 @@ def write(conn: sqlite3.Connection, changes: Changes, batch: int, at: Hook | Non
             if type(rows) is dict:
                 rows = rows.values()
             done = conn.executemany(sql, rows).rowcount
-            if done != len(rows) and name != _DELETES:
+            if done != len(rows) and name not in _DELETES:
                 raise BatchRejected(name, "no such row", f"{len(rows)} rows were to be set, {done} are there")
         step = "meta"
         if at:

@@ -92,7 +92,7 @@ class AttemptRow(_Row, frozen=True):
 
 
 class ProcessRow(_Row, frozen=True):
-    """What an attempt that is still `running` in the database had started."""
+    """What an attempt had started, and nobody has seen the end of."""
 
     attempt_id: int
     pid: int
@@ -156,7 +156,7 @@ VERSION: Final = ", ".join(VersionRow.__struct_fields__)
 RUN: Final = ", ".join(RunRow.__struct_fields__)
 INSTANCE: Final = ", ".join(f"i.{name}" for name in InstanceRow.__struct_fields__)
 ATTEMPT: Final = ", ".join(f"a.{name}" for name in AttemptRow.__struct_fields__)
-PROCESS: Final = ", ".join(f"p.{name}" for name in ProcessRow.__struct_fields__)
+PROCESS: Final = ", ".join(ProcessRow.__struct_fields__)
 WAIT: Final = ", ".join(WaitRow.__struct_fields__)
 _OVER: Final = ", ".join(f"'{state}'" for state in sorted(OVER))
 _UNFINISHED: Final = "SELECT run_id FROM run WHERE ended_us IS NULL"
@@ -205,8 +205,7 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
         processes=rows(
             conn,
             ProcessRow,
-            f"SELECT {PROCESS} FROM process p JOIN attempt a USING (attempt_id)"
-            " WHERE a.state = 'running' ORDER BY p.attempt_id",
+            f"SELECT {PROCESS} FROM process ORDER BY attempt_id",
         ),
         waits=rows(conn, WaitRow, f"SELECT {WAIT} FROM wait WHERE state = 'open' ORDER BY wait_id"),
         last=last_ids(conn),

@@ -8,6 +8,12 @@ FROM dag d
 WHERE d.removed = 0
 ORDER BY d.name;
 
+-- :name dag_spec
+-- `bide trigger`: the newest graph of a DAG, whose zone a date without one is read in.
+SELECT v.spec
+FROM dag d JOIN dag_version v ON v.version_id = d.version_id
+WHERE d.name = :name;
+
 -- :name runs
 -- `bide runs`: newest first, by DAG and state where asked; `before` is the last id of the page above.
 SELECT r.run_id, d.name, r.state, r.kind, r.run_key, r.logical_us, r.start_us, r.end_us, r.scheduled_us,
