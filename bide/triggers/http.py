@@ -52,12 +52,6 @@ class HttpSeen(msgspec.Struct, frozen=True, dict=True):
         return parsed(self.text)
 
 
-class HttpHeld(msgspec.Struct, frozen=True):
-    """No request was made: the rate limit of the origin gives this look its turn later."""
-
-    until_us: int
-
-
 class HttpRefused(msgspec.Struct, frozen=True):
     """No request was made: the policy forbids this address."""
 
@@ -135,11 +129,9 @@ class HttpTrigger(Trigger, frozen=True, kw_only=True, tag="http"):
             )
         )
 
-    def judge(self, seen: HttpSeen | HttpHeld | HttpRefused, memo: Any, now: int) -> Verdict:
+    def judge(self, seen: HttpSeen | HttpRefused, memo: Any, now: int) -> Verdict:
         if isinstance(seen, HttpRefused):
             return Fail(seen.reason)
-        if isinstance(seen, HttpHeld):
-            return NotYet("waits its turn under max_rps", again_us=seen.until_us, at_least=True)
         if within(seen.status, self.fail_on):  # type: ignore[arg-type]  # ranges since __post_init__
             return Fail(f"{self.describe()} answered {seen.status}, which fail_on names")
         if not within(seen.status, self.expect_status):  # type: ignore[arg-type]
@@ -168,8 +160,8 @@ class HttpTrigger(Trigger, frozen=True, kw_only=True, tag="http"):
     def describe(self) -> str:
         return f"{self.method} {self.url.partition('?')[0]}"
 
-    @staticmethod
-    def make_source(key: Hashable, world: SourceWorld) -> Source:
+    @classmethod
+    def make_source(cls, key: Hashable, world: SourceWorld) -> Source:
         from bide.triggers.http_source import HttpSource
 
         return HttpSource(key, world)
@@ -241,5 +233,3 @@ def _event(seen: HttpSeen, value: Any) -> dict[str, Any]:
     if value is not ABSENT and len(_short(value)) <= 80:
         event["value"] = value
     return event
-
-

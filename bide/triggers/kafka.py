@@ -44,11 +44,11 @@ class KafkaSeen(msgspec.Struct, frozen=True):
 
     topics: dict[str, TopicSeen] = {}
     lags: dict[tuple[str, str], dict[int, int]] = {}
-    trouble: dict[Hashable, str] = {}
-    refused: dict[Hashable, str] = {}
+    trouble: dict[Any, str] = {}
+    refused: dict[Any, str] = {}
 
 
-class KafkaOffsetTrigger(Trigger, frozen=True, kw_only=True, tag="kafka_offset"):
+class KafkaOffsetTrigger(Trigger, frozen=True, kw_only=True, tag="kafka"):
     """Wait until end offsets reach `offset`, or a group's lag is below a number of records.
 
     `across`: "min" asks it of every partition, "any" of at least one, "sum" of their total.
@@ -142,7 +142,7 @@ class KafkaOffsetTrigger(Trigger, frozen=True, kw_only=True, tag="kafka_offset")
         if value < limit and (not missing or self.across == "any"):
             return Fire(self._event({one: topic.ends[one] for one in known}, value))
         if missing:
-            return NotYet(self._silent(topic, missing))
+            return NotYet(seen.trouble.get((group, self.topic)) or self._silent(topic, missing))
         return NotYet(f"group {group} is {value} behind, to be below {limit}{topic.went_back}")
 
     def _silent(self, topic: TopicSeen, missing: tuple[int, ...] | dict[int, str]) -> str:
@@ -160,15 +160,19 @@ class KafkaOffsetTrigger(Trigger, frozen=True, kw_only=True, tag="kafka_offset")
             return f"kafka {self.topic}: group {self.lag_below[0]} less than {self.lag_below[1]} behind"
         return f"kafka {self.topic}: {_ACROSS[self.across]} >= {self.offset}"
 
-    @staticmethod
-    def make_source(key: Hashable, world: SourceWorld) -> Source:
+    @classmethod
+    def make_source(cls, key: Hashable, world: SourceWorld) -> Source:
         from bide.triggers.kafka_source import KafkaSource
 
         return KafkaSource(key, world)
 
 
 _TOPIC_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
-_ACROSS: Final = {"min": "the lowest end offset", "any": "the highest end offset", "sum": "the sum of end offsets"}
+_ACROSS: Final = {
+    "min": "the lowest end offset",
+    "any": "the highest end offset",
+    "sum": "the sum of end offsets",
+}
 _LAG: Final[dict[str, Any]] = {"min": max, "any": min, "sum": sum}
 """Of lags the worst partition is the one with the most: "min" asks it of every partition."""
 

@@ -134,8 +134,8 @@ class ObjectTrigger(Trigger, frozen=True, kw_only=True, tag="object"):
     def describe(self) -> str:
         return self.url if self.count == 1 else f"{self.count} of {self.url}"
 
-    @staticmethod
-    def make_source(key: Hashable, world: SourceWorld) -> Source:
+    @classmethod
+    def make_source(cls, key: Hashable, world: SourceWorld) -> Source:
         from bide.triggers.object_source import ObjectSource
 
         return ObjectSource(key, world)
