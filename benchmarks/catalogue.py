@@ -1,0 +1,158 @@
+"""The rows: what is measured, the program and its limit, what is to be reached, and the best peer."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Program:
+    """`module:function` under `benchmarks`, and its argument; imported only in the process that runs it."""
+
+    path: str
+    n: int | None = None
+
+    def __call__(self) -> Coroutine[Any, Any, dict[str, float]]:
+        module, _, name = self.path.partition(":")
+        fn = getattr(import_module(f"benchmarks.{module}"), name)
+        started: Coroutine[Any, Any, dict[str, float]] = fn() if self.n is None else fn(self.n)
+        return started
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a row. `at_most`/`at_least` are the target; `ratio` is bide's over the limit's.
+
+    `limit` names the limit program's figure when it is called otherwise; "" where there is none.
+    """
+
+    label: str
+    at_most: float | None = None
+    at_least: float | None = None
+    ratio_at_most: float | None = None
+    ratio_at_least: float | None = None
+    limit: str | None = None
+    peer: str = ""
+
+    def reached(self, value: float, limit: float | None) -> bool | None:
+        """Whether every target of the figure is met; None when it has none."""
+        ratio = value / limit if limit else None
+        tests = [
+            None if self.at_most is None else value <= self.at_most,
+            None if self.at_least is None else value >= self.at_least,
+            None if self.ratio_at_most is None or ratio is None else ratio <= self.ratio_at_most,
+            None if self.ratio_at_least is None or ratio is None else ratio >= self.ratio_at_least,
+        ]
+        said = [t for t in tests if t is not None]
+        return all(said) if said else None
+
+    def target(self) -> str:
+        parts = [
+            None if self.at_most is None else f"<= {self.at_most:g}",
+            None if self.at_least is None else f">= {self.at_least:g}",
+            None if self.ratio_at_most is None else f"<= {self.ratio_at_most:g}x",
+            None if self.ratio_at_least is None else f">= {self.ratio_at_least:g}x",
+        ]
+        return ", ".join(p for p in parts if p)
+
+
+@dataclass(frozen=True)
+class Row:
+    title: str
+    bide: Program
+    limit: Program
+    figures: Mapping[str, Figure]
+    repeat: int | None = None  # fewer than asked for, where one measurement takes long
+
+
+def _fan(n: int, *, peer: str) -> Row:
+    return Row(
+        f"fan 1 -> {n:,} -> 1",
+        Program("rows.fan:fan", n),
+        Program("limits:fan", n),
+        {
+            "tasks_per_s": Figure("tasks/s", at_least=5000, ratio_at_least=0.25, peer=peer),
+            "us_per_task": Figure("us a task"),
+            "lag_p99_ms": Figure("loop lag p99 ms", at_most=50),
+        },
+    )
+
+
+def _waits(kind: str, n: int) -> Row:
+    kept = n <= 10_000
+    return Row(
+        f"{n:,} {kind} waits",
+        Program(f"rows.waits:{kind}_waits", n),
+        Program("limits:waits", n),
+        {
+            "armed_per_s": Figure("armed/s", at_least=5000 if kept else None),
+            "bytes_each": Figure(
+                "bytes each", at_most=2048 if kept else 1536, peer="DBOS 13,700; Restate 71,000"
+            ),
+            "late_p50_ms": Figure("late p50 ms"),
+            "late_p99_ms": Figure(
+                "late p99 ms", at_most=500 if kept else 4000, peer="Restate 7,300; DBOS 9,200" if kept else ""
+            ),
+            "done_s": Figure("all done after s", at_most=3 if kept else None),
+            "slots": Figure("slots held", at_most=0, limit=""),
+        },
+        repeat=None if kept else 3,
+    )
+
+
+ROWS: dict[str, Row] = {
+    "handoff": Row(
+        "hand-off, chain of 50",
+        Program("rows.handoff:chain"),
+        Program("limits:hand_off"),
+        {
+            "p50_ms": Figure("p50 ms", ratio_at_most=2.0, peer="huey 0.97; Restate 1.2; DBOS 1.6"),
+            "p99_ms": Figure("p99 ms", peer="huey 1.3"),
+        },
+    ),
+    "fan-200": _fan(200, peer="Restate 2,467"),
+    "fan-10000": _fan(10_000, peer="huey 900 (1,000)"),
+    "fan-100000": _fan(100_000, peer=""),
+    **{f"{kind}-{n}": _waits(kind, n) for kind in ("time", "file", "external") for n in (1000, 10_000)},
+    "time-100000": _waits("time", 100_000),
+    "http-1000": Row(
+        "1,000 HTTP waits, 100 URLs, every 5 s",
+        Program("rows.http:polled"),
+        Program("limits:loop_lag"),
+        {
+            "requests_per_s": Figure("requests/s at the server", at_most=21, at_least=19),
+            "in_flight": Figure("most in flight", at_most=10),
+            "lag_p99_ms": Figure("loop lag p99 ms", at_most=20),
+        },
+        repeat=3,
+    ),
+    "idle": Row(
+        "idle, 5,000 time + 5,000 external waits",
+        Program("rows.idle:runtime"),
+        Program("limits:idle"),
+        {
+            "cpu_s_per_min": Figure("CPU s a minute", at_most=0.06, peer="huey 0.15; Airflow 17"),
+            "rss_mb": Figure("RSS MB", at_most=80, peer="Airflow 930"),
+        },
+        repeat=3,
+    ),
+    "start": Row(
+        "cold start",
+        Program("rows.start:cold"),
+        Program("limits:interpreter"),
+        {
+            "import_ms": Figure("import bide ms", at_most=80),
+            "script_s": Figure("3-task script s", at_most=0.25, peer="huey 0.22; luigi 0.27"),
+            "run_s": Figure("bide run of the same s", at_most=0.5, peer="Airflow 9.4"),
+        },
+    ),
+    "recovery": Row(
+        "kill -9 with 10,000 waits",
+        Program("rows.recovery:killed"),
+        Program("limits:loading"),
+        {"watched_s": Figure("start to all watched s", at_most=1.0, peer="APScheduler 0.56 (1,000)")},
+    ),
+}

@@ -1,0 +1,1 @@
+"""The rows' programs on bide's public names, as a user would write them."""
