@@ -83,9 +83,7 @@ class _Resolver:
         """The Python value of `value`; `raw` is what stands in its place in the loaded code."""
         if type(value) is list:
             raws = raw if type(raw) in (list, tuple) and len(raw) == len(value) else ()
-            items = [
-                self(item, raws[place] if raws else _MISSING) for place, item in enumerate(value)
-            ]
+            items = [self(item, raws[place] if raws else _MISSING) for place, item in enumerate(value)]
             return tuple(items) if type(raw) is tuple and raws else items
         if type(value) is not dict:
             return value

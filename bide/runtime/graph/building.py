@@ -126,9 +126,7 @@ def declare(
     if numbered:
         name = body.free_name(name)
     elif name in body.nodes:
-        raise GraphError(
-            f"the DAG {body.name!r} has two tasks named {name!r}: give one of them another name"
-        )
+        raise GraphError(f"the DAG {body.name!r} has two tasks named {name!r}: give one of them another name")
     node = Node(body, name, fields, code)
     lane: Lane = fields["lane"]
     if code.args or code.kwargs:

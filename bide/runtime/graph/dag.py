@@ -170,7 +170,7 @@ def _run_body(fn: Callable[[], object], body: Body) -> None:
     try:
         with in_body(body):
             result = fn()
-    except Exception as error:  # noqa: BLE001 - an author's code: told with its place
+    except Exception as error:
         where = _place(error, fn.__code__.co_filename)
         if isinstance(error, BideError):
             raise GraphError(f"{where}: {error}") from error

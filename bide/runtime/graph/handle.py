@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bide.runtime.errors import GraphError
 
@@ -69,32 +69,32 @@ class Output(Linked):
     def __repr__(self) -> str:
         return f"<output of {self.node.name!r}{''.join(f'[{key!r}]' for key in self.at)}>"
 
-    def _unknown(self, doing: str) -> NoReturn:
-        raise GraphError(
+    def _unknown(self, doing: str) -> GraphError:
+        return GraphError(
             f"the output of {self.node.name!r} is not known while the DAG is declared, "
             f"so it cannot be {doing}: do that in a task that takes it as an argument"
         )
 
     def __bool__(self) -> bool:
-        self._unknown("tested for truth")
+        raise self._unknown("tested for truth")
 
     def __iter__(self) -> Iterator[Any]:
-        self._unknown("iterated over")
+        raise self._unknown("iterated over")
 
     def __len__(self) -> int:
-        self._unknown("measured with len()")
+        raise self._unknown("measured with len()")
 
     def __contains__(self, _item: object) -> bool:
-        self._unknown("searched with `in`")
+        raise self._unknown("searched with `in`")
 
     def __format__(self, _spec: str) -> str:
-        self._unknown("put into a string")
+        raise self._unknown("put into a string")
 
     def __int__(self) -> int:
-        self._unknown("used as a number")
+        raise self._unknown("used as a number")
 
     def __float__(self) -> float:
-        self._unknown("used as a number")
+        raise self._unknown("used as a number")
 
 
 def _each(side: Any) -> Iterable[Linked]:

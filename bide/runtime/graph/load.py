@@ -154,7 +154,7 @@ def _import_module(name: str) -> ModuleType:
                 "can be imported from here"
             ) from None
         raise GraphError(_sentence(error, name)) from error
-    except Exception as error:  # noqa: BLE001 - an author's code: told with its place
+    except Exception as error:
         raise GraphError(_sentence(error, name)) from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypedDict, get_type_hints
 
 from bide.runtime.clock import span_us
 from bide.runtime.errors import GraphError
@@ -12,10 +12,9 @@ from bide.runtime.graph.spec import Lane, TriggerRule
 from bide.runtime.graph.validate import check_name, check_ranges, suggestion
 
 
-class TaskOptions(TypedDict, total=False):
-    """The options of `@task`, `.options(...)` and `shell`; spans are timedeltas."""
+class CommandOptions(TypedDict, total=False):
+    """The options that tasks and commands share; spans are timedeltas."""
 
-    name: str
     retries: int  # failed attempts that are tried again
     retry_delay: timedelta
     backoff: float  # each delay is the one before times this
@@ -33,11 +32,17 @@ class TaskOptions(TypedDict, total=False):
     inlets: object  # names, or objects with a `.name`
     outlets: object
     max_active: int | None  # of this task at once, over all runs
-    isolate: bool  # a killable process of its own
-    lane: Lane | str
     owner: str
     doc: str
     memory_limit: int | None  # bytes; process and shell lanes
+
+
+class TaskOptions(CommandOptions, total=False):
+    """The options of `@task` and `.options(...)`."""
+
+    name: str
+    isolate: bool  # a killable process of its own
+    lane: Lane | str
 
 
 def span(value: object, option: str) -> int:
@@ -79,9 +84,7 @@ def _rule(value: object, option: str) -> TriggerRule:
     try:
         return TriggerRule(str(value))
     except ValueError:
-        raise GraphError(
-            f"{option} is {value!r}, and must be one of {', '.join(TriggerRule)}"
-        ) from None
+        raise GraphError(f"{option} is {value!r}, and must be one of {', '.join(TriggerRule)}") from None
 
 
 _CONVERT: Final[dict[str, tuple[str, Callable[[object, str], object]]]] = {
@@ -94,7 +97,7 @@ _CONVERT: Final[dict[str, tuple[str, Callable[[object, str], object]]]] = {
     "inlets": ("inlets", _names),
     "outlets": ("outlets", _names),
 }
-_KNOWN: Final = frozenset(TaskOptions.__annotations__)
+_KNOWN: Final = frozenset(get_type_hints(TaskOptions))
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "idempotent": (bool,),
     "isolate": (bool,),

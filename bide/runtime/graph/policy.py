@@ -29,14 +29,28 @@ from bide.runtime.values import decode, encode
 _CATCHUP: Final = ("latest", "all", "none")
 _OVERLAP: Final = ("queue_all", "queue_one", "skip", "cancel_running")
 _KNOWN: Final = frozenset(
-    "name schedule start end tz catchup max_active_runs max_active_tasks overlap backfill_window "
-    "deadline on_pause owner tags params doc".split()
+    [
+        "name",
+        "schedule",
+        "start",
+        "end",
+        "tz",
+        "catchup",
+        "max_active_runs",
+        "max_active_tasks",
+        "overlap",
+        "backfill_window",
+        "deadline",
+        "on_pause",
+        "owner",
+        "tags",
+        "params",
+        "doc",
+    ]
 )
 
 
-def policy_fields(
-    owner: str, options: Mapping[str, Any]
-) -> tuple[dict[str, Any], Schedule, dict[str, Any]]:
+def policy_fields(owner: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], Schedule, dict[str, Any]]:
     """(fields of `DagSpec`, the schedule in the DAG's zone, the policy) for the options of `@dag`."""
     for option in options:
         if option not in _KNOWN:

@@ -47,7 +47,9 @@ def render(template: str, facts: Facts) -> str:
         try:
             parts.append(format(value, spec))
         except (TypeError, ValueError) as error:
-            raise UsageError(f"in the template {template!r}, the format {spec!r} of {head!r}: {error}") from None
+            raise UsageError(
+                f"in the template {template!r}, the format {spec!r} of {head!r}: {error}"
+            ) from None
     return "".join(parts)
 
 

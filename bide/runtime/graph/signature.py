@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
@@ -57,7 +58,7 @@ class Parameters:
             ) from None
         given = {**bound.arguments, **dict.fromkeys(self.contexts, context)}
         ordered = {key: given[key] for key in self.whole.parameters if key in given}
-        full = inspect.BoundArguments(self.whole, ordered)  # type: ignore[arg-type]
+        full = inspect.BoundArguments(self.whole, OrderedDict(ordered))
         return full.args, full.kwargs
 
 

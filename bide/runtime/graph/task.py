@@ -12,7 +12,7 @@ from bide.runtime.errors import GraphError
 from bide.runtime.graph.building import current_body, declare
 from bide.runtime.graph.code import Code
 from bide.runtime.graph.handle import Output
-from bide.runtime.graph.options import TaskOptions, lane_of, task_fields
+from bide.runtime.graph.options import CommandOptions, TaskOptions, lane_of, task_fields
 from bide.runtime.graph.render import check
 from bide.runtime.graph.signature import Parameters
 from bide.runtime.graph.spec import Lane, ShellSpec
@@ -29,13 +29,13 @@ class Task(Generic[P, R]):
     """
 
     def __init__(self, fn: Callable[P, R], options: Mapping[str, Any], given: bool = False) -> None:
-        if not callable(fn) or inspect.isclass(fn):
+        if not inspect.isroutine(fn):
             raise GraphError(f"@task is for functions, not for {fn!r}")
         if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
             raise GraphError(f"the task {fn.__name__!r} is a generator: return a list, or a path to a file")
         update_wrapper(self, fn)
         self.fn = fn
-        self.name: str = options.get("name") or getattr(fn, "__name__", type(fn).__name__)
+        self.name: str = str(options.get("name", fn.__name__))
         self._options = dict(options)
         self._given = given  # named at one place: taken twice is an error, not a number
         owner = f"the task {self.name!r}"
@@ -94,7 +94,7 @@ def shell(
     *,
     env: Mapping[str, Any] | None = None,
     cwd: str | Path | None = None,
-    **options: Unpack[TaskOptions],
+    **options: Unpack[CommandOptions],
 ) -> Output:
     """A task from a command: `shell("dbt", "dbt run --select {params.model}")`.
 
@@ -103,7 +103,8 @@ def shell(
     of the DAG's file. Exit code 0 is success.
     """
     owner = f"the command {name!r}"
-    if not isinstance(command, str) or not command.strip():
+    text: object = command
+    if not isinstance(text, str) or not text.strip():
         raise GraphError(f"{owner}: the command is {command!r}, and must be a string")
     for option in ("isolate", "lane", "name"):
         if option in options:

@@ -23,8 +23,7 @@ def check_name(name: object, what: str) -> str:
         raise GraphError(f"the name of a {what} is a string, not {name!r}")
     if _NAME.fullmatch(name) is None:
         raise GraphError(
-            f"{name[:80]!r} cannot be the name of a {what}: "
-            "use 1 to 200 letters, digits, `_`, `.` and `-`"
+            f"{name[:80]!r} cannot be the name of a {what}: use 1 to 200 letters, digits, `_`, `.` and `-`"
         )
     return name
 
@@ -89,9 +88,7 @@ def _refuse_cycles(spec: DagSpec) -> None:
         sorter.prepare()
     except CycleError as error:
         path = " -> ".join(error.args[1])
-        raise GraphError(
-            f"the DAG {spec.name!r} has a cycle: {path}: take one of these edges away"
-        ) from None
+        raise GraphError(f"the DAG {spec.name!r} has a cycle: {path}: take one of these edges away") from None
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

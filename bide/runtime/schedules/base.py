@@ -25,9 +25,11 @@ class Schedule(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=True
         """
         raise NotImplementedError
 
-    def interval_for(
-        self, date_us: int | None, now_us: int, anchor_us: int | None = None
-    ) -> tuple[int, int]:
+    def last_until(self, us: int, anchor_us: int | None = None) -> Firing | None:
+        """The last firing at or before `us`, found without stepping through those before."""
+        raise NotImplementedError
+
+    def interval_for(self, date_us: int | None, now_us: int, anchor_us: int | None = None) -> tuple[int, int]:
         """(start, end) of the interval for a manual run.
 
         With a date: the interval of this schedule's grid that holds it. Without one: the last
@@ -36,7 +38,7 @@ class Schedule(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=True
         raise NotImplementedError
 
     def in_zone(self, _tz: str) -> Schedule:
-        """This schedule where no zone of its own was given: in the DAG's."""
+        """The same schedule in the DAG's zone, where it has none of its own."""
         return self
 
     @property

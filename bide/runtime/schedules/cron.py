@@ -56,7 +56,7 @@ class Cron(Schedule, frozen=True, tag="cron"):
     repeat: Literal["first", "last", "both"] = "first"
 
     def __post_init__(self) -> None:
-        fields = read(self.expr)
+        fields = read_cached(self.expr)
         for name, value, allowed in (
             ("interval", self.interval, _INTERVALS),
             ("gap", self.gap, ("shift", "skip")),
@@ -81,7 +81,7 @@ class Cron(Schedule, frozen=True, tag="cron"):
     def _zone(self) -> ZoneInfo:
         return zone(self.tz or "UTC")
 
-    def next_after(self, us: int, anchor_us: int | None = None) -> Firing | None:  # noqa: ARG002
+    def next_after(self, us: int, anchor_us: int | None = None) -> Firing | None:
         fires = self._tick(us, forward=True)
         if fires is None:
             return None
@@ -97,9 +97,15 @@ class Cron(Schedule, frozen=True, tag="cron"):
             end = floor(fires, period, self._zone)
         return Firing(fires, previous(end, period, self._zone), end)
 
-    def interval_for(
-        self, date_us: int | None, now_us: int, anchor_us: int | None = None  # noqa: ARG002
-    ) -> tuple[int, int]:
+    def last_until(self, us: int, anchor_us: int | None = None) -> Firing | None:
+        tick = self._tick(us + 1, forward=False)
+        if tick is None:
+            return None
+        if self.interval == "tick":
+            return self.next_after(tick - 1)
+        return self.next_after(floor(tick, self.interval, self._zone) - 1)
+
+    def interval_for(self, date_us: int | None, now_us: int, anchor_us: int | None = None) -> tuple[int, int]:
         at = now_us if date_us is None else date_us
         if self.interval == "tick":
             start = self._tick(at + 1, forward=False)
@@ -115,7 +121,7 @@ class Cron(Schedule, frozen=True, tag="cron"):
         return start, following(at, self.interval, self._zone)
 
     def describe(self) -> str:
-        words = f"{in_words(read(self.expr))}, {self.tz or 'UTC'}"
+        words = f"{in_words(read_cached(self.expr))}, {self.tz or 'UTC'}"
         if self.interval == "tick":
             return words
         return f"{words}, for the {self.interval} before"

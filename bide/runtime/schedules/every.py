@@ -69,9 +69,14 @@ class Every(Schedule, frozen=True, tag="every"):
             fires = max(fires, origin)
         return Firing(fires, fires - period, fires)
 
-    def interval_for(
-        self, date_us: int | None, now_us: int, anchor_us: int | None = None
-    ) -> tuple[int, int]:
+    def last_until(self, us: int, anchor_us: int | None = None) -> Firing | None:
+        origin, period = self._grid(anchor_us)
+        fires = us - (us - origin) % period
+        if self.anchor is None and anchor_us is not None and fires < origin:
+            return None
+        return Firing(fires, fires - period, fires)
+
+    def interval_for(self, date_us: int | None, now_us: int, anchor_us: int | None = None) -> tuple[int, int]:
         origin, period = self._grid(anchor_us)
         if date_us is None:
             end = now_us - (now_us - origin) % period

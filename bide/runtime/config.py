@@ -1,0 +1,176 @@
+"""Configuration: what can be set, where it was set, and where the database stands.
+
+In rising order: the defaults, `[tool.bide]` of `pyproject.toml`, `bide.toml`, `BIDE_*` in the
+environment, flags. The files are those of the project: the nearest folder upward that has one.
+Lists in the environment are separated by commas, tables are JSON.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from bide.runtime.errors import UsageError
+
+_PREFIX: Final = "BIDE_"
+
+
+class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every key, its type, its range and its default."""
+
+    db: str | None = None
+    paths: list[str] = []
+    slots: int = 64
+    thread_slots: int | None = None
+    process_slots: int | None = None
+    pools: dict[str, int] = {}
+    synchronous: Literal["FULL", "NORMAL"] = "FULL"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    socket: str | None = None
+    host: str | None = None
+    port: int | None = None
+    token: str | None = None
+    stop_timeout: float = 30.0
+    reload: bool = False
+
+
+class Config(Values, frozen=True, kw_only=True):
+    """The values in force, and for each the place it comes from.
+
+    `db`: the database; None: `default_db`. `paths`: files and folders with DAGs, relative to the file that names
+    them. `slots`: attempts at once; `thread_slots`, `process_slots`: of these, in threads and
+    processes. `pools`: slots by name. `synchronous`: "NORMAL" may lose the last commits when the
+    power fails. `socket`, `host`, `port`, `token`: the doors. `stop_timeout`: seconds a stop waits for
+    running attempts. `reload`: load changed files again.
+    """
+
+    origins: dict[str, str] = {}
+    """By key: `default`, a file's path, `BIDE_SLOTS`, or `flag`."""
+
+    folder: str = "."
+    """The project's folder: that of the file, else the current one."""
+
+
+_KEYS: Final = tuple(field.name for field in msgspec.structs.fields(Values))
+_PATH_KEYS: Final = ("db", "socket")
+
+
+def load_config(env: Mapping[str, str], cwd: Path, flags: Mapping[str, Any] | None = None) -> Config:
+    """The configuration of a process that stands in `cwd`; a flag that is None was not given.
+
+    Raises `UsageError` that names the key and the place.
+    """
+    folder = project_folder(cwd)
+    found: dict[str, Any] = {}
+    origins = dict.fromkeys(_KEYS, "default")
+    layers: list[tuple[Mapping[str, Any], Mapping[str, str]]] = []
+    if folder is not None:
+        for path, table in _files(folder):
+            layers.append((_relative(table, folder), dict.fromkeys(table, str(path))))
+    given = {key: text for key, text in env.items() if key.startswith(_PREFIX)}
+    layers.append((_from_environment(given), {key[len(_PREFIX) :].lower(): key for key in given}))
+    flagged = {key: value for key, value in (flags or {}).items() if value is not None}
+    layers.append((flagged, dict.fromkeys(flagged, "flag")))
+    for values, places in layers:
+        for key, value in values.items():
+            found[key] = _checked(key, value, places[key])
+            origins[key] = places[key]
+    return Config(**found, origins=origins, folder=str(folder or cwd))
+
+
+def default_db(env: Mapping[str, str], cwd: Path) -> Path:
+    """`bide.db` in `$STATE_DIRECTORY` (systemd's), else in `.bide/` of the project, else of `cwd`."""
+    state = env.get("STATE_DIRECTORY", "").split(":")[0]  # systemd joins several with colons
+    if state:
+        return Path(state) / "bide.db"
+    return (project_folder(cwd) or cwd) / ".bide" / "bide.db"
+
+
+def project_folder(cwd: Path) -> Path | None:
+    """The nearest folder upward with a `bide.toml`, or a `pyproject.toml` with `[tool.bide]`."""
+    for folder in (cwd, *cwd.parents):
+        if (folder / "bide.toml").is_file() or _tool_table(folder / "pyproject.toml") is not None:
+            return folder
+    return None
+
+
+def _files(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """(file, its table), those that count more later."""
+    found = []
+    project = folder / "pyproject.toml"
+    if (table := _tool_table(project)) is not None:
+        found.append((project, table))
+    own = folder / "bide.toml"
+    if own.is_file():
+        found.append((own, _read(own)))
+    return found
+
+
+def _tool_table(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    table = _read(path).get("tool", {}).get("bide")
+    return table if isinstance(table, dict) else None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _relative(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Paths in a file are relative to its folder."""
+    out = dict(table)
+    for key in _PATH_KEYS:
+        if isinstance(out.get(key), str):
+            out[key] = str(folder / out[key])
+    if isinstance(out.get("paths"), list):
+        out["paths"] = [str(folder / path) if isinstance(path, str) else path for path in out["paths"]]
+    return out
+
+
+def _from_environment(given: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for variable, text in given.items():
+        key = variable[len(_PREFIX) :].lower()
+        if key == "paths":
+            values[key] = [part for part in text.split(",") if part]
+        elif key == "pools":
+            try:
+                values[key] = msgspec.json.decode(text)
+            except msgspec.DecodeError:
+                raise UsageError(f'{variable} is {text!r}, and must be JSON: {{"gpu": 2}}') from None
+        else:
+            values[key] = text
+    return values
+
+
+def _checked(key: str, value: Any, place: str) -> Any:
+    if key not in _KEYS:
+        from difflib import get_close_matches
+
+        close = get_close_matches(key, _KEYS, n=1)
+        advice = f"did you mean {close[0]!r}?" if close else f"there is {', '.join(_KEYS)}"
+        raise UsageError(f"{place}: there is no setting {key!r}: {advice}")
+    try:
+        # Text from the environment is read as the type of the key ("8" as 8), in a file it is an error.
+        checked = msgspec.convert({key: value}, Values, strict=not place.startswith(_PREFIX))
+    except msgspec.ValidationError as error:
+        shown = "a secret" if key == "token" else repr(value)
+        raise UsageError(f"{place}: {key} is {shown}: {str(error).partition(' - at')[0]}") from None
+    found = getattr(checked, key)
+    low = {"slots": 1, "thread_slots": 1, "process_slots": 1, "port": 0, "stop_timeout": 0}.get(key)
+    if low is not None and found is not None and (found < low or (key == "port" and found > 65535)):
+        raise UsageError(f"{place}: {key} is {found}, and must be {low} or more")
+    for pool, slots in found.items() if key == "pools" else ():
+        if slots < 1:
+            raise UsageError(f"{place}: the pool {pool!r} has {slots} slots, and needs 1 or more")
+    return found
