@@ -1,0 +1,23 @@
+"""Stores to test on: every test that takes `store` runs on both writers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bide.runtime.store.inline import InlineWriter
+from bide.runtime.store.writer import Writer
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "bide.db"
+
+
+@pytest.fixture(params=[Writer, InlineWriter], ids=["thread", "inline"])
+async def store(request: pytest.FixtureRequest, db: Path) -> AsyncIterator[Writer | InlineWriter]:
+    writer = await request.param.open(db, create=True)
+    yield writer
+    await writer.close()
