@@ -38,9 +38,13 @@ class Book:
         self.batch += 1
         return changes, self.batch
 
-    def event(self, subject: str, subject_id: int, run_id: int | None, was: str, now: str, reason: str = "") -> None:
+    def event(
+        self, subject: str, subject_id: int, run_id: int | None, was: str, now: str, reason: str = ""
+    ) -> None:
         self.seq += 1
-        self.changes.events.append((self.seq, T0 + self.seq, 1, subject, subject_id, run_id, was, now, reason))
+        self.changes.events.append(
+            (self.seq, T0 + self.seq, 1, subject, subject_id, run_id, was, now, reason)
+        )
 
     def dag(self) -> None:
         spec = msgspec.json.encode(SPEC).decode()
@@ -90,7 +94,9 @@ class Book:
         )
         self.event("wait", wait_id, attempt // 100, "", "open")
 
-    def end_wait(self, wait_id: int, attempt: int, state: str = "fired", event: str | None = '{"path":"x"}') -> None:
+    def end_wait(
+        self, wait_id: int, attempt: int, state: str = "fired", event: str | None = '{"path":"x"}'
+    ) -> None:
         self.changes.waits_set[wait_id] = (attempt, state, T0 + 10, T0 + 6, event, "", wait_id)
         self.event("wait", wait_id, attempt // 100, "open", state)
 

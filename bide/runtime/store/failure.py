@@ -89,6 +89,10 @@ def unreadable(error: BaseException, what: str) -> StoreError:
     """The error that a failed read ends in."""
     if (code_of(error) & 0xFF) in _PASSES_BEFORE_COMMIT:
         return StoreFullError(f"{what} could not be read just now ({name_of(error)}: {error}): try again")
+    if isinstance(error, sqlite3.ProgrammingError) or (code_of(error) & 0xFF) == sqlite3.SQLITE_ERROR:
+        return StoreError(
+            f"{what} cannot answer what it was asked ({error}): it was changed by another program"
+        )
     return StoreLostError(
         f"{what} could not be read ({name_of(error)}: {error}): the database is damaged; "
         "`bide db check` says where, `bide db restore` puts a backup back"

@@ -9,8 +9,8 @@ WHERE d.removed = 0
 ORDER BY d.name;
 
 -- :name dag_spec
--- `bide trigger`: the newest graph of a DAG, whose zone a date without one is read in.
-SELECT v.spec
+-- `bide trigger`, `bide run`: the newest graph of a DAG and its anchor, by which a date is read.
+SELECT v.spec, d.anchor_us
 FROM dag d JOIN dag_version v ON v.version_id = d.version_id
 WHERE d.name = :name;
 
@@ -104,9 +104,9 @@ SELECT coalesce(max(seq), 0) FROM event;
 SELECT state, count(*) FROM run GROUP BY state ORDER BY state;
 
 -- :name task_counts
--- Health and metrics: instances by state, of unfinished runs only: it must stay cheap on old stores.
+-- Health and metrics: instances by state, of unfinished runs only (CROSS JOIN: in that order, always).
 SELECT i.state, count(*)
-FROM run r JOIN task_instance i ON i.run_id = r.run_id
+FROM run r CROSS JOIN task_instance i ON i.run_id = r.run_id
 WHERE r.ended_us IS NULL
 GROUP BY i.state
 ORDER BY i.state;
