@@ -166,10 +166,10 @@ class Reader:
         """Every DAG that is not removed, by name."""
         return self._all(DagShown, "dags")
 
-    def dag_spec(self, name: str) -> str | None:
-        """The newest graph of a DAG, JSON; None when there is no such DAG."""
+    def dag_spec(self, name: str) -> tuple[str, int | None] | None:
+        """The newest graph of a DAG, JSON, and its anchor; None when there is no such DAG."""
         found = self.read(lambda conn: conn.execute(sql_of("dag_spec"), {"name": name}).fetchone())
-        return found[0] if found else None
+        return (found[0], found[1]) if found else None
 
     def runs(
         self, dag: str | None = None, state: str | None = None, limit: int = 50, before: int | None = None

@@ -1,0 +1,133 @@
+"""How people name things: a run, `RUN/TASK[3]`, a date, a span, `k=v` parameters. Pure.
+
+Everything here raises `UsageError` with what was typed and what would be right.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from bide.runtime.clock import DAY, HOUR, MINUTE, SECOND, to_us
+from bide.runtime.errors import UsageError
+
+_UNITS: Final = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
+
+
+class TaskAddress(msgspec.Struct, frozen=True):
+    task: str
+    map_index: int = -1
+
+
+def run_number(text: str) -> int:
+    """The number of a run from what was typed.
+
+    >>> run_number("12")
+    12
+    """
+    return _number(text, "run", "`bide runs` lists them")
+
+
+def wait_number(text: str) -> int:
+    """The number of a wait from what was typed."""
+    return _number(text, "wait", "`bide waits` lists them")
+
+
+def _number(text: str, what: str, advice: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise UsageError(f"{text!r} names no {what}: {what}s have whole numbers; {advice}")
+    return int(text)
+
+
+def task_address(text: str) -> TaskAddress:
+    """A task of a run, one mapped instance of it with its index.
+
+    >>> task_address("load"), task_address("load[3]")
+    (TaskAddress(task='load', map_index=-1), TaskAddress(task='load', map_index=3))
+    """
+    match = re.fullmatch(r"(.+?)(?:\[([0-9]{1,9})\])?", text)
+    if match is None:
+        raise UsageError(f"{text!r} names no task: write TASK, or TASK[3] for one instance of a mapped task")
+    return TaskAddress(match[1], int(match[2]) if match[2] else -1)
+
+
+def split_address(run: str, task: str | None = None) -> tuple[str, str | None]:
+    """`RUN`, `RUN/TASK` and `RUN TASK` as (run, task).
+
+    >>> split_address("12/load"), split_address("12", "load"), split_address("12")
+    (('12', 'load'), ('12', 'load'), ('12', None))
+    """
+    head, slash, tail = run.partition("/")
+    if slash and task is not None:
+        raise UsageError(f"{run!r} names a task and so does {task!r}: write {head}/{task}")
+    if slash and not tail:
+        raise UsageError(f"{run!r} names no task after its slash: write {head}/TASK, or {head} alone")
+    return head, tail if slash else task
+
+
+def read_date(text: str, tz: str = "UTC") -> int:
+    """Epoch microseconds of an ISO date or instant; one without a zone is read in `tz`.
+
+    >>> read_date("2026-06-15"), read_date("2026-06-15T02:00:00+02:00")
+    (1781481600000000, 1781481600000000)
+    """
+    try:
+        when = datetime.fromisoformat(text.strip())
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=ZoneInfo(tz))
+        return to_us(when.astimezone(UTC))
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{text!r} is no date: write 2026-06-15, 2026-06-15T02:00 or 2026-06-15T02:00:00+02:00"
+        ) from None
+
+
+def read_span(text: str) -> int:
+    """Microseconds of `90s`, `30m`, `6h`, `1d`, `1h30m`; a bare number is seconds.
+
+    >>> read_span("1h30m"), read_span("90")
+    (5400000000, 90000000)
+    """
+    text = text.strip().lower()
+    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)([smhdw])", text)
+    if re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]+)?", text):
+        return round(float(text) * SECOND)
+    if not parts or "".join(n + u for n, u in parts) != text:
+        raise UsageError(f"{text!r} is no span of time: write 90s, 30m, 6h, 1d or 1h30m")
+    us = sum(round(float(n) * _UNITS[u]) for n, u in parts)
+    if us > 3660 * DAY:
+        raise UsageError(f"{text!r} is more than ten years: write a span such as 6h")
+    return us
+
+
+def read_params(pairs: list[str]) -> dict[str, Any]:
+    """`k=v` pairs; a value that is JSON is taken as JSON, anything else as text.
+
+    >>> read_params(["day=2026-06-15", "full=true", "n=3"])
+    {'day': '2026-06-15', 'full': True, 'n': 3}
+    """
+    params: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--param {pair!r} has no key and value: write --param model=orders")
+        if value[:1] in "{[":
+            params[key] = read_json(value, f"the value of --param {key}")
+            continue
+        try:
+            params[key] = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            params[key] = value
+    return params
+
+
+def read_json(text: str, what: str) -> Any:
+    """A JSON value as it was typed, or `UsageError` that names `what`."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UsageError(f"{what} is not JSON ({error}): write it as '{{\"rows\": 3}}'") from None

@@ -1,0 +1,140 @@
+"""Looks at everything a database rests on: SQLite, schema, invariants, disk, inotify, lock, clock."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from bide.runtime.clock import DAY, SECOND
+from bide.runtime.engine.explain import span_words
+from bide.runtime.service.doors import Live
+from bide.runtime.service.places import log_of
+from bide.runtime.service.shapes import Check, Health, iso
+from bide.runtime.store.invariants import check
+from bide.runtime.store.lock import Lock, network_file_system
+from bide.runtime.store.migrate import shipped, version_of
+from bide.runtime.store.reader import Reader
+
+_WAL_RESET_FIXED: Final = (3, 51, 3)
+_LOW_DISK: Final = 512 * 1024 * 1024
+_FULL_DISK: Final = 64 * 1024 * 1024
+_FEW_WATCHES: Final = 8192
+_BUILT_US: Final = 1_767_225_600 * SECOND  # 2026-01-01: no clock that is right shows less
+
+
+def examine(reader: Reader, db: Path, now_us: int, live: Live | None) -> Health:
+    """All checks, whatever the first ones found. Reads only."""
+    checks = (
+        _sqlite(),
+        _schema(reader),
+        *_invariants(reader, now_us),
+        _disk(db),
+        _filesystem(db),
+        *_inotify(),
+        _lock(db, now_us),
+        _clock(reader, now_us),
+        *_slots(live),
+    )
+    return Health(ok=all(check.ok for check in checks), checks=checks)
+
+
+def _sqlite() -> Check:
+    advice = ""
+    if sqlite3.sqlite_version_info < _WAL_RESET_FIXED:
+        advice = (
+            "before 3.51.3 two processes that write at once can damage a log (the WAL-reset bug): bide "
+            "writes from one only; write to the database with no other program while bide runs"
+        )
+    return Check(name="SQLite", ok=True, found=sqlite3.sqlite_version, advice=advice)
+
+
+def _schema(reader: Reader) -> Check:
+    version, newest = reader.read(version_of), shipped()[-1].number
+    advice = "" if version == newest else "`bide serve` or `bide run` brings it up to date, after a copy"
+    return Check(name="schema", ok=True, found=f"{version}, newest {newest}", advice=advice)
+
+
+def _invariants(reader: Reader, now_us: int) -> Iterator[Check]:
+    broken = [str(violation) for violation in reader.read(check)]
+    if not broken:
+        yield Check(name="invariants", ok=True, found="all hold", advice="")
+    for violation in broken[:50]:
+        advice = "keep a copy of the database and report it; `bide db restore` puts a backup back"
+        yield Check(name="invariant", ok=False, found=violation, advice=advice)
+
+
+def _disk(db: Path) -> Check:
+    free = shutil.disk_usage(db.parent).free
+    logs = log_of(db, 0).parent
+    size = sum(path.stat().st_size for path in db.parent.glob(db.name + "*") if path.is_file())
+    found = f"{_bytes(free)} free, database {_bytes(size)}" + (", logs beside it" if logs.is_dir() else "")
+    advice = "free some: a full disk makes bide refuse new work" if free < _LOW_DISK else ""
+    return Check(name="disk", ok=free >= _FULL_DISK, found=found, advice=advice)
+
+
+def _filesystem(db: Path) -> Check:
+    network = network_file_system(db.parent)
+    advice = "move the database to a local disk: SQLite's log and locks do not hold there" if network else ""
+    return Check(name="file system", ok=network is None, found=network or "local", advice=advice)
+
+
+def _inotify() -> Iterator[Check]:
+    for name, few in (("max_user_watches", _FEW_WATCHES), ("max_user_instances", 64)):
+        try:
+            limit = int(Path("/proc/sys/fs/inotify", name).read_text())
+        except (OSError, ValueError):
+            continue
+        advice = f"file waits fall back to sweeps when it is used up: sysctl fs.inotify.{name}=65536"
+        yield Check(name=f"inotify {name}", ok=True, found=str(limit), advice=advice if limit < few else "")
+
+
+def _lock(db: Path, now_us: int) -> Check:
+    holder = Lock(db).holder()
+    if holder is None:
+        return Check(name="lock", ok=True, found="free: no runtime is running", advice="")
+    me = " (this service)" if holder.pid == os.getpid() else ""
+    since = f", for {span_words(now_us - holder.started)}" if holder.started else ""
+    return Check(
+        name="lock", ok=True, found=f"held by the {holder.kind} of process {holder.pid}{me}{since}", advice=""
+    )
+
+
+def _clock(reader: Reader, now_us: int) -> Check:
+    last = newest_event_us(reader)
+    found = iso(now_us)
+    if now_us < _BUILT_US:
+        return Check(
+            name="clock", ok=False, found=found, advice="the clock is years behind: set it, then start bide"
+        )
+    if last > now_us + 60 * SECOND:
+        advice = (
+            f"the journal's last entry is of {iso(last)}: the clock stood further ahead before; "
+            "check that time synchronisation works"
+        )
+        return Check(name="clock", ok=last < now_us + DAY, found=found, advice=advice)
+    return Check(name="clock", ok=True, found=found, advice="")
+
+
+def newest_event_us(reader: Reader) -> int:
+    """When the newest entry of the journal was written, 0 on an empty one."""
+    last = reader.last_event()
+    found = reader.events(after=last - 1, limit=1) if last else []
+    return found[0].at_us if found else 0
+
+
+def _slots(live: Live | None) -> Iterator[Check]:
+    if live is not None:
+        yield Check(name="slots", ok=True, found=f"{live.slots_in_use} of {live.slots} in use", advice="")
+
+
+def _bytes(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"

@@ -1,0 +1,110 @@
+"""What every door offers: the operations on a database, whoever holds it.
+
+`Operations` (here and in the service) and `ServiceClient` (over the socket) both are a `Doors`:
+the terminal does not care which one it talks to. All of it is async, none of it keeps state
+between calls, and everything raises the classes of `bide.runtime.errors`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from bide.runtime.engine.explain import Look, Refusal
+from bide.runtime.service.shapes import (
+    DagLine,
+    Done,
+    Health,
+    LogPart,
+    RunLine,
+    RunShown,
+    Triggered,
+    WaitLine,
+    WhyShown,
+)
+
+
+class Door(Protocol):
+    """Carries a command to whoever may write: a runtime's mailbox, or a command session."""
+
+    async def command(self, verb: str, args: dict[str, Any]) -> Any:
+        """What the verb answers; raises a `BideError`, and then nothing has changed."""
+        ...
+
+
+class Live(Protocol):
+    """What only a process that holds the database knows. All answers are at once, from memory."""
+
+    @property
+    def slots(self) -> int: ...
+
+    @property
+    def slots_in_use(self) -> int: ...
+
+    def look(self, wait_id: int) -> Look | None:
+        """The last look of an armed wait; None when it is not armed."""
+        ...
+
+    def refusal(self, instance_id: int) -> Refusal | None:
+        """The resource that a ready instance is parked on."""
+        ...
+
+    def code_error(self, dag: str) -> str:
+        """Why the code of this DAG is not loaded; "" when it is."""
+        ...
+
+
+class Doors(Protocol):
+    """The operations. Runs, tasks and waits are named as people name them: "12", "load[3]"."""
+
+    async def dags(self) -> list[DagLine]: ...
+
+    async def runs(self, dag: str | None = None, state: str | None = None, limit: int = 50) -> list[RunLine]:
+        """The newest first."""
+        ...
+
+    async def show(self, run: str) -> RunShown: ...
+
+    async def why(self, run: str, task: str | None = None) -> WhyShown: ...
+
+    async def logs(
+        self, run: str, task: str, attempt: int | None = None, offset: int = 0, limit: int = 262_144
+    ) -> LogPart:
+        """A piece of the log of an attempt, the last one by default, from a byte offset."""
+        ...
+
+    async def waits(self) -> list[WaitLine]:
+        """Open ones, the nearest deadline first."""
+        ...
+
+    async def trigger(
+        self,
+        dag: str,
+        logical_date: str | None = None,
+        params: dict[str, Any] | None = None,
+        new: bool = False,
+        key: str | None = None,
+    ) -> Triggered: ...
+
+    async def cancel(self, run: str) -> Done: ...
+
+    async def rerun(
+        self, run: str, task: str | None = None, downstream: bool = False, whole: bool = False
+    ) -> Done: ...
+
+    async def mark(self, run: str, task: str, state: str) -> Done: ...
+
+    async def pause(self, dag: str) -> Done: ...
+
+    async def unpause(self, dag: str) -> Done: ...
+
+    async def wait_look(self, wait: str) -> Done: ...
+
+    async def wait_extend(self, wait: str, deadline: str) -> Done:
+        """`deadline`: an instant (ISO 8601), or `+2h` from the one it has."""
+        ...
+
+    async def wait_satisfy(self, wait: str, event: Any = None) -> Done: ...
+
+    async def wait_fail(self, wait: str, reason: str = "") -> Done: ...
+
+    async def doctor(self) -> Health: ...

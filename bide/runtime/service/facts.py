@@ -1,0 +1,129 @@
+"""Gathers what `explain` wants to know of a run: from one reader, and from the live process if any."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+
+from bide.runtime.engine.explain import InstanceFacts, RunFacts, Upstream, WaitFacts
+from bide.runtime.engine.states import RunState, State
+from bide.runtime.graph.spec import DagSpec, TriggerRule
+from bide.runtime.service.describe import error_words, trigger_words
+from bide.runtime.service.doors import Live
+from bide.runtime.store.reader import (
+    AttemptShown,
+    DagShown,
+    Reader,
+    RunDetail,
+    RunShown,
+    TaskShown,
+    WaitShown,
+)
+
+
+class Scene(msgspec.Struct, frozen=True):
+    """A run and all that stands around it in the database."""
+
+    run: RunDetail
+    spec: DagSpec
+    dag: DagShown | None
+    tasks: list[TaskShown]
+    attempts: dict[int, AttemptShown]
+    waits: list[WaitShown]
+    active: list[RunShown]
+
+
+def scene(reader: Reader, run_id: int) -> Scene:
+    """Everything that `why` needs of a run; `NotFoundError` when there is none of that id."""
+    run = reader.run(run_id)
+    dag = next((dag for dag in reader.dags() if dag.name == run.dag), None)
+    active = reader.runs(run.dag, "running", limit=1000) if run.state is RunState.QUEUED else []
+    return Scene(
+        run,
+        msgspec.json.decode(run.spec, type=DagSpec),
+        dag,
+        reader.tasks(run_id),
+        {attempt.attempt_id: attempt for attempt in reader.attempts(run_id)},
+        reader.waits(run_id),
+        active,
+    )
+
+
+def of_run(scene: Scene, live: Live | None, held: bool) -> RunFacts:
+    """The facts of the run."""
+    run = scene.run
+    bad = [t for t in scene.tasks if t.state in (State.FAILED, State.LOST)] or [
+        t for t in scene.tasks if t.state in (State.UPSTREAM_FAILED, State.CANCELLED)
+    ]
+    return RunFacts(
+        run=str(run.run_id),
+        dag=run.dag,
+        state=run.state,
+        created_us=run.created_us,
+        started_us=run.started_us,
+        ended_us=run.ended_us,
+        deadline_us=run.deadline_us,
+        reason=run.reason,
+        counts=dict(Counter(task.state.value for task in scene.tasks)),
+        failed=tuple(_upstream(scene, task) for task in bad),
+        waits=tuple((_name(wait.task, wait.map_index), _wait(wait, live)) for wait in scene.waits),
+        max_active_runs=scene.spec.max_active_runs,
+        active=tuple(str(other.run_id) for other in reversed(scene.active)),
+        paused=bool(scene.dag and scene.dag.paused),
+        live=held,
+    )
+
+
+def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool) -> InstanceFacts:
+    """The facts of one of its task instances."""
+    spec = next((t for t in scene.spec.tasks if t.name == instance.task), None)
+    names = set(spec.upstream if spec else ())
+    return InstanceFacts(
+        run=str(scene.run.run_id),
+        task=_name(instance.task, instance.map_index),
+        state=instance.state,
+        run_state=scene.run.state,
+        rule=spec.rule if spec else TriggerRule.ALL_SUCCESS,
+        attempt=instance.attempts,
+        failures=instance.failures,
+        retries=spec.retries if spec else 0,
+        since_us=instance.since_us,
+        due_us=instance.due_us,
+        deadline_us=instance.deadline_us,
+        reason=instance.reason,
+        error=_error(scene, instance),
+        upstreams=tuple(_upstream(scene, task) for task in scene.tasks if task.task in names),
+        waits=tuple(
+            _wait(wait, live)
+            for wait in scene.waits
+            if (wait.task, wait.map_index) == (instance.task, instance.map_index)
+        ),
+        refusal=live.refusal(instance.instance_id) if live else None,
+        code_error=live.code_error(scene.run.dag) if live and instance.state is State.READY else "",
+        paused=bool(scene.dag and scene.dag.paused),
+        live=held,
+    )
+
+
+def _name(task: str, map_index: int) -> str:
+    return task if map_index < 0 else f"{task}[{map_index}]"
+
+
+def _error(scene: Scene, task: TaskShown) -> str:
+    last = scene.attempts.get(task.attempt_id) if task.attempt_id is not None else None
+    return error_words(last.error) if last else ""
+
+
+def _upstream(scene: Scene, task: TaskShown) -> Upstream:
+    return Upstream(_name(task.task, task.map_index), task.state.value, _error(scene, task) or task.reason)
+
+
+def _wait(wait: WaitShown, live: Live | None) -> WaitFacts:
+    return WaitFacts(
+        wait_id=wait.wait_id,
+        what=trigger_words(wait.kind, wait.trigger)[0],
+        since_us=wait.since_us,
+        deadline_us=wait.deadline_us,
+        look=live.look(wait.wait_id) if live else None,
+    )

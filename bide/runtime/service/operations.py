@@ -1,0 +1,313 @@
+"""The operations on one database: asked of a reader, commanded through a door, answered in shapes.
+
+One layer for every way in: the terminal straight on the database, the REST routes, the `Runtime`
+of a guest. It holds no state and writes nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from bide.runtime.clock import Clock
+from bide.runtime.engine.explain import explain_instance, explain_run
+from bide.runtime.engine.states import OVER, RunState, State
+from bide.runtime.errors import NotFoundError, UsageError
+from bide.runtime.service import facts
+from bide.runtime.service.addresses import read_date, read_span, run_number, task_address, wait_number
+from bide.runtime.service.describe import schedule_words, trigger_words
+from bide.runtime.service.doors import Door, Live
+from bide.runtime.service.logs import read_log
+from bide.runtime.service.shapes import (
+    DagLine,
+    Detail,
+    Done,
+    Health,
+    Interval,
+    LogPart,
+    RunLine,
+    RunShown,
+    TaskLine,
+    Triggered,
+    WaitLine,
+    WhyShown,
+    iso,
+    iso_or_none,
+)
+from bide.runtime.store import reader as store
+from bide.runtime.store.reader import Reader
+
+T = TypeVar("T")
+_MARKS = (State.SUCCESS, State.FAILED, State.SKIPPED)
+
+
+class Asks(Protocol):
+    """`await ask(Reader.runs, dag="etl")`: `AsyncReader`, or a `Reader` that answers at once."""
+
+    def ask(self, question: Callable[..., T], *args: Any, **options: Any) -> Awaitable[T]: ...
+
+
+class AtOnce:
+    """A `Reader` asked in the calling thread: for the terminal, which has nothing else to do."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def ask(self, question: Callable[..., T], *args: Any, **options: Any) -> T:
+        return question(self._reader, *args, **options)
+
+
+class Operations:
+    """What can be asked and done.
+
+    `live` is the process that holds the database, if it is this one; `held` says that one does,
+    this one or another.
+    """
+
+    def __init__(
+        self, db: Path, reader: Asks, door: Door, clock: Clock, live: Live | None = None, held: bool = False
+    ) -> None:
+        self.db, self._reader, self._door, self._clock, self._live = db, reader, door, clock, live
+        self._held = held or live is not None
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    async def dags(self) -> list[DagLine]:
+        return [
+            DagLine(
+                dag=dag.name,
+                schedule=schedule_words(dag.schedule),
+                paused=bool(dag.paused),
+                next_fires_at=iso_or_none(dag.next_fires_us),
+                last_state=dag.last_state.value if dag.last_state else None,
+            )
+            for dag in await self._reader.ask(Reader.dags)
+        ]
+
+    async def runs(self, dag: str | None = None, state: str | None = None, limit: int = 50) -> list[RunLine]:
+        if state is not None and state not in set(RunState):
+            raise UsageError(f"{state!r} is no state of a run: use one of {', '.join(RunState)}")
+        if not 1 <= limit <= 100_000:
+            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
+        if dag is not None:
+            await self._dag(dag)
+        found = await self._reader.ask(Reader.runs, dag=dag, state=state, limit=limit)
+        return [
+            RunLine(
+                run_id=str(run.run_id),
+                dag=run.dag,
+                state=run.state.value,
+                kind=run.kind,
+                logical_date=iso(run.logical_us),
+                created_at=iso(run.created_us),
+                started_at=iso_or_none(run.started_us),
+                ended_at=iso_or_none(run.ended_us),
+                reason=run.reason,
+            )
+            for run in found
+        ]
+
+    async def show(self, run: str) -> RunShown:
+        run_id = run_number(run)
+        found = await self._reader.ask(Reader.run, run_id)
+        tasks = await self._reader.ask(Reader.tasks, run_id)
+        return RunShown(
+            run_id=str(run_id),
+            dag=found.dag,
+            state=found.state.value,
+            logical_date=iso(found.logical_us),
+            interval=Interval(start=iso(found.start_us), end=iso(found.end_us)),
+            tasks=tuple(
+                TaskLine(
+                    task=task.task,
+                    map_index=task.map_index,
+                    state=task.state.value,
+                    attempts=task.attempts,
+                    reason=task.reason,
+                )
+                for task in tasks
+            ),
+        )
+
+    async def why(self, run: str, task: str | None = None) -> WhyShown:
+        run_id = run_number(run)
+        scene = await self._reader.ask(facts.scene, run_id)
+        now = self._clock.now()
+        if task is None:
+            why = explain_run(facts.of_run(scene, self._live, self._held), now)
+        else:
+            instance = _instance(scene.tasks, task, run_id)
+            why = explain_instance(facts.of_instance(scene, instance, self._live, self._held), now)
+        return WhyShown(
+            run_id=str(run_id),
+            task=task,
+            state=why.state,
+            why=why.sentence,
+            since=iso_or_none(why.since_us),
+            details=tuple(Detail(what=what, value=value) for what, value in why.details),
+            next=why.next,
+        )
+
+    async def logs(
+        self, run: str, task: str, attempt: int | None = None, offset: int = 0, limit: int = 262_144
+    ) -> LogPart:
+        if offset < 0 or not 1 <= limit <= 4_194_304:
+            raise UsageError("a piece of a log starts at 0 or later and has 1 to 4194304 bytes")
+        run_id = run_number(run)
+        instance = _instance(await self._reader.ask(Reader.tasks, run_id), task, run_id, self.db)
+        tries = [
+            found
+            for found in await self._reader.ask(Reader.attempts, run_id, instance.task)
+            if found.map_index == instance.map_index and attempt in (None, found.number)
+        ]
+        if not tries and attempt is None:
+            await self._reader.ask(Reader.run, run_id)
+            return LogPart(attempt=0, text="", next_offset=0, over=instance.state in OVER)
+        if not tries:
+            raise NotFoundError(
+                f"{task} of run {run} has no attempt {attempt}: it has {instance.attempts}, counted from 1"
+            )
+        last = tries[-1]
+        text, end, more = read_log(self.db, last.attempt_id, offset, limit)
+        over = last.ended_us is not None and not more
+        return LogPart(attempt=last.number, text=text, next_offset=end, over=over)
+
+    async def waits(self) -> list[WaitLine]:
+        found = await self._reader.ask(Reader.waits)
+        return [self._wait_line(wait) for wait in sorted(found, key=lambda wait: wait.deadline_us)]
+
+    def _wait_line(self, wait: store.WaitShown) -> WaitLine:
+        what, source = trigger_words(wait.kind, wait.trigger)
+        look = self._live.look(wait.wait_id) if self._live else None
+        return WaitLine(
+            id=str(wait.wait_id),
+            run_id=str(wait.run_id),
+            task=wait.task if wait.map_index < 0 else f"{wait.task}[{wait.map_index}]",
+            trigger=what,
+            source=source,
+            since=iso(wait.since_us),
+            deadline=iso(wait.deadline_us),
+            next_look=iso_or_none(look.next_us) if look else None,
+            last_look=iso_or_none(look.at_us) if look else None,
+        )
+
+    async def doctor(self) -> Health:
+        from bide.runtime.service.doctor import examine
+
+        return await self._reader.ask(examine, self.db, self._clock.now(), self._live)
+
+    # --- doing -----------------------------------------------------------------------------------
+
+    async def trigger(
+        self,
+        dag: str,
+        logical_date: str | None = None,
+        params: dict[str, Any] | None = None,
+        new: bool = False,
+        key: str | None = None,
+    ) -> Triggered:
+        logical_us = None
+        if logical_date is not None:
+            logical_us = read_date(logical_date, await self._zone(dag))
+        args = {"dag": dag, "logical_us": logical_us, "params": params or {}, "new": new, "key": key}
+        answer = await self._door.command("trigger", args)
+        return Triggered(run_id=str(answer["run_id"]))
+
+    async def cancel(self, run: str) -> Done:
+        return await self._do("cancel", f"run {run} is cancelled", {"run_id": run_number(run)})
+
+    async def rerun(
+        self, run: str, task: str | None = None, downstream: bool = False, whole: bool = False
+    ) -> Done:
+        if task is None and downstream:
+            raise UsageError("downstream of which task? name it: `bide rerun RUN TASK --downstream`")
+        if task is not None and whole:
+            raise UsageError(f"either the task {task} or the whole run: leave one of them out")
+        args = {"run_id": run_number(run), "task": task, "downstream": downstream, "whole": whole}
+        what = f"{task} of run {run}" if task else f"run {run}"
+        return await self._do("rerun", f"{what} runs again", args)
+
+    async def mark(self, run: str, task: str, state: str) -> Done:
+        if state not in set(_MARKS):
+            raise UsageError(f"a task cannot be marked {state!r}: use {', '.join(_MARKS)}")
+        args = {"run_id": run_number(run), "task": task, "state": state}
+        return await self._do("mark", f"{task} of run {run} is marked {state}", args)
+
+    async def pause(self, dag: str) -> Done:
+        return await self._do("pause", f"{dag} is paused: it starts nothing", {"dag": dag})
+
+    async def unpause(self, dag: str) -> Done:
+        return await self._do("unpause", f"{dag} is no longer paused", {"dag": dag})
+
+    async def wait_look(self, wait: str) -> Done:
+        return await self._do("wait_look", f"wait {wait} is looked at now", {"wait_id": wait_number(wait)})
+
+    async def wait_extend(self, wait: str, deadline: str) -> Done:
+        wait_id = wait_number(wait)
+        if deadline.startswith("+"):
+            one = await self._reader.ask(Reader.waits, after=wait_id - 1, limit=1)
+            if not one or one[0].wait_id != wait_id:
+                raise NotFoundError(f"there is no open wait {wait}: `bide waits` lists them")
+            until = one[0].deadline_us + read_span(deadline[1:])
+        else:
+            until = read_date(deadline)
+        if until <= self._clock.now():
+            raise UsageError(
+                f"{iso(until)} is over: give a deadline that lies ahead, or `bide waits fail {wait}`"
+            )
+        args = {"wait_id": wait_id, "deadline_us": until}
+        return await self._do("wait_extend", f"wait {wait} gives up at {iso(until)}", args)
+
+    async def wait_satisfy(self, wait: str, event: Any = None) -> Done:
+        args = {"wait_id": wait_number(wait), "event": event}
+        return await self._do("wait_satisfy", f"wait {wait} is satisfied", args)
+
+    async def wait_fail(self, wait: str, reason: str = "") -> Done:
+        args = {"wait_id": wait_number(wait), "reason": reason or "failed by hand"}
+        return await self._do("wait_fail", f"wait {wait} has failed", args)
+
+    async def _do(self, verb: str, said: str, args: dict[str, Any]) -> Done:
+        return Done(done=said, result=await self._door.command(verb, args))
+
+    async def _zone(self, dag: str) -> str:
+        found = await self._reader.ask(Reader.dag_spec, dag)
+        return str(msgspec.json.decode(found[0]).get("tz", "UTC")) if found else "UTC"
+
+    async def _dag(self, name: str) -> store.DagShown:
+        known = await self._reader.ask(Reader.dags)
+        for dag in known:
+            if dag.name == name:
+                return dag
+        raise NotFoundError(f"there is no DAG {name!r} in {self.db}{_nearest(name, [d.name for d in known])}")
+
+
+def _instance(
+    tasks: list[store.TaskShown], address: str, run_id: int, db: Path | None = None
+) -> store.TaskShown:
+    """The instance that is meant; the first of a mapped task when no index was given."""
+    meant = task_address(address)
+    for task in tasks:
+        if task.task == meant.task and meant.map_index in (-1, task.map_index):
+            return task
+    if not tasks and db is not None:
+        raise NotFoundError(
+            f"there is no run {run_id} in {db}, or it has no task yet: `bide runs` lists them"
+        )
+    raise NotFoundError(
+        f"run {run_id} has no task {address!r}{_nearest(meant.task, list({t.task: 0 for t in tasks}))}"
+    )
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    """`: did you mean ...?` or a list of what there is."""
+    from difflib import get_close_matches
+
+    if near := get_close_matches(name, known, 1):
+        return f": did you mean {near[0]!r}?"
+    if not known:
+        return ": there are none yet"
+    more = ", ..." if len(known) > 8 else ""
+    return f": there are {', '.join(known[:8])}{more}"

@@ -1,0 +1,167 @@
+"""`bide serve`: a runtime with its doors open, from the lock to the last drained attempt.
+
+SIGTERM and SIGINT take no new work and let what runs end within a limit; a second one ends at once
+(what ran is lost, and known to be). SIGHUP reads the DAG files again; a broken one leaves its DAGs
+as they were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from importlib import import_module
+from pathlib import Path
+from typing import Final, Protocol
+
+from bide.runtime.errors import BideError, NotFoundError, UsageError
+from bide.runtime.graph.dag import Dag
+from bide.runtime.graph.load import Loaded, load_paths
+from bide.runtime.service.doors import Doors, Live
+from bide.runtime.service.listen import Listener
+from bide.runtime.service.places import socket_of
+from bide.runtime.service.systemd import Notifier
+from bide.runtime.store.lock import Lock
+
+DRAIN_S: Final = 60.0
+Say = Callable[[str], None]
+
+
+class Served(Live, Protocol):
+    """What `serve` needs of a runtime."""
+
+    @property
+    def operations(self) -> Doors: ...
+
+    async def load(self, dags: Sequence[Dag], errors: Mapping[str, str]) -> None:
+        """Take the DAGs as they now stand; `errors` (by file) leave theirs as they were."""
+        ...
+
+    async def drain(self, limit_s: float) -> None:
+        """Start nothing more; return when nothing runs, or after `limit_s`."""
+        ...
+
+    async def stopped(self) -> None:
+        """Returns when the engine has ended; raises `StoreLostError` when it had to."""
+        ...
+
+
+Opens = Callable[[Loaded], AbstractAsyncContextManager[Served]]
+
+
+def loaded(paths: Sequence[str], say: Say) -> Loaded:
+    """The DAGs of the paths. `NotFoundError` for a path that is not there; broken files are told."""
+    if not paths:
+        raise UsageError("serve what? name DAG files or folders: `bide serve dags/`")
+    for path in paths:
+        if not Path(path).exists():
+            raise NotFoundError(f"there is no file or folder {path!r}: name DAG files or folders")
+    found = load_paths(paths)
+    for file, error in found.errors.items():
+        say(f"left out {file}: {error}")
+    return found
+
+
+async def serve(db: Path, paths: Sequence[str], opens: Opens, say: Say, drain_s: float = DRAIN_S) -> int:
+    """Runs until it is told to stop; the exit code."""
+    notifier = Notifier()
+    signals = _Signals()
+    listener = _listen(db)
+    try:
+        dags = loaded(paths, say)
+        async with opens(dags) as runtime:
+            if listener is None or not listener.still_there():
+                listener = _rebound(listener, db)
+            http = await asyncio.to_thread(import_module, "bide.runtime.service.http_server")
+            async with http.serving(listener.socket, runtime.operations, lambda: ""):
+                say(f"serving {len(dags.dags)} DAGs on {db} (socket {listener.path})")
+                notifier.say("READY=1", f"STATUS=serving {len(dags.dags)} DAGs")
+                await _until_told(runtime, paths, signals, notifier, say)
+                notifier.say("STOPPING=1", "STATUS=draining")
+                say(f"stopping: what runs has {drain_s:g} s to end; a second signal ends it at once")
+                await _drain(runtime, signals, drain_s)
+        return 0
+    finally:
+        signals.forget()
+        if listener is not None:
+            listener.close()
+
+
+def _listen(db: Path) -> Listener | None:
+    """Bind early, unless somebody holds the database: then the lock will say so."""
+    if not db.parent.is_dir() or Lock(db).holder() is not None:
+        return None
+    return Listener(socket_of(db))
+
+
+def _rebound(listener: Listener | None, db: Path) -> Listener:
+    if listener is None:
+        return Listener(socket_of(db))
+    listener.again()
+    return listener
+
+
+class _Signals:
+    """Signals as events of the loop. `stop` is set by the first, `now` by the second."""
+
+    def __init__(self) -> None:
+        self.stop, self.now, self.reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._told)
+        self._loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+
+    def _told(self) -> None:
+        (self.now if self.stop.is_set() else self.stop).set()
+
+    def forget(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            self._loop.remove_signal_handler(number)
+
+
+async def _until_told(
+    runtime: Served, paths: Sequence[str], signals: _Signals, notifier: Notifier, say: Say
+) -> None:
+    """Returns when a signal says stop; raises what ended the engine."""
+    pulse = asyncio.create_task(notifier.keep_alive(), name="bide systemd watchdog")
+    ended = asyncio.create_task(runtime.stopped(), name="bide engine end")
+    stop = asyncio.create_task(signals.stop.wait(), name="bide stop signal")
+    try:
+        while True:
+            reload = asyncio.create_task(signals.reload.wait(), name="bide reload signal")
+            await asyncio.wait({ended, stop, reload}, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done():
+                ended.result()
+                return
+            if stop.done():
+                return
+            signals.reload.clear()
+            await _reload(runtime, paths, notifier, say)
+    finally:
+        for task in (pulse, ended, stop, reload):
+            task.cancel()
+
+
+async def _reload(runtime: Served, paths: Sequence[str], notifier: Notifier, say: Say) -> None:
+    since = int(asyncio.get_running_loop().time() * 1e6)
+    notifier.say("RELOADING=1", f"MONOTONIC_USEC={since}")
+    try:
+        found = await asyncio.to_thread(loaded, paths, say)
+        await runtime.load(found.dags, found.errors)
+        say(f"read again: {len(found.dags)} DAGs, {len(found.errors)} broken files")
+    except BideError as error:
+        say(f"not read again, everything stays as it was: {error}")
+    notifier.say("READY=1")
+
+
+async def _drain(runtime: Served, signals: _Signals, limit_s: float) -> None:
+    drained = asyncio.create_task(runtime.drain(limit_s), name="bide drain")
+    now = asyncio.create_task(signals.now.wait(), name="bide second signal")
+    try:
+        await asyncio.wait({drained, now}, return_when=asyncio.FIRST_COMPLETED)
+        if drained.done():
+            drained.result()
+    finally:
+        for task in (drained, now):
+            task.cancel()

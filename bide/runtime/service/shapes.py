@@ -1,0 +1,154 @@
+"""The JSON that every door gives: terminal (`--json`), REST, socket. Keys are stable.
+
+Instants are ISO 8601 in UTC, ids are strings, absent is null. One struct a shape; the field order
+is the key order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bide.runtime.clock import from_us
+
+
+class _Shape(msgspec.Struct, frozen=True, kw_only=True):
+    pass
+
+
+class Interval(_Shape, frozen=True):
+    """A data interval, `[start, end)`."""
+
+    start: str
+    end: str
+
+
+class DagLine(_Shape, frozen=True):
+    dag: str
+    schedule: str
+    paused: bool
+    next_fires_at: str | None
+    last_state: str | None
+
+
+class RunLine(_Shape, frozen=True):
+    run_id: str
+    dag: str
+    state: str
+    kind: str
+    logical_date: str
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    reason: str
+
+
+class TaskLine(_Shape, frozen=True):
+    """`map_index` is -1 for a task that is not mapped; `attempts` counts starts, of any outcome."""
+
+    task: str
+    map_index: int
+    state: str
+    attempts: int
+    reason: str
+
+
+class RunShown(_Shape, frozen=True):
+    run_id: str
+    dag: str
+    state: str
+    logical_date: str
+    interval: Interval
+    tasks: tuple[TaskLine, ...]
+
+
+class WaitLine(_Shape, frozen=True):
+    """An open wait. `trigger` is what is waited for in words, `source` what sees it.
+
+    `last_look` and `next_look` are null when no runtime holds it.
+    """
+
+    id: str
+    run_id: str
+    task: str
+    trigger: str
+    source: str
+    since: str
+    deadline: str
+    next_look: str | None
+    last_look: str | None
+
+
+class Detail(_Shape, frozen=True):
+    what: str
+    value: str
+
+
+class WhyShown(_Shape, frozen=True):
+    """Why a run (`task` null) or a task instance is in its state; `next` is what comes or what to do."""
+
+    run_id: str
+    task: str | None
+    state: str
+    why: str
+    since: str | None
+    details: tuple[Detail, ...]
+    next: str | None
+
+
+class LogPart(_Shape, frozen=True):
+    """A piece of an attempt's log. Ask again from `next_offset`; `over`: nothing more will come."""
+
+    attempt: int
+    text: str
+    next_offset: int
+    over: bool
+
+
+class Triggered(_Shape, frozen=True):
+    run_id: str
+
+
+class Done(_Shape, frozen=True):
+    """A command was carried out. `result` is what the verb has to say, if anything."""
+
+    done: str
+    result: Any = None
+
+
+class Check(_Shape, frozen=True):
+    """One thing `doctor` looked at. `advice` is empty when it is well; a note may be well and advise."""
+
+    name: str
+    ok: bool
+    found: str
+    advice: str
+
+
+class Health(_Shape, frozen=True):
+    ok: bool
+    checks: tuple[Check, ...]
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """An error over HTTP (RFC 9457). `code` is the class's name in `bide.runtime.errors`."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+def iso(at_us: int) -> str:
+    """An instant as ISO 8601 in UTC, microseconds only where there are any.
+
+    >>> iso(1781481600000000), iso(1781481600000001)
+    ('2026-06-15T00:00:00Z', '2026-06-15T00:00:00.000001Z')
+    """
+    return from_us(at_us).isoformat().replace("+00:00", "Z")
+
+
+def iso_or_none(at_us: int | None) -> str | None:
+    return None if at_us is None else iso(at_us)
