@@ -79,6 +79,16 @@ class PayloadError(UsageError):
     """A value that is not JSON, or larger than the limit; the message says what to do instead."""
 
 
+class WaitTimedOut(BideError, TimeoutError):  # noqa: N818 - what authors catch reads as what happened
+    """A wait within a task passed its time limit; raised where the body awaits it."""
+
+    exit_code = 6
+
+
+class WaitBroken(BideError):  # noqa: N818 - as above
+    """A wait within a task can never come true, by the judgement of its trigger or its source."""
+
+
 class SkipTask(Exception):  # noqa: N818 - a signal that a task raises, not an error
     """Raise it in a task to end it `skipped`, with the reason given."""
 

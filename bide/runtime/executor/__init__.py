@@ -1,1 +1,1 @@
-"""Runs attempts, bounded by slots."""
+"""Runs attempts, bounded by what the engine admits: lanes, the author's context, logs, the watchdog."""

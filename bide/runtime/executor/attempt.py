@@ -1,0 +1,183 @@
+"""One live attempt, as its lane, its context and the executor share it. Owned by the loop's thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from bide.runtime.engine.messages import Answer, Input, Parked, Start, Stop
+from bide.runtime.errors import BideError
+
+if TYPE_CHECKING:
+    from bide.runtime.executor.context import Context
+    from bide.runtime.executor.job import Job
+    from bide.runtime.executor.logs import LogBook
+
+
+class AttemptOver(BideError):  # noqa: N818 - a finding about the caller, raised into code that outlived its body
+    """The context of an attempt that has ended was used for something durable."""
+
+
+class Fenced(Exception):  # noqa: N818 - a finding: the engine has moved on, the body must not begin
+    """The attempt is no longer the current one of its instance."""
+
+
+class OpenWait:
+    """A wait that the body asked for and the engine has not answered."""
+
+    __slots__ = ("answer", "task")
+
+    def __init__(self, answer: asyncio.Future[Answer], task: asyncio.Task[Any] | None) -> None:
+        self.answer = answer
+        self.task = task
+
+
+class Attempt:
+    """What is known of an attempt between its `Start` and its end.
+
+    `stop` is the order to end it; `closing` says that the runtime shuts down. Either sets
+    `stopping`, which the body may read from any thread. `interrupt` is how its lane is told.
+    """
+
+    __slots__ = (
+        "_answers",
+        "_awake",
+        "begun",
+        "closing",
+        "context",
+        "epoch",
+        "interrupt",
+        "job",
+        "logs",
+        "loop",
+        "metrics",
+        "order",
+        "over",
+        "post",
+        "progress",
+        "recorded",
+        "started",
+        "steps",
+        "stop",
+        "stopping",
+        "stuck",
+        "task",
+        "wait_count",
+        "waits",
+        "watermark",
+    )
+
+    def __init__(
+        self,
+        order: Start,
+        epoch: int,
+        loop: asyncio.AbstractEventLoop,
+        post: Callable[[Input], None],
+        logs: LogBook,
+    ) -> None:
+        self.order = order
+        self.epoch = epoch
+        self.loop = loop
+        self.post = post
+        self.logs = logs
+        self.context: Context
+        self.job: Job | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.begun = False
+        self.over = False
+        self.stop: Stop | None = None
+        self.closing = False
+        self.stopping = False
+        self.stuck = False
+        self.interrupt: Callable[[], None] | None = None
+        self.recorded: asyncio.Future[None] | None = None
+        self.waits: dict[str, OpenWait] | None = None
+        self.wait_count: dict[str, int] | None = None
+        self.steps: dict[str, asyncio.Future[None]] | None = None
+        self.watermark: bytes | None = None
+        self.metrics: dict[str, float] | None = None
+        self.progress: tuple[float, float | None] | None = None
+        self._awake: set[asyncio.Task[Any]] | None = None
+        self._answers = 0
+
+    @property
+    def id(self) -> int:
+        return self.order.attempt_id
+
+    def log(self, text: str, level: str = "INFO") -> None:
+        self.logs.write(self.order.attempt_id, text, level)
+
+    # --- waits: which parts of the body came back, and when all of them rest again
+
+    def open_wait(self, key: str) -> OpenWait:
+        """Note that the current task waits for `key`."""
+        task = asyncio.current_task(self.loop)
+        wait = OpenWait(self.loop.create_future(), task)
+        if self.waits is None:
+            self.waits = {}
+        self.waits[key] = wait
+        return wait
+
+    def asked(self, wait: OpenWait) -> None:
+        """`WaitAsked` is posted for `wait`: its task no longer counts as awake."""
+        if self._awake and wait.task in self._awake:
+            self._rests(wait.task)
+
+    def drop_wait(self, key: str, wait: OpenWait) -> bool:
+        """Whether `wait` was still open: it is not any more."""
+        if self.waits is None or self.waits.get(key) is not wait:
+            return False
+        del self.waits[key]
+        return True
+
+    def answer(self, order: Answer) -> None:
+        """Hand an answer to the part of the body that awaits it, and count it as awake."""
+        self._answers += 1
+        wait = self.waits.pop(order.key, None) if self.waits else None
+        if wait is None or wait.answer.done():  # given up while the answer was on its way
+            if not self._awake:
+                self._park()
+            return
+        if wait.task is not None:
+            if self._awake is None:
+                self._awake = set()
+            if wait.task not in self._awake:
+                self._awake.add(wait.task)
+                if wait.task is not self.task:
+                    wait.task.add_done_callback(self._rests)
+        wait.answer.set_result(order)
+
+    def _rests(self, task: asyncio.Task[Any] | None) -> None:
+        """A part of the body that had come back has ended, or waits again."""
+        if self.over or self._awake is None or task not in self._awake:
+            return
+        self._awake.discard(task)
+        if task is not None:
+            task.remove_done_callback(self._rests)
+        if not self._awake:
+            self._park()
+
+    def _park(self) -> None:
+        if self.waits and not self.over and not self.closing:
+            self.post(Parked(self.order.attempt_id, self._answers))
+
+    def abandon_steps(self) -> None:
+        """A thread cannot be interrupted: `stopping` is set, and it is waited for.
+
+        When the runtime ends, steps of its body will not be committed any more: let it go on.
+        """
+        if self.closing and self.steps:
+            for step in self.steps.values():
+                step.cancel()
+
+    def end(self) -> None:
+        """The body is over: whatever of it still waits for the engine is cut loose."""
+        self.over = True
+        if self.waits:
+            for wait in self.waits.values():
+                wait.answer.cancel()
+            self.waits.clear()
+        if self.steps:
+            for step in self.steps.values():
+                step.cancel()

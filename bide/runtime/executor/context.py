@@ -1,0 +1,373 @@
+"""What a body sees of its attempt: facts, log, durable waits and steps, watermark, metrics.
+
+A context lives as long as its attempt. What reaches the database goes through the engine: a wait
+and a step come back after their commit, the watermark and the metrics land with the success.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import hashlib
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from bide.runtime.clock import span_us
+from bide.runtime.engine.messages import StepDone, WaitAsked, WaitDropped
+from bide.runtime.errors import RefusedError, UsageError, WaitBroken, WaitTimedOut
+from bide.runtime.executor.attempt import Attempt, AttemptOver
+from bide.runtime.graph.facts import Facts, Interval
+from bide.runtime.graph.spec import Lane
+from bide.runtime.values import decode, encode
+
+if TYPE_CHECKING:
+    from bide.triggers.base import Trigger
+
+DEFAULT_TIMEOUT: Final = timedelta(days=1)
+DEFAULT_POLL: Final = timedelta(seconds=30)
+
+_current: ContextVar[Context] = ContextVar("bide_context")
+
+
+def current() -> Context:
+    """The context of the attempt that this code runs in: in its body, its threads and its tasks."""
+    try:
+        return _current.get()
+    except LookupError:
+        raise UsageError(
+            "bide.current() was called outside of a running task: take a parameter `ctx: Context` instead"
+        ) from None
+
+
+class TaskLog:
+    """The log of one attempt: `ctx.log.info("loading", rows=3)` writes `loading rows=3`."""
+
+    __slots__ = ("_attempt",)
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+
+    def debug(self, message: object, /, **fields: object) -> None:
+        """Write a line at DEBUG."""
+        self._attempt.log(_line(message, fields), "DEBUG")
+
+    def info(self, message: object, /, **fields: object) -> None:
+        """Write a line at INFO."""
+        self._attempt.log(_line(message, fields), "INFO")
+
+    def warning(self, message: object, /, **fields: object) -> None:
+        """Write a line at WARNING."""
+        self._attempt.log(_line(message, fields), "WARNING")
+
+    def error(self, message: object, /, **fields: object) -> None:
+        """Write a line at ERROR."""
+        self._attempt.log(_line(message, fields), "ERROR")
+
+    def exception(self, message: object, /, **fields: object) -> None:
+        """Write a line at ERROR, and the traceback of the exception being handled."""
+        import traceback
+
+        self._attempt.log(f"{_line(message, fields)}\n{traceback.format_exc().rstrip()}", "ERROR")
+
+
+class Context:
+    """Handed to a parameter annotated `Context`; `bide.current()` returns it anywhere below a task."""
+
+    __slots__ = ("_attempt", "_log")
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._log: TaskLog | None = None
+
+    def __repr__(self) -> str:
+        return f"<Context of attempt {self._attempt.id}: {self._attempt.order.dag}.{self._attempt.order.task.name}>"
+
+    @property
+    def _facts(self) -> Facts:
+        job = self._attempt.job
+        if job is None:
+            raise UsageError("the context is not ready while arguments are built: use it in the body")
+        return job.facts
+
+    @property
+    def dag(self) -> str:
+        return self._attempt.order.dag
+
+    @property
+    def task(self) -> str:
+        return self._attempt.order.task.name
+
+    @property
+    def run_id(self) -> str:
+        """The run, as a string: ids are not for arithmetic."""
+        return str(self._attempt.order.run_id)
+
+    @property
+    def map_index(self) -> int:
+        """The place among the expanded instances of a mapped task; -1 when it is not mapped."""
+        return self._attempt.order.map_index
+
+    @property
+    def attempt(self) -> int:
+        """Which start of this instance this is, from 1."""
+        return self._attempt.order.number
+
+    @property
+    def logical_date(self) -> datetime:
+        """The start of the interval, in the DAG's zone."""
+        return self._facts.logical_date
+
+    @property
+    def interval(self) -> Interval:
+        """The data interval `[start, end)`, in the DAG's zone."""
+        return self._facts.interval
+
+    @property
+    def scheduled_for(self) -> datetime:
+        """The instant the run was due, in the DAG's zone."""
+        return self._facts.scheduled_for
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return self._facts.params
+
+    @property
+    def log(self) -> TaskLog:
+        """Writes to this attempt's log. Never touches the `logging` module."""
+        if self._log is None:
+            self._log = TaskLog(self._attempt)
+        return self._log
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of this instance: `dag/run_id/task/map_index`."""
+        order = self._attempt.order
+        return f"{order.dag}/{order.run_id}/{order.task.name}/{order.map_index}"
+
+    @property
+    def attempt_key(self) -> str:
+        """Different for every attempt, over restarts too: the epoch and the attempt's id."""
+        return f"{self._attempt.epoch}:{self._attempt.id}"
+
+    @property
+    def stopping(self) -> bool:
+        """True once the attempt should end: cancelled, out of time, or the runtime shuts down.
+
+        The body of a plain `def` cannot be interrupted: long loops should read this.
+        """
+        return self._attempt.stopping
+
+    def progress(self, done: float, total: float | None = None) -> None:
+        """Say how far the body is, in any unit; seen in live pictures, never stored."""
+        self._attempt.progress = (done, total)
+
+    def metrics(self, **numbers: float) -> None:
+        """Numbers kept with the attempt: `ctx.metrics(rows=42)`. The last value of a name counts."""
+        given: dict[str, Any] = numbers
+        for name, number in given.items():
+            if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+                raise UsageError(f"ctx.metrics({name}={number!r}): a metric is a finite number")
+        if self._attempt.metrics is None:
+            self._attempt.metrics = {}
+        self._attempt.metrics.update(numbers)
+
+    @property
+    def watermark(self) -> Any:
+        """How far this task has come, over all its runs; None at first. Committed with the success."""
+        attempt = self._attempt
+        data = attempt.watermark
+        if data is None and attempt.job is not None:
+            data = attempt.job.watermark
+        return None if data is None else decode(data)
+
+    @watermark.setter
+    def watermark(self, value: Any) -> None:
+        self._attempt.watermark = encode(value, "the watermark", 16 * 1024)
+
+    async def wait(
+        self,
+        trigger: Trigger,
+        *,
+        timeout: timedelta | float | None = None,
+        name: str | None = None,
+        poll_interval: timedelta | float | None = None,
+    ) -> Any:
+        """Wait for the world without holding a slot, and return the trigger's event.
+
+        The wait is a row in the database: it survives a crash, after which the body runs again
+        from its top and a wait already over is answered from the store. `name` makes its key
+        stable when the code changes; without one the key is the trigger's content and its count.
+        `timeout` (default one day) and `poll_interval` (30 s) are timedeltas or seconds. Raises
+        `WaitTimedOut`, or `WaitBroken` when it can never come true.
+        """
+        attempt = self._attempt
+        data, kind = _trigger_data(trigger)
+        if attempt.order.task.lane is not Lane.ASYNC:
+            raise UsageError(
+                f"ctx.wait works in `async def` tasks, and {self.task!r} runs in the "
+                f"{attempt.order.task.lane} lane: make it `async def`, or put a sensor before it"
+            )
+        if attempt.over or attempt.job is None:
+            raise AttemptOver(f"ctx.wait was called after the attempt of {self.task!r} had ended")
+        timeout_us = _span(DEFAULT_TIMEOUT if timeout is None else timeout, "timeout")
+        poll_us = _span(DEFAULT_POLL if poll_interval is None else poll_interval, "poll_interval")
+        key = self._key(data, name)
+        if (recorded := attempt.job.recorded_waits.get(key)) is not None:
+            return decode(recorded)
+        wait = attempt.open_wait(key)
+        attempt.post(WaitAsked(attempt.id, key, data, kind, timeout_us, poll_us))
+        attempt.asked(wait)
+        try:
+            answer = await wait.answer
+        finally:
+            if attempt.drop_wait(key, wait) and not attempt.stopping:
+                attempt.post(WaitDropped(attempt.id, key))
+        if answer.timed_out:
+            raise WaitTimedOut(answer.error or f"the wait for {trigger.describe()} passed its time limit")
+        if answer.error or answer.event is None:
+            raise WaitBroken(f"the wait for {trigger.describe()} failed: {answer.error or 'no event came'}")
+        return decode(answer.event)
+
+    def _key(self, data: bytes, name: str | None) -> str:
+        attempt = self._attempt
+        if attempt.wait_count is None:
+            attempt.wait_count = {}
+        base = name if name is not None else hashlib.blake2b(data, digest_size=12).hexdigest()
+        count = attempt.wait_count[base] = attempt.wait_count.get(base, 0) + 1
+        if name is None:
+            return f"{base}:{count}"
+        if not name or count > 1:
+            raise UsageError(
+                f"ctx.wait(..., name={name!r}): a name stands for one wait of the body; give each wait its own"
+            )
+        return name
+
+    def once(self, name: str, fn: Callable[[], Any]) -> Any:
+        """A recorded step: `fn()` runs once per instance, also when the body runs again after a crash.
+
+        In an `async def` task: `value = await ctx.once("charge", fn)`, `fn` sync or async. In a plain
+        `def` task: `value = ctx.once("charge", fn)`, `fn` sync. The result is JSON, and the body
+        goes on when it is committed. A crash between the effect and the commit repeats it once:
+        hand `ctx.idempotency_key` to the other side.
+        """
+        if not name:
+            raise UsageError("ctx.once needs a name for its step")
+        if self._attempt.order.task.lane is Lane.ASYNC:
+            return self._once(name, fn)
+        return self._once_here(name, fn)
+
+    async def _once(self, name: str, fn: Callable[[], Any]) -> Any:
+        if (known := await self._recorded(name)) is not None:
+            return decode(known)
+        done = self._begin_step(name)
+        try:
+            value = fn()
+            if inspect.isawaitable(value):
+                value = await value
+            data = encode(value, f"the result of the step {name!r}")
+            await self._commit_step(name, data, done)
+        except BaseException:
+            self._forget_step(name, done)
+            raise
+        return decode(data)
+
+    def _once_here(self, name: str, fn: Callable[[], Any]) -> Any:
+        """From a thread of the body: each side of the step makes one round trip to the loop."""
+        attempt = self._attempt
+        if attempt.over:
+            raise AttemptOver(f"ctx.once was called after the attempt of {self.task!r} had ended")
+        job = attempt.job
+        if job is not None and (known := job.recorded_steps.get(name)) is not None:
+            return decode(known)
+        value = fn()
+        if inspect.isawaitable(value):
+            if inspect.iscoroutine(value):
+                value.close()
+            raise UsageError(
+                f"ctx.once({name!r}, ...) in a plain `def` task takes a plain function, not an async one"
+            )
+        data = encode(value, f"the result of the step {name!r}")
+
+        async def commit() -> None:
+            done = self._begin_step(name)
+            try:
+                await self._commit_step(name, data, done)
+            except BaseException:
+                self._forget_step(name, done)
+                raise
+
+        try:
+            asyncio.run_coroutine_threadsafe(commit(), attempt.loop).result()
+        except (concurrent.futures.CancelledError, RuntimeError) as error:
+            raise RefusedError(f"the step {name!r} was not recorded: the attempt is being stopped") from error
+        return decode(data)
+
+    async def _recorded(self, name: str) -> bytes | None:
+        """The value of a step already recorded; waits for one that is under way."""
+        attempt = self._attempt
+        if attempt.over or attempt.job is None:
+            raise AttemptOver(f"ctx.once was called after the attempt of {self.task!r} had ended")
+        if attempt.steps and (under_way := attempt.steps.get(name)) is not None:
+            await asyncio.wait([under_way])
+        return attempt.job.recorded_steps.get(name)
+
+    def _begin_step(self, name: str) -> asyncio.Future[None]:
+        attempt = self._attempt
+        if attempt.steps is None:
+            attempt.steps = {}
+        done = attempt.steps[name] = attempt.loop.create_future()
+        return done
+
+    async def _commit_step(self, name: str, data: bytes, done: asyncio.Future[None]) -> None:
+        attempt = self._attempt
+        attempt.post(StepDone(attempt.id, name, data))
+        await asyncio.shield(done)
+        if attempt.job is not None:
+            attempt.job.recorded_steps[name] = data
+        if attempt.steps is not None:
+            attempt.steps.pop(name, None)
+
+    def _forget_step(self, name: str, done: asyncio.Future[None]) -> None:
+        """A step that raised leaves no trace: it may be tried again."""
+        done.cancel()
+        if self._attempt.steps is not None:
+            self._attempt.steps.pop(name, None)
+
+
+def _trigger_data(trigger: Any) -> tuple[bytes, str]:
+    config = getattr(trigger, "__struct_config__", None)
+    if config is None or not isinstance(config.tag, str) or not hasattr(trigger, "source_key"):
+        raise UsageError(
+            f"ctx.wait takes a trigger of bide.triggers, as in ctx.wait(FileTrigger(...)), not {trigger!r}"
+        )
+    try:
+        return msgspec.json.encode(trigger), config.tag
+    except (TypeError, msgspec.MsgspecError) as error:
+        raise UsageError(f"the trigger {trigger!r} is not plain data: {error}") from None
+
+
+def _span(value: timedelta | float, what: str) -> int:
+    span = span_us(value) if isinstance(value, timedelta) else int(value * 1_000_000)
+    if span <= 0:
+        raise UsageError(f"ctx.wait({what}={value!r}): give a span above zero, seconds or a timedelta")
+    return span
+
+
+def _line(message: object, fields: Mapping[str, object]) -> str:
+    if not fields:
+        return str(message)
+    return f"{message} " + " ".join(f"{key}={_word(value)}" for key, value in fields.items())
+
+
+def _word(value: object) -> str:
+    text = str(value)
+    return repr(text) if not text or any(c in text for c in ' "=\n') else text
+
+
+

@@ -1,0 +1,293 @@
+"""Carries out the engine's orders on attempts: start, stop, answer, acknowledge, close.
+
+Every attempt is one asyncio task named `bide:attempt:<id>`, kept by this executor, whatever its
+lane; each ends by posting one `AttemptEnded`, but for those that the runtime's own end stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from bide.runtime.clock import SECOND, Clock
+from bide.runtime.engine.messages import (
+    Acknowledge,
+    Answer,
+    AttemptEnded,
+    CodeMissing,
+    Failure,
+    Input,
+    Start,
+    Stop,
+)
+from bide.runtime.engine.states import AttemptState
+from bide.runtime.errors import BideError, FailTask, SkipTask
+from bide.runtime.executor.attempt import Attempt, Fenced
+from bide.runtime.executor.context import Context, _current
+from bide.runtime.executor.ending import failure_of, one_line, user_traceback
+from bide.runtime.executor.job import CodeNotLoaded, Job, Resolve
+from bide.runtime.executor.lanes.coroutine import run_coroutine
+from bide.runtime.executor.lanes.threads import Threads, run_in_thread
+from bide.runtime.executor.logs import LogBook
+from bide.runtime.graph.spec import Lane
+from bide.runtime.values import encode
+
+GRACE_US: Final = 5 * SECOND
+_PRESSES: Final = 5
+_FLUSH_EVERY_S: Final = 0.5
+_numbers = msgspec.json.Encoder()
+
+
+class Executor:
+    """Runs the attempts that the engine admits. It bounds nothing itself: slots are the engine's.
+
+    `post` takes inputs for the mailbox and is called in the loop's thread only. `fence` answers
+    whether an attempt is still the current one; it may be called from a thread. `threads` is the
+    most plain functions that run at once (the slots of the runtime).
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        post: Callable[[Input], None],
+        *,
+        logs: LogBook,
+        epoch: int,
+        fence: Callable[[int], bool],
+        resolve: Resolve,
+        threads: int = 32,
+        grace_us: int = GRACE_US,
+    ) -> None:
+        self._clock = clock
+        self._post = post
+        self._logs = logs
+        self._epoch = epoch
+        self._fence = fence
+        self._resolve = resolve
+        self._grace_us = grace_us
+        self._loop = asyncio.get_running_loop()
+        self._live: dict[int, Attempt] = {}
+        self._pressing: set[asyncio.Task[None]] = set()
+        self._threads = Threads(threads)
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._closing = False
+        logs.on_dirty = self._dirty
+
+    # --- orders
+
+    def start(self, order: Start) -> None:
+        """Start the body of an attempt. Never raises; what goes wrong ends the attempt."""
+        if self._closing:
+            return
+        attempt = Attempt(order, self._epoch, self._loop, self._post, self._logs)
+        attempt.context = Context(attempt)
+        self._live[order.attempt_id] = attempt
+        attempt.task = self._loop.create_task(self._run(attempt), name=f"bide:attempt:{order.attempt_id}")
+
+    def stop(self, order: Stop) -> None:
+        """End an attempt as CANCELLED or TIMED_OUT. Nothing happens when it has already ended."""
+        attempt = self._live.get(order.attempt_id)
+        if attempt is None or attempt.stop is not None:
+            return
+        attempt.stop = order
+        attempt.stopping = True
+        attempt.log(f"stopping: {order.reason}", "WARNING")
+        self._interrupt(attempt)
+        self._press(attempt)
+
+    def answer(self, order: Answer) -> None:
+        """Hand the end of a wait to the body that awaits it."""
+        if (attempt := self._live.get(order.attempt_id)) is not None:
+            attempt.answer(order)
+
+    def acknowledge(self, order: Acknowledge) -> None:
+        """A step is committed; with the name "", the attempt's process is recorded."""
+        attempt = self._live.get(order.attempt_id)
+        if attempt is None:
+            return
+        waiter = attempt.recorded if not order.name else (attempt.steps or {}).get(order.name)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def close(self, grace_us: int = GRACE_US) -> list[int]:
+        """Stop every attempt and leave nothing behind, within about `grace_us`.
+
+        Nothing is posted for attempts stopped here: the next epoch finds them lost and goes by
+        their policy. Returns the ids of attempts that did not end in time: only a thread can stay behind.
+        """
+        self._closing = True
+        for attempt in list(self._live.values()):
+            attempt.closing = attempt.stopping = True
+            attempt.log("stopping: shutdown", "WARNING")
+            self._interrupt(attempt)
+        for task in self._pressing:
+            task.cancel()
+        left = await self._ended(grace_us)
+        for attempt in left:
+            if attempt.task is not None:
+                attempt.task.cancel()
+        if left:
+            await self._ended(SECOND)
+        self._threads.dismiss()
+        self._threads.join(0.001 if left else 0.5)
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        self._logs.on_dirty = None
+        self._logs.flush()
+        return [attempt.id for attempt in left]
+
+    # --- views
+
+    @property
+    def running(self) -> int:
+        """Attempts that have started and not ended, parked ones included."""
+        return len(self._live)
+
+    def progress(self, attempt_id: int) -> tuple[float, float | None] | None:
+        """(done, total) as the body last said, None when it said nothing."""
+        attempt = self._live.get(attempt_id)
+        return attempt.progress if attempt is not None else None
+
+    def stuck(self) -> list[int]:
+        """Attempts that were told to stop and have not, long after."""
+        return [attempt.id for attempt in self._live.values() if attempt.stuck]
+
+    # --- the life of one attempt
+
+    async def _run(self, attempt: Attempt) -> None:
+        order = attempt.order
+        ended: AttemptEnded | CodeMissing | None
+        try:
+            ended = await self._body(attempt)
+        except Fenced:
+            ended = None
+        except GeneratorExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the one place that records how a body ended
+            ended = self._failed(attempt, error)
+        attempt.end()
+        self._live.pop(order.attempt_id, None)
+        self._logs.flush(order.attempt_id)
+        if ended is not None and not attempt.closing:
+            self._post(ended)
+
+    async def _body(self, attempt: Attempt) -> AttemptEnded | CodeMissing:
+        order = attempt.order
+        _current.set(attempt.context)
+        if attempt.stopping:
+            raise asyncio.CancelledError
+        attempt.begun = True
+        try:
+            job = self._resolve(order, attempt.context)
+            if not isinstance(job, Job):
+                job = await job
+        except CodeNotLoaded as error:
+            return CodeMissing(order.instance_id, one_line(error))
+        except BideError as error:
+            attempt.log(one_line(error), "ERROR")
+            return AttemptEnded(order.attempt_id, AttemptState.FAILED, failure=failure_of(error, final=True))
+        attempt.job = job
+        if not self._fence(order.attempt_id):
+            raise Fenced
+        match order.task.lane:
+            case Lane.ASYNC:
+                output = await run_coroutine(job)
+            case _:
+                output = await run_in_thread(self._threads, attempt, job, self._fence)
+        if attempt.stop is not None:
+            raise asyncio.CancelledError
+        return AttemptEnded(
+            order.attempt_id,
+            AttemptState.SUCCESS,
+            output=None if output is None else encode(output),
+            watermark=attempt.watermark,
+            metrics=_metrics(attempt),
+        )
+
+    def _failed(self, attempt: Attempt, error: BaseException) -> AttemptEnded:
+        stop = attempt.stop
+        cancelled = isinstance(error, asyncio.CancelledError)
+        if not cancelled and not isinstance(error, SkipTask | FailTask):
+            attempt.log(user_traceback(error), "ERROR")
+        metrics = _metrics(attempt)
+        if stop is not None:
+            reason = stop.reason if cancelled else f"{stop.reason} (while stopping: {one_line(error)})"
+            return AttemptEnded(attempt.id, stop.state, failure=Failure(reason), metrics=metrics)
+        if isinstance(error, SkipTask):
+            failure = failure_of(error)
+            attempt.log(f"skipped: {failure.message}")
+            return AttemptEnded(attempt.id, AttemptState.SKIPPED, failure=failure, metrics=metrics)
+        if cancelled:
+            failure = Failure(
+                "the body was cancelled from within: a CancelledError left it, and nobody had asked to stop it",
+                failure_of(error).mro,
+            )
+        else:
+            failure = failure_of(error)
+        attempt.log(f"failed: {failure.message}", "ERROR")
+        return AttemptEnded(attempt.id, AttemptState.FAILED, failure=failure, metrics=metrics)
+
+    # --- stopping
+
+    def _interrupt(self, attempt: Attempt) -> None:
+        """Tell the lane. A task that has not had its first step sees `stopping` there instead."""
+        if attempt.interrupt is not None:
+            attempt.interrupt()
+        elif attempt.begun and attempt.task is not None:
+            attempt.task.cancel()
+
+    def _press(self, attempt: Attempt) -> None:
+        task = self._loop.create_task(self._keep_pressing(attempt), name=f"bide:stop:{attempt.id}")
+        self._pressing.add(task)
+        task.add_done_callback(self._pressing.discard)
+
+    async def _keep_pressing(self, attempt: Attempt) -> None:
+        """Interrupt again a body that swallowed it, a few times; then say that it is stuck."""
+        for _ in range(_PRESSES):
+            await self._clock.sleep_until(self._clock.now() + self._grace_us)
+            if attempt.over:
+                return
+            self._interrupt(attempt)
+        attempt.stuck = True
+        attempt.log("does not stop: its slot is kept until it ends", "ERROR")
+
+    async def _ended(self, within_us: int) -> list[Attempt]:
+        """Wait for live attempts to end; those that have not, after `within_us`."""
+        tasks = {a.task: a for a in self._live.values() if a.task is not None}
+        if not tasks:
+            return []
+        limit = asyncio.ensure_future(self._clock.sleep_until(self._clock.now() + within_us))
+        try:
+            pending: set[asyncio.Future[None]] = set(tasks)
+            while pending and not limit.done():
+                _, pending = await asyncio.wait({*pending, limit}, return_when=asyncio.FIRST_COMPLETED)
+                pending.discard(limit)
+        finally:
+            limit.cancel()
+            await asyncio.gather(limit, return_exceptions=True)
+        return [attempt for task, attempt in tasks.items() if not task.done()]
+
+    # --- logs
+
+    def _dirty(self) -> None:
+        """The log book has something to write out soon. Called from any thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._flush_soon)
+        except RuntimeError:  # the loop is gone: `close` has flushed, late lines wait to be read
+            pass
+
+    def _flush_soon(self) -> None:
+        if self._flush_timer is None and not self._closing:
+            self._flush_timer = self._loop.call_later(_FLUSH_EVERY_S, self._flush)
+
+    def _flush(self) -> None:
+        self._flush_timer = None
+        self._logs.flush()
+
+
+def _metrics(attempt: Attempt) -> bytes | None:
+    return _numbers.encode(attempt.metrics) if attempt.metrics else None

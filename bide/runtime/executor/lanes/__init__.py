@@ -1,0 +1,1 @@
+"""Where a body runs: the loop, a thread of the runtime's own, an isolated process, a shell."""
