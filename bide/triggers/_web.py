@@ -16,6 +16,7 @@ import msgspec
 
 from bide.runtime.values import redactor
 from bide.triggers.base import LookFailed
+from bide.triggers.secret_refs import redact_log
 
 try:
     import httpx2 as httpx  # type: ignore[import-not-found,unused-ignore]
@@ -53,6 +54,8 @@ class Answer(msgspec.Struct, frozen=True):
 
 def new_client(tls: ssl.SSLContext, env_proxies: bool) -> Client:
     """A client for one origin. Requests never queue in it: at most `CONNECTIONS` are under way."""
+    core = httpx.__name__.replace("httpx", "httpcore")
+    redact_log(httpx.__name__, f"{core}.http11", f"{core}.http2", f"{core}.connection", f"{core}.proxy")
     return httpx.AsyncClient(
         verify=tls,
         trust_env=env_proxies,

@@ -61,11 +61,11 @@ class HttpRefused(msgspec.Struct, frozen=True):
 class HttpTrigger(Trigger, frozen=True, kw_only=True, tag="http"):
     """Wait for an HTTP answer.
 
-    `auth` is `(user, password)` for basic, a `Secret` or `{"bearer": ...}` for a bearer token;
-    it, `headers` and `body` may hold `Secret`s. `json_path` alone asks for a value that is there
-    and neither null, false, zero nor empty; with `equals`, for that value. `timeout` bounds one
-    look in seconds, `max_rps` the requests a second of all waits on the origin. `ca` is a PEM
-    file for a private authority; `env_proxies` takes HTTP_PROXY and its kin into account.
+    `auth` is `(user, Secret(...))` for basic, a `Secret` alone for a bearer token; `headers` and
+    `body` may hold `Secret`s. `json_path` alone asks for a value that is there and neither null,
+    false, zero nor empty; with `equals`, for that value. `timeout` bounds one look in seconds,
+    `max_rps` the requests a second of all waits on the origin. `ca` is a PEM file for a private
+    authority; `env_proxies` takes HTTP_PROXY and its kin into account.
     """
 
     url: str
@@ -194,19 +194,20 @@ def _url_parts(url: str) -> Any:
 
 
 def _auth_form(auth: Any) -> Any:
-    """`(user, password)` or `{"bearer": token}`; `UsageError` for anything else."""
+    """`(user, password)` or `{"bearer": token}`; `UsageError` for a secret in the clear."""
     match auth:
         case None:
             return None
-        case (user, password):
+        case (user, {"$secret": _} as password) if isinstance(user, str | dict):
             return (user, password)
         case {"$secret": _}:
             return {"bearer": auth}
-        case {"bearer": _} if len(auth) == 1:
+        case {"bearer": {"$secret": _}} if len(auth) == 1:
             return auth
         case _:
             raise UsageError(
-                'auth is neither ("user", Secret("env:NAME")) nor Secret("env:TOKEN") for a bearer token'
+                'auth is neither ("user", Secret("env:NAME")) nor Secret("env:TOKEN") for a bearer token; '
+                "a password or token itself would be stored"
             )
 
 

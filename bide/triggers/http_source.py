@@ -177,7 +177,10 @@ class HttpSource(PollSource):
         None for a proxy of the environment, which resolves by itself.
         """
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        host, port = (
+            (parts.hostname or "").rstrip("."),
+            parts.port or (443 if parts.scheme == "https" else 80),
+        )
         literal = literal_address(host)
         if literal is not None:
             return [str(literal)], why_refused(url, self._policy)

@@ -8,7 +8,6 @@ its caller; a connection whose call failed or was cut is closed, and the next ca
 from __future__ import annotations
 
 import asyncio
-import logging
 import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -23,6 +22,7 @@ from aiokafka.protocol.offset import OffsetRequest
 
 from bide.runtime.values import redactor
 from bide.triggers.base import LookFailed
+from bide.triggers.secret_refs import redact_log
 
 LATEST: Final = -1
 EARLIEST: Final = -2
@@ -69,17 +69,6 @@ class _QuietMetadata(MetadataRequest):  # type: ignore[misc]  # aiokafka ships n
         return request_struct_class(self._topics, False)
 
 
-class _Redacting(logging.Filter):
-    """aiokafka's debug lines show requests, credentials among them."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redactor(record.getMessage()), None
-        return True
-
-
-_redacting: Final = _Redacting()
-
-
 class KafkaCluster:
     """Speaks to one cluster. `security` holds values, not references; `tls` goes with SSL."""
 
@@ -102,7 +91,7 @@ class KafkaCluster:
             "sasl_plain_username": security.get("username"),
             "sasl_plain_password": security.get("password"),
         }
-        logging.getLogger("aiokafka.conn").addFilter(_redacting)
+        redact_log("aiokafka.conn")
 
     async def layout(self, topics: Sequence[str]) -> Layout:
         """Brokers, and the leaders of the topics' partitions. Creates no topic."""

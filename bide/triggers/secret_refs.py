@@ -1,14 +1,16 @@
 """Secrets inside a trigger's options are named there, and never stored: `{"$secret": "env:TOKEN"}`.
 
 `name_secrets` writes a `Secret` of the author's in that form when a trigger is made;
-`bide.triggers.base.reveal` reads the values at the wire.
+`bide.triggers.base.reveal` reads the values at the wire; `redact_log` covers the client libraries,
+whose debug lines show requests and answers.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import Any, Final
 
-from bide.runtime.values import Secret
+from bide.runtime.values import Secret, redactor
 
 
 def name_secrets(value: Any) -> Any:
@@ -41,3 +43,18 @@ def holds_secret(value: Any) -> bool:
             return any(map(holds_secret, value))
         case _:
             return False
+
+
+class _Redacting(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redactor(record.getMessage()), None
+        return True
+
+
+_redacting: Final = _Redacting()
+
+
+def redact_log(*loggers: str) -> None:
+    """Mask every secret in the lines of these loggers; may be called again."""
+    for name in loggers:
+        logging.getLogger(name).addFilter(_redacting)
