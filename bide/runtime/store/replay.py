@@ -1,0 +1,204 @@
+"""Replays the journal, line by line, and says where it could not have happened.
+
+One pass in the order of `seq`: every move must begin where the last one ended and be in the tables
+of `states.py`; a body may only start when its upstreams are over and its run is not cancelled.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from bide.runtime.engine.states import (
+    LEGAL,
+    LEGAL_ATTEMPT,
+    LEGAL_RUN,
+    LEGAL_WAIT,
+    OVER,
+    AttemptState,
+    RunState,
+    State,
+    WaitState,
+)
+from bide.runtime.graph.spec import DagSpec, TaskSpec, TriggerRule
+
+_TABLES: Final[dict[str, Mapping[str, frozenset[str]]]] = {
+    "run": {str(was): frozenset(map(str, now)) for was, now in LEGAL_RUN.items()},
+    "instance": {str(was): frozenset(map(str, now)) for was, now in LEGAL.items()},
+    "attempt": {str(was): frozenset(map(str, now)) for was, now in LEGAL_ATTEMPT.items()},
+    "wait": {str(was): frozenset(map(str, now)) for was, now in LEGAL_WAIT.items()},
+}
+BORN: Final[dict[str, frozenset[str]]] = {
+    "run": frozenset({RunState.EXPANDING, RunState.QUEUED, RunState.RUNNING}),
+    "instance": frozenset({State.PENDING, State.READY}),
+    "attempt": frozenset({AttemptState.RUNNING}),
+    "wait": frozenset({WaitState.OPEN}),
+}
+"""The states a row may begin in, whether or not the journal has a line for it."""
+_EARLY: Final = frozenset({TriggerRule.ONE_SUCCESS, TriggerRule.ONE_FAILED, TriggerRule.ALWAYS})
+"""Rules under which a task does not wait for all of its upstreams."""
+_ROWS: Final = {
+    "run": "SELECT run_id, state FROM run",
+    "instance": "SELECT instance_id, state FROM task_instance",
+    "attempt": "SELECT attempt_id, state FROM attempt",
+    "wait": "SELECT wait_id, state FROM wait",
+}
+
+
+STATES: Final[dict[str, type[StrEnum]]] = {
+    "run": RunState,
+    "task_instance": State,
+    "attempt": AttemptState,
+    "wait": WaitState,
+}
+
+
+class Violation(msgspec.Struct, frozen=True):
+    """An invariant that does not hold: its id, one sentence, and the ids of the rows at fault."""
+
+    id: str
+    sentence: str
+    rows: tuple[int, ...] = ()
+
+
+def specs(conn: sqlite3.Connection) -> dict[int, dict[str, TaskSpec]]:
+    """version_id -> task name -> its spec. `msgspec.DecodeError` when one is damaged."""
+    return {
+        version: {task.name: task for task in msgspec.json.decode(spec, type=DagSpec).tasks}
+        for version, spec in conn.execute("SELECT version_id, spec FROM dag_version")
+    }
+
+
+class _Instances:
+    """What the replay must know of task instances: their run, their upstreams, their attempts."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        graphs = specs(conn)
+        self.run: dict[int, int] = {}
+        self.task: dict[int, TaskSpec | None] = {}
+        self.of_task: dict[tuple[int, str], list[int]] = {}
+        for instance, run, task, version in conn.execute(
+            "SELECT instance_id, i.run_id, task, version_id FROM task_instance i JOIN run USING (run_id)"
+        ):
+            self.run[instance] = run
+            self.task[instance] = graphs.get(version, {}).get(task)
+            self.of_task.setdefault((run, task), []).append(instance)
+        self.of_attempt: dict[int, int] = dict(conn.execute("SELECT attempt_id, instance_id FROM attempt"))
+        self.of_wait: dict[int, int] = dict(conn.execute("SELECT wait_id, instance_id FROM wait"))
+
+    def upstream(self, instance: int) -> list[int]:
+        """The instances that must be over before this one starts."""
+        task = self.task.get(instance)
+        if task is None or task.rule in _EARLY:
+            return []
+        run = self.run[instance]
+        return [one for name in task.upstream for one in self.of_task.get((run, name), [])]
+
+
+class _Journal:
+    def __init__(self, instances: _Instances) -> None:
+        self.instances = instances
+        self.state: dict[str, dict[int, str]] = {subject: {} for subject in _TABLES}
+        self.found: list[Violation] = []
+        self.asleep: dict[int, int] = {}
+        """instance -> a wait that fired while it was deferred, and did not move it yet"""
+        self.lost_attempt: dict[int, int] = {}
+        """instance -> its attempt that was lost, until it stands as `lost` for a person to see"""
+
+    def line(self, seq: int, subject: str, subject_id: int, was: str, now: str) -> None:
+        states = self.state[subject]
+        last = states.get(subject_id)
+        table = _TABLES[subject]
+        if last is None:
+            if was not in BORN[subject] and not (was == "" and now in BORN[subject]):
+                self.say(
+                    "I2", f"the first line of {subject} {subject_id} (event {seq}) begins in {was!r}", seq
+                )
+        elif was != last:
+            self.say("I2", f"event {seq} moves {subject} {subject_id} from {was!r}, and it was {last!r}", seq)
+        if was and was != now and now not in table.get(was, ()):
+            self.say(
+                "I2", f"event {seq} moves {subject} {subject_id} from {was!r} to {now!r}: no legal move", seq
+            )
+        states[subject_id] = now
+        match subject:
+            case "instance":
+                self.asleep.pop(subject_id, None)
+                if now == State.LOST:
+                    self.lost_attempt.pop(subject_id, None)
+                if now == State.RUNNING:
+                    self.not_cancelled(seq, subject_id)
+            case "attempt":
+                self.attempt(subject_id, was, now)
+            case "wait" if now == WaitState.FIRED and was == WaitState.OPEN:
+                instance = self.instances.of_wait.get(subject_id, 0)
+                if self.state["instance"].get(instance) == State.DEFERRED:
+                    self.asleep[instance] = subject_id
+            case _:
+                pass
+
+    def attempt(self, attempt: int, was: str, now: str) -> None:
+        instance = self.instances.of_attempt.get(attempt, 0)
+        if now == AttemptState.LOST:
+            self.lost_attempt[instance] = attempt
+        if was:
+            return
+        task = self.instances.task.get(instance)
+        before = self.lost_attempt.pop(instance, None)
+        if before is not None and task is not None and not task.idempotent:
+            self.say(
+                "I6",
+                f"attempt {attempt} was started after the lost attempt {before} of the task {task.name!r}, which is "
+                "not idempotent, and nobody decided so",
+                before,
+                attempt,
+            )
+        states = self.state["instance"]
+        early = [one for one in self.instances.upstream(instance) if states.get(one) not in OVER]
+        if early:
+            self.say(
+                "I7", f"attempt {attempt} was started before its upstreams {early} were over", attempt, *early
+            )
+
+    def not_cancelled(self, seq: int, instance: int) -> None:
+        run = self.instances.run.get(instance, 0)
+        if self.state["run"].get(run) == RunState.CANCELLED:
+            self.say(
+                "I9",
+                f"event {seq} starts instance {instance} after its run {run} was cancelled",
+                instance,
+                run,
+            )
+
+    def say(self, which: str, sentence: str, *rows: int) -> None:
+        self.found.append(Violation(which, sentence, rows))
+
+
+def replay(conn: sqlite3.Connection) -> list[Violation]:
+    """I2, I5, I6, I7 and I9 as far as the journal tells. Memory and time grow with its length."""
+    instances = _Instances(conn)
+    journal = _Journal(instances)
+    for line in conn.execute(
+        "SELECT seq, subject, subject_id, was, now FROM event"
+        " WHERE subject IN ('run', 'instance', 'attempt', 'wait') ORDER BY seq"
+    ):
+        journal.line(*line)
+    for instance, wait in journal.asleep.items():
+        journal.say(
+            "I5", f"wait {wait} fired and its instance {instance} has not moved since", wait, instance
+        )
+    for subject, sql in _ROWS.items():
+        states = journal.state[subject]
+        for row, state in conn.execute(sql):
+            last = states.pop(row, None)
+            if last is None and state not in BORN[subject]:
+                journal.say("I2", f"{subject} {row} is {state!r} and the journal has no line of it", row)
+            elif last is not None and last != state:
+                journal.say("I2", f"{subject} {row} is {state!r} and by the journal it is {last!r}", row)
+        for row in states:
+            journal.say("I12", f"the journal speaks of {subject} {row}, and there is none", row)
+    return journal.found
