@@ -146,7 +146,8 @@ class SourceWorld(Protocol):
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run `work` beside; it ends when the source is closed. If it raises, the source is broken:
-        its waits note the error, and it is opened again after a back-off."""
+        its waits note the error, and it is opened again after a back-off.
+        """
         ...
 
     def predicate(self, dag: str, task: str) -> Callable[..., Any]:
@@ -210,6 +211,10 @@ class PushSource:
     async def look_now(self, registration: Registration) -> Any:
         """One look for one wait, added or not: by hand, at the deadline, between reschedules."""
         raise NotImplementedError
+
+    def next_look_us(self, registration: Registration) -> int | None:
+        """When this wait is looked at next, if that is known; for people."""
+        return None
 
     def clock_stepped(self, step_us: int) -> None:
         """The wall clock was moved; `timer`s have been shifted already."""

@@ -1,1 +1,1 @@
-"""Holds waits: thousands of them, without a slot."""
+"""Holds waits: registrations with shared sources, poll scheduling, limits."""

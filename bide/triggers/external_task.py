@@ -1,0 +1,32 @@
+"""Waiting for another DAG's task or run: seen by the engine itself, in the commit that ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from bide.runtime.clock import from_us
+from bide.triggers.base import ENGINE, Trigger
+
+SUCCESS_STATES: tuple[str, ...] = ("success",)
+FAIL_STATES: tuple[str, ...] = ("failed", "upstream_failed", "skipped", "cancelled", "lost")
+
+
+class ExternalTaskTrigger(Trigger, frozen=True, kw_only=True, tag="external_task"):
+    """The task `task` of the DAG `dag`, or its run (None), of the logical date `logical_us`.
+
+    Fires when it reaches one of `states`, fails when it ends in one of `fail_on`. Plain data: the
+    engine keeps these waits by (dag, logical date) and wakes them itself; no source polls.
+    """
+
+    dag: str
+    task: str | None = None
+    logical_us: int
+    states: tuple[str, ...] = SUCCESS_STATES
+    fail_on: tuple[str, ...] = FAIL_STATES
+
+    def source_key(self) -> Hashable:
+        return ENGINE
+
+    def describe(self) -> str:
+        what = f"{self.dag}.{self.task}" if self.task is not None else f"the run of {self.dag}"
+        return f"{what} for {from_us(self.logical_us).isoformat(timespec='seconds')}"
