@@ -2,13 +2,15 @@
 
 In rising order: the defaults, `[tool.bide]` of `pyproject.toml`, `bide.toml`, `BIDE_*` in the
 environment, flags. The files are those of the project: the nearest folder upward that has one.
-Lists in the environment are separated by commas, tables are JSON.
+Lists in the environment are separated by commas, tables are JSON. An unknown key in a file is an
+error; in the environment only one that looks like a misspelt key is.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,6 +21,13 @@ from bide.runtime.errors import UsageError
 _PREFIX: Final = "BIDE_"
 
 
+class PoolLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of a pool: attempts that execute at once, and tasks begun and not ended. None: no limit."""
+
+    slots: int | None = None
+    in_flight: int | None = None
+
+
 class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every key, its type, its range and its default."""
 
@@ -27,7 +36,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     slots: int = 64
     thread_slots: int | None = None
     process_slots: int | None = None
-    pools: dict[str, int] = {}
+    pools: dict[str, int | PoolLimits] = {}
     synchronous: Literal["FULL", "NORMAL"] = "FULL"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     socket: str | None = None
@@ -43,7 +52,7 @@ class Config(Values, frozen=True, kw_only=True):
 
     `db`: the database; None: `default_db`. `paths`: files and folders with DAGs, relative to the file that names
     them. `slots`: attempts at once; `thread_slots`, `process_slots`: of these, in threads and
-    processes. `pools`: slots by name. `synchronous`: "NORMAL" may lose the last commits when the
+    processes. `pools`: slots by name, or `{slots = 4, in_flight = 50}`. `synchronous`: "NORMAL" may lose the last commits when the
     power fails. `socket`, `host`, `port`, `token`: the doors. `stop_timeout`: seconds a stop waits for
     running attempts. `reload`: load changed files again.
     """
@@ -141,6 +150,8 @@ def _from_environment(given: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for variable, text in given.items():
         key = variable[len(_PREFIX) :].lower()
+        if key not in _KEYS and not get_close_matches(key, _KEYS, n=1, cutoff=0.8):
+            continue  # the variable of another room, or of a program around us
         if key == "paths":
             values[key] = [part for part in text.split(",") if part]
         elif key == "pools":
@@ -155,8 +166,6 @@ def _from_environment(given: Mapping[str, str]) -> dict[str, Any]:
 
 def _checked(key: str, value: Any, place: str) -> Any:
     if key not in _KEYS:
-        from difflib import get_close_matches
-
         close = get_close_matches(key, _KEYS, n=1)
         advice = f"did you mean {close[0]!r}?" if close else f"there is {', '.join(_KEYS)}"
         raise UsageError(f"{place}: there is no setting {key!r}: {advice}")
@@ -170,7 +179,8 @@ def _checked(key: str, value: Any, place: str) -> Any:
     low = {"slots": 1, "thread_slots": 1, "process_slots": 1, "port": 0, "stop_timeout": 0}.get(key)
     if low is not None and found is not None and (found < low or (key == "port" and found > 65535)):
         raise UsageError(f"{place}: {key} is {found}, and must be {low} or more")
-    for pool, slots in found.items() if key == "pools" else ():
-        if slots < 1:
-            raise UsageError(f"{place}: the pool {pool!r} has {slots} slots, and needs 1 or more")
+    for pool, limits in found.items() if key == "pools" else ():
+        for limit in (limits,) if isinstance(limits, int) else (limits.slots, limits.in_flight):
+            if limit is not None and limit < 1:
+                raise UsageError(f"{place}: a limit of the pool {pool!r} is {limit}, and must be 1 or more")
     return found

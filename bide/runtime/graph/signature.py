@@ -7,7 +7,8 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final
+from types import UnionType
+from typing import Any, Final, ForwardRef, Union, get_args, get_origin
 
 from bide.runtime.errors import GraphError
 
@@ -66,6 +67,10 @@ def _is_context(annotation: Any) -> bool:
     """By name: importing the class would load the executor."""
     if isinstance(annotation, str):
         return _CONTEXT.fullmatch(annotation.strip("'\" ")) is not None
+    if isinstance(annotation, ForwardRef):
+        return _is_context(annotation.__forward_arg__)
+    if get_origin(annotation) in (Union, UnionType):
+        return any(_is_context(part) for part in get_args(annotation))
     return (
         getattr(annotation, "__name__", "") == "Context"
         and getattr(annotation, "__module__", "") == "bide.runtime.executor.context"
