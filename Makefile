@@ -18,11 +18,11 @@ $(STAMP)-base: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bide needs Python 3.11 or newer; say which: make PYTHON=python3.11 ..." >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) (once)"
-	@$(BIN)/python -m pip install -q --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install -q -e ".[all]"
+	@$(BIN)/python -m pip install -qq --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install -qq -e ".[all]"
 	@touch $@
 $(STAMP)-%: $(STAMP)-base
-	@$(BIN)/python -m pip install -q --group $*
+	@$(BIN)/python -m pip install -qq --group $*
 	@touch $@
 
 demo: $(STAMP)-test   ## waits for the world on four kinds of sensors at once, under 30 s
