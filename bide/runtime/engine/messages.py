@@ -49,9 +49,13 @@ class WaitAsked(msgspec.Struct, frozen=True):
 
 
 class Parked(msgspec.Struct, frozen=True):
-    """Every part of the body that came back from a wait has ended or waits again."""
+    """Every part of the body that came back from a wait has ended or waits again.
+
+    `answers` is how many answers the body had been handed by then: stale when more were sent.
+    """
 
     attempt_id: int
+    answers: int = 0
 
 
 class WaitDropped(msgspec.Struct, frozen=True):
@@ -121,14 +125,28 @@ class WaitLooked(msgspec.Struct, frozen=True):
     again_us: int | None = None
 
 
+class Found(msgspec.Struct, frozen=True):
+    """What the database says of a run or task that waits look at: its end state, or None."""
+
+    dag: str
+    task: str | None
+    logical_us: int
+    state: str | None
+
+
 class ClockStepped(msgspec.Struct, frozen=True):
     """The wall clock moved by `step_us` against elapsed time. Schedules move; deadlines shift."""
 
     step_us: int
 
 
-class TimerDue(msgspec.Struct, frozen=True):
-    """Something in the world's own heap of timers is due."""
+class Recover(msgspec.Struct, frozen=True):
+    """The world was restored from the database: settle what died with the former process.
+
+    `running` are the attempts that the database calls running although their process is gone.
+    """
+
+    running: tuple[int, ...]
 
 
 class DagLoaded(msgspec.Struct, frozen=True):
@@ -142,7 +160,11 @@ class DagLoaded(msgspec.Struct, frozen=True):
 
 
 class DagRemoved(msgspec.Struct, frozen=True):
+    """Its code is not to be had: the file is broken, or `gone` for good."""
+
     dag: str
+    reason: str
+    gone: bool
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -166,8 +188,9 @@ Input = (
     | WaitFired
     | WaitFailed
     | WaitLooked
+    | Found
     | ClockStepped
-    | TimerDue
+    | Recover
     | DagLoaded
     | DagRemoved
     | Command

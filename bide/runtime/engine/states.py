@@ -61,21 +61,17 @@ class WaitState(StrEnum):
     CANCELLED = "cancelled"
 
 
-OVER: Final = frozenset(
-    {State.SUCCESS, State.FAILED, State.SKIPPED, State.UPSTREAM_FAILED, State.CANCELLED}
-)
+OVER: Final = frozenset({State.SUCCESS, State.FAILED, State.SKIPPED, State.UPSTREAM_FAILED, State.CANCELLED})
 RUN_OVER: Final = frozenset({RunState.SUCCESS, RunState.FAILED, RunState.CANCELLED})
 
-_ENDS: Final = frozenset(
-    {State.SUCCESS, State.FAILED, State.SKIPPED, State.UPSTREAM_FAILED, State.CANCELLED}
-)
+_ENDS: Final = frozenset({State.SUCCESS, State.FAILED, State.SKIPPED, State.UPSTREAM_FAILED, State.CANCELLED})
 _MARKS: Final = frozenset({State.SUCCESS, State.FAILED, State.SKIPPED, State.CANCELLED})
 
 LEGAL: Final[dict[State, frozenset[State]]] = {
     # upstreams decide; a person may mark; a run may be cancelled
     State.PENDING: frozenset({State.READY, State.UPSTREAM_FAILED, *_MARKS}),
     # admitted; a sensor that needs no slot defers; a trigger that cannot be built fails or is retried
-    State.READY: frozenset({State.RUNNING, State.DEFERRED, State.UP_FOR_RETRY, *_MARKS}),
+    State.READY: frozenset({State.RUNNING, State.DEFERRED, State.UP_FOR_RETRY, State.LOST, *_MARKS}),
     # the body ends, waits, or is lost; lost and idempotent, or failed without a delay: ready again
     State.RUNNING: frozenset(
         {State.DEFERRED, State.UP_FOR_RETRY, State.READY, State.LOST, State.AWAITING_APPROVAL, *_MARKS}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
-from bide.runtime.engine.states import RunState, State, WaitState
+from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
+from bide.runtime.errors import NotFoundError
 from bide.runtime.store.load import RUN, RunRow, rows
 
 
@@ -126,3 +128,60 @@ def watermark(conn: sqlite3.Connection, dag_id: int, task: str) -> str | None:
         "SELECT value FROM watermark WHERE dag_id = ? AND task = ?", (dag_id, task)
     ).fetchone()
     return found[0] if found else None
+
+
+def outputs_of(conn: sqlite3.Connection, run_id: int, tasks: Iterable[str]) -> dict[str, str]:
+    """JSON by task, of those tasks of a run that have an output (none of them mapped)."""
+    found: dict[str, str] = {}
+    sql = (
+        "SELECT o.value FROM task_instance i JOIN output o USING (instance_id)"
+        " WHERE i.run_id = ? AND i.task = ? AND i.map_index = -1"
+    )
+    for task in tasks:
+        row = conn.execute(sql, (run_id, task)).fetchone()
+        if row:
+            found[task] = row[0]
+    return found
+
+
+def end_state(conn: sqlite3.Connection, dag: str, task: str | None, logical_us: int) -> str | None:
+    """The end state of the newest run of that logical date, or of a task of it; None: not over."""
+    row = conn.execute("SELECT dag_id FROM dag WHERE name = ?", (dag,)).fetchone()
+    found = run_at(conn, row[0], logical_us, task) if row else None
+    if found is None:
+        return None
+    if task is None:
+        return found.state.value if found.state in RUN_OVER else None
+    states = {each.state for each in found.tasks}
+    if len(states) == 1 and (only := next(iter(states))) in OVER | {State.LOST}:
+        return only.value
+    return None
+
+
+def version_id(conn: sqlite3.Connection, dag_id: int, digest: str) -> int | None:
+    """The version of a DAG with that content hash, None when it never had it."""
+    row = conn.execute(
+        "SELECT version_id FROM dag_version WHERE dag_id = ? AND hash = ?", (dag_id, digest)
+    ).fetchone()
+    return row[0] if row else None
+
+
+def watermarks(conn: sqlite3.Connection) -> dict[tuple[int, str], bytes]:
+    """(dag_id, task) -> JSON, all of them: there is at most one a task."""
+    found = conn.execute("SELECT dag_id, task, value FROM watermark").fetchall()
+    return {(dag_id, task): value.encode() for dag_id, task, value in found}
+
+
+def run_result(conn: sqlite3.Connection, run_id: int) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """(state, task -> state, task -> output) of a run; tasks that returned nothing have no output."""
+    row = conn.execute("SELECT state FROM run WHERE run_id = ?", (run_id,)).fetchone()
+    if row is None:
+        raise NotFoundError(f"there is no run {run_id}")
+    tasks = dict(
+        conn.execute("SELECT task, state FROM task_instance WHERE run_id = ? ORDER BY instance_id", (run_id,))
+    )
+    values = conn.execute(
+        "SELECT i.task, o.value FROM task_instance i JOIN output o USING (instance_id) WHERE i.run_id = ?",
+        (run_id,),
+    )
+    return row[0], tasks, {task: msgspec.json.decode(value) for task, value in values}

@@ -1,0 +1,166 @@
+"""Who may start now: global slots, pools, caps per DAG and per task, priorities, resumed work first.
+
+Every instance that wants a slot holds a ticket in one queue, ordered by (resumed first, priority,
+age). The head of the queue waits for its slot and nobody passes it; an instance that another
+resource refuses parks on that resource, and the release of that resource puts it back in its old
+place. Nothing is scanned: the work is proportional to what changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+
+from bide.runtime.engine.states import State
+from bide.runtime.engine.turn import Turn
+from bide.runtime.engine.world import Attempt, DagState, Instance, Resource, World
+from bide.runtime.graph.spec import TaskSpec
+
+
+def resources_of(world: World, dag: DagState, task: TaskSpec) -> tuple[Resource, ...]:
+    """What a task needs beside a global slot; made once a task, shared by name."""
+    found = dag.resources.get(task.name)
+    if found is None:
+        found = dag.resources[task.name] = tuple(_resources(world, dag, task))
+    return found
+
+
+def _resources(world: World, dag: DagState, task: TaskSpec) -> Iterator[Resource]:
+    if task.pool is not None and task.pool in world.pools:
+        executing, in_flight = world.pools[task.pool]
+        if executing.capacity is not None:
+            yield executing
+        if in_flight.capacity is not None:
+            yield in_flight
+    cap = dag.options.get("max_active_tasks")
+    if cap is not None:
+        yield world.named(f"DAG {dag.name}", cap)
+    if task.max_active is not None:
+        yield world.named(f"task {dag.name}.{task.name}", task.max_active)
+
+
+def need_of(resource: Resource, task: TaskSpec) -> int:
+    """`slots` weighs in the task's pool; without a pool it weighs in the global slots."""
+    return task.slots if resource.weighted else 1
+
+
+def global_need(task: TaskSpec) -> int:
+    return task.slots if task.pool is None else 1
+
+
+def enqueue(t: Turn, inst: Instance, *, resumed: bool = False) -> None:
+    """Give a ready instance its ticket. A second call makes the older ticket void."""
+    world = t.world
+    world.ticket += 1
+    inst.queued = world.ticket
+    inst.resumed = resumed
+    heappush(world.ready, ((0 if resumed else 1, -inst.task.priority, world.ticket), inst))
+
+
+def take_life(t: Turn, inst: Instance) -> Resource | None:
+    """Take what is held from the first start to the end. The resource that refused, or None."""
+    if inst.held:
+        return None
+    mine = [r for r in resources_of(t.world, inst.run.dag, inst.task) if r.whole_life]
+    for resource in mine:
+        if not resource.has_room(need_of(resource, inst.task)):
+            return resource
+    for resource in mine:
+        resource.used += need_of(resource, inst.task)
+    inst.held = bool(mine)
+    return None
+
+
+def give_life(t: Turn, inst: Instance) -> None:
+    """Give back what was held for the whole life of the instance."""
+    if not inst.held:
+        return
+    inst.held = False
+    for resource in resources_of(t.world, inst.run.dag, inst.task):
+        if resource.whole_life:
+            _give(t, resource, inst.task)
+
+
+def take_slot(t: Turn, body: Attempt) -> None:
+    """Take the global slot and all else that running needs; admission has found room."""
+    hold_slot(t.world, body, t.now)
+
+
+def hold_slot(world: World, body: Attempt, now: int) -> None:
+    task = body.inst.task
+    world.slots.used += global_need(task)
+    for resource in resources_of(world, body.inst.run.dag, task):
+        if not resource.whole_life:
+            resource.used += need_of(resource, task)
+    body.active_from = now
+
+
+def give_slot(t: Turn, body: Attempt) -> None:
+    """Give back what running took; does nothing for a body that has no slot."""
+    if body.active_from is None:
+        return
+    body.active += t.now - body.active_from
+    body.active_from = None
+    world, task = t.world, body.inst.task
+    world.slots.used -= global_need(task)
+    for resource in resources_of(world, body.inst.run.dag, task):
+        if not resource.whole_life:
+            _give(t, resource, task)
+
+
+def _give(t: Turn, resource: Resource, task: TaskSpec) -> None:
+    resource.used -= need_of(resource, task)
+    if resource.parked:
+        t.freed.append(resource)
+
+
+def park(t: Turn, inst: Instance, refused: Resource) -> None:
+    """Wait for one resource; the room that the others have goes to whoever parks on them."""
+    key = (0 if inst.resumed else 1, -inst.task.priority, inst.queued)
+    heappush(refused.parked, (key, inst))
+    for other in resources_of(t.world, inst.run.dag, inst.task):
+        if other is not refused and other.parked and other.has_room(1):
+            t.freed.append(other)
+
+
+def admitted(t: Turn) -> Iterator[Instance]:
+    """Instances that may begin, best first. The caller takes the slot of each before the next."""
+    ready, slots = t.world.ready, t.world.slots
+    while True:
+        while t.freed:
+            _wake(t, t.freed.pop())
+        if not ready:
+            return
+        key, inst = ready[0]
+        if inst.queued != key[2] or inst.state is not State.READY:
+            heappop(ready)
+            continue
+        if not slots.has_room(global_need(inst.task)):
+            return
+        heappop(ready)
+        refused = _refused(t, inst)
+        if refused is not None:
+            park(t, inst, refused)
+            continue
+        yield inst
+
+
+def _refused(t: Turn, inst: Instance) -> Resource | None:
+    resources = resources_of(t.world, inst.run.dag, inst.task)
+    if not resources:
+        return None
+    for resource in resources:
+        if not resource.whole_life and not resource.has_room(need_of(resource, inst.task)):
+            return resource
+    return take_life(t, inst)
+
+
+def _wake(t: Turn, resource: Resource) -> None:
+    """Put back into the queue as many as there is room for, in their old places."""
+    parked = resource.parked
+    room = len(parked) if resource.capacity is None else max(resource.capacity - resource.used, 0)
+    while parked and room > 0:
+        key, inst = heappop(parked)
+        if inst.queued == key[2] and inst.state is State.READY:
+            heappush(t.world.ready, (key, inst))
+            room -= need_of(resource, inst.task)

@@ -1,0 +1,337 @@
+"""What a person or a program may ask of the engine, verb by verb.
+
+A handler raises a `BideError` before it has changed anything, or changes all of it; its answer is
+handed out after the commit. The arguments of each verb stand beside its handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from bide.runtime.clock import from_us
+from bide.runtime.engine import dags, firing, life, runs, waiting
+from bide.runtime.engine.messages import Command, Reply
+from bide.runtime.engine.restore import restore_run
+from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
+from bide.runtime.engine.turn import Turn
+from bide.runtime.engine.world import DagState, Due, Instance, Run, Wait
+from bide.runtime.errors import BideError, NotFoundError, RefusedError, UsageError
+from bide.runtime.schedules import Firing
+
+Args = dict[str, Any]
+
+
+def command(t: Turn, e: Command) -> None:
+    """Carry out a command; its error is its answer. One that bears a key is carried out once."""
+    key = e.args.get("key")
+    if key:
+        before = t.fact("idempotency", f"{e.verb}:{key}")
+        if before is not None:
+            t.effects.append(Reply(e.token, msgspec.json.decode(before)))
+            return
+    try:
+        if e.verb not in VERBS:
+            raise UsageError(f"there is no command {e.verb!r}; there are: {', '.join(VERBS)}")
+        result = VERBS[e.verb](t, e.args)
+    except BideError as error:
+        t.effects.append(Reply(e.token, None, type(error).__name__, str(error)))
+        return
+    if key:
+        t.changes.idempotency.append((f"{e.verb}:{key}", msgspec.json.encode(result).decode(), t.now))
+    t.effects.append(Reply(e.token, result))
+
+
+# --- trigger, cancel, pause ----------------------------------------------------------------------
+
+
+def _dag(t: Turn, args: Args) -> DagState:
+    dag = t.world.dags.get(args["dag"])
+    if dag is None or dag.compiled is None:
+        known = ", ".join(sorted(t.world.dags)[:8]) or "none"
+        raise NotFoundError(f"there is no DAG {args['dag']!r} in this database; it has: {known}")
+    return dag
+
+
+def trigger(t: Turn, args: Args) -> Any:
+    """{dag, logical_us | None, params, new, reason} -> {run_id, resumed}."""
+    dag = _dag(t, args)
+    if dag.removed:
+        raise RefusedError(f"the DAG {dag.name!r} was removed: load its file again, then trigger it")
+    assert dag.schedule is not None
+    assert dag.compiled is not None
+    date = args.get("logical_us")
+    unknown = set(args.get("params") or {}) - set(dag.compiled.spec.params)
+    if unknown and dag.compiled.spec.params:
+        known = ", ".join(sorted(dag.compiled.spec.params))
+        raise UsageError(f"the DAG {dag.name!r} has no parameter {min(unknown)!r}; it has: {known}")
+    start, end = dag.schedule.interval_for(date, t.now, dag.anchor)
+    grid = end > start
+    while not grid and date is None and (dag.dag_id, start) in t.world.run_at:
+        start = end = start + 1  # two undated triggers within one microsecond are two runs
+    if grid or date is not None:
+        there = t.fact("run_by_logical", dag.dag_id, start)
+        if there is not None and not args.get("new"):
+            raise RefusedError(
+                f"the DAG {dag.name!r} has run {there.run_id} ({there.state}) for {from_us(start).isoformat()}: "
+                f"rerun it (`bide rerun {there.run_id}`), or say new to make another"
+            )
+    run_key = f"manual:{start}"
+    if args.get("new") and (grid or date is not None):
+        run_key = f"manual:{start}:{t.world.next_id['run']}"
+    params = {**dag.compiled.spec.params, **(args.get("params") or {})}
+    run = runs.create_run(
+        t, dag, kind="manual", run_key=run_key, firing=Firing(t.now, start, end), params=params,
+        reason=args.get("reason") or "triggered",
+    )  # fmt: skip
+    return {"run_id": run.run_id}
+
+
+def cancel(t: Turn, args: Args) -> Any:
+    """{run_id, reason} -> {run_id, state}. A second cancel, or one of a run that is over: refused.."""
+    run = t.world.runs.get(args["run_id"])
+    if run is None:
+        rows = t.fact("run", args["run_id"])
+        if rows is None:
+            raise NotFoundError(f"there is no run {args['run_id']}")
+        raise RefusedError(f"run {args['run_id']} is over already: it is {rows.run.state}")
+    runs.cancel_run(t, run, args.get("reason") or "cancelled by hand")
+    return {"run_id": run.run_id, "state": run.state.value}
+
+
+def pause(t: Turn, args: Args) -> Any:
+    """{dag} -> {dag, paused}."""
+    dag = _dag(t, args)
+    dags.pause(t, dag, args.get("reason") or "by hand")
+    return {"dag": dag.name, "paused": True}
+
+
+def unpause(t: Turn, args: Args) -> Any:
+    """{dag} -> {dag, paused}."""
+    dag = _dag(t, args)
+    dags.unpause(t, dag, args.get("reason") or "by hand")
+    return {"dag": dag.name, "paused": False}
+
+
+# --- rerun, mark ---------------------------------------------------------------------------------
+
+
+def _run(t: Turn, run_id: int) -> Run:
+    """The run, brought back into the world if it had left it. Leaves the database as it is."""
+    run = t.world.runs.get(run_id)
+    if run is not None:
+        return run
+    rows = t.fact("run", run_id)
+    if rows is None:
+        raise NotFoundError(f"there is no run {run_id}")
+    return restore_run(t.world, rows)
+
+
+def _instance(run: Run, task: str) -> Instance:
+    ix = run.compiled.index.get(task)
+    if ix is None or ix >= len(run.instances):
+        names = ", ".join(list(run.compiled.index)[:8])
+        raise NotFoundError(f"run {run.run_id} has no task {task!r}; it has: {names}")
+    return run.instances[ix]
+
+
+_AGAIN = frozenset({State.FAILED, State.UPSTREAM_FAILED, State.CANCELLED, State.LOST})
+
+
+def rerun(t: Turn, args: Args) -> Any:
+    """{run_id, task | None, downstream, whole} -> {run_id, tasks}.
+
+    Without a task: what failed, was cancelled or lost, and what could not start for it; successes
+    keep their state. With one: that task, and downstream what could not start (all of it, when
+    `downstream` is said). `whole`: every task.
+    """
+    run = _peek(t, args["run_id"])
+    task = args.get("task")
+    if args.get("whole"):
+        chosen = set(range(len(run.instances)))
+    elif task is not None:
+        ix = _instance(run, task).ix
+        below = _below(run, ix)
+        chosen = {ix} | {d for d in below if args.get("downstream") or run.instances[d].state in _AGAIN}
+    else:
+        chosen = {inst.ix for inst in run.instances if inst.state in _AGAIN}
+        for ix in list(chosen):
+            chosen |= {d for d in _below(run, ix) if run.instances[d].state in OVER}
+    busy = [run.instances[ix] for ix in sorted(chosen) if run.instances[ix].state not in OVER | {State.LOST}]
+    if busy:
+        still = ", ".join(inst.task.name for inst in busy[:5])
+        raise RefusedError(
+            f"in run {run.run_id} these have not ended: {still}; cancel the run, or wait for them"
+        )
+    if not chosen:
+        raise RefusedError(f"run {run.run_id} has nothing to rerun: say which task, or rerun it as a whole")
+    run = _run(t, args["run_id"])
+    names = [run.instances[ix].task.name for ix in sorted(chosen)]
+    reopen(t, run, "rerun by hand")
+    for ix in sorted(chosen):
+        _reset(t, run.instances[ix])
+    for ix in sorted(chosen):
+        _recount(run, run.instances[ix])
+    for ix in sorted(chosen):
+        inst = run.instances[ix]
+        if inst.state is State.PENDING:
+            life.judge(t, inst)
+    return {"run_id": run.run_id, "tasks": names}
+
+
+def _peek(t: Turn, run_id: int) -> Run:
+    """The run to look at, before anything is changed; not yet a part of the world."""
+    run = t.world.runs.get(run_id)
+    if run is not None:
+        return run
+    rows = t.fact("run", run_id)
+    if rows is None:
+        raise NotFoundError(f"there is no run {run_id}")
+    return restore_run(t.world, rows, aside=True)
+
+
+def _below(run: Run, ix: int) -> set[int]:
+    found: set[int] = set()
+    edge = list(run.compiled.downstream[ix])
+    while edge:
+        at = edge.pop()
+        if at not in found:
+            found.add(at)
+            edge.extend(run.compiled.downstream[at])
+    return found
+
+
+def reopen(t: Turn, run: Run, reason: str) -> None:
+    """A finished run goes on: it takes its place among the active ones, whatever the cap."""
+    if run.state in RUN_OVER:
+        run.deadline = None
+        run.dag.active_runs += 1
+        t.move_run(run, RunState.RUNNING, reason)
+
+
+def _reset(t: Turn, inst: Instance) -> None:
+    """Make an instance as if it had not run; its attempts, events and waits stay on record."""
+    run = inst.run
+    if inst.state in OVER:
+        run.open += 1
+        run.bad -= inst.state in (State.FAILED, State.UPSTREAM_FAILED)
+    inst.failures = inst.lost = 0
+    inst.inherits = False
+    inst.deadline = inst.due = None
+    inst.wait = inst.waits = inst.built = None
+    t.changes.outputs_gone.append((inst.instance_id,))
+    t.move(inst, State.PENDING, "rerun")
+
+
+def _recount(run: Run, inst: Instance) -> None:
+    inst.n_success = inst.n_failed = inst.n_skipped = 0
+    for up in run.compiled.upstream[inst.ix]:
+        state = run.instances[up].state
+        if state in OVER:
+            life.count_end(inst, state)
+
+
+_MARKS = {state.value: state for state in (State.SUCCESS, State.FAILED, State.SKIPPED)}
+
+
+def mark(t: Turn, args: Args) -> Any:
+    """{run_id, task, state: success | failed | skipped} -> {run_id, task, state}.
+
+    An attempt that is going is told to stop. A mark on a finished run opens it while what stands
+    downstream is decided anew, if it had not started.
+    """
+    state = _MARKS.get(args["state"])
+    if state is None:
+        raise UsageError(f"a task cannot be marked {args['state']!r}: success, failed or skipped")
+    peeked = _instance(_peek(t, args["run_id"]), args["task"])
+    if peeked.state is state:
+        raise RefusedError(f"{args['task']} of run {args['run_id']} is {state.value} already")
+    run = _run(t, args["run_id"])
+    inst = _instance(run, args["task"])
+    reason = args.get("reason") or "marked by hand"
+    rearm: list[Instance] = []
+    if inst.state in OVER:
+        reopen(t, run, reason)
+        rearm = [
+            run.instances[d] for d in sorted(_below(run, inst.ix)) if run.instances[d].state in _NOT_STARTED
+        ]
+        for below in rearm:
+            _reset(t, below)
+    life.end_now(t, inst, state, reason)
+    for below in rearm:
+        _recount(run, below)
+    for below in rearm:
+        if below.state is State.PENDING:
+            life.judge(t, below)
+    if run.open == 0:
+        t.ended_runs.append(run)
+    return {"run_id": run.run_id, "task": inst.task.name, "state": state.value}
+
+
+_NOT_STARTED = frozenset({State.UPSTREAM_FAILED, State.SKIPPED})
+
+
+# --- waits ---------------------------------------------------------------------------------------
+
+
+def _wait(t: Turn, args: Args) -> Wait:
+    wait = t.world.waits.get(args["wait_id"])
+    if wait is None:
+        raise NotFoundError(f"there is no open wait {args['wait_id']}: `bide waits` lists those there are")
+    return wait
+
+
+def wait_look(t: Turn, args: Args) -> Any:
+    """{wait_id} -> {wait_id}: have it looked at now."""
+    wait = _wait(t, args)
+    waiting.look_once(t, wait)
+    return {"wait_id": wait.wait_id}
+
+
+def wait_extend(t: Turn, args: Args) -> Any:
+    """{wait_id, deadline_us} -> {wait_id, deadline_us}."""
+    wait = _wait(t, args)
+    deadline = args["deadline_us"]
+    if deadline <= t.now:
+        raise UsageError(f"the new deadline {from_us(deadline).isoformat()} has passed already")
+    wait.deadline = deadline
+    t.world.timer(deadline, Due.WAIT, wait.wait_id)
+    if wait.inst.wait is wait:
+        wait.inst.deadline = deadline
+        t.dirty[wait.inst.instance_id] = wait.inst
+    t.write_wait(wait)
+    t.journal("wait", wait.wait_id, wait.inst.run.run_id, "open", "open", f"extended to {deadline}")
+    if wait.armed and wait.kind != waiting.EXTERNAL:
+        waiting.disarm(t, wait, "extended")
+        waiting.arm(t, wait)
+    return {"wait_id": wait.wait_id, "deadline_us": deadline}
+
+
+def wait_satisfy(t: Turn, args: Args) -> Any:
+    """{wait_id, event} -> {wait_id, state}: as if it had come true, with this event."""
+    wait = _wait(t, args)
+    firing.fire(t, wait, msgspec.json.encode(args.get("event")))
+    return {"wait_id": wait.wait_id, "state": WaitState.FIRED.value}
+
+
+def wait_fail(t: Turn, args: Args) -> Any:
+    """{wait_id, reason} -> {wait_id, state}."""
+    wait = _wait(t, args)
+    firing.fail(t, wait, args.get("reason") or "failed by hand")
+    return {"wait_id": wait.wait_id, "state": WaitState.FAILED.value}
+
+
+VERBS: dict[str, Callable[[Turn, Args], Any]] = {
+    "trigger": trigger,
+    "cancel": cancel,
+    "pause": pause,
+    "unpause": unpause,
+    "rerun": rerun,
+    "mark": mark,
+    "wait_look": wait_look,
+    "wait_extend": wait_extend,
+    "wait_satisfy": wait_satisfy,
+    "wait_fail": wait_fail,
+}

@@ -1,0 +1,342 @@
+"""The life of a task instance: ready, begun, retried, ended; and what its end does downstream."""
+
+from __future__ import annotations
+
+from bide.runtime.engine import admission, waiting
+from bide.runtime.engine.messages import Answer, AttemptEnded, Build, Failure, OutputKnown, Start, Stop
+from bide.runtime.engine.retry import delay_us, is_retried
+from bide.runtime.engine.states import OVER, AttemptState, State, WaitState
+from bide.runtime.engine.turn import Turn
+from bide.runtime.engine.world import Attempt, Due, Instance, Run, Wait
+from bide.runtime.graph.rules import Verdict, verdict
+from bide.runtime.graph.spec import Lane, Mode, TaskSpec
+
+_BAD = frozenset({State.FAILED, State.UPSTREAM_FAILED})
+
+
+def is_sensor(task: TaskSpec) -> bool:
+    return task.lane is Lane.WAIT
+
+
+# --- towards a start -----------------------------------------------------------------------------
+
+
+def judge(t: Turn, inst: Instance) -> None:
+    """Ask the trigger rule of a pending instance, now that an upstream has ended."""
+    answer = verdict(
+        inst.task.rule, inst.run.compiled.waiting[inst.ix], inst.n_success, inst.n_failed, inst.n_skipped
+    )
+    if answer is Verdict.RUN:
+        make_ready(t, inst, "")
+    elif answer is Verdict.SKIP:
+        finish(t, inst, State.SKIPPED, f"its rule {inst.task.rule.value} did not hold")
+    elif answer is Verdict.UPSTREAM_FAILED:
+        finish(t, inst, State.UPSTREAM_FAILED, f"its rule {inst.task.rule.value} cannot hold any more")
+
+
+def make_ready(t: Turn, inst: Instance, reason: str, *, resumed: bool = False) -> None:
+    task = inst.task
+    if task.deadline_us is not None and inst.deadline is None:
+        inst.deadline = t.now + task.deadline_us
+        t.world.timer(inst.deadline, Due.DEADLINE, inst.instance_id)
+    inst.due = None
+    t.move(inst, State.READY, reason)
+    offer(t, inst, resumed=resumed)
+
+
+def offer(t: Turn, inst: Instance, *, resumed: bool = False) -> None:
+    """Bring a ready instance to the door it has to go through: the queue, or the triggerer."""
+    if t.world.dormant:
+        return None
+    dag, task = inst.run.dag, inst.task
+    if dag.paused:
+        return _stuck(t, inst, "the DAG is paused")
+    if inst.body is not None and inst.body.stopping:
+        return t.touch(inst, "its former attempt has not stopped yet")
+    if inst.wait is None and inst.body is None:
+        if dag.code_error:
+            return _stuck(t, inst, f"code not loaded: {dag.code_error}")
+        if task.name not in dag.code:
+            return _stuck(
+                t, inst, f"code not loaded: the DAG {dag.name!r} as it is now has no task {task.name!r}"
+            )
+    if is_sensor(task) and inst.wait is None and inst.built is None:
+        t.effects.append(Build(inst.instance_id, inst.run.run_id, dag.name, task, inst.map_index))
+        return None
+    if is_deferred(task):
+        refused = admission.take_life(t, inst)
+        if refused is None:
+            return defer_sensor(t, inst)
+        t.world.ticket += 1
+        inst.queued = t.world.ticket
+        return admission.park(t, inst, refused)
+    admission.enqueue(t, inst, resumed=resumed)
+    return None
+
+
+def _stuck(t: Turn, inst: Instance, reason: str) -> None:
+    inst.run.dag.stuck[inst.instance_id] = inst
+    t.touch(inst, reason)
+
+
+def unstick(t: Turn, instances: list[Instance]) -> None:
+    """Offer again what was held back by a pause or by missing code."""
+    for inst in instances:
+        if inst.state is State.READY:
+            t.touch(inst, "")
+            offer(t, inst, resumed=inst.resumed)
+
+
+def _mode(task: TaskSpec) -> Mode:
+    assert task.sensor is not None
+    return task.sensor.mode
+
+
+def is_deferred(task: TaskSpec) -> bool:
+    """A sensor that waits without a slot."""
+    return task.sensor is not None and task.sensor.mode is Mode.DEFERRED
+
+
+def overdue(t: Turn, inst: Instance) -> None:
+    """Its total time is over, waiting included."""
+    if inst.state in OVER or inst.state is State.LOST or inst.run.dag.frozen:
+        return
+    total = (inst.task.deadline_us or 0) / 1_000_000
+    end_now(t, inst, State.FAILED, f"its deadline passed: {total:g} s from its first ready")
+
+
+def defer_sensor(t: Turn, inst: Instance) -> None:
+    """A sensor that needs no slot begins to wait: one row, one registration."""
+    attempt_id = t.new_attempt(inst)
+    wait = _open_sensor_wait(t, inst, attempt_id)
+    t.move(inst, State.DEFERRED, "")
+    waiting.arm(t, wait)
+
+
+def _open_sensor_wait(t: Turn, inst: Instance, attempt_id: int) -> Wait:
+    """Its timeout is its total wait: the deadline of the first look holds for every attempt."""
+    sensor = inst.task.sensor
+    assert sensor is not None
+    assert inst.built is not None
+    if inst.deadline is None:
+        inst.deadline = t.now + sensor.timeout_us
+    elif inst.attempt == 1:
+        inst.deadline = min(inst.deadline, t.now + sensor.timeout_us)
+    trigger, kind = inst.built
+    inst.built = None
+    inst.wait = waiting.open_wait(t, inst, attempt_id, "", trigger, kind, inst.deadline, sensor.poll_us)
+    return inst.wait
+
+
+def begin(t: Turn, inst: Instance) -> None:
+    """An admitted instance takes its slot and goes: anew, or on from where it waited."""
+    task, world = inst.task, t.world
+    body = inst.body
+    if body is not None:
+        admission.take_slot(t, body)
+        t.move(inst, State.RUNNING, "resumed")
+        _limit(t, body)
+        answers, body.answers = body.answers or [], None
+        for wait in answers:
+            deliver(t, body, wait)
+        return
+    if is_sensor(task) and inst.wait is not None:
+        attempt_id = inst.wait.attempt_id  # a rescheduled look belongs to the attempt that waits
+        body = Attempt(attempt_id, inst, inst.attempt, t.now)
+    else:
+        attempt_id = t.new_attempt(inst)
+        body = Attempt(attempt_id, inst, inst.attempt, t.now)
+        if not is_sensor(task):
+            t.effects.append(
+                Start(attempt_id, inst.instance_id, inst.run.run_id, inst.attempt, inst.run.dag.name, task,
+                      inst.map_index, inst.inherits)
+            )  # fmt: skip
+    inst.body = body
+    world.attempts[attempt_id] = body
+    admission.take_slot(t, body)
+    t.move(inst, State.RUNNING, "")
+    if is_sensor(task):
+        wait = inst.wait if inst.wait is not None else _open_sensor_wait(t, inst, attempt_id)
+        if _mode(task) is Mode.POKE:
+            waiting.arm(t, wait)
+        else:
+            waiting.look_once(t, wait)
+    else:
+        _limit(t, body)
+
+
+def _limit(t: Turn, body: Attempt) -> None:
+    """Set the end of its active time, of which waits are no part (C10)."""
+    timeout = body.inst.task.timeout_us
+    if timeout is not None:
+        body.limit = t.now + max(timeout - body.active, 0)
+        t.world.timer(body.limit, Due.TIMEOUT, body.attempt_id)
+
+
+def deliver(t: Turn, body: Attempt, wait: Wait) -> None:
+    t.effects.append(Answer(body.attempt_id, wait.key, wait.event, wait.error, wait.timed_out))
+
+
+# --- the end of an attempt -----------------------------------------------------------------------
+
+
+def drop_body(t: Turn, body: Attempt) -> None:
+    """The body is gone: its slot is free, and it may be followed by another."""
+    admission.give_slot(t, body)
+    t.world.attempts.pop(body.attempt_id, None)
+    inst = body.inst
+    if inst.body is body:
+        inst.body = None
+    if inst.task.lane in (Lane.PROCESS, Lane.SHELL):
+        t.changes.processes_gone.append((body.attempt_id,))
+
+
+def attempt_ended(t: Turn, e: AttemptEnded) -> None:
+    """A body has ended. An end of an attempt that is no longer the current one is too late (C1)."""
+    body = t.world.attempts.get(e.attempt_id)
+    if body is None:
+        return
+    inst = body.inst
+    drop_body(t, body)
+    if inst.attempt_id != e.attempt_id or inst.state not in (State.RUNNING, State.DEFERRED):
+        if inst.state is State.READY and inst.attempt_id == e.attempt_id and not body.stopping:
+            _end(t, inst, body, e)  # it raised while a part of it waited for a slot to resume
+        elif inst.state is State.READY:
+            offer(t, inst)
+        return
+    _end(t, inst, body, e)
+
+
+def _end(t: Turn, inst: Instance, body: Attempt, e: AttemptEnded) -> None:
+    failure = e.failure
+    message = failure.message if failure is not None else ""
+    t.end_attempt(inst, e.attempt_id, e.state, active=body.active, error=message or None, metrics=e.metrics)
+    waiting.close_waits(t, inst, WaitState.CANCELLED, "the attempt ended")
+    if e.state is AttemptState.SUCCESS:
+        if e.watermark is not None:
+            t.changes.watermarks.append((inst.run.dag.dag_id, inst.task.name, e.watermark.decode()))
+        succeed(t, inst, e.output, "")
+    elif e.state is AttemptState.SKIPPED:
+        finish(t, inst, State.SKIPPED, message or "the task skipped itself")
+    elif e.state is AttemptState.CANCELLED:
+        finish(t, inst, State.CANCELLED, message or "the attempt was cancelled")
+    elif e.state is AttemptState.TIMED_OUT and not inst.task.idempotent:
+        finish(t, inst, State.FAILED, f"{message or 'timed out'}; not idempotent, so not tried again")
+    else:
+        failed(t, inst, failure or Failure("the attempt failed and gave no reason"))
+
+
+def succeed(t: Turn, inst: Instance, output: bytes | None, reason: str) -> None:
+    if output is not None:
+        t.changes.outputs.append((inst.instance_id, output.decode()))
+        if inst.run.compiled.downstream[inst.ix]:
+            t.effects.append(OutputKnown(inst.run.run_id, inst.task.name, inst.map_index, output))
+    finish(t, inst, State.SUCCESS, reason)
+
+
+def failed(t: Turn, inst: Instance, failure: Failure) -> None:
+    """Spend the retry budget, or end."""
+    inst.failures += 1
+    inst.lost = 0
+    inst.inherits = False
+    if not is_retried(inst.task, inst.failures, failure):
+        if inst.task.sensor is not None and inst.task.sensor.soft_fail:
+            finish(t, inst, State.SKIPPED, f"soft_fail: {failure.message}")
+        else:
+            finish(t, inst, State.FAILED, failure.message)
+        return
+    delay = delay_us(inst.task, inst.failures, failure, inst.attempt_id or inst.instance_id)
+    budget = f"attempt {inst.failures} of {inst.task.retries + 1} failed: {failure.message}"
+    if delay == 0 and inst.state is not State.READY:
+        make_ready(t, inst, budget)
+        return
+    inst.due = t.now + delay
+    t.world.timer(inst.due, Due.RETRY, inst.instance_id)
+    t.move(inst, State.UP_FOR_RETRY, budget)
+
+
+# --- the end of an instance ----------------------------------------------------------------------
+
+
+def finish(t: Turn, inst: Instance, state: State, reason: str) -> None:
+    """End an instance: nothing of it waits any more, and its downstreams hear of it."""
+    was_over = inst.state in OVER
+    was_bad = inst.state in _BAD
+    t.move(inst, state, reason)
+    inst.due = None
+    inst.lost = 0
+    inst.inherits = False
+    inst.built = None
+    waiting.close_waits(t, inst, WaitState.CANCELLED, f"the task instance is {state.value}")
+    admission.give_life(t, inst)
+    run = inst.run
+    run.dag.stuck.pop(inst.instance_id, None)
+    waiting.announce(t, inst)
+    run.bad += (state in _BAD) - was_bad
+    if was_over:
+        return
+    run.open -= 1
+    downstream = run.compiled.downstream[inst.ix]
+    if downstream:
+        t.later(_Spread(run, downstream, state))
+    if run.open == 0:
+        t.ended_runs.append(run)
+
+
+class _Spread:
+    """Tells the downstreams of an instance how it ended, a few at a time."""
+
+    __slots__ = ("at", "downstream", "run", "state")
+
+    def __init__(self, run: Run, downstream: tuple[int, ...], state: State) -> None:
+        self.run = run
+        self.downstream = downstream
+        self.state = state
+        self.at = 0
+
+    def __call__(self, t: Turn) -> bool:
+        instances, state = self.run.instances, self.state
+        while self.at < len(self.downstream):
+            if t.budget <= 0:
+                return False
+            t.budget -= 1
+            inst = instances[self.downstream[self.at]]
+            self.at += 1
+            count_end(inst, state)
+            if inst.state is State.PENDING:
+                judge(t, inst)
+        return True
+
+
+def count_end(inst: Instance, state: State) -> None:
+    """Count the end of one direct upstream."""
+    if state is State.SUCCESS:
+        inst.n_success += 1
+    elif state is State.SKIPPED:
+        inst.n_skipped += 1
+    else:
+        inst.n_failed += 1
+
+
+def stop_body(t: Turn, inst: Instance, state: AttemptState, reason: str) -> None:
+    """Tell a body to stop. It keeps its slot until it has; the instance may be over before."""
+    body = inst.body
+    if body is None or body.stopping:
+        return
+    body.stopping = reason
+    if is_sensor(inst.task):
+        drop_body(t, body)
+    else:
+        t.effects.append(Stop(body.attempt_id, state, reason))
+
+
+def end_now(t: Turn, inst: Instance, state: State, reason: str) -> None:
+    """End an instance by decree (cancel, mark), wherever it is. Its attempt ends with it."""
+    attempt_open = inst.state in (State.RUNNING, State.DEFERRED) or (
+        inst.state is State.READY and inst.body is not None
+    )
+    if attempt_open and inst.attempt_id is not None:
+        ended = AttemptState.SUCCESS if state is State.SUCCESS else AttemptState.CANCELLED
+        t.end_attempt(inst, inst.attempt_id, ended, active=inst.body.active if inst.body else 0, error=reason)
+    stop_body(t, inst, AttemptState.CANCELLED, reason)
+    finish(t, inst, state, reason)

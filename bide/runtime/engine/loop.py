@@ -1,0 +1,297 @@
+"""The loop: drains the mailbox, decides, commits, acts; one batch at a time, in that order.
+
+While one batch is being synced, inputs pile up and form the next: group commit. `decide` N+1 never
+starts before commit N. A commit that fails for want of room is retried with back-off; one that is
+refused has its world restored and its inputs decided one by one, without the culprit; one whose
+outcome is unknown ends the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from bide.runtime.clock import SECOND, Clock
+from bide.runtime.engine.changes import Changes
+from bide.runtime.engine.decide import BUDGET, NO_FACTS, Decision, decide
+from bide.runtime.engine.messages import ClockStepped, Command, Effect, Found, Input, Reply
+from bide.runtime.engine.turn import FactKey
+from bide.runtime.engine.world import World
+from bide.runtime.errors import BideError, RefusedError, StoreFullError, StoreLostError
+from bide.runtime.failpoints import point
+from bide.runtime.store.failure import BatchRejected
+from bide.runtime.store.writer import StorePort
+
+log = logging.getLogger("bide.engine")
+
+DRAIN = 256
+"""Inputs a batch: with what follows from them about 10 ms of deciding."""
+STEP_US = SECOND // 2
+"""A wall clock that moved by more than this against elapsed time was stepped."""
+RETRY_FIRST_S, RETRY_MOST_S = 0.05, 5.0
+
+
+class Shell(Protocol):
+    """What acts. `act` is called after the commit of the batch that holds the effects."""
+
+    def act(self, effects: Sequence[Effect], *, committed: Changes) -> None: ...
+
+    async def facts(self, keys: Sequence[FactKey]) -> Mapping[FactKey, Any]: ...
+
+    async def restored(self) -> tuple[World, Sequence[Input]]: ...
+
+
+class Engine:
+    """The mailbox and the loop over it. `post` from the loop's thread only."""
+
+    def __init__(self, store: StorePort, clock: Clock, world: World, shell: Shell, *, batch: int) -> None:
+        self.store = store
+        self.clock = clock
+        self.world = world
+        self.shell = shell
+        self.batch = batch
+        self.failure: BaseException | None = None
+        self.full: str = ""
+        """Why nothing can be committed at the moment; commands are refused meanwhile."""
+        self.on_stop: Callable[[BaseException], None] = lambda _: None
+        self._inbox: list[Input] = []
+        self._facts: Mapping[FactKey, Any] = NO_FACTS
+        self._more = False
+        self._busy = False
+        self._wake: asyncio.Future[None] | None = None
+        self._alarm: asyncio.Task[None] | None = None
+        self._alarm_at: int | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._idle: list[asyncio.Future[None]] = []
+        self._drift = 0
+
+    # --- the mailbox ---------------------------------------------------------------------------
+
+    def post(self, each: Input) -> None:
+        """Put an input into the mailbox. Never blocks; order is kept."""
+        self._inbox.append(each)
+        self._nudge()
+
+    def _nudge(self) -> None:
+        wake = self._wake
+        if wake is not None and not wake.done():
+            wake.set_result(None)
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing to decide, nothing being committed."""
+        return not (self._busy or self._inbox or self._more)
+
+    async def settled(self) -> None:
+        """Return once the mailbox is empty and everything in it is committed and carried out."""
+        while not self.quiet and self.failure is None:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._idle.append(waiter)
+            await waiter
+
+    async def ended(self) -> None:
+        """Return when the loop has ended, of itself or by `stop`."""
+        if self._tasks:
+            await asyncio.wait([self._tasks[0]])
+
+    # --- life ----------------------------------------------------------------------------------
+
+    def start(self, *, watch_clock: bool = True) -> None:
+        """Begin. `watch_clock=False` for a clock whose steps are told by whoever moves it."""
+        self._drift = self.clock.now() - self.clock.elapsed()
+        self._tasks = [asyncio.create_task(self._run(), name="bide:engine")]
+        if watch_clock:
+            self._tasks.append(asyncio.create_task(self._watch_clock(), name="bide:clock"))
+
+    async def stop(self) -> None:
+        """Commit what is in the mailbox, then end. Bounded by the commit under way."""
+        if self.failure is None:
+            await self.settled()
+        for task in [*self._tasks, *([self._alarm] if self._alarm else [])]:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._tasks.clear()
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                await self._next()
+                self._busy = True
+                await self._turn()
+                self._busy = False
+                if self._idle and self.quiet:
+                    self._tell_idle()
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.critical("the engine stopped: %s", error, exc_info=not isinstance(error, BideError))
+            self.failure = error
+            self._tell_idle()
+            self.on_stop(error)
+
+    def _tell_idle(self) -> None:
+        waiting, self._idle = self._idle, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _next(self) -> None:
+        """Wait until there is something to decide: an input, work left over, or a timer."""
+        if self._inbox or self._more:
+            await asyncio.sleep(0)  # bodies and sources have their turn between batches
+            return
+        due = self.world.next_timer
+        if due is not None and due <= self.clock.now():
+            await asyncio.sleep(0)
+            return
+        self._wake = asyncio.get_running_loop().create_future()
+        self._set_alarm(due)
+        await self._wake
+        self._wake = None
+
+    def _set_alarm(self, due: int | None) -> None:
+        """Have the loop woken at `due`; an alarm that rings too early costs one empty turn."""
+        if due is None or (self._alarm_at is not None and self._alarm_at <= due):
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = due
+        self._alarm = asyncio.create_task(self._ring(due), name="bide:alarm")
+
+    async def _ring(self, due: int) -> None:
+        await self.clock.sleep_until(due)
+        self._alarm_at = None
+        self._nudge()
+
+    async def _watch_clock(self) -> None:
+        """Compare wall and elapsed time once a second; a step is an input like any other."""
+        while True:
+            await asyncio.sleep(1)
+            drift = self.clock.now() - self.clock.elapsed()
+            if abs(drift - self._drift) > STEP_US:
+                self.post(ClockStepped(drift - self._drift))
+                self._alarm_at = None
+            self._drift = drift
+
+    # --- one turn ------------------------------------------------------------------------------
+
+    async def _turn(self) -> None:
+        inbox = self._inbox
+        if len(inbox) > DRAIN:
+            inputs, self._inbox = inbox[:DRAIN], inbox[DRAIN:]
+        else:
+            inputs, self._inbox = inbox, []
+        facts, self._facts = self._facts, NO_FACTS
+        try:
+            decision = decide(self.world, inputs, self.clock.now(), facts)
+            await self._commit(decision)
+        except BatchRejected as error:
+            await self._without_culprit(inputs, error)
+        except (StoreLostError, asyncio.CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug in `decide`: recorded, and its input rejected
+            await self._without_culprit(inputs, error)
+
+    async def _commit(self, decision: Decision) -> None:
+        changes = decision.changes
+        self._more = decision.more
+        if changes:
+            point("before-commit")
+            await self._write(changes)
+            point("after-commit")
+        self.shell.act(decision.effects, committed=changes)
+        point("after-act")
+        if decision.questions or decision.unmet:
+            await self._ask(decision)
+
+    async def _write(self, changes: Changes) -> None:
+        """Commit a batch; while there is no room, the same batch again and again."""
+        delay = RETRY_FIRST_S
+        while True:
+            try:
+                await self.store.commit(changes, self.batch + 1)
+                break
+            except StoreFullError as error:
+                if not self.full:
+                    log.error(  # noqa: TRY400 - what it says is all there is to know
+                        "nothing can be committed, and nothing acts meanwhile: %s", error
+                    )
+                self.full = str(error)
+                self._refuse_commands()
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, RETRY_MOST_S)
+        if self.full:
+            log.warning("commits go on: there is room again")
+            self.full = ""
+        self.batch += 1
+
+    def _refuse_commands(self) -> None:
+        """New commands are refused clearly while nothing can be committed."""
+        kept: list[Input] = []
+        replies: list[Effect] = []
+        for each in self._inbox:
+            if isinstance(each, Command):
+                replies.append(Reply(each.token, None, RefusedError.__name__, f"not done: {self.full}"))
+            else:
+                kept.append(each)
+        self._inbox = kept
+        if replies:
+            self.shell.act(replies, committed=Changes())
+
+    async def _ask(self, decision: Decision) -> None:
+        """Load the facts that inputs need and offer them again, in front of all others."""
+        keys = [("run_at", *key) for key in decision.questions]
+        for _, needed in decision.unmet:
+            keys.extend(needed)
+        facts = await self.shell.facts(keys)
+        found: list[Input] = [Found(*key, facts["run_at", *key]) for key in decision.questions]
+        again = [each for each, _ in decision.unmet]
+        self._inbox = [*found, *again, *self._inbox]
+        self._facts = facts
+
+    async def _without_culprit(self, inputs: Sequence[Input], error: BaseException) -> None:
+        """Restore the world and decide the inputs of a batch that was refused one by one."""
+        log.error("a batch of %d inputs was refused: %s", len(inputs), error, exc_info=error)
+        await self._restore()
+        for each in inputs:
+            facts: Mapping[FactKey, Any] = NO_FACTS
+            try:
+                while True:
+                    decision = decide(self.world, [each], self.clock.now(), facts, BUDGET)
+                    unmet = decision.unmet
+                    await self._commit_alone(decision)
+                    if not unmet:
+                        break
+                    facts = await self.shell.facts([key for _, keys in unmet for key in keys])
+            except (StoreLostError, asyncio.CancelledError):
+                raise
+            except Exception as culprit:  # noqa: BLE001 - recorded in the journal, and answered
+                await self._restore()
+                await self._reject(each, culprit)
+
+    async def _commit_alone(self, decision: Decision) -> None:
+        if decision.changes:
+            await self._write(decision.changes)
+        self.shell.act(decision.effects, committed=decision.changes)
+        self._more = self._more or decision.more
+
+    async def _restore(self) -> None:
+        self.world, inputs = await self.shell.restored()
+        for each in inputs:
+            await self._commit_alone(decide(self.world, [each], self.clock.now()))
+
+    async def _reject(self, culprit: Input, error: BaseException) -> None:
+        changes = Changes()
+        seq = self.world.take_id("event")
+        reason = f"{type(culprit).__name__} rejected: {type(error).__name__}: {error}"
+        changes.events.append(
+            (seq, self.clock.now(), self.world.epoch, "input", 0, None, "", "rejected", reason)
+        )
+        await self._write(changes)
+        if isinstance(culprit, Command):
+            reply = Reply(culprit.token, None, RefusedError.__name__, f"rejected as a bug of bide: {error}")
+            self.shell.act([reply], committed=changes)

@@ -1,0 +1,213 @@
+"""The world built again from rows: at a start, after a batch that was refused, for an old run.
+
+Restoring decides nothing. What died with the former process is settled by `recovery.py`, in a turn
+like any other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bide.runtime.engine.admission import hold_slot
+from bide.runtime.engine.life import count_end
+from bide.runtime.engine.messages import RunMeta
+from bide.runtime.engine.states import OVER, RUN_OVER, AttemptState, RunState, State
+from bide.runtime.engine.world import Attempt, DagState, Due, Instance, Run, Wait, World
+from bide.runtime.graph.compile import Compiled, compile_spec
+from bide.runtime.graph.spec import DagSpec
+from bide.runtime.schedules import schedule_from_json
+
+if TYPE_CHECKING:
+    from bide.runtime.store.load import (
+        AttemptRow,
+        DagRow,
+        InstanceRow,
+        RunRow,
+        RunRows,
+        VersionRow,
+        WaitRow,
+        WorldRows,
+    )
+
+_BAD = frozenset({State.FAILED, State.UPSTREAM_FAILED})
+
+
+def restore(world: World, rows: WorldRows) -> None:
+    """Fill an empty world. Timers are set for everything that has an instant."""
+    last = rows.last
+    world.next_id = {kind: getattr(last, kind) + 1 for kind in world.next_id}
+    for version in rows.versions:
+        _version(world, version)
+    hashes = {version.version_id: version.hash for version in rows.versions}
+    for row in rows.dags:
+        world.dags[row.name] = _dag(world, row, hashes)
+    by_id = {dag.dag_id: dag for dag in world.dags.values()}
+    for run_row in rows.runs:
+        run = _run(world, run_row, by_id[run_row.dag_id])
+        enter(world, run)
+    for inst_row in rows.instances:
+        _instance(world, world.runs[inst_row.run_id], inst_row)
+    attempts = {row.attempt_id: row for row in rows.attempts}
+    for run in world.runs.values():
+        count(run)
+        for inst in run.instances:
+            world.instances[inst.instance_id] = inst
+            _note_lost(inst, attempts)
+    for wait_row in rows.waits:
+        _wait(world, wait_row)
+
+
+def restore_run(world: World, rows: RunRows, *, aside: bool = False) -> Run:
+    """One run brought back; `aside`: only to be looked at, not a part of the world."""
+    dag = next(dag for dag in world.dags.values() if dag.dag_id == rows.run.dag_id)
+    _version(world, rows.version)
+    run = _run(world, rows.run, dag)
+    for row in rows.instances:
+        _instance(world, run, row)
+    count(run)
+    if not aside:
+        enter(world, run)
+        for inst in run.instances:
+            world.instances[inst.instance_id] = inst
+    return run
+
+
+def enter(world: World, run: Run) -> None:
+    """Make a run a part of the world. A newer run keeps the place of its logical date."""
+    world.runs[run.run_id] = run
+    run.dag.runs.add(run.run_id)
+    where = (run.dag.dag_id, run.meta.logical_us)
+    world.run_at[where] = max(run.run_id, world.run_at.get(where, 0))
+    if run.state is RunState.QUEUED:
+        run.dag.queued.append(run.run_id)
+    elif run.state is RunState.RUNNING:
+        run.dag.active_runs += 1
+    if run.deadline is not None and run.state not in RUN_OVER:
+        world.timer(run.deadline, Due.RUN, run.run_id)
+
+
+def count(run: Run) -> None:
+    """Counters of a run and of its instances, from the states of all."""
+    run.open = len(run.compiled.tasks) - sum(inst.state in OVER for inst in run.instances)
+    run.bad = sum(inst.state in _BAD for inst in run.instances)
+    downstream = run.compiled.downstream
+    for inst in run.instances:
+        if inst.state in OVER:
+            for below in downstream[inst.ix]:
+                if below < len(run.instances):
+                    count_end(run.instances[below], inst.state)
+
+
+def _version(world: World, row: VersionRow) -> Compiled:
+    compiled = world.compiled.get(row.version_id)
+    if compiled is None:
+        compiled = compile_spec(msgspec.json.decode(row.spec, type=DagSpec))
+        world.compiled[row.version_id] = compiled
+    return compiled
+
+
+def _dag(world: World, row: DagRow, hashes: dict[int, str]) -> DagState:
+    dag = DagState(row.dag_id, row.name)
+    dag.version_id = row.version_id
+    if row.version_id is not None:
+        dag.compiled = world.compiled[row.version_id]
+        dag.hash = hashes[row.version_id]
+        dag.tz = dag.compiled.spec.tz
+    dag.schedule_json = row.schedule
+    dag.schedule = schedule_from_json(row.schedule)
+    dag.options = msgspec.json.decode(row.options)
+    dag.paused = row.paused
+    dag.removed = bool(row.removed)
+    dag.anchor = row.anchor_us
+    dag.watermark = row.watermark_us
+    dag.next_fires = row.next_fires_us
+    if dag.next_fires is not None:
+        world.timer(dag.next_fires, Due.SCHEDULE, dag.dag_id)
+    return dag
+
+
+def _run(world: World, row: RunRow, dag: DagState) -> Run:
+    meta = RunMeta(
+        row.run_id,
+        dag.name,
+        row.logical_us,
+        row.start_us,
+        row.end_us,
+        row.scheduled_us,
+        row.params.encode(),
+        dag.tz,
+    )
+    run = Run(row.run_id, dag, row.version_id, world.compiled[row.version_id], meta)
+    run.kind = row.kind
+    run.state = row.state
+    run.created = row.created_us
+    run.started = row.started_us
+    run.deadline = row.deadline_us
+    run.reason = row.reason
+    return run
+
+
+def _instance(world: World, run: Run, row: InstanceRow) -> None:
+    inst = Instance(row.instance_id, run, run.compiled.index[row.task], row.since_us)
+    run.instances.append(inst)
+    inst.map_index = row.map_index
+    inst.state = row.state
+    inst.attempt = row.attempt
+    inst.failures = row.failures
+    inst.lost = row.lost
+    inst.attempt_id = row.attempt_id
+    inst.due = row.due_us
+    inst.deadline = row.deadline_us
+    inst.reason = row.reason
+    if row.state not in OVER:
+        if inst.deadline is not None:
+            world.timer(inst.deadline, Due.DEADLINE, inst.instance_id)
+        if inst.due is not None:
+            world.timer(inst.due, Due.RETRY, inst.instance_id)
+
+
+def _note_lost(inst: Instance, attempts: dict[int, AttemptRow]) -> None:
+    if inst.attempt_id is not None and inst.state not in OVER:
+        row = attempts.get(inst.attempt_id)
+        inst.inherits = row is not None and row.state is AttemptState.LOST
+
+
+def _wait(world: World, row: WaitRow) -> None:
+    inst = world.instances[row.instance_id]
+    wait = Wait(
+        row.wait_id,
+        inst,
+        row.attempt_id,
+        row.key,
+        row.trigger.encode(),
+        row.kind,
+        row.deadline_us,
+        row.poll_us,
+    )
+    world.waits[row.wait_id] = wait
+    world.timer(wait.deadline, Due.WAIT, wait.wait_id)
+    if row.key == "":
+        inst.wait = wait
+    else:
+        inst.waits = {**(inst.waits or {}), row.key: wait}
+
+
+def adopt(world: World, bodies: frozenset[int], armed: frozenset[int], now: int) -> None:
+    """After a batch was refused: link the bodies that still go, and the waits that are still armed."""
+    for inst in world.instances.values():
+        if inst.attempt_id in bodies:
+            assert inst.attempt_id is not None
+            body = Attempt(inst.attempt_id, inst, inst.attempt, now)
+            inst.body = body
+            world.attempts[inst.attempt_id] = body
+            if inst.state is State.RUNNING:
+                hold_slot(world, body, now)
+                if inst.task.timeout_us is not None:
+                    body.limit = now + inst.task.timeout_us
+                    world.timer(body.limit, Due.TIMEOUT, body.attempt_id)
+    for wait_id in armed:
+        wait = world.waits.get(wait_id)
+        if wait is not None:
+            wait.armed = True

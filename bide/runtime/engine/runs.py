@@ -1,0 +1,190 @@
+"""Runs: made with their whole graph, queued for a place, started, ended."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bide.runtime.engine import life
+from bide.runtime.engine.messages import RunEnded, RunMeta, RunOpened
+from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State
+from bide.runtime.engine.turn import Turn
+from bide.runtime.engine.world import DagState, Due, Instance, Run
+from bide.runtime.graph.rules import Verdict, verdict
+from bide.runtime.schedules import Firing
+
+CHUNK = 2_000
+"""Instances written in one turn: more of them are created in the state `expanding`."""
+
+
+def create_run(t: Turn, dag: DagState, *, kind: str, run_key: str, firing: Firing, params: dict[str, object],
+               reason: str) -> Run:  # fmt: skip
+    """A new run on the newest version, with all its instances. The caller knows its key is free."""
+    world = t.world
+    assert dag.compiled is not None
+    assert dag.version_id is not None
+    run_id = world.take_id("run")
+    encoded = msgspec.json.encode(params)
+    meta = RunMeta(
+        run_id, dag.name, firing.start_us, firing.start_us, firing.end_us, firing.fires_us, encoded, dag.tz
+    )
+    run = Run(run_id, dag, dag.version_id, dag.compiled, meta)
+    run.kind = kind
+    run.state = RunState.EXPANDING
+    run.created = t.now
+    run.open = len(dag.compiled.tasks)
+    run.reason = reason
+    span = dag.options.get("deadline_us")
+    if span is not None:
+        run.deadline = t.now + span
+        world.timer(run.deadline, Due.RUN, run_id)
+    t.changes.runs_new.append(
+        (run_id, dag.dag_id, dag.version_id, run.state.value, kind, run_key, meta.logical_us, meta.start_us,
+         meta.end_us, meta.scheduled_us, encoded.decode(), t.now, run.deadline, reason)
+    )  # fmt: skip
+    t.journal("run", run_id, run_id, "", run.state.value, reason)
+    world.runs[run_id] = run
+    world.run_at[dag.dag_id, meta.logical_us] = run_id
+    dag.runs.add(run_id)
+    t.effects.append(RunOpened(meta))
+    expand(t, run)
+    return run
+
+
+def expand(t: Turn, run: Run) -> None:
+    """Go on creating the instances of a run, over as many turns as it takes."""
+    t.later(_Expand(run))
+
+
+class _Expand:
+    __slots__ = ("run",)
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def __call__(self, t: Turn) -> bool:
+        run, world = self.run, t.world
+        if run.state is not RunState.EXPANDING:
+            return True
+        tasks = run.compiled.tasks
+        first = len(run.instances)
+        until = min(first + min(CHUNK, t.budget), len(tasks))
+        t.budget -= until - first
+        pending = State.PENDING.value
+        rows = t.changes.instances_new
+        instances, by_id = run.instances, world.instances
+        instance_id = world.next_id["instance"]
+        for ix in range(first, until):
+            inst = Instance(instance_id, run, ix, t.now)
+            instances.append(inst)
+            by_id[instance_id] = inst
+            rows.append((instance_id, run.run_id, tasks[ix].name, -1, pending, t.now))
+            instance_id += 1
+        world.next_id["instance"] = instance_id
+        if until < len(tasks):
+            return False
+        t.move_run(run, RunState.QUEUED, run.reason)
+        run.dag.queued.append(run.run_id)
+        start_queued(t, run.dag)
+        return True
+
+
+def start_queued(t: Turn, dag: DagState) -> None:
+    """Start queued runs, oldest first, while the DAG has room and is not paused."""
+    if t.world.dormant or t.world.slots.closed:
+        return
+    cap = dag.options.get("max_active_runs", 1)
+    while dag.queued and dag.active_runs < cap and not dag.paused:
+        run = t.world.runs.get(dag.queued.popleft())
+        if run is None or run.state is not RunState.QUEUED:
+            continue
+        dag.active_runs += 1
+        run.started = t.now
+        t.move_run(run, RunState.RUNNING, run.reason)
+        t.later(_Roots(run))
+        if run.open == 0:
+            t.ended_runs.append(run)
+
+
+class _Roots:
+    """Makes ready what waits for nothing, a few at a time."""
+
+    __slots__ = ("at", "run")
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.at = 0
+
+    def __call__(self, t: Turn) -> bool:
+        run = self.run
+        instances, waiting = run.instances, run.compiled.waiting
+        while self.at < len(instances):
+            if t.budget <= 0:
+                return False
+            inst = instances[self.at]
+            self.at += 1
+            if inst.state is not State.PENDING:
+                continue
+            if not waiting[inst.ix] or verdict(inst.task.rule, waiting[inst.ix], 0, 0, 0) is Verdict.RUN:
+                t.budget -= 1
+                life.make_ready(t, inst, "")
+        return True
+
+
+def end_run(t: Turn, run: Run) -> None:
+    """Every instance has ended: so has the run. Failed when one failed, however others ended."""
+    if run.open or run.state in RUN_OVER:
+        return
+    if run.state is RunState.RUNNING:
+        run.dag.active_runs -= 1
+    failed = [inst for inst in run.instances if inst.state is State.FAILED] if run.bad else []
+    if run.bad:
+        names = ", ".join(inst.task.name for inst in failed[:3]) or "an upstream"
+        t.move_run(run, RunState.FAILED, f"failed: {names}" + (", ..." if len(failed) > 3 else ""))
+    elif run.instances and all(inst.state is State.CANCELLED for inst in run.instances):
+        t.move_run(run, RunState.CANCELLED, "every task was cancelled")
+    else:
+        t.move_run(run, RunState.SUCCESS, "")
+    leave(t, run)
+
+
+def leave(t: Turn, run: Run) -> None:
+    """A run that is over leaves the world; who waits for it hears of it."""
+    world, dag = t.world, run.dag
+    del world.runs[run.run_id]
+    dag.runs.discard(run.run_id)
+    where = (dag.dag_id, run.meta.logical_us)
+    if world.run_at.get(where) == run.run_id:
+        del world.run_at[where]
+    for inst in run.instances:
+        world.instances.pop(inst.instance_id, None)
+    t.effects.append(RunEnded(run.run_id, run.state.value))
+    key = (dag.name, None, run.meta.logical_us)
+    if key in world.watched:
+        t.announced.append((key, run.state.value))
+    start_queued(t, dag)
+
+
+def overdue(t: Turn, run: Run) -> None:
+    """Its deadline passed: what has not ended fails with that reason, and so does the run."""
+    reason = "the deadline of the run passed"
+    for inst in run.instances:
+        if inst.state not in OVER:
+            life.end_now(t, inst, State.FAILED, reason)
+    if run.state is RunState.QUEUED:
+        t.ended_runs = [ended for ended in t.ended_runs if ended is not run]
+        t.move_run(run, RunState.FAILED, reason)
+        leave(t, run)
+
+
+def cancel_run(t: Turn, run: Run, reason: str) -> None:
+    """Cancel all of it in one transaction: nothing of it starts from here on (P12)."""
+    if run.state is RunState.RUNNING:
+        run.dag.active_runs -= 1
+    for inst in run.instances:
+        if inst.state not in OVER:
+            life.end_now(t, inst, State.CANCELLED, reason)
+    run.open = 0
+    t.ended_runs = [ended for ended in t.ended_runs if ended is not run]
+    if run.state not in RUN_OVER:
+        t.move_run(run, RunState.CANCELLED, reason)
+        leave(t, run)

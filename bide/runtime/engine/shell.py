@@ -1,0 +1,370 @@
+"""The shell around `decide`: carries out effects, finds code, builds triggers, answers for facts.
+
+It knows the executor, the triggerer, the loaded DAGs and the store; it never reads the world but
+to restore it. What it needs of a run it is told by effects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from bide.runtime import errors
+from bide.runtime.clock import Clock
+from bide.runtime.engine.changes import Changes
+from bide.runtime.engine.messages import (
+    Acknowledge,
+    Answer,
+    Arm,
+    Build,
+    BuildFailed,
+    ClockStepped,
+    DagLoaded,
+    Disarm,
+    Effect,
+    Input,
+    LookOnce,
+    OutputKnown,
+    Reply,
+    RunEnded,
+    RunMeta,
+    RunOpened,
+    Start,
+    Stop,
+    TriggerBuilt,
+    WaitFailed,
+    WaitFired,
+    WaitLooked,
+)
+from bide.runtime.engine.outputs import OutputCache
+from bide.runtime.engine.turn import FactKey
+from bide.runtime.engine.world import World
+from bide.runtime.errors import BideError
+from bide.runtime.executor.ending import failure_of
+from bide.runtime.executor.job import CodeNotLoaded, Job
+from bide.runtime.graph.binding import bind, bind_command, bind_params
+from bide.runtime.graph.code import Code
+from bide.runtime.graph.dag import Dag
+from bide.runtime.graph.facts import Facts
+from bide.runtime.graph.spec import Lane, ShellSpec, TaskSpec
+from bide.runtime.store import facts as stored
+from bide.runtime.store.load import load_run
+from bide.runtime.store.writer import StorePort
+from bide.runtime.triggerer.triggerer import Triggerer
+from bide.triggers import encode_trigger, kind_of
+from bide.triggers.base import Fail, Fire, NotYet
+from bide.triggers.external_task import ExternalTaskTrigger
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from bide.runtime.executor.context import Context
+    from bide.runtime.executor.executor import Executor
+
+EXTERNAL = "external_task"
+Restored = Callable[[], Coroutine[Any, Any, tuple[World, Sequence[Input]]]]
+
+
+class CommandError(BideError):
+    """A command whose error class is not known here."""
+
+
+class EngineShell:
+    """Made before the engine; `post`, `executor` and `restore` are set before it starts."""
+
+    def __init__(self, store: StorePort, clock: Clock) -> None:
+        self.store = store
+        self.clock = clock
+        self.post: Callable[[Input], None]
+        self.executor: Executor
+        self.triggerer: Triggerer
+        self.restore: Restored
+        self.dags: dict[str, Dag] = {}
+        self.runs: dict[int, RunMeta] = {}
+        self.watermarks: dict[tuple[int, str], bytes] = {}
+        self.dag_ids: dict[str, int] = {}
+        self.listeners: list[Callable[[Changes], None]] = []
+        self._params: dict[int, dict[str, Any]] = {}
+        self._outputs = OutputCache()
+        self._replies: dict[int, asyncio.Future[Any]] = {}
+        self._ends: dict[int, list[asyncio.Future[str]]] = {}
+        self._token = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._acts: dict[type, Callable[[Any], None]] = {
+            Start: self._start,
+            Stop: lambda e: self.executor.stop(e),  # noqa: PLW0108 - set after this is made
+            Build: self._build,
+            Arm: lambda e: self.triggerer.arm(e),  # noqa: PLW0108 - as above
+            Disarm: lambda e: self.triggerer.disarm(e.wait_id, e.reason),
+            LookOnce: self._look_once,
+            Answer: lambda e: self.executor.answer(e),  # noqa: PLW0108 - as above
+            Acknowledge: lambda e: self.executor.acknowledge(e),  # noqa: PLW0108 - as above
+            Reply: self._reply,
+            RunOpened: self._run_opened,
+            OutputKnown: lambda e: self._outputs.keep(e.run_id, e.task, e.value),
+            RunEnded: self._run_ended,
+        }
+
+    # --- acting --------------------------------------------------------------------------------
+
+    def act(self, effects: Sequence[Effect], *, committed: Changes) -> None:
+        """Carry out the effects of a batch that is committed, in order."""
+        for row in committed.watermarks:
+            self.watermarks[row[0], row[1]] = row[2].encode()
+        for dag_row in committed.dags_set:
+            self.dag_ids[dag_row[1]] = dag_row[0]
+        acts = self._acts
+        for effect in effects:
+            acts[type(effect)](effect)
+        for listener in self.listeners:
+            listener(committed)
+
+    def clock_stepped(self, e: ClockStepped) -> None:
+        self.triggerer.clock_stepped(e.step_us)
+        self.post(e)
+
+    def _start(self, e: Start) -> None:
+        self.executor.start(e)
+
+    def _run_opened(self, e: RunOpened) -> None:
+        self.runs[e.run.run_id] = e.run
+
+    def _run_ended(self, e: RunEnded) -> None:
+        self.runs.pop(e.run_id, None)
+        self._params.pop(e.run_id, None)
+        self._outputs.forget(e.run_id)
+        for waiter in self._ends.pop(e.run_id, []):
+            if not waiter.done():
+                waiter.set_result(e.state)
+
+    def _reply(self, e: Reply) -> None:
+        waiter = self._replies.pop(e.token, None)
+        if waiter is None or waiter.done():
+            return
+        if e.error:
+            kind = getattr(errors, e.error, CommandError)
+            waiter.set_exception(kind(e.message))
+        else:
+            waiter.set_result(e.result)
+
+    # --- commands and ends, as futures -----------------------------------------------------------
+
+    def expect_reply(self) -> tuple[int, asyncio.Future[Any]]:
+        """A token for a command, and the future that its `Reply` ends."""
+        self._token += 1
+        waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._replies[self._token] = waiter
+        return self._token, waiter
+
+    def expect_end(self, run_id: int) -> asyncio.Future[str]:
+        """Ends with the state of the run, once that is committed."""
+        waiter: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._ends.setdefault(run_id, []).append(waiter)
+        return waiter
+
+    def fail_all(self, error: BaseException) -> None:
+        """The engine has ended: nobody is left waiting for it."""
+        waiters = [*self._replies.values(), *(w for ends in self._ends.values() for w in ends)]
+        self._replies.clear()
+        self._ends.clear()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_exception(error)
+                waiter.exception()  # not everybody still listens
+
+    async def close(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- code and arguments ----------------------------------------------------------------------
+
+    def code(self, dag: str, task: str) -> Code:
+        """The newest loaded code of a task."""
+        loaded = self.dags.get(dag)
+        if loaded is None:
+            raise CodeNotLoaded(f"the DAG {dag!r} is not loaded")
+        try:
+            return loaded.code[task]
+        except KeyError:
+            raise CodeNotLoaded(f"the DAG {dag!r} as it is now has no task {task!r}") from None
+
+    def predicate(self, dag: str, task: str) -> Callable[..., Any]:
+        """The function of a `PythonSensor`."""
+        try:
+            found = self.code(dag, task).predicate
+        except CodeNotLoaded as error:
+            raise LookupError(str(error)) from None
+        if found is None:
+            raise LookupError(f"{dag}.{task} has no predicate in the code as it is now")
+        return found
+
+    def facts_of(self, run_id: int, task: str, map_index: int, attempt: int) -> Facts:
+        run = self.runs[run_id]
+        params = self._params.get(run_id)
+        if params is None:
+            params = self._params[run_id] = msgspec.json.decode(run.params)
+        loaded = self.dags.get(run.dag)
+        folder = str(loaded.folder) if loaded is not None and loaded.folder is not None else "."
+        return Facts(
+            dag=run.dag,
+            task=task,
+            run_id=run_id,
+            map_index=map_index,
+            attempt=attempt,
+            logical_us=run.logical_us,
+            start_us=run.start_us,
+            end_us=run.end_us,
+            scheduled_us=run.scheduled_us,
+            params=params,
+            tz=run.tz,
+            folder=folder,
+        )
+
+    def resolve(self, order: Start, context: Context) -> Job | Coroutine[Any, Any, Job]:
+        """What an attempt runs. At once, unless something has to be read from the database."""
+        code = self.code(order.dag, order.task.name)
+        missing = self._missing(order.run_id, order.task)
+        if missing or order.recorded:
+            return self._resolve_later(order, context, missing)
+        return self._job(order, code, context, self._values(order.run_id, order.task))
+
+    def _missing(self, run_id: int, task: TaskSpec) -> list[str]:
+        if not task.upstream:
+            return []
+        return [up for up in task.upstream if self._outputs.get(run_id, up) is None]
+
+    def _values(self, run_id: int, task: TaskSpec) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for up in task.upstream:
+            value = self._outputs.get(run_id, up)
+            if value is not None:
+                found[up] = msgspec.json.decode(value)
+        return found
+
+    async def _resolve_later(self, order: Start, context: Context, missing: list[str]) -> Job:
+        await self._fetch_outputs(order.run_id, missing)
+        recorded = None
+        if order.recorded:
+            recorded = await self.store.read(lambda conn: stored.recorded(conn, order.instance_id))
+        code = self.code(order.dag, order.task.name)
+        job = self._job(order, code, context, self._values(order.run_id, order.task))
+        if recorded is None:
+            return job
+        return msgspec.structs.replace(
+            job,
+            recorded_waits={row.key: row.event.encode() for row in recorded.answers if row.event is not None},
+            recorded_steps={name: value.encode() for name, value in recorded.steps.items()},
+        )
+
+    async def _fetch_outputs(self, run_id: int, tasks: list[str]) -> None:
+        """Read outputs that are not at hand; a task without one (skipped, null) is kept as null."""
+        if not tasks:
+            return
+        found = await self.store.read(lambda conn: stored.outputs_of(conn, run_id, tasks))
+        for task in tasks:
+            self._outputs.keep(run_id, task, found[task].encode() if task in found else b"null")
+
+    def _job(self, order: Start, code: Code, context: Context, values: dict[str, Any]) -> Job:
+        task = order.task
+        facts = self.facts_of(order.run_id, task.name, order.map_index, order.number)
+        watermark = self.watermarks.get((self.dag_ids.get(order.dag, 0), task.name))
+        if task.lane is Lane.SHELL:
+            command = bind_command(task, code, values, facts)
+            shell = ShellSpec(command=command.command, env=command.env, cwd=command.cwd)
+            return Job(None, (), {}, facts, watermark=watermark, shell=shell, cwd=command.cwd)
+        args, kwargs = bind(task, code, values, facts, context)
+        return Job(code.fn, args, kwargs, facts, watermark=watermark)
+
+    # --- sensors ---------------------------------------------------------------------------------
+
+    def _build(self, e: Build) -> None:
+        missing = self._missing(e.run_id, e.task)
+        if missing:
+            self._spawn(self._build_later(e, missing), f"bide:build:{e.instance_id}")
+        else:
+            self._build_now(e)
+
+    async def _build_later(self, e: Build, missing: list[str]) -> None:
+        await self._fetch_outputs(e.run_id, missing)
+        self._build_now(e)
+
+    def _build_now(self, e: Build) -> None:
+        try:
+            code = self.code(e.dag, e.task.name)
+            if code.build is None:
+                raise CodeNotLoaded(f"{e.dag}.{e.task.name} is no sensor in the code as it is now")
+            facts = self.facts_of(e.run_id, e.task.name, e.map_index, 1)
+            trigger = code.build(bind_params(e.task, code, self._values(e.run_id, e.task)), facts)
+            built = TriggerBuilt(e.instance_id, encode_trigger(trigger), kind_of(trigger))
+        except Exception as error:  # noqa: BLE001 - a sensor's own code may raise anything: it is recorded
+            self.post(BuildFailed(e.instance_id, failure_of(error, final=isinstance(error, BideError))))
+            return
+        self.post(built)
+
+    def _look_once(self, e: LookOnce) -> None:
+        work = self._look_external(e) if _is_external(e.trigger) else self.triggerer.look(e)
+        self._spawn(work, f"bide:look:{e.wait_id}")
+
+    async def _look_external(self, e: LookOnce) -> None:
+        trigger = msgspec.json.decode(e.trigger, type=ExternalTaskTrigger)
+        key = ("run_at", trigger.dag, trigger.task, trigger.logical_us)
+        state = (await self.facts([key]))[key]
+        match trigger.judge(state, None, self.clock.now()):
+            case Fire(event=event):
+                self.post(WaitFired(e.wait_id, msgspec.json.encode(event)))
+            case Fail(reason=reason):
+                self.post(WaitFailed(e.wait_id, reason))
+            case NotYet(reason=reason, again_us=again):
+                self.post(WaitLooked(e.wait_id, reason, again))
+
+    # --- facts -----------------------------------------------------------------------------------
+
+    async def facts(self, keys: Sequence[FactKey]) -> Mapping[FactKey, Any]:
+        """Answers from the database to the questions of `decide`, read between two batches."""
+        return await self.store.read(lambda conn: {key: self._fact(conn, key) for key in keys})
+
+    def _fact(self, conn: sqlite3.Connection, key: FactKey) -> Any:
+        match key:
+            case ("run_at", str(dag), task, int(logical)):
+                return stored.end_state(conn, dag, task, logical)
+            case ("run_by_key", int(dag_id), str(run_key)):
+                return stored.run_by_key(conn, dag_id, run_key)
+            case ("run_by_logical", int(dag_id), int(logical)):
+                return stored.run_by_logical(conn, dag_id, logical)
+            case ("run", int(run_id)):
+                return load_run(conn, run_id)
+            case ("version", int(dag_id), str(digest)):
+                return stored.version_id(conn, dag_id, digest)
+            case ("idempotency", str(name)):
+                return stored.idempotency_result(conn, name)
+            case _:
+                raise AssertionError(f"decide asked for {key!r}, which nobody knows how to answer")
+
+    async def restored(self) -> tuple[World, Sequence[Input]]:
+        """The world as the database has it, and the inputs that settle what is gone."""
+        return await self.restore()
+
+
+def _is_external(trigger: bytes) -> bool:
+    with contextlib.suppress(msgspec.MsgspecError):
+        return msgspec.json.decode(trigger, type=_Kind).kind == EXTERNAL
+    return False
+
+
+class _Kind(msgspec.Struct):
+    kind: str
+
+
+def dag_loaded(dag: Dag) -> DagLoaded:
+    """The input that tells `decide` of a loaded DAG."""
+    return DagLoaded(dag.name, dag.encoded, dag.hash, dag.schedule.to_json(), dict(dag.options))

@@ -1,0 +1,206 @@
+"""One turn of the engine: the world, the instant, and what the turn has decided so far.
+
+Every state of the world moves through `move`, `move_run`, `end_attempt` and `end_wait`: they check
+the tables of `states.py`, write the journal, and mark the row to be written. Large pieces of work
+(a wide fan, a run of 100,000 instances) put the rest of themselves on the world's agenda, so that
+no turn takes long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from bide.runtime.engine.changes import Changes
+from bide.runtime.engine.messages import Effect
+from bide.runtime.engine.states import (
+    LEGAL,
+    LEGAL_RUN,
+    OVER,
+    RUN_OVER,
+    AttemptState,
+    IllegalMove,
+    RunState,
+    State,
+    WaitState,
+)
+from bide.runtime.engine.world import DagState, Instance, Resource, Run, Wait, Watched, World
+
+FactKey = tuple[Any, ...]
+
+
+class NeedFacts(Exception):  # noqa: N818 - a signal to the loop: load these and offer the input again
+    """Raised by a handler before it has changed anything."""
+
+    def __init__(self, *keys: FactKey) -> None:
+        super().__init__(*keys)
+        self.keys = keys
+
+
+class Turn:
+    __slots__ = (
+        "announced",
+        "budget",
+        "changes",
+        "dirty",
+        "dirty_dags",
+        "dirty_runs",
+        "effects",
+        "ended_runs",
+        "facts",
+        "freed",
+        "now",
+        "questions",
+        "world",
+    )
+
+    def __init__(self, world: World, now: int, facts: Mapping[FactKey, Any], budget: int) -> None:
+        self.world = world
+        self.now = now
+        self.facts = facts
+        self.budget = budget
+        self.changes = Changes()
+        self.effects: list[Effect] = []
+        self.dirty: dict[int, Instance] = {}
+        self.dirty_runs: dict[int, Run] = {}
+        self.dirty_dags: dict[int, DagState] = {}
+        self.freed: list[Resource] = []
+        self.questions: dict[Watched, None] = {}
+        self.announced: list[tuple[Watched, str]] = []
+        self.ended_runs: list[Run] = []
+
+    # --- facts ---------------------------------------------------------------------------------
+
+    def fact(self, *key: Any) -> Any:
+        """What the database says of `key`; stops the input until the loop has asked it."""
+        try:
+            return self.facts[key]
+        except KeyError:
+            raise NeedFacts(key) from None
+
+    # --- journal -------------------------------------------------------------------------------
+
+    def journal(
+        self, subject: str, subject_id: int, run_id: int | None, was: str, now: str, reason: str
+    ) -> None:
+        world = self.world
+        seq = world.next_id["event"]
+        world.next_id["event"] = seq + 1
+        self.changes.events.append(
+            (seq, self.now, world.epoch, subject, subject_id, run_id, was, now, reason)
+        )
+
+    # --- moves ---------------------------------------------------------------------------------
+
+    def move(self, inst: Instance, to: State, reason: str) -> None:
+        """Move an instance. The caller settles what follows for slots, waits and downstreams."""
+        was = inst.state
+        if to not in LEGAL[was]:
+            raise IllegalMove(
+                f"task instance {inst.instance_id} ({inst.task.name}): {was.value} -> {to.value}"
+            )
+        inst.state = to
+        inst.since = self.now
+        inst.reason = reason
+        inst.queued = 0
+        self.dirty[inst.instance_id] = inst
+        self.journal("instance", inst.instance_id, inst.run.run_id, was.value, to.value, reason)
+
+    def touch(self, inst: Instance, reason: str) -> None:
+        """Say a new reason within the same state."""
+        if inst.reason != reason:
+            inst.reason = reason
+            self.dirty[inst.instance_id] = inst
+
+    def move_run(self, run: Run, to: RunState, reason: str) -> None:
+        was = run.state
+        if to not in LEGAL_RUN[was]:
+            raise IllegalMove(f"run {run.run_id} of {run.dag.name}: {was.value} -> {to.value}")
+        run.state = to
+        run.reason = reason
+        self.dirty_runs[run.run_id] = run
+        self.journal("run", run.run_id, run.run_id, was.value, to.value, reason)
+
+    def new_attempt(self, inst: Instance) -> int:
+        """The next start of an instance, as a row; the number counts every start."""
+        world = self.world
+        attempt_id = world.take_id("attempt")
+        inst.attempt += 1
+        inst.attempt_id = attempt_id
+        self.changes.attempts_new.append(
+            (attempt_id, inst.instance_id, inst.attempt, AttemptState.RUNNING.value, world.epoch, self.now)
+        )
+        self.journal("attempt", attempt_id, inst.run.run_id, "", AttemptState.RUNNING.value, "")
+        return attempt_id
+
+    def end_attempt(
+        self, inst: Instance, attempt_id: int, state: AttemptState, *, active: int = 0, error: str | None = None,
+        metrics: bytes | None = None,
+    ) -> None:  # fmt: skip
+        self.changes.attempts_set[attempt_id] = (
+            state.value, self.now, active, error, metrics.decode() if metrics else None, attempt_id,
+        )  # fmt: skip
+        self.journal(
+            "attempt", attempt_id, inst.run.run_id, AttemptState.RUNNING.value, state.value, error or ""
+        )
+
+    def new_wait(self, wait: Wait) -> None:
+        inst = wait.inst
+        self.world.waits[wait.wait_id] = wait
+        self.changes.waits_new.append(
+            (
+                wait.wait_id, inst.instance_id, wait.attempt_id, wait.key, wait.kind, wait.trigger.decode(),
+                WaitState.OPEN.value, self.now, wait.deadline, wait.poll,
+            )
+        )  # fmt: skip
+        self.journal("wait", wait.wait_id, inst.run.run_id, "", WaitState.OPEN.value, "")
+
+    def end_wait(self, wait: Wait, state: WaitState, reason: str) -> None:
+        """Close a wait: from here on a second firing of it is a no-op."""
+        wait.ended = True
+        del self.world.waits[wait.wait_id]
+        self.write_wait(wait, state, reason)
+        self.journal("wait", wait.wait_id, wait.inst.run.run_id, WaitState.OPEN.value, state.value, reason)
+
+    def write_wait(self, wait: Wait, state: WaitState = WaitState.OPEN, reason: str = "") -> None:
+        self.changes.waits_set[wait.wait_id] = (
+            wait.attempt_id, state.value, wait.deadline, None if state is WaitState.OPEN else self.now,
+            wait.event.decode() if wait.event is not None else None, reason, wait.wait_id,
+        )  # fmt: skip
+
+    def later(self, work: Callable[[Turn], bool]) -> None:
+        """Put work on the agenda: it is called in this turn or a later one until it returns True."""
+        self.world.agenda.append(work)
+
+    # --- the end of the turn -------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Write the rows of everything that moved, as it now stands."""
+        changes = self.changes
+        for inst in self.dirty.values():
+            changes.instances_set[inst.instance_id] = (
+                inst.state.value, inst.attempt, inst.failures, inst.lost, inst.attempt_id, inst.since, inst.due,
+                inst.deadline, inst.reason, inst.instance_id,
+            )  # fmt: skip
+        for run in self.dirty_runs.values():
+            ended = self.now if run.state in RUN_OVER else None
+            changes.runs_set[run.run_id] = (
+                run.state.value, run.started, ended, run.deadline, run.reason, run.run_id,
+            )  # fmt: skip
+        for dag in self.dirty_dags.values():
+            changes.dags_set.append(
+                (
+                    dag.dag_id, dag.name, dag.version_id, dag.schedule_json, dag_options(dag), dag.paused,
+                    int(dag.removed), dag.anchor, dag.watermark, dag.next_fires,
+                )
+            )  # fmt: skip
+
+
+def dag_options(dag: DagState) -> str:
+    return msgspec.json.encode(dag.options).decode()
+
+
+def is_over(inst: Instance) -> bool:
+    return inst.state in OVER

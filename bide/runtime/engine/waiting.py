@@ -1,0 +1,141 @@
+"""Waits as the engine holds them: opened, armed with a source or watched by the engine, closed.
+
+A wait of the kind `external_task` is seen by the engine itself: the commit that moves the other
+instance wakes it. All others are armed with the triggerer.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from bide.runtime.engine.messages import Arm, Disarm, LookOnce
+from bide.runtime.engine.states import State, WaitState
+from bide.runtime.engine.turn import Turn
+from bide.runtime.engine.world import Due, Instance, Wait, Watched
+from bide.triggers.external_task import ExternalTaskTrigger
+
+EXTERNAL = "external_task"
+
+
+def open_wait(t: Turn, inst: Instance, attempt_id: int, key: str, trigger: bytes, kind: str, deadline: int,
+              poll: int) -> Wait:  # fmt: skip
+    """A new row and its deadline. Nothing sees it yet: `arm` does that."""
+    wait = Wait(t.world.take_id("wait"), inst, attempt_id, key, trigger, kind, deadline, poll)
+    t.new_wait(wait)
+    t.world.timer(deadline, Due.WAIT, wait.wait_id)
+    return wait
+
+
+def arm(t: Turn, wait: Wait) -> None:
+    """Have it seen: by its source, or by the engine."""
+    if wait.armed or wait.inst.run.dag.frozen:
+        return
+    wait.armed = True
+    if wait.kind == EXTERNAL:
+        watch(t, wait)
+        return
+    inst = wait.inst
+    sensor = inst.task.sensor
+    backoff = sensor.backoff if sensor is not None else 1.0
+    t.effects.append(
+        Arm(wait.wait_id, wait.attempt_id, inst.run.dag.name, inst.task.name, wait.trigger, wait.poll, backoff,
+            wait.deadline)
+    )  # fmt: skip
+
+
+def disarm(t: Turn, wait: Wait, reason: str) -> None:
+    """Take it from whoever sees it; the row is not touched."""
+    if not wait.armed:
+        return
+    wait.armed = False
+    if wait.kind == EXTERNAL:
+        key = watched_key(decode_external(wait.trigger))
+        waiters = t.world.watched.get(key)
+        if waiters is not None:
+            waiters.pop(wait.wait_id, None)
+            if not waiters:
+                del t.world.watched[key]
+        return
+    t.effects.append(Disarm(wait.wait_id, reason))
+
+
+def close_wait(t: Turn, wait: Wait, state: WaitState, reason: str) -> None:
+    """End a wait and take it from its source."""
+    if wait.ended:
+        return
+    disarm(t, wait, state.value)
+    t.end_wait(wait, state, reason)
+
+
+def close_waits(t: Turn, inst: Instance, state: WaitState, reason: str) -> None:
+    """End every wait that the instance still has open."""
+    if inst.wait is not None:
+        close_wait(t, inst.wait, state, reason)
+        inst.wait = None
+    if inst.waits:
+        for wait in inst.waits.values():
+            close_wait(t, wait, state, reason)
+        inst.waits = None
+
+
+def look_once(t: Turn, wait: Wait) -> None:
+    """One look at a wait that is not armed; the answer comes as an input."""
+    inst = wait.inst
+    t.effects.append(LookOnce(wait.wait_id, wait.attempt_id, inst.run.dag.name, inst.task.name, wait.trigger))
+
+
+def open_waits(inst: Instance) -> list[Wait]:
+    """What the instance waits for now."""
+    found = [inst.wait] if inst.wait is not None and not inst.wait.ended else []
+    if inst.waits:
+        found += [wait for wait in inst.waits.values() if not wait.ended]
+    return found
+
+
+# --- external tasks: the engine is the source ----------------------------------------------------
+
+
+def decode_external(trigger: bytes) -> ExternalTaskTrigger:
+    return msgspec.json.decode(trigger, type=ExternalTaskTrigger)
+
+
+def watched_key(trigger: ExternalTaskTrigger) -> Watched:
+    return (trigger.dag, trigger.task, trigger.logical_us)
+
+
+def watch(t: Turn, wait: Wait) -> None:
+    """Wake this wait at every end of what it looks at; an end that already is counts as well.
+
+    A run that is not in the world is over or has not begun: the loop asks the database
+    (`t.questions`) and offers the answer as `Found`.
+    """
+    trigger = decode_external(wait.trigger)
+    key = watched_key(trigger)
+    t.world.watched.setdefault(key, {})[wait.wait_id] = wait
+    dag = t.world.dags.get(trigger.dag)
+    if dag is None:
+        return
+    run_id = t.world.run_at.get((dag.dag_id, trigger.logical_us))
+    run = t.world.runs.get(run_id) if run_id is not None else None
+    if run is None:
+        t.questions[key] = None
+        return
+    ix = None if trigger.task is None else run.compiled.index.get(trigger.task)
+    if ix is not None and ix < len(run.instances):
+        state = run.instances[ix].state
+        if state in WATCHED_ENDS:
+            t.announced.append((key, state.value))
+
+
+WATCHED_ENDS = frozenset(
+    {State.SUCCESS, State.FAILED, State.SKIPPED, State.UPSTREAM_FAILED, State.CANCELLED, State.LOST}
+)
+
+
+def announce(t: Turn, inst: Instance) -> None:
+    """Say that an instance has come to an end (or is lost), if anybody waits for that."""
+    watched = t.world.watched
+    if watched:
+        key = (inst.run.dag.name, inst.task.name, inst.run.meta.logical_us)
+        if key in watched:
+            t.announced.append((key, inst.state.value))

@@ -1,0 +1,336 @@
+"""The world in memory: DAGs, and all unfinished work. Plain state; `decide` alone reads and moves it.
+
+It can be dropped at any moment and built again from the database (`restore.py`). Finished runs are
+not in it. Times are epoch microseconds, UTC.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import IntEnum
+from heapq import heappush
+from typing import Any
+
+from bide.runtime.engine.messages import RunMeta
+from bide.runtime.engine.states import AttemptState, RunState, State
+from bide.runtime.graph.compile import Compiled
+from bide.runtime.graph.spec import TaskSpec
+from bide.runtime.schedules import Schedule
+
+
+class Due(IntEnum):
+    """Kinds of timers. An entry counts only if its subject still says the same instant."""
+
+    SCHEDULE = 0  # a DAG's next firing
+    WAIT = 1  # a wait's deadline
+    RETRY = 2  # an instance's next start: a retry, or a rescheduled look
+    DEADLINE = 3  # an instance's total time
+    TIMEOUT = 4  # an attempt's active time
+    RUN = 5  # a run's deadline
+
+
+class Resource:
+    """Something that is taken while an instance runs, or from its first start to its end.
+
+    `capacity` None is without limit. Instances that were refused park here, best first, and are
+    woken by a release: (key, instance).
+    """
+
+    __slots__ = ("capacity", "closed", "name", "parked", "used", "weighted", "whole_life")
+
+    def __init__(
+        self, name: str, capacity: int | None, *, whole_life: bool = False, weighted: bool = False
+    ) -> None:
+        self.name = name
+        self.capacity = capacity
+        self.weighted = weighted
+        self.closed = False  # nothing more is let in: the runtime is draining
+        self.used = 0
+        self.whole_life = whole_life
+        self.parked: list[tuple[tuple[int, int, int], Instance]] = []
+
+    def has_room(self, need: int) -> bool:
+        """An empty resource lets anything in: a task larger than the capacity runs alone."""
+        if self.closed:
+            return False
+        return self.capacity is None or self.used == 0 or self.used + need <= self.capacity
+
+
+class DagState:
+    """One DAG as the engine knows it. `code` names the tasks whose functions are loaded."""
+
+    __slots__ = (
+        "active_runs",
+        "anchor",
+        "code",
+        "code_error",
+        "compiled",
+        "dag_id",
+        "hash",
+        "name",
+        "next_fires",
+        "options",
+        "paused",
+        "queued",
+        "removed",
+        "resources",
+        "runs",
+        "schedule",
+        "schedule_json",
+        "stuck",
+        "tz",
+        "version_id",
+        "watermark",
+    )
+
+    def __init__(self, dag_id: int, name: str) -> None:
+        self.dag_id = dag_id
+        self.name = name
+        self.version_id: int | None = None
+        self.hash = ""
+        self.compiled: Compiled | None = None
+        self.schedule: Schedule | None = None
+        self.schedule_json = "{}"
+        self.options: dict[str, Any] = {}
+        self.tz = "UTC"
+        self.paused = 0  # the instant it was paused, or 0
+        self.removed = False
+        self.anchor: int | None = None
+        self.watermark: int | None = None
+        self.next_fires: int | None = None
+        self.code: frozenset[str] = frozenset()
+        self.code_error = "not loaded"
+        self.runs: set[int] = set()  # unfinished
+        self.active_runs = 0
+        self.queued: deque[int] = deque()
+        self.stuck: dict[int, Instance] = {}  # ready, but its code is not loaded or the DAG is paused
+        self.resources: dict[str, tuple[Resource, ...]] = {}  # of each task
+
+    @property
+    def frozen(self) -> bool:
+        return bool(self.paused) and self.options.get("on_pause", "freeze") == "freeze"
+
+
+class Run:
+    """An unfinished run and its instances, by their place in the graph."""
+
+    __slots__ = (
+        "bad",
+        "compiled",
+        "created",
+        "dag",
+        "deadline",
+        "instances",
+        "kind",
+        "meta",
+        "open",
+        "reason",
+        "run_id",
+        "started",
+        "state",
+        "version_id",
+    )
+
+    def __init__(
+        self, run_id: int, dag: DagState, version_id: int, compiled: Compiled, meta: RunMeta
+    ) -> None:
+        self.run_id = run_id
+        self.dag = dag
+        self.version_id = version_id
+        self.compiled = compiled
+        self.meta = meta
+        self.kind = "manual"
+        self.state = RunState.QUEUED
+        self.instances: list[Instance] = []
+        self.open = 0  # instances that have not ended
+        self.bad = 0  # of the ended: failed or upstream_failed
+        self.created = 0
+        self.started: int | None = None
+        self.deadline: int | None = None
+        self.reason = ""
+
+
+class Instance:
+    """A task instance of an unfinished run."""
+
+    __slots__ = (
+        "attempt",
+        "attempt_id",
+        "body",
+        "built",
+        "deadline",
+        "due",
+        "failures",
+        "held",
+        "inherits",
+        "instance_id",
+        "ix",
+        "lost",
+        "map_index",
+        "n_failed",
+        "n_skipped",
+        "n_success",
+        "queued",
+        "reason",
+        "resumed",
+        "run",
+        "since",
+        "state",
+        "task",
+        "wait",
+        "waits",
+    )
+
+    def __init__(self, instance_id: int, run: Run, ix: int, since: int) -> None:
+        self.instance_id = instance_id
+        self.run = run
+        self.ix = ix
+        self.task: TaskSpec = run.compiled.tasks[ix]
+        self.map_index = -1
+        self.state = State.PENDING
+        self.attempt = 0  # starts
+        self.failures = 0
+        self.lost = 0
+        self.attempt_id: int | None = None
+        self.since = since
+        self.due: int | None = None
+        self.deadline: int | None = None
+        self.reason = ""
+        self.n_success = 0  # of the direct upstreams
+        self.n_failed = 0
+        self.n_skipped = 0
+        self.queued = 0  # the ticket it holds in the ready queue; an older ticket is void
+        self.resumed = False
+        self.inherits = False  # the next attempt takes over what a lost one had recorded
+        self.held = False  # its whole-life resources are taken
+        self.body: Attempt | None = None  # an attempt whose body may still be going
+        self.built: tuple[bytes, str] | None = None  # a sensor's trigger and its kind
+        self.wait: Wait | None = None  # a sensor's
+        self.waits: dict[str, Wait] | None = None  # a body's, by key, ended ones included
+
+
+class Attempt:
+    """An attempt whose body is going, or may be. It keeps its slot until `AttemptEnded`."""
+
+    __slots__ = (
+        "active",
+        "active_from",
+        "answers",
+        "attempt_id",
+        "inst",
+        "limit",
+        "number",
+        "started",
+        "state",
+        "stopping",
+    )
+
+    def __init__(self, attempt_id: int, inst: Instance, number: int, started: int) -> None:
+        self.attempt_id = attempt_id
+        self.inst = inst
+        self.number = number
+        self.started = started
+        self.state = AttemptState.RUNNING
+        self.active = 0  # microseconds with a slot, before the current stretch
+        self.active_from: int | None = None
+        self.limit: int | None = None  # when its active time is over
+        self.stopping = ""  # why it was told to stop
+        self.answers: list[Wait] | None = None  # ended while the body had no slot
+
+
+class Wait:
+    """A wait of an unfinished instance. `event` and `error` are set when it has ended."""
+
+    __slots__ = (
+        "armed",
+        "attempt_id",
+        "deadline",
+        "ended",
+        "error",
+        "event",
+        "inst",
+        "key",
+        "kind",
+        "last_look",
+        "poll",
+        "timed_out",
+        "trigger",
+        "wait_id",
+    )
+
+    def __init__(
+        self,
+        wait_id: int,
+        inst: Instance,
+        attempt_id: int,
+        key: str,
+        trigger: bytes,
+        kind: str,
+        deadline: int,
+        poll: int,
+    ) -> None:
+        self.wait_id = wait_id
+        self.inst = inst
+        self.attempt_id = attempt_id
+        self.key = key
+        self.trigger = trigger
+        self.kind = kind
+        self.deadline = deadline
+        self.poll = poll
+        self.armed = False
+        self.last_look = False
+        self.ended = False
+        self.timed_out = False
+        self.event: bytes | None = None
+        self.error = ""
+
+
+Watched = tuple[str, str | None, int]
+"""(dag, task or None for the whole run, logical date): what an external wait looks at."""
+
+
+class World:
+    def __init__(self, *, epoch: int, slots: int, pools: dict[str, tuple[int | None, int | None]]) -> None:
+        self.epoch = epoch
+        self.slots = Resource("slots", slots)
+        self.pools = {
+            name: (
+                Resource(f"pool {name}", executing, weighted=True),
+                Resource(f"pool {name} in flight", in_flight, whole_life=True),
+            )
+            for name, (executing, in_flight) in pools.items()
+        }
+        self.resources: dict[str, Resource] = {}
+        self.dags: dict[str, DagState] = {}
+        self.runs: dict[int, Run] = {}
+        self.run_at: dict[tuple[int, int], int] = {}  # (dag_id, logical date) -> its newest unfinished run
+        self.instances: dict[int, Instance] = {}
+        self.attempts: dict[int, Attempt] = {}  # bodies that may be going
+        self.waits: dict[int, Wait] = {}  # open
+        self.watched: dict[Watched, dict[int, Wait]] = {}
+        self.compiled: dict[int, Compiled] = {}  # by version id
+        self.timers: list[tuple[int, int, int]] = []  # (instant, Due, id)
+        self.ready: list[tuple[tuple[int, int, int], Instance]] = []
+        self.agenda: deque[Any] = deque()  # work that a later turn goes on with: see turn.py
+        self.next_id = {"dag": 1, "version": 1, "run": 1, "instance": 1, "attempt": 1, "wait": 1, "event": 1}
+        self.ticket = 0
+        self.dormant = False  # a command session: states move, nothing starts
+
+    def take_id(self, kind: str) -> int:
+        taken = self.next_id[kind]
+        self.next_id[kind] = taken + 1
+        return taken
+
+    def named(self, name: str, capacity: int) -> Resource:
+        """The resource of that name, made at first need; the newest capacity counts."""
+        resource = self.resources.setdefault(name, Resource(name, capacity))
+        resource.capacity = capacity
+        return resource
+
+    def timer(self, at: int, kind: Due, subject_id: int) -> None:
+        heappush(self.timers, (at, int(kind), subject_id))
+
+    @property
+    def next_timer(self) -> int | None:
+        """The earliest entry, which may be void: waking for it then costs a turn that does nothing."""
+        return self.timers[0][0] if self.timers else None

@@ -1,0 +1,50 @@
+"""Named places where a test may have the process die or an error rise; nothing unless armed.
+
+Armed by `BIDE_FAILPOINT="NAME:COUNT:exit"` (or `:error`): at the COUNT-th pass through NAME the
+process ends at once, as by kill -9, or `FailPoint` is raised.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+NAMES: Final[dict[str, None]] = {}
+"""Every name that was passed in this process, for sweeps that want to visit them all."""
+
+_armed: str = ""
+_left = 0
+_how = ""
+
+
+class FailPoint(Exception):  # noqa: N818 - a rehearsed accident
+    """What an armed point raises."""
+
+
+def arm(spec: str) -> None:
+    """`NAME:COUNT:exit` or `NAME:COUNT:error`; "" disarms."""
+    global _armed, _left, _how
+    if not spec:
+        _armed = ""
+        return
+    name, count, how = spec.split(":")
+    _armed, _left, _how = name, int(count), how
+
+
+def point(name: str) -> None:
+    """Pass a named place."""
+    global _left
+    if not _armed:
+        return
+    NAMES[name] = None
+    if name != _armed:
+        return
+    _left -= 1
+    if _left:
+        return
+    if _how == "exit":
+        os._exit(137)
+    raise FailPoint(name)
+
+
+arm(os.environ.get("BIDE_FAILPOINT", ""))

@@ -1,0 +1,431 @@
+"""`Runtime`: the whole house behind one `async with`, standing alone or as a guest on a host's loop.
+
+It installs no signal handlers, touches no global logging, and leaves nothing behind. No cancel
+scope spans its entry and exit: the engine is an asyncio task of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from bide.runtime.clock import SECOND, Clock, SystemClock
+from bide.runtime.engine.explain import Look, Refusal
+from bide.runtime.engine.loop import Engine
+from bide.runtime.engine.messages import Command, DagRemoved, Input, Recover
+from bide.runtime.engine.restore import adopt, restore
+from bide.runtime.engine.shell import EngineShell, dag_loaded
+from bide.runtime.engine.states import AttemptState, State
+from bide.runtime.engine.world import World
+from bide.runtime.errors import BideError, GaveUpError, RefusedError, StoreLostError, UsageError
+from bide.runtime.executor.executor import Executor
+from bide.runtime.executor.logs import LogBook
+from bide.runtime.graph.dag import Dag
+from bide.runtime.service.addresses import read_date
+from bide.runtime.service.operations import Operations
+from bide.runtime.service.shapes import RunShown, WaitLine
+from bide.runtime.store.facts import run_result, watermarks
+from bide.runtime.store.load import WorldRows, load_world
+from bide.runtime.store.lock import Lock
+from bide.runtime.store.reader import AsyncReader
+from bide.runtime.store.writer import StorePort, Writer
+from bide.runtime.triggerer.triggerer import Triggerer
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from bide.runtime.store.open import Synchronous
+
+
+class Pool(msgspec.Struct, frozen=True):
+    """A named limit: `slots` attempts at once, `in_flight` instances from first start to end.
+
+    `in_flight` counts those that wait as well (D14). None is without limit.
+    """
+
+    slots: int | None = None
+    in_flight: int | None = None
+
+
+class RunResult(msgspec.Struct, frozen=True):
+    """How a run ended. `tasks` is task -> state; `outputs` task -> what it returned, nulls left out."""
+
+    run_id: str
+    state: str
+    tasks: dict[str, str]
+    outputs: dict[str, Any]
+
+    @property
+    def ok(self) -> bool:
+        return self.state == "success"
+
+
+class RunHandle:
+    """One run of a runtime."""
+
+    def __init__(self, runtime: Runtime, run_id: int) -> None:
+        self._runtime = runtime
+        self.run_id = str(run_id)
+
+    def __repr__(self) -> str:
+        return f"<run {self.run_id}>"
+
+    async def wait(self, timeout: float | None = None) -> RunResult:
+        """Return when the run is over. `GaveUpError` after `timeout` seconds; the run goes on."""
+        return await self._runtime.wait(self, timeout=timeout)
+
+    async def show(self) -> RunShown:
+        """Where it stands now, as `bide show` has it."""
+        return await self._runtime.operations.show(self.run_id)
+
+    async def cancel(self) -> None:
+        """Cancel it: nothing of it starts after this returns."""
+        await self._runtime.command("cancel", {"run_id": int(self.run_id)})
+
+
+class Runtime:
+    """A runtime on one database.
+
+    `dags` are `Dag` objects. `slots` bounds the attempts that run at once; `pools` are named
+    limits, a bare number being `Pool(slots=number)`. `synchronous="NORMAL"` gives up the last
+    commits at a power cut, never at a crash. One runtime per database: a second one is refused
+    with `StoreHeldError`, which names the process.
+    """
+
+    def __init__(
+        self,
+        db: str | os.PathLike[str] = "bide.db",
+        dags: Sequence[Dag] = (),
+        *,
+        slots: int = 32,
+        pools: Mapping[str, Pool | int] | None = None,
+        synchronous: Synchronous = "FULL",
+        clock: Clock | None = None,
+        store: StorePort | None = None,
+        watchdog: bool = True,
+        grace: float = 5.0,
+        errors: Mapping[str, str] | None = None,
+    ) -> None:
+        """`store` replaces the database thread by a writer of the caller's; `errors`: file -> sentence."""
+        if slots < 1:
+            raise UsageError(f"slots={slots} runs nothing: give 1 or more")
+        self.db = Path(db)
+        self._dags = list(dags)
+        self._slots = slots
+        self._pools = {
+            name: (pool, None) if isinstance(pool, int) else (pool.slots, pool.in_flight)
+            for name, pool in (pools or {}).items()
+        }
+        self._synchronous: Synchronous = synchronous
+        self.clock: Clock = clock if clock is not None else SystemClock()
+        self._own_time = clock is None
+        self._store = store
+        self._watchdog = watchdog
+        self._grace = grace
+        self._load_errors = dict(errors or {})
+        self._code_errors: dict[str, str] = {}
+        self._draining = False
+        self._entered = False
+
+    # --- in and out ----------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        if self._entered:
+            raise UsageError("this Runtime was entered before: make a new one")
+        self._entered = True
+        self.db.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = Lock(self.db)
+        await self._lock.acquire("runtime", self.clock)
+        try:
+            await self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    async def _open(self) -> None:
+        store = self._store
+        if store is None:
+            store = await Writer.open(self.db, synchronous=self._synchronous, create=True)
+        self.store = store
+        try:
+            epoch = await store.begin_epoch()
+            rows = await store.read(load_world)
+            await self._assemble(epoch, rows)
+        except BaseException:
+            await store.close()
+            raise
+
+    async def _assemble(self, epoch: int, rows: WorldRows) -> None:
+        self.epoch = epoch
+        self._shell = shell = EngineShell(self.store, self.clock)
+        self.logs = LogBook(f"{self.db}.logs", self.clock)
+        world = self._world(epoch, rows)
+        self._engine = Engine(self.store, self.clock, world, shell, batch=rows.batch)
+        self._engine.on_stop = shell.fail_all
+        shell.post = self._engine.post
+        shell.restore = self._restored
+        shell.watermarks = await self.store.read(watermarks)
+        shell.triggerer = Triggerer(
+            self.clock, self._engine.post, predicates=shell.predicate, log=self.logs.write
+        )
+        shell.executor = Executor(
+            self.clock,
+            self._engine.post,
+            logs=self.logs,
+            epoch=epoch,
+            fence=self._may_begin,
+            resolve=shell.resolve,
+            threads=self._slots,
+        )
+        shell.runs = {run.run_id: run.meta for run in world.runs.values()}
+        shell.dag_ids = {row.name: row.dag_id for row in rows.dags}
+        await shell.triggerer.start()
+        for each in self._loads(self._dags):
+            self._engine.post(each)
+        self._engine.post(Recover(_running(rows)))
+        self._reader = AsyncReader(self.db)
+        self.operations = Operations(self.db, self._reader, self, self.clock, self)
+        self._engine.start(watch_clock=self._own_time)
+        await self._engine.settled()
+        self._raise_failure()
+
+    def _world(self, epoch: int, rows: WorldRows) -> World:
+        world = World(epoch=epoch, slots=self._slots, pools=self._pools)
+        restore(world, rows)
+        return world
+
+    def _may_begin(self, attempt_id: int) -> bool:
+        """Say, right before a body begins, whether its attempt still is the current one: the fence."""
+        body = self._engine.world.attempts.get(attempt_id)
+        return body is not None and not body.stopping and self._engine.failure is None
+
+    async def _restored(self) -> tuple[World, Sequence[Input]]:
+        """After a refused batch: the world from the database, with the bodies that still go."""
+        rows = await self.store.read(load_world)
+        world = self._world(self.epoch, rows)
+        bodies = self._shell.executor.ids
+        adopt(world, bodies, self._shell.triggerer.ids, self.clock.now())
+        for dag in self._dags:
+            state = world.dags.get(dag.name)
+            if state is not None and state.hash == dag.hash:
+                state.code, state.code_error = frozenset(dag.tasks), ""
+        return world, [Recover(tuple(each for each in _running(rows) if each not in bodies))]
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        closing = asyncio.ensure_future(self._close())
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await closing
+            raise
+
+    async def _close(self) -> None:
+        """Shielded and bounded: bodies are stopped, waits let go of, the database checkpointed."""
+        shell = self._shell
+        try:
+            await shell.executor.close(int(self._grace * SECOND))
+            await shell.triggerer.close()
+            await shell.close()
+            await self._engine.stop()
+            shell.fail_all(StoreLostError("the runtime was closed while this was waited for"))
+        finally:
+            self._reader.close()
+            await self.store.close()
+            self._lock.release()
+
+    # --- DAGs ----------------------------------------------------------------------------------
+
+    def _loads(self, dags: Sequence[Dag]) -> list[Input]:
+        for dag in dags:
+            self._shell.dags[dag.name] = dag
+        return [dag_loaded(dag) for dag in dags]
+
+    async def load(self, dags: Sequence[Dag], errors: Mapping[str, str]) -> None:
+        """Take the DAGs as they now stand; `errors` (by file) leave theirs as they were."""
+        gone = set(self._shell.dags) - {dag.name for dag in dags}
+        for name in gone:
+            file = self._shell.dags[name].file
+            broken = errors.get(str(file)) if file is not None else None
+            if broken is not None:
+                continue
+            del self._shell.dags[name]
+            self._engine.post(DagRemoved(name, "its file is gone, or no longer declares it", gone=True))
+        for each in self._loads(dags):
+            self._engine.post(each)
+        self._dags = list(self._shell.dags.values())
+        self._load_errors = dict(errors)
+        await self._engine.settled()
+
+    # --- what users do ---------------------------------------------------------------------------
+
+    async def trigger(
+        self,
+        dag: str | Dag,
+        *,
+        logical_date: str | datetime | None = None,
+        params: Mapping[str, Any] | None = None,
+        new: bool = False,
+        key: str | None = None,
+    ) -> RunHandle:
+        """Start a run; returned once it is durable. `RefusedError` when the date has one already.
+
+        `logical_date` is a date or datetime (a naive one is read in the DAG's zone), its interval
+        that of the schedule's grid. `key`: the same key again gives the same run.
+        """
+        if isinstance(dag, Dag) and self._shell.dags.get(dag.name) is not dag:
+            for each in self._loads([dag]):
+                self._engine.post(each)
+            self._dags = list(self._shell.dags.values())
+        name = dag.name if isinstance(dag, Dag) else dag
+        loaded = self._shell.dags.get(name)
+        logical_us = None
+        if logical_date is not None:
+            text = logical_date.isoformat() if isinstance(logical_date, datetime) else logical_date
+            logical_us = read_date(text, loaded.tz if loaded is not None else "UTC")
+        args = {"dag": name, "logical_us": logical_us, "params": dict(params or {}), "new": new, "key": key}
+        done = await self.command("trigger", args)
+        return RunHandle(self, done["run_id"])
+
+    async def wait(self, run: RunHandle | str, timeout: float | None = None) -> RunResult:
+        """Return when the run is over. `GaveUpError` after `timeout` seconds; the run goes on."""
+        run_id = int(run.run_id if isinstance(run, RunHandle) else run)
+        if run_id in self._shell.runs:
+            ended = self._shell.expect_end(run_id)
+            try:
+                await asyncio.wait_for(ended, timeout)
+            except TimeoutError:
+                raise GaveUpError(f"run {run_id} is not over after {timeout:g} s; it goes on") from None
+        return await self._result(run_id)
+
+    async def _result(self, run_id: int) -> RunResult:
+        state, tasks, outputs = await self.store.read(lambda conn: run_result(conn, run_id))
+        return RunResult(str(run_id), state, tasks, outputs)
+
+    async def waits(self) -> list[WaitLine]:
+        """The open waits: what each waits for, since when, until when, and its last look."""
+        return await self.operations.waits()
+
+    async def command(self, verb: str, args: dict[str, Any]) -> Any:
+        """Put a command into the mailbox; its answer, once it is committed."""
+        self._raise_failure()
+        if self._draining and verb in ("trigger", "rerun"):
+            raise RefusedError("the runtime is stopping and starts nothing new: ask again when it is back")
+        if self._engine.full:
+            raise RefusedError(f"not done: {self._engine.full}")
+        token, reply = self._shell.expect_reply()
+        self._engine.post(Command(token, verb, args))
+        return await reply
+
+    # --- views: at once, from memory ---------------------------------------------------------------
+
+    @property
+    def slots(self) -> int:
+        return self._slots
+
+    @property
+    def slots_in_use(self) -> int:
+        """Slots taken by attempts that run now; waits take none."""
+        return self._engine.world.slots.used
+
+    @property
+    def armed(self) -> int:
+        """Waits that a source is watching."""
+        return self._shell.triggerer.armed
+
+    def look(self, wait_id: int) -> Look | None:
+        """The last look of an armed wait; None when it is not armed."""
+        seen = self._shell.triggerer.status(wait_id)
+        return (
+            None
+            if seen is None
+            else Look(at_us=seen.last_look_us, answer=seen.last_answer, next_us=seen.next_look_us)
+        )
+
+    def refusal(self, instance_id: int) -> Refusal | None:
+        """The resource that a ready instance waits for, and who holds it."""
+        return refusal_of(self._engine.world, instance_id)
+
+    def code_error(self, dag: str) -> str:
+        """Why the code of this DAG is not loaded; "" when it is."""
+        state = self._engine.world.dags.get(dag)
+        return "" if state is None else state.code_error
+
+    @property
+    def asgi(self) -> ASGIApp:
+        """The REST API as an ASGI app: `app.mount("/bide", rt.asgi)`. Needs the extra `server`."""
+        from bide.runtime.service.api import make_app
+
+        return make_app(self.operations, self._alive)
+
+    def _alive(self) -> str:
+        """Why the runtime is not well; "" when it is."""
+        return self._engine.full or ("" if self._engine.failure is None else str(self._engine.failure))
+
+    # --- stopping ----------------------------------------------------------------------------------
+
+    async def drain(self, limit_s: float) -> None:
+        """Start nothing more; return when nothing runs, or after `limit_s` seconds."""
+        self._draining = True
+        self._engine.world.slots.closed = True
+        idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def look(_: object = None) -> None:
+            if not self.slots_in_use and not idle.done():
+                idle.set_result(None)
+
+        self._shell.listeners.append(look)
+        try:
+            look()
+            await asyncio.wait([idle], timeout=limit_s)
+        finally:
+            self._shell.listeners.remove(look)
+
+    async def stopped(self) -> None:
+        """Returns when the engine has ended; raises what ended it."""
+        await self._engine.ended()
+        self._raise_failure()
+
+    async def settled(self) -> None:
+        """Return once everything that was asked so far is committed and carried out."""
+        await self._engine.settled()
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        failure = self._engine.failure
+        if failure is not None:
+            if isinstance(failure, BideError):
+                raise failure
+            raise StoreLostError(f"the engine has stopped: {failure}") from failure
+
+
+def refusal_of(world: World, instance_id: int) -> Refusal | None:
+    """Which resource a ready instance waits for; None when it waits for none."""
+    inst = world.instances.get(instance_id)
+    if inst is None or inst.state is not State.READY or not inst.queued:
+        return None
+    for resource in (*inst.run.dag.resources.get(inst.task.name, ()), world.slots):
+        if any(parked is inst for _, parked in resource.parked) or resource is world.slots:
+            limit = resource.capacity or 0
+            holders = tuple(
+                f"{body.inst.task.name} of run {body.inst.run.run_id}" for body in _holders(world)
+            )
+            return Refusal(resource.name, resource.used, limit, holders[:10])
+    return None
+
+
+def _holders(world: World) -> list[Any]:
+    return [body for body in world.attempts.values() if body.active_from is not None]
+
+
+def _running(rows: WorldRows) -> tuple[int, ...]:
+    return tuple(row.attempt_id for row in rows.attempts if row.state is AttemptState.RUNNING)
