@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -21,61 +20,32 @@ def schedule_words(stored: str) -> str:
 
 
 def trigger_words(kind: str, stored: str) -> tuple[str, str]:
-    """What is waited for, and what sees it.
+    """What is waited for, and what sees it. Both begin with the kind where the words do not.
 
-    >>> trigger_words("http", '{"kind": "http", "url": "http://api.test/ready?day=3"}')
-    ('http http://api.test/ready?day=3', 'http http://api.test')
+    >>> trigger_words("time", '{"kind": "time", "at_us": 1781481600000000}')
+    ('time 2026-06-15T00:00:00+00:00', 'time')
     """
-    fields = _fields(stored)
-    target = ""
-    for name in ("path", "glob", "url", "at_us", "topic", "dag", "asset", "key", "prefix", "fn"):
-        value = fields.get(name)
-        if value not in (None, ""):
-            target = _said(name, value)
-            break
-    if kind == "external" and fields.get("task"):
-        target = f"{target}.{fields['task']}"
-    what = f"{kind} {target}".strip()
-    return what, _source(kind, fields)
+    from bide.triggers import decode_trigger
 
-
-def _source(kind: str, fields: dict[str, Any]) -> str:
-    match fields:
-        case {"url": str(url)} if "://" in url:
-            parts = urlsplit(url)
-            return f"{kind} {parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        case {"bootstrap": servers}:
-            return f"{kind} {_said('bootstrap', servers)}"
-        case {"path": str(path)} | {"glob": str(path)}:
-            return f"directory {path.rpartition('/')[0] or '/'}"
-        case _:
-            return kind
-
-
-def _fields(stored: str) -> dict[str, Any]:
     try:
-        fields = msgspec.json.decode(stored)
-    except msgspec.DecodeError:
-        return {}
-    return fields if isinstance(fields, dict) else {}
+        trigger = decode_trigger(stored.encode())
+        what, source = trigger.describe(), _key_words(trigger.source_key())
+    except (BideError, TypeError, ValueError, AttributeError):  # of a kind that is not installed, or newer
+        return kind, kind
+    return (what if what.startswith(kind) else f"{kind} {what}"), source
 
 
-def _said(name: str, value: Any) -> str:
-    if name == "at_us" and isinstance(value, int):
-        from bide.runtime.service.shapes import iso
-
-        return iso(value)
-    if isinstance(value, dict) and len(value) == 1:
-        return str(next(iter(value.values())))  # a secret, by its name only
-    if isinstance(value, (list, tuple)):
-        return ",".join(str(part) for part in value)
-    return str(value)
+def _key_words(key: Any) -> str:
+    parts = key if isinstance(key, tuple) else (key,)
+    return " ".join(str(part) for part in parts if part not in (None, ""))
 
 
 def error_words(stored: str | None) -> str:
     """The message of a stored failure, whether it is a text or a JSON object with a message."""
-    if not stored:
-        return ""
-    if stored.startswith("{"):
-        return str(_fields(stored).get("message", stored))
-    return stored
+    if not stored or not stored.startswith("{"):
+        return stored or ""
+    try:
+        fields = msgspec.json.decode(stored)
+    except msgspec.DecodeError:
+        return stored
+    return str(fields.get("message", stored)) if isinstance(fields, dict) else stored

@@ -31,7 +31,7 @@ def examine(reader: Reader, db: Path, now_us: int, live: Live | None) -> Health:
     checks = (
         _sqlite(),
         _schema(reader),
-        *_invariants(reader, now_us),
+        *_invariants(reader, db),
         _disk(db),
         _filesystem(db),
         *_inotify(),
@@ -58,8 +58,8 @@ def _schema(reader: Reader) -> Check:
     return Check(name="schema", ok=True, found=f"{version}, newest {newest}", advice=advice)
 
 
-def _invariants(reader: Reader, now_us: int) -> Iterator[Check]:
-    broken = [str(violation) for violation in reader.read(check)]
+def _invariants(reader: Reader, db: Path) -> Iterator[Check]:
+    broken = [f"{v.id}: {v.sentence}" for v in reader.read(lambda conn: check(conn, log_of(db, 0).parent))]
     if not broken:
         yield Check(name="invariants", ok=True, found="all hold", advice="")
     for violation in broken[:50]:

@@ -7,7 +7,8 @@ between calls, and everything raises the classes of `bide.runtime.errors`.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bide.runtime.engine.explain import Look, Refusal
 from bide.runtime.service.shapes import (
@@ -21,6 +22,10 @@ from bide.runtime.service.shapes import (
     WaitLine,
     WhyShown,
 )
+
+if TYPE_CHECKING:
+    from bide.runtime.graph.dag import Dag
+    from bide.runtime.service.operations import Operations
 
 
 class Door(Protocol):
@@ -108,3 +113,25 @@ class Doors(Protocol):
     async def wait_fail(self, wait: str, reason: str = "") -> Done: ...
 
     async def doctor(self) -> Health: ...
+
+
+class Served(Door, Live, Protocol):
+    """What `run` and `serve` need of a runtime."""
+
+    operations: Operations
+
+    async def load(self, dags: Sequence[Dag], errors: Mapping[str, str]) -> None:
+        """Take the DAGs as they now stand; `errors` (by file) leave theirs as they were."""
+        ...
+
+    async def drain(self, limit_s: float) -> None:
+        """Start nothing more; return when nothing runs, or after `limit_s`."""
+        ...
+
+    async def wait(self, run: str, timeout: float | None = None) -> object:
+        """Returns when the run is over; at once when it is already."""
+        ...
+
+    async def stopped(self) -> None:
+        """Returns when the engine has ended; raises what ended it when it had to."""
+        ...

@@ -34,7 +34,9 @@ class _QuietServer(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(listener: socket.socket, operations: Doors, alive: Callable[[], str]) -> AsyncIterator[None]:
+async def serving(
+    listener: socket.socket, operations: Doors, alive: Callable[[], str]
+) -> AsyncIterator[None]:
     """Answers on `listener` from entry to exit; requests under way get a few seconds at the end."""
     config = uvicorn.Config(
         make_app(operations, alive),

@@ -1,59 +1,35 @@
-"""Where things stand: the database (flag, environment, project), and its files beside it.
+"""Where a database's files stand: the database itself, its socket, the logs of its attempts.
 
-Rising order: the nearest project's `bide.toml` or `[tool.bide]`, `BIDE_DB`, `--db`. A service's
-socket is `<db>.sock`; when that path is too long for a socket, a name in the runtime directory.
+A service's socket is `<db>.sock`; when that path is too long for a socket, a name in the owner's
+runtime directory that every asker finds from the database's path alone.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from bide.runtime.config import Config, default_db, load_config
 from bide.runtime.errors import UsageError
 
-SOCKET_PATH_LIMIT: Final = 96  # bytes; the kernel has 108, its final zero and our suffix while binding within
+SOCKET_PATH_LIMIT: Final = 96  # bytes; the kernel has 108, less its final zero and our suffix while binding
+_OURS: Final = ("BIDE_DEBUG", "BIDE_FAIL")  # variables that are no settings
 
 
-def database(flag: str | None, env: Mapping[str, str] | None = None, here: Path | None = None) -> Path:
+def settings(**flags: Any) -> Config:
+    """The configuration of this process; a flag that is None was not given."""
+    if flags.get("db") == "":
+        raise UsageError("--db is empty: give the path of the database, such as --db .bide/bide.db")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    return load_config(env, Path.cwd(), flags)
+
+
+def database(config: Config) -> Path:
     """The database that is meant, absolute; it need not exist."""
-    env = os.environ if env is None else env
-    here = Path.cwd() if here is None else here
-    if flag is not None:
-        if not flag:
-            raise UsageError("--db is empty: give the path of the database, such as --db .bide/bide.db")
-        return here / Path(flag).expanduser()
-    if named := env.get("BIDE_DB"):
-        return here / Path(named).expanduser()
-    project, settings = project_of(here)
-    if named := settings.get("db"):
-        if not isinstance(named, str):
-            raise UsageError(f'db = {named!r} in the settings of {project} is no path: write db = "bide.db"')
-        return project / Path(named).expanduser()
-    if state := env.get("STATE_DIRECTORY"):
-        return Path(state.split(":")[0]) / "bide.db"
-    return project / ".bide" / "bide.db"
-
-
-def project_of(here: Path) -> tuple[Path, dict[str, Any]]:
-    """The nearest folder upward with `bide.toml` or `[tool.bide]`, else `here`; and its settings."""
-    for folder in (here, *here.parents):
-        own, shared = folder / "bide.toml", folder / "pyproject.toml"
-        if own.is_file():
-            return folder, _toml(own)
-        if shared.is_file() and b"[tool.bide" in shared.read_bytes():
-            return folder, _toml(shared).get("tool", {}).get("bide", {})
-    return here, {}
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    import tomllib
-
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML ({error}): correct it") from None
+    if config.db is None:
+        return default_db(os.environ, Path.cwd())
+    return Path.cwd() / Path(config.db).expanduser()
 
 
 def socket_of(db: Path) -> Path:

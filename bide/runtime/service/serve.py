@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from bide.runtime.errors import BideError, NotFoundError, UsageError
-from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.load import Loaded, load_paths
-from bide.runtime.service.doors import Doors, Live
+from bide.runtime.service.doors import Served
 from bide.runtime.service.listen import Listener
 from bide.runtime.service.places import socket_of
 from bide.runtime.service.systemd import Notifier
@@ -26,25 +25,6 @@ from bide.runtime.store.lock import Lock
 
 DRAIN_S: Final = 60.0
 Say = Callable[[str], None]
-
-
-class Served(Live, Protocol):
-    """What `serve` needs of a runtime."""
-
-    @property
-    def operations(self) -> Doors: ...
-
-    async def load(self, dags: Sequence[Dag], errors: Mapping[str, str]) -> None:
-        """Take the DAGs as they now stand; `errors` (by file) leave theirs as they were."""
-        ...
-
-    async def drain(self, limit_s: float) -> None:
-        """Start nothing more; return when nothing runs, or after `limit_s`."""
-        ...
-
-    async def stopped(self) -> None:
-        """Returns when the engine has ended; raises `StoreLostError` when it had to."""
-        ...
 
 
 Opens = Callable[[Loaded], AbstractAsyncContextManager[Served]]

@@ -1,0 +1,36 @@
+"""Prints the log of an attempt, and goes on printing while it grows."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Final
+
+from bide.runtime.cli.output import note, write
+from bide.runtime.service.doors import Doors
+
+_LOOK_EVERY_S: Final = 0.3
+
+
+async def print_log(ops: Doors, run: str, task: str, attempt: int | None, follow: bool) -> None:
+    """All of it, in pieces; with `follow` until the attempt has ended."""
+    offset, printed = 0, False
+    while True:
+        part = await ops.logs(run, task, attempt, offset)
+        grew = part.next_offset > offset
+        if part.text:
+            write(part.text, end="")
+            sys.stdout.flush()
+            printed = True
+        offset = part.next_offset
+        if attempt is None and part.attempt:
+            attempt = part.attempt
+        if grew:
+            continue
+        if part.over or not follow:
+            break
+        await asyncio.sleep(_LOOK_EVERY_S)
+    if not printed:
+        note(
+            f"{task} of run {run} has written nothing" + ("" if part.attempt else ": it has not started yet")
+        )

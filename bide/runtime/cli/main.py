@@ -1,0 +1,57 @@
+"""From words to an exit code: parses, runs, and says every error in one line on stderr.
+
+0 done, 1 the run failed, 2 usage, 3 not found, 4 refused, 5 service out of reach, 6 gave up
+waiting, 130 interrupted. With BIDE_DEBUG=1 an error keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+from bide.runtime.errors import BideError
+
+INTERRUPTED: Final = 130
+_USAGE: Final = 2
+
+
+def run(words: list[str]) -> int:
+    """Carry out a command line. Never raises but with BIDE_DEBUG=1."""
+    try:
+        return _dispatch(words)
+    except BideError as error:
+        if os.environ.get("BIDE_DEBUG"):
+            raise
+        complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # `bide runs | head`: nobody reads on, and that is no failure
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _dispatch(words: list[str]) -> int:
+    from cyclopts import CycloptsError
+
+    from bide.runtime.cli.app import app
+
+    try:
+        code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        if os.environ.get("BIDE_DEBUG"):
+            raise
+        text = " ".join(str(error).split())
+        command = words[0] if words and not words[0].startswith("-") and "nknown command" not in text else ""
+        complain(f"{text.rstrip('.')}: see `bide {command + ' ' if command else ''}--help`")
+        return _USAGE
+    sys.stdout.flush()
+    return code if isinstance(code, int) else 0
+
+
+def complain(text: str) -> None:
+    """One line on stderr, without control characters."""
+    line = " ".join(text.split())
+    print("bide: " + "".join(c if c.isprintable() else "?" for c in line), file=sys.stderr)

@@ -1,0 +1,31 @@
+"""`bide serve`: settings and paths to a running service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+from bide.runtime.cli.output import note
+from bide.runtime.config import Config
+from bide.runtime.graph.load import Loaded
+from bide.runtime.service.doors import Served
+from bide.runtime.service.opens import open_runtime
+from bide.runtime.service.places import database
+from bide.runtime.service.serve import serve
+
+_LINE: Final = "%(levelname)s %(name)s: %(message)s"  # the journal and any supervisor add the time
+
+
+def serve_paths(config: Config) -> int:
+    """Serve until told to stop; the exit code."""
+    logging.basicConfig(level=config.log_level.upper(), format=_LINE)
+    db = database(config)
+
+    def opens(found: Loaded) -> AbstractAsyncContextManager[Served]:
+        return open_runtime(config, db, found.dags, found.errors)
+
+    return asyncio.run(
+        serve(db, config.paths, opens, lambda text: note(f"bide: {text}"), config.stop_timeout)
+    )

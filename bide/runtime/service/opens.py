@@ -1,0 +1,36 @@
+"""Opens a runtime for the terminal: the one place where settings become a `Runtime`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bide.runtime.config import Config
+from bide.runtime.graph.dag import Dag
+from bide.runtime.service.doors import Served
+
+
+@asynccontextmanager
+async def open_runtime(
+    config: Config,
+    db: Path,
+    dags: Sequence[Dag],
+    errors: Mapping[str, str] | None = None,
+) -> AsyncIterator[Served]:
+    """A runtime over `db` with these DAGs; `errors` are the files that could not be loaded."""
+    from bide.runtime.service.runtime import Pool, Runtime
+
+    pools: dict[str, Pool | int] = {
+        name: pool if isinstance(pool, int) else Pool(slots=pool.slots, in_flight=pool.in_flight)
+        for name, pool in config.pools.items()
+    }
+    async with Runtime(
+        db=db,
+        dags=dags,
+        slots=config.slots,
+        pools=pools,
+        synchronous=config.synchronous,
+        errors=errors,
+    ) as runtime:
+        yield runtime
