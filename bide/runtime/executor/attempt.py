@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import concurrent.futures
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bide.runtime.engine.messages import Answer, Input, Parked, Start, Stop
-from bide.runtime.errors import BideError
+from bide.runtime.engine.messages import Answer, Input, Parked, Start, StepDone, Stop
+from bide.runtime.errors import BideError, RefusedError
 
 if TYPE_CHECKING:
     from bide.runtime.executor.context import Context
@@ -47,6 +49,7 @@ class Attempt:
         "closing",
         "context",
         "epoch",
+        "fence",
         "interrupt",
         "job",
         "logs",
@@ -75,12 +78,14 @@ class Attempt:
         loop: asyncio.AbstractEventLoop,
         post: Callable[[Input], None],
         logs: LogBook,
+        fence: Callable[[int], bool],
     ) -> None:
         self.order = order
         self.epoch = epoch
         self.loop = loop
         self.post = post
         self.logs = logs
+        self.fence = fence
         self.context: Context
         self.job: Job | None = None
         self.task: asyncio.Task[None] | None = None
@@ -104,6 +109,10 @@ class Attempt:
     @property
     def id(self) -> int:
         return self.order.attempt_id
+
+    def may_begin(self) -> bool:
+        """Asked right before a body begins, from any thread: still current, and not to be stopped."""
+        return not self.stopping and self.fence(self.order.attempt_id)
 
     def log(self, text: str, level: str = "INFO") -> None:
         self.logs.write(self.order.attempt_id, text, level)
@@ -162,13 +171,56 @@ class Attempt:
         if self.waits and not self.over and not self.closing:
             self.post(Parked(self.order.attempt_id, self._answers))
 
+    # --- steps: results that are committed before the body goes on
+
+    async def recorded_step(self, name: str) -> bytes | None:
+        """The value of a step already recorded; waits for one of this name that is under way."""
+        while not self.over and self.steps and (under_way := self.steps.get(name)) is not None:
+            await asyncio.wait([under_way])
+        if self.over or self.job is None:
+            raise AttemptOver(f"ctx.once({name!r}) was called after its attempt had ended")
+        return self.job.recorded_steps.get(name)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Callable[[bytes], Awaitable[None]]]:
+        """A step under way. One that raises leaves no trace: it may be tried again."""
+        if self.steps is None:
+            self.steps = {}
+        done = self.steps[name] = self.loop.create_future()
+
+        async def commit(data: bytes) -> None:
+            self.post(StepDone(self.order.attempt_id, name, data))
+            await asyncio.shield(done)
+            assert self.job is not None
+            self.job.recorded_steps[name] = data
+
+        try:
+            yield commit
+        finally:
+            done.cancel()
+            self.steps.pop(name, None)
+
+    def commit_step_from_thread(self, name: str, data: bytes) -> None:
+        """Have a step committed, and block until it is. `RefusedError` when the runtime ends first."""
+
+        async def commit() -> None:
+            with self.step(name) as committed:
+                if self.closing:
+                    raise asyncio.CancelledError
+                await committed(data)
+
+        try:
+            asyncio.run_coroutine_threadsafe(commit(), self.loop).result()
+        except (concurrent.futures.CancelledError, RuntimeError) as error:
+            raise RefusedError(f"the step {name!r} was not recorded: the attempt is being stopped") from error
+
     def abandon_steps(self) -> None:
         """A thread cannot be interrupted: `stopping` is set, and it is waited for.
 
         When the runtime ends, steps of its body will not be committed any more: let it go on.
         """
-        if self.closing and self.steps:
-            for step in self.steps.values():
+        if self.closing:
+            for step in list((self.steps or {}).values()):
                 step.cancel()
 
     def end(self) -> None:
@@ -178,6 +230,5 @@ class Attempt:
             for wait in self.waits.values():
                 wait.answer.cancel()
             self.waits.clear()
-        if self.steps:
-            for step in self.steps.values():
-                step.cancel()
+        for step in list((self.steps or {}).values()):
+            step.cancel()

@@ -6,8 +6,6 @@ and a step come back after their commit, the watermark and the metrics land with
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import hashlib
 import inspect
 import math
@@ -19,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bide.runtime.clock import span_us
-from bide.runtime.engine.messages import StepDone, WaitAsked, WaitDropped
-from bide.runtime.errors import RefusedError, UsageError, WaitBroken, WaitTimedOut
+from bide.runtime.engine.messages import WaitAsked, WaitDropped
+from bide.runtime.errors import UsageError, WaitBroken, WaitTimedOut
 from bide.runtime.executor.attempt import Attempt, AttemptOver
 from bide.runtime.graph.facts import Facts, Interval
 from bide.runtime.graph.spec import Lane
@@ -263,22 +261,19 @@ class Context:
         return self._once_here(name, fn)
 
     async def _once(self, name: str, fn: Callable[[], Any]) -> Any:
-        if (known := await self._recorded(name)) is not None:
+        attempt = self._attempt
+        if (known := await attempt.recorded_step(name)) is not None:
             return decode(known)
-        done = self._begin_step(name)
-        try:
+        with attempt.step(name) as commit:
             value = fn()
             if inspect.isawaitable(value):
                 value = await value
             data = encode(value, f"the result of the step {name!r}")
-            await self._commit_step(name, data, done)
-        except BaseException:
-            self._forget_step(name, done)
-            raise
+            await commit(data)
         return decode(data)
 
     def _once_here(self, name: str, fn: Callable[[], Any]) -> Any:
-        """From a thread of the body: each side of the step makes one round trip to the loop."""
+        """Outside of the loop: the commit is one blocking round trip."""
         attempt = self._attempt
         if attempt.over:
             raise AttemptOver(f"ctx.once was called after the attempt of {self.task!r} had ended")
@@ -293,51 +288,8 @@ class Context:
                 f"ctx.once({name!r}, ...) in a plain `def` task takes a plain function, not an async one"
             )
         data = encode(value, f"the result of the step {name!r}")
-
-        async def commit() -> None:
-            done = self._begin_step(name)
-            try:
-                await self._commit_step(name, data, done)
-            except BaseException:
-                self._forget_step(name, done)
-                raise
-
-        try:
-            asyncio.run_coroutine_threadsafe(commit(), attempt.loop).result()
-        except (concurrent.futures.CancelledError, RuntimeError) as error:
-            raise RefusedError(f"the step {name!r} was not recorded: the attempt is being stopped") from error
+        attempt.commit_step_from_thread(name, data)
         return decode(data)
-
-    async def _recorded(self, name: str) -> bytes | None:
-        """The value of a step already recorded; waits for one that is under way."""
-        attempt = self._attempt
-        if attempt.over or attempt.job is None:
-            raise AttemptOver(f"ctx.once was called after the attempt of {self.task!r} had ended")
-        if attempt.steps and (under_way := attempt.steps.get(name)) is not None:
-            await asyncio.wait([under_way])
-        return attempt.job.recorded_steps.get(name)
-
-    def _begin_step(self, name: str) -> asyncio.Future[None]:
-        attempt = self._attempt
-        if attempt.steps is None:
-            attempt.steps = {}
-        done = attempt.steps[name] = attempt.loop.create_future()
-        return done
-
-    async def _commit_step(self, name: str, data: bytes, done: asyncio.Future[None]) -> None:
-        attempt = self._attempt
-        attempt.post(StepDone(attempt.id, name, data))
-        await asyncio.shield(done)
-        if attempt.job is not None:
-            attempt.job.recorded_steps[name] = data
-        if attempt.steps is not None:
-            attempt.steps.pop(name, None)
-
-    def _forget_step(self, name: str, done: asyncio.Future[None]) -> None:
-        """A step that raised leaves no trace: it may be tried again."""
-        done.cancel()
-        if self._attempt.steps is not None:
-            self._attempt.steps.pop(name, None)
 
 
 def _trigger_data(trigger: Any) -> tuple[bytes, str]:

@@ -29,11 +29,14 @@ from bide.runtime.executor.attempt import Attempt, Fenced
 from bide.runtime.executor.context import Context, _current
 from bide.runtime.executor.ending import failure_of, one_line, user_traceback
 from bide.runtime.executor.job import CodeNotLoaded, Job, Resolve
+from bide.runtime.executor.lanes.child import ProcessFailed
 from bide.runtime.executor.lanes.coroutine import run_coroutine
+from bide.runtime.executor.lanes.process import Told, run_process
+from bide.runtime.executor.lanes.shell import run_shell
 from bide.runtime.executor.lanes.threads import Threads, run_in_thread
 from bide.runtime.executor.logs import LogBook
 from bide.runtime.graph.spec import Lane
-from bide.runtime.values import encode
+from bide.runtime.values import encode, redactor
 
 GRACE_US: Final = 5 * SECOND
 _PRESSES: Final = 5
@@ -82,7 +85,7 @@ class Executor:
         """Start the body of an attempt. Never raises; what goes wrong ends the attempt."""
         if self._closing:
             return
-        attempt = Attempt(order, self._epoch, self._loop, self._post, self._logs)
+        attempt = Attempt(order, self._epoch, self._loop, self._post, self._logs, self._fence)
         attempt.context = Context(attempt)
         self._live[order.attempt_id] = attempt
         attempt.task = self._loop.create_task(self._run(attempt), name=f"bide:attempt:{order.attempt_id}")
@@ -147,6 +150,11 @@ class Executor:
         """Attempts that have started and not ended, parked ones included."""
         return len(self._live)
 
+    @property
+    def ids(self) -> frozenset[int]:
+        """The attempts of `running`, by id."""
+        return frozenset(self._live)
+
     def progress(self, attempt_id: int) -> tuple[float, float | None] | None:
         """(done, total) as the body last said, None when it said nothing."""
         attempt = self._live.get(attempt_id)
@@ -191,19 +199,27 @@ class Executor:
             attempt.log(one_line(error), "ERROR")
             return AttemptEnded(order.attempt_id, AttemptState.FAILED, failure=failure_of(error, final=True))
         attempt.job = job
+        if attempt.stopping:
+            raise asyncio.CancelledError
         if not self._fence(order.attempt_id):
             raise Fenced
         match order.task.lane:
             case Lane.ASYNC:
                 output = await run_coroutine(job)
+            case Lane.SHELL:
+                output = await run_shell(attempt, job, self._clock)
+            case Lane.PROCESS:
+                output = await run_process(attempt, job, self._clock)
             case _:
-                output = await run_in_thread(self._threads, attempt, job, self._fence)
+                output = await run_in_thread(self._threads, attempt, job)
         if attempt.stop is not None:
             raise asyncio.CancelledError
+        if output is not None and order.task.lane is not Lane.PROCESS:  # that one comes as JSON
+            output = encode(output)
         return AttemptEnded(
             order.attempt_id,
             AttemptState.SUCCESS,
-            output=None if output is None else encode(output),
+            output=output,
             watermark=attempt.watermark,
             metrics=_metrics(attempt),
         )
@@ -211,14 +227,15 @@ class Executor:
     def _failed(self, attempt: Attempt, error: BaseException) -> AttemptEnded:
         stop = attempt.stop
         cancelled = isinstance(error, asyncio.CancelledError)
-        if not cancelled and not isinstance(error, SkipTask | FailTask):
+        if not cancelled and not isinstance(error, SkipTask | FailTask | Told | ProcessFailed):
             attempt.log(user_traceback(error), "ERROR")
         metrics = _metrics(attempt)
         if stop is not None:
-            reason = stop.reason if cancelled else f"{stop.reason} (while stopping: {one_line(error)})"
+            as_told = cancelled or isinstance(error, Told | ProcessFailed)
+            reason = stop.reason if as_told else f"{stop.reason} (while stopping: {one_line(error)})"
             return AttemptEnded(attempt.id, stop.state, failure=Failure(reason), metrics=metrics)
-        if isinstance(error, SkipTask):
-            failure = failure_of(error)
+        if isinstance(error, SkipTask) or (isinstance(error, Told) and error.skipped):
+            failure = _failure(error)
             attempt.log(f"skipped: {failure.message}")
             return AttemptEnded(attempt.id, AttemptState.SKIPPED, failure=failure, metrics=metrics)
         if cancelled:
@@ -227,7 +244,7 @@ class Executor:
                 failure_of(error).mro,
             )
         else:
-            failure = failure_of(error)
+            failure = _failure(error)
         attempt.log(f"failed: {failure.message}", "ERROR")
         return AttemptEnded(attempt.id, AttemptState.FAILED, failure=failure, metrics=metrics)
 
@@ -287,6 +304,12 @@ class Executor:
     def _flush(self) -> None:
         self._flush_timer = None
         self._logs.flush()
+
+
+def _failure(error: BaseException) -> Failure:
+    if not isinstance(error, Told):
+        return failure_of(error)
+    return msgspec.structs.replace(error.failure, message=redactor(error.failure.message))
 
 
 def _metrics(attempt: Attempt) -> bytes | None:

@@ -77,9 +77,7 @@ class _Result:
         self.error = error
 
 
-async def run_in_thread(
-    threads: Threads, attempt: Attempt, job: Job, fence: Callable[[int], bool]
-) -> Any:
+async def run_in_thread(threads: Threads, attempt: Attempt, job: Job) -> Any:
     """The output of a plain function. The attempt ends when the function returns, never before.
 
     Stopping sets `ctx.stopping`. The fence is asked again in the thread, right before the body.
@@ -91,7 +89,7 @@ async def run_in_thread(
 
     def work() -> None:
         try:
-            if attempt.stopping or not fence(attempt.id):
+            if not attempt.may_begin():
                 raise Fenced
             result = _Result(copied.run(fn, *job.args, **job.kwargs))
         except BaseException as error:  # noqa: BLE001 - carried over to the attempt, which records it

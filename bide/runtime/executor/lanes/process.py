@@ -1,0 +1,182 @@
+"""The process lane: a plain function in a Python process of its own, killable, with a memory limit.
+
+The function goes over as a reference (file or module, and name) and is imported there; arguments
+and results are JSON. The child's end of the one socket between the two is its life line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from types import FunctionType
+from typing import Any
+
+from bide.runtime.clock import Clock
+from bide.runtime.engine.messages import Failure
+from bide.runtime.errors import PayloadError, UsageError
+from bide.runtime.executor.attempt import Attempt, Fenced
+from bide.runtime.executor.context import Context
+from bide.runtime.executor.frames import (
+    HEAD,
+    Ended,
+    Logged,
+    Progressed,
+    Recorded,
+    Stepped,
+    Work,
+    length_of,
+    pack,
+    unpack,
+)
+from bide.runtime.executor.job import Job
+from bide.runtime.executor.lanes.child import Child, ProcessFailed, sentence_of
+from bide.runtime.values import Secret, encode
+
+
+class Told(Exception):  # noqa: N818 - carries an end that was told, it is none of its own
+    """How the body ended over there, when it did not succeed."""
+
+    def __init__(self, failure: Failure, skipped: bool) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.skipped = skipped
+
+
+async def run_process(attempt: Attempt, job: Job, clock: Clock) -> bytes | None:
+    """The output of the function, as JSON. Raises `Told` with a failure of the body itself."""
+    work = work_of(attempt, job)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            child = await Child.start(
+                attempt,
+                clock,
+                [sys.executable, "-u", "-P", "-m", "bide.runtime.executor.runner", str(theirs.fileno())],
+                env={"PYTHONPATH": os.pathsep.join(work.path)},
+                cwd=job.cwd,
+                stdin=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+            )
+        except BaseException:
+            ours.close()
+            raise
+    listening: asyncio.Task[Ended | None] | None = None
+    reader, writer = await asyncio.open_connection(sock=ours)
+    try:
+        if await child.recorded():
+            if not attempt.may_begin():
+                raise Fenced
+            writer.write(pack(work))
+        listening = asyncio.create_task(_listen(attempt, reader, writer), name=f"bide:process:{attempt.id}")
+        status = await child.wait()
+        ended = await listening
+    finally:
+        child.close()
+        writer.close()
+        if listening is not None and not listening.done():
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+    if ended is None:
+        last = child.err.last or child.out.last
+        raise ProcessFailed(
+            f"the process ended before the body had: {sentence_of(status, last, attempt.order.task.memory_limit)}",
+            status,
+        )
+    attempt.watermark = ended.watermark
+    attempt.metrics = ended.metrics
+    if ended.failure is not None:
+        raise Told(ended.failure, ended.skipped)
+    return ended.output
+
+
+async def _listen(
+    attempt: Attempt, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> Ended | None:
+    """Act on what the process says, until its last word; None when it ends without one."""
+    steps: set[asyncio.Task[None]] = set()
+    try:
+        while True:
+            head = await reader.readexactly(HEAD)
+            match unpack(await reader.readexactly(length_of(head))):
+                case Logged(level, text):
+                    attempt.log(text, level)
+                case Progressed(done, total):
+                    attempt.progress = (done, total)
+                case Stepped(name, value):
+                    task = asyncio.create_task(_step(attempt, writer, name, value))
+                    steps.add(task)
+                    task.add_done_callback(steps.discard)
+                case Ended() as ended:
+                    return ended
+                case other:
+                    raise ValueError(f"the isolated process said {other!r}, which only its runtime may")
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+    finally:
+        for task in steps:
+            task.cancel()
+        await asyncio.gather(*steps, return_exceptions=True)
+
+
+async def _step(attempt: Attempt, writer: asyncio.StreamWriter, name: str, value: bytes) -> None:
+    with attempt.step(name) as commit:
+        await commit(value)
+    writer.write(pack(Recorded(name)))
+
+
+def work_of(attempt: Attempt, job: Job) -> Work:
+    """The body as a message. `UsageError` when the function cannot be found again over there."""
+    module, qualname, file = reference_of(job.fn)
+    args = [_argument(value) for value in job.args]
+    kwargs = {key: _argument(value) for key, value in job.kwargs.items()}
+    try:
+        arguments = encode([args, kwargs], "the arguments", 16 * 1024 * 1024)
+    except PayloadError as error:
+        raise UsageError(f"the arguments of an isolated task go to another process: {error}") from None
+    return Work(
+        order=attempt.order,
+        epoch=attempt.epoch,
+        facts=job.facts,
+        module=module,
+        qualname=qualname,
+        file=file,
+        arguments=arguments,
+        recorded_steps=job.recorded_steps,
+        watermark=job.watermark,
+        path=[entry or os.getcwd() for entry in sys.path],  # noqa: PTH109 - as the interpreter reads it
+        pythonpath=os.environ.get("PYTHONPATH"),
+    )
+
+
+def reference_of(fn: Any) -> tuple[str, str, str | None]:
+    """(module, qualified name, file or None) under which another process finds a function."""
+    if not isinstance(fn, FunctionType):
+        raise UsageError(f"isolate=True needs a plain function, and {fn!r} is a {type(fn).__name__}")
+    module, qualname = fn.__module__, fn.__qualname__
+    if "<" in qualname:
+        what = "a lambda" if "<lambda>" in qualname else "defined within another function"
+        raise UsageError(
+            f"isolate=True runs {qualname!r} in another process, which cannot find it, as it is {what}: "
+            "move it to the top of its file"
+        )
+    file = getattr(sys.modules.get(module), "__file__", None) or fn.__code__.co_filename
+    if module == "__main__" or module.startswith("_bide_"):
+        if not os.path.isfile(file):  # noqa: PTH113 - the name may be "<stdin>"
+            raise UsageError(
+                f"isolate=True runs {qualname!r} in another process, which cannot find it, as it was "
+                f"typed in ({file}): put it into a file"
+            )
+        return module, qualname, os.path.abspath(file)  # noqa: PTH100 - no link is followed
+    return module, qualname, None
+
+
+def _argument(value: Any) -> Any:
+    """Two things of ours may stand among the arguments; the rest is JSON."""
+    if isinstance(value, Context):
+        return {"$context": True}
+    if isinstance(value, Secret):
+        return {"$secret": value.ref}
+    return {"$lit": value} if isinstance(value, dict) else value
