@@ -94,7 +94,8 @@ class KafkaOffsetTrigger(Trigger, frozen=True, kw_only=True, tag="kafka"):
         force_setattr(self, "security", _security(self.security))
 
     def source_key(self) -> Hashable:
-        return ("kafka", self.bootstrap, msgspec.json.encode(self.security, order="sorted").decode())
+        options = msgspec.json.encode(self.security, order="sorted").decode()
+        return ("kafka", self.bootstrap, options) if self.security else ("kafka", self.bootstrap)
 
     def poll_key(self) -> Hashable:
         """One look serves all waits on the cluster."""
@@ -209,4 +210,6 @@ def _security(options: dict[str, Any]) -> dict[str, Any]:
     if protocol.startswith("SASL") and not {"username", "password"} <= set(options):
         raise UsageError(f"security protocol {protocol} needs username and password")
     named: dict[str, Any] = name_secrets(options)
+    if isinstance(named.get("password"), str):
+        raise UsageError('security holds a password, which would be stored: write Secret("env:NAME")')
     return named

@@ -112,7 +112,8 @@ class KafkaCluster:
                     if leader in layout.brokers:
                         topic.leaders[partition] = leader
                     else:
-                        topic.silent[partition] = f"has no leader ({_words(errors.for_code(part_code)())})"
+                        why = f" ({_words(errors.for_code(part_code)())})" if part_code else ""
+                        topic.silent[partition] = f"has no leader{why}"
         return layout
 
     async def offsets(

@@ -28,8 +28,8 @@ class KafkaSource(PollSource):
     def __init__(self, key: Hashable, world: SourceWorld) -> None:
         self.key = key
         self._world = world
-        _, self._bootstrap, security = cast("tuple[str, str, str]", key)
-        self._security: dict[str, Any] = msgspec.json.decode(security)
+        _, self._bootstrap, *security = cast("tuple[str, ...]", key)
+        self._security: dict[str, Any] = msgspec.json.decode(security[0]) if security else {}
         self._cluster: KafkaCluster | None = None
         self._limits: Counter[float] = Counter()
         self._highest: dict[tuple[str, int], int] = {}
@@ -91,6 +91,9 @@ class KafkaSource(PollSource):
     ) -> KafkaSeen:
         layout = await cluster.layout(topics)
         seen = KafkaSeen(topics={}, lags={}, trouble=dict(layout.trouble), refused=dict(layout.refused))
+        for topic in topics:
+            if topic not in layout.topics and (topic, 0) in self._highest:
+                seen.trouble.setdefault(topic, f"topic {topic} is gone; it was there before")
         committed = await self._committed(cluster, layout, groups, seen)
         wanted = {topic: sorted(one.leaders) for topic, one in layout.topics.items()}
         ends, silent = await cluster.offsets(layout, wanted, LATEST)

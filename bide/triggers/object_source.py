@@ -69,8 +69,8 @@ class ObjectSource(PollSource):
 
     async def _opened(self, trigger: ObjectTrigger) -> Any:
         if self._store is None:
-            _, root, options = cast("tuple[str, str, str]", self.key)
-            values = reveal(msgspec.json.decode(options))
+            _, root, *options = cast("tuple[str, ...]", self.key)
+            values = reveal(msgspec.json.decode(options[0])) if options else {}
             self._store = await self._world.in_thread(_open, root, values, trigger.timeout)
         return self._store
 

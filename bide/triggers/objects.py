@@ -22,6 +22,7 @@ from bide.triggers.secret_refs import name_secrets
 
 SCHEMES: Final = ("s3", "gs", "az", "file", "memory")
 _GLOB: Final = re.compile(r"[*?\[]")
+_SECRET_OPTION: Final = re.compile(r"secret|password|token$|account_key|sas_key|private_key")
 _EVENT_OBJECTS: Final = 100
 
 
@@ -67,6 +68,11 @@ class ObjectTrigger(Trigger, frozen=True, kw_only=True, tag="object"):
         if not 0 < self.timeout <= 3600:
             raise UsageError(f"timeout {self.timeout} is not between 0 and 3600 seconds")
         force_setattr(self, "options", name_secrets(self.options))
+        for name, value in self.options.items():
+            if isinstance(value, str) and _SECRET_OPTION.search(name.lower()):
+                raise UsageError(
+                    f'option {name} holds a secret, which would be stored: write Secret("env:NAME")'
+                )
 
     @property
     def key(self) -> str:
@@ -85,7 +91,8 @@ class ObjectTrigger(Trigger, frozen=True, kw_only=True, tag="object"):
 
     def source_key(self) -> Hashable:
         scheme, bucket, _ = split_url(self.url)
-        return ("object", f"{scheme}://{bucket}", msgspec.json.encode(self.options, order="sorted").decode())
+        options = msgspec.json.encode(self.options, order="sorted").decode()
+        return ("object", f"{scheme}://{bucket}", *([options] if self.options else []))
 
     def poll_key(self) -> Hashable:
         return self.prefix

@@ -1,8 +1,12 @@
-"""Kafka peers: noida-db, a real broker in one binary, and librdkafka's mock cluster for faults."""
+"""Kafka peers: noida-db, a real broker in one binary; librdkafka's mock cluster, for faults; and a
+broker that only ever asks for a password.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,7 +93,15 @@ async def produce(address: str, topic: str, counts: Mapping[int, int]) -> None:
         await producer.stop()
 
 
-LIST_OFFSETS, METADATA, OFFSET_FETCH, FIND_COORDINATOR = 2, 3, 9, 10
+FETCH, LIST_OFFSETS, METADATA, OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, JOIN_GROUP = (
+    1,
+    2,
+    3,
+    8,
+    9,
+    10,
+    11,
+)
 
 
 class MockCluster:
@@ -141,11 +153,9 @@ class MockCluster:
         """How many requests of this kind the brokers got since `start_counting`."""
         count = ctypes.c_size_t()
         array = self._lib.rd_kafka_mock_get_requests(self._cluster, ctypes.byref(count))
-        total = sum(
-            self._lib.rd_kafka_mock_request_api_key(array[index]) == api for index in range(count.value)
-        )
+        keys = [int(self._lib.rd_kafka_mock_request_api_key(array[index])) for index in range(count.value)]
         self._lib.rd_kafka_mock_request_destroy_array(array, count.value)
-        return total
+        return keys.count(api)
 
     def start_counting(self) -> None:
         self._lib.rd_kafka_mock_start_request_tracking(self._cluster)
@@ -191,3 +201,50 @@ def _librdkafka() -> Any:
         function = getattr(lib, f"rd_kafka_{name}")
         function.restype, function.argtypes = result, arguments
     return lib
+
+
+class SaslBroker:
+    """Knows one user and password by SASL PLAIN, refuses every other, and can do no more."""
+
+    def __init__(self, password: str, mechanisms: Sequence[str] = ("PLAIN",)) -> None:
+        self.password = password
+        self.mechanisms = mechanisms
+        self.tried: list[bytes] = []
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> str:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                (size,) = struct.unpack(">i", await reader.readexactly(4))
+                request = await reader.readexactly(size)
+                api, _, correlation, name = struct.unpack(">hhih", request[:10])
+                answer = struct.pack(">i", correlation) + self._answer(api, request[10 + name :])
+                writer.write(struct.pack(">i", len(answer)) + answer)
+        except (OSError, asyncio.IncompleteReadError):
+            writer.close()
+
+    def _answer(self, api: int, body: bytes) -> bytes:
+        match api:
+            case 18:  # ApiVersions
+                known = ((3, 0, 5), (17, 1, 1), (18, 0, 0), (36, 0, 0))
+                return struct.pack(">hi", 0, len(known)) + b"".join(
+                    struct.pack(">hhh", *one) for one in known
+                )
+            case 17:  # SaslHandshake
+                names = b"".join(struct.pack(">h", len(one)) + one.encode() for one in self.mechanisms)
+                return struct.pack(">hi", 0, len(self.mechanisms)) + names
+            case 36:  # SaslAuthenticate
+                self.tried.append(body[4:])
+                right = body[4:].endswith(b"\0" + self.password.encode())
+                return struct.pack(">hhi", 0 if right else 58, -1, 0)
+            case _:  # Metadata: one broker, nothing else
+                return struct.pack(">iihiii", 0, 0, -1, -1, 0, 0)[:18]
