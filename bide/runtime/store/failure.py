@@ -10,6 +10,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+import msgspec
+
 from bide.runtime.errors import StoreError, StoreFullError, StoreLostError
 
 _PASSES: Final = frozenset(
@@ -27,6 +29,8 @@ _NEVER_PASSES: Final = frozenset(
     {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE}
 )
 _REPLACED: Final = sqlite3.SQLITE_READONLY_DBMOVED
+READ_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError, MemoryError, msgspec.MsgspecError)
+"""What reading a damaged file raises: Python cannot even decode some of SQLite's messages about it."""
 ROW_ERRORS: Final = (OverflowError, ValueError, TypeError)
 """What Python's sqlite3 raises for a value that no column can hold."""
 
@@ -72,7 +76,11 @@ def judge(error: BaseException, table: str, committing: bool) -> StoreError:
         )
     if primary in _NEVER_PASSES:
         return BatchRejected(table, name_of(error), str(error))
-    if not code and isinstance(error, (*ROW_ERRORS, sqlite3.InterfaceError, sqlite3.ProgrammingError)):
+    if (
+        not code
+        and not isinstance(error, UnicodeDecodeError)
+        and isinstance(error, (*ROW_ERRORS, sqlite3.InterfaceError, sqlite3.ProgrammingError))
+    ):
         return BatchRejected(table, type(error).__name__, str(error))
     return lost(error)
 
@@ -87,7 +95,7 @@ def lost(error: BaseException) -> StoreLostError:
 
 def unreadable(error: BaseException, what: str) -> StoreError:
     """The error that a failed read ends in."""
-    if (code_of(error) & 0xFF) in _PASSES_BEFORE_COMMIT:
+    if isinstance(error, MemoryError) or (code_of(error) & 0xFF) in _PASSES_BEFORE_COMMIT:
         return StoreFullError(f"{what} could not be read just now ({name_of(error)}: {error}): try again")
     if isinstance(error, sqlite3.ProgrammingError) or (code_of(error) & 0xFF) == sqlite3.SQLITE_ERROR:
         return StoreError(

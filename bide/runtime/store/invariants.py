@@ -11,10 +11,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from bide.runtime.engine.states import OVER, State
 from bide.runtime.graph.spec import Lane
+from bide.runtime.store.failure import READ_ERRORS, ROW_ERRORS
 from bide.runtime.store.replay import STATES, Violation, replay, specs
 
 __all__ = ["Violation", "check", "check_logs", "live"]
@@ -41,7 +40,7 @@ def _guarded(
 ) -> list[Violation]:
     try:
         return one(conn)
-    except (sqlite3.Error, msgspec.MsgspecError, ValueError, TypeError, OverflowError) as error:
+    except (*READ_ERRORS, *ROW_ERRORS) as error:
         return [Violation(which, f"could not be checked, the database is damaged ({error})")]
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from bide.runtime.engine.states import OVER, AttemptState, RunState, State, WaitState
 from bide.runtime.errors import StoreLostError
-from bide.runtime.store.failure import unreadable
+from bide.runtime.store.failure import READ_ERRORS, unreadable
 
 
 class _Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -167,7 +167,7 @@ def rows(conn: sqlite3.Connection, shape: type[R], sql: str, values: tuple[Any, 
     table = shape.__name__.removesuffix("Row").lower()
     try:
         found = conn.execute(sql, values).fetchall()
-    except sqlite3.Error as error:
+    except READ_ERRORS as error:
         raise unreadable(error, f"the table of {table}s") from error
     try:
         return msgspec.convert(found, list[shape])  # type: ignore[valid-type]

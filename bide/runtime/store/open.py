@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from bide.runtime.errors import NotFoundError, StoreError, StoreFullError
-from bide.runtime.store.failure import code_of, name_of
+from bide.runtime.store.failure import READ_ERRORS, code_of, name_of
 from bide.runtime.store.migrate import APPLICATION_ID, migrate, shipped
 
 Synchronous = Literal["FULL", "NORMAL", "EXTRA"]
@@ -63,12 +63,12 @@ def open_database(
         conn = connect(
             uri_of(place, "rw"), uri=True, timeout=_BUSY_S, isolation_level=None, cached_statements=256
         )
-    except sqlite3.Error as error:
+    except READ_ERRORS as error:
         raise refusal(error, place) from error
     try:
         _settle(conn, synchronous, place)
         migrate(conn, place)
-    except sqlite3.Error as error:
+    except READ_ERRORS as error:
         conn.close()
         raise refusal(error, place) from error
     except StoreError:
@@ -128,11 +128,11 @@ def _look_inside(place: Path, create: bool) -> None:
         return
     try:
         conn = sqlite3.connect(uri_of(place, "ro"), uri=True, timeout=_BUSY_S, isolation_level=None)
-    except sqlite3.Error as error:
+    except READ_ERRORS as error:
         raise refusal(error, place) from error
     try:
         check_ours(conn, place, may_be_empty=create)
-    except sqlite3.Error as error:
+    except READ_ERRORS as error:
         raise refusal(error, place) from error
     finally:
         conn.close()

@@ -18,7 +18,7 @@ import msgspec
 
 from bide.runtime.engine.states import AttemptState, RunState, State
 from bide.runtime.errors import NotFoundError, StoreError
-from bide.runtime.store.failure import unreadable
+from bide.runtime.store.failure import READ_ERRORS, unreadable
 from bide.runtime.store.open import check_ours, refusal, uri_of
 from bide.runtime.store.queries import sql_of
 
@@ -150,12 +150,12 @@ class Reader:
                 isolation_level=None,
                 check_same_thread=False,
             )
-        except sqlite3.Error as error:
+        except READ_ERRORS as error:
             raise refusal(error, self.path) from error
         try:
             self._conn.execute("PRAGMA query_only = ON")
             check_ours(self._conn, self.path)
-        except sqlite3.Error as error:
+        except READ_ERRORS as error:
             self._conn.close()
             raise refusal(error, self.path) from error
         except StoreError:
@@ -220,10 +220,8 @@ class Reader:
         try:
             self._conn.execute("BEGIN")
             return fn(self._conn)
-        except sqlite3.Error as error:
+        except READ_ERRORS as error:
             raise unreadable(error, f"the database {self.path}") from error
-        except msgspec.ValidationError as error:
-            raise StoreError(f"a row of {self.path} is damaged ({error}): `bide db check` names it") from None
         finally:
             if self._conn.in_transaction:
                 self._conn.execute("ROLLBACK")

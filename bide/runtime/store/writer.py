@@ -19,7 +19,7 @@ import aiosqlite
 from bide.runtime.engine.changes import Changes
 from bide.runtime.errors import StoreError, StoreLostError
 from bide.runtime.store.batch import Hook, roll_back, write
-from bide.runtime.store.failure import unreadable
+from bide.runtime.store.failure import READ_ERRORS, unreadable
 from bide.runtime.store.lock import FileIdentity, begin_epoch
 from bide.runtime.store.open import Connect, Synchronous, open_database
 
@@ -169,7 +169,7 @@ def read_on(conn: sqlite3.Connection, fn: Callable[[sqlite3.Connection], T]) -> 
     """`fn(conn)`, its errors in our words, no transaction left open."""
     try:
         return fn(conn)
-    except sqlite3.Error as error:
+    except READ_ERRORS as error:
         raise unreadable(error, "the database") from error
     finally:
         if conn.in_transaction:
@@ -183,5 +183,5 @@ def checkpoint(conn: sqlite3.Connection) -> None:
     """
     try:
         conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    except sqlite3.Error as error:
+    except READ_ERRORS as error:
         raise unreadable(error, "the log of the database") from error
