@@ -35,6 +35,7 @@ from bide.runtime.executor.lanes.process import Told, run_process
 from bide.runtime.executor.lanes.shell import run_shell
 from bide.runtime.executor.lanes.threads import Threads, run_in_thread
 from bide.runtime.executor.logs import LogBook
+from bide.runtime.executor.watchdog import Blocked, Watchdog, doing
 from bide.runtime.graph.spec import Lane
 from bide.runtime.values import encode, redactor
 
@@ -49,7 +50,9 @@ class Executor:
 
     `post` takes inputs for the mailbox and is called in the loop's thread only. `fence` answers
     whether an attempt is still the current one; it may be called from a thread. `threads` is the
-    most plain functions that run at once (the slots of the runtime).
+    most plain functions that run at once (the slots of the runtime). `on_blocked` is told, in the
+    watchdog's thread, when a callback holds the loop. The triggerer tells `watchdog` when it calls
+    code of others (`touch`).
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Executor:
         resolve: Resolve,
         threads: int = 32,
         grace_us: int = GRACE_US,
+        on_blocked: Callable[[Blocked], None] | None = None,
     ) -> None:
         self._clock = clock
         self._post = post
@@ -77,6 +81,8 @@ class Executor:
         self._threads = Threads(threads)
         self._flush_timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self._on_blocked = on_blocked
+        self.watchdog = Watchdog(self._blocked, loop=self._loop)
         logs.on_dirty = self._dirty
 
     # --- orders
@@ -88,7 +94,8 @@ class Executor:
         attempt = Attempt(order, self._epoch, self._loop, self._post, self._logs, self._fence)
         attempt.context = Context(attempt)
         self._live[order.attempt_id] = attempt
-        attempt.task = self._loop.create_task(self._run(attempt), name=f"bide:attempt:{order.attempt_id}")
+        name = f"bide:attempt:{order.attempt_id}"
+        attempt.task = self._loop.create_task(self._run(attempt, name), name=name)
 
     def stop(self, order: Stop) -> None:
         """End an attempt as CANCELLED or TIMED_OUT. Nothing happens when it has already ended."""
@@ -134,6 +141,7 @@ class Executor:
                 attempt.task.cancel()
         if left:
             await self._ended(SECOND)
+        self.watchdog.close()
         self._threads.dismiss()
         self._threads.join(0.001 if left else 0.5)
         if self._flush_timer is not None:
@@ -166,8 +174,9 @@ class Executor:
 
     # --- the life of one attempt
 
-    async def _run(self, attempt: Attempt) -> None:
+    async def _run(self, attempt: Attempt, name: str) -> None:
         order = attempt.order
+        doing.set(name)
         ended: AttemptEnded | CodeMissing | None
         try:
             ended = await self._body(attempt)
@@ -205,7 +214,11 @@ class Executor:
             raise Fenced
         match order.task.lane:
             case Lane.ASYNC:
-                output = await run_coroutine(job)
+                self.watchdog.enter()
+                try:
+                    output = await run_coroutine(job)
+                finally:
+                    self.watchdog.leave()
             case Lane.SHELL:
                 output = await run_shell(attempt, job, self._clock)
             case Lane.PROCESS:
@@ -289,6 +302,14 @@ class Executor:
         return [attempt for task, attempt in tasks.items() if not task.done()]
 
     # --- logs
+
+    def _blocked(self, blocked: Blocked) -> None:
+        """In the watchdog's thread: the log of the attempt at fault says so."""
+        if (attempt_id := blocked.attempt_id) is not None:
+            text = f"holds the loop for {blocked.for_s:.2f} s and more, nothing else can run:\n{blocked.stack}"
+            self._logs.write(attempt_id, text, "WARNING")
+        if self._on_blocked is not None:
+            self._on_blocked(blocked)
 
     def _dirty(self) -> None:
         """The log book has something to write out soon. Called from any thread."""

@@ -173,16 +173,7 @@ def _failure(error: BaseException, work: Work) -> Failure:
 
 
 def _find(work: Work) -> Any:
-    if work.file is not None:
-        from pathlib import Path
-
-        from bide.runtime.graph.load import import_file
-
-        found: Any = import_file(Path(work.file))
-    else:
-        import importlib
-
-        found = importlib.import_module(work.module)
+    found = _import(work)
     for name in work.qualname.split("."):
         try:
             found = getattr(found, name)
@@ -192,6 +183,20 @@ def _find(work: Work) -> Any:
                 "process: define the function at the top of its file, whatever the circumstances"
             ) from None
     return getattr(found, "fn", found)
+
+
+def _import(work: Work) -> Any:
+    """The module by its name, or by its file when that is how it was loaded (DAG files are)."""
+    import importlib
+    import importlib.util
+    from pathlib import Path
+
+    from bide.runtime.graph.load import import_file
+
+    private = work.module == "__main__" or work.module.startswith("_bide_")
+    if work.file is not None and (private or importlib.util.find_spec(work.module.partition(".")[0]) is None):
+        return import_file(Path(work.file))
+    return importlib.import_module(work.module)
 
 
 def _argument(value: Any, context: Context) -> Any:

@@ -163,14 +163,13 @@ def reference_of(fn: Any) -> tuple[str, str, str | None]:
             "move it to the top of its file"
         )
     file = getattr(sys.modules.get(module), "__file__", None) or fn.__code__.co_filename
-    if module == "__main__" or module.startswith("_bide_"):
-        if not os.path.isfile(file):  # noqa: PTH113 - the name may be "<stdin>"
-            raise UsageError(
-                f"isolate=True runs {qualname!r} in another process, which cannot find it, as it was "
-                f"typed in ({file}): put it into a file"
-            )
-        return module, qualname, os.path.abspath(file)  # noqa: PTH100 - no link is followed
-    return module, qualname, None
+    there = os.path.isfile(file)  # noqa: PTH113 - the name may be "<stdin>"
+    if module == "__main__" and not there:
+        raise UsageError(
+            f"isolate=True runs {qualname!r} in another process, which cannot find it, as it was "
+            f"typed in ({file}): put it into a file"
+        )
+    return module, qualname, os.path.abspath(file) if there else None  # noqa: PTH100 - no link is followed
 
 
 def _argument(value: Any) -> Any:
