@@ -13,7 +13,7 @@ import msgspec
 
 from bide.runtime.clock import from_us
 from bide.runtime.engine import dags, firing, life, runs, waiting
-from bide.runtime.engine.messages import Command, Reply
+from bide.runtime.engine.messages import Command, Reply, RunOpened
 from bide.runtime.engine.restore import restore_run
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
 from bide.runtime.engine.turn import Turn
@@ -208,6 +208,7 @@ def reopen(t: Turn, run: Run, reason: str) -> None:
     if run.state in RUN_OVER:
         run.deadline = None
         run.dag.active_runs += 1
+        t.effects.append(RunOpened(run.meta))
         t.move_run(run, RunState.RUNNING, reason)
 
 

@@ -231,6 +231,8 @@ def succeed(t: Turn, inst: Instance, output: bytes | None, reason: str) -> None:
         t.changes.outputs.append((inst.instance_id, output.decode()))
         if inst.run.compiled.downstream[inst.ix]:
             t.effects.append(OutputKnown(inst.run.run_id, inst.task.name, inst.map_index, output))
+    elif inst.attempt > 1:  # a rerun that returns nothing: what it had returned is not at hand any more
+        t.effects.append(OutputKnown(inst.run.run_id, inst.task.name, inst.map_index, b"null"))
     finish(t, inst, State.SUCCESS, reason)
 
 

@@ -31,6 +31,7 @@ DRAIN = 256
 """Inputs a batch: with what follows from them about 10 ms of deciding."""
 STEP_US = SECOND // 2
 """A wall clock that moved by more than this against elapsed time was stepped."""
+STOP_S = 10.0
 RETRY_FIRST_S, RETRY_MOST_S = 0.05, 5.0
 
 
@@ -38,6 +39,8 @@ class Shell(Protocol):
     """What acts. `act` is called after the commit of the batch that holds the effects."""
 
     def act(self, effects: Sequence[Effect], *, committed: Changes) -> None: ...
+
+    def clock_stepped(self, e: ClockStepped) -> None: ...
 
     async def facts(self, keys: Sequence[FactKey]) -> Mapping[FactKey, Any]: ...
 
@@ -107,9 +110,9 @@ class Engine:
             self._tasks.append(asyncio.create_task(self._watch_clock(), name="bide:clock"))
 
     async def stop(self) -> None:
-        """Commit what is in the mailbox, then end. Bounded by the commit under way."""
+        """Commit what is in the mailbox, then end; what cannot be committed in time is left."""
         if self.failure is None:
-            await self.settled()
+            await asyncio.wait([asyncio.ensure_future(self.settled())], timeout=STOP_S)
         for task in [*self._tasks, *([self._alarm] if self._alarm else [])]:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -129,9 +132,13 @@ class Engine:
             raise
         except Exception as error:
             log.critical("the engine stopped: %s", error, exc_info=not isinstance(error, BideError))
-            self.failure = error
-            self._tell_idle()
-            self.on_stop(error)
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self.failure = error
+        self._tasks[0].cancel()
+        self._tell_idle()
+        self.on_stop(error)
 
     def _tell_idle(self) -> None:
         waiting, self._idle = self._idle, []
@@ -173,9 +180,12 @@ class Engine:
             await asyncio.sleep(1)
             drift = self.clock.now() - self.clock.elapsed()
             if abs(drift - self._drift) > STEP_US:
-                self.post(ClockStepped(drift - self._drift))
                 self._alarm_at = None
+                self.shell.clock_stepped(ClockStepped(drift - self._drift))
             self._drift = drift
+            if not self.store.same_file():
+                self._fail(StoreLostError("the database file was replaced or removed while it was open: stopped"))
+                return
 
     # --- one turn ------------------------------------------------------------------------------
 

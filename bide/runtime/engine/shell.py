@@ -46,7 +46,7 @@ from bide.runtime.engine.world import World
 from bide.runtime.errors import BideError
 from bide.runtime.executor.ending import failure_of
 from bide.runtime.executor.job import CodeNotLoaded, Job
-from bide.runtime.graph.binding import bind, bind_command, bind_params
+from bide.runtime.graph.binding import bind, bind_command, bind_params, references
 from bide.runtime.graph.code import Code
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.facts import Facts
@@ -233,19 +233,15 @@ class EngineShell:
     def resolve(self, order: Start, context: Context) -> Job | Coroutine[Any, Any, Job]:
         """What an attempt runs. At once, unless something has to be read from the database."""
         code = self.code(order.dag, order.task.name)
-        missing = self._missing(order.run_id, order.task)
+        needed = references(order.task)
+        missing = [up for up in needed if self._outputs.get(order.run_id, up) is None]
         if missing or order.recorded:
             return self._resolve_later(order, context, missing)
-        return self._job(order, code, context, self._values(order.run_id, order.task))
+        return self._job(order, code, context, self._values(order.run_id, needed))
 
-    def _missing(self, run_id: int, task: TaskSpec) -> list[str]:
-        if not task.upstream:
-            return []
-        return [up for up in task.upstream if self._outputs.get(run_id, up) is None]
-
-    def _values(self, run_id: int, task: TaskSpec) -> dict[str, Any]:
+    def _values(self, run_id: int, tasks: Sequence[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for up in task.upstream:
+        for up in tasks:
             value = self._outputs.get(run_id, up)
             if value is not None:
                 found[up] = msgspec.json.decode(value)
@@ -257,7 +253,7 @@ class EngineShell:
         if order.recorded:
             recorded = await self.store.read(lambda conn: stored.recorded(conn, order.instance_id))
         code = self.code(order.dag, order.task.name)
-        job = self._job(order, code, context, self._values(order.run_id, order.task))
+        job = self._job(order, code, context, self._values(order.run_id, references(order.task)))
         if recorded is None:
             return job
         return msgspec.structs.replace(
@@ -288,7 +284,7 @@ class EngineShell:
     # --- sensors ---------------------------------------------------------------------------------
 
     def _build(self, e: Build) -> None:
-        missing = self._missing(e.run_id, e.task)
+        missing = [up for up in references(e.task) if self._outputs.get(e.run_id, up) is None]
         if missing:
             self._spawn(self._build_later(e, missing), f"bide:build:{e.instance_id}")
         else:
@@ -304,7 +300,8 @@ class EngineShell:
             if code.build is None:
                 raise CodeNotLoaded(f"{e.dag}.{e.task.name} is no sensor in the code as it is now")
             facts = self.facts_of(e.run_id, e.task.name, e.map_index, 1)
-            trigger = code.build(bind_params(e.task, code, self._values(e.run_id, e.task)), facts)
+            values = self._values(e.run_id, references(e.task))
+            trigger = code.build(bind_params(e.task, code, values), facts)
             built = TriggerBuilt(e.instance_id, encode_trigger(trigger), kind_of(trigger))
         except Exception as error:  # noqa: BLE001 - a sensor's own code may raise anything: it is recorded
             self.post(BuildFailed(e.instance_id, failure_of(error, final=isinstance(error, BideError))))

@@ -174,6 +174,29 @@ def bind_params(spec: TaskSpec, code: Code, outputs: Mapping[str, Any]) -> dict[
     return {key: resolve(value, code.kwargs.get(key, _MISSING)) for key, value in params.items()}
 
 
+def references(spec: TaskSpec) -> tuple[str, ...]:
+    """The upstreams whose outputs stand among the arguments or parameters of a task."""
+    found: dict[str, None] = {}
+    for part in (spec.args, spec.kwargs, spec.sensor and spec.sensor.params, spec.shell and spec.shell.env):
+        if part:
+            _find(part, found)
+    return tuple(found)
+
+
+def _find(value: Any, found: dict[str, None]) -> None:
+    if type(value) is dict:
+        if "$lit" in value:
+            value = value["$lit"]
+        elif "$out" in value:
+            found[value["$out"]] = None
+            return
+        for item in value.values():
+            _find(item, found)
+    elif type(value) in (list, tuple):
+        for item in value:
+            _find(item, found)
+
+
 class Command(NamedTuple):
     """A command ready to be started: secrets resolved, templates rendered."""
 
