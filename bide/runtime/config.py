@@ -179,7 +179,7 @@ def _checked(key: str, value: Any, place: str) -> Any:
     low = {"slots": 1, "thread_slots": 1, "process_slots": 1, "port": 0, "stop_timeout": 0}.get(key)
     if low is not None and found is not None and (found < low or (key == "port" and found > 65535)):
         raise UsageError(f"{place}: {key} is {found}, and must be {low} or more")
-    for pool, limits in found.items() if key == "pools" else ():
+    for pool, limits in checked.pools.items():
         for limit in (limits,) if isinstance(limits, int) else (limits.slots, limits.in_flight):
             if limit is not None and limit < 1:
                 raise UsageError(f"{place}: a limit of the pool {pool!r} is {limit}, and must be 1 or more")

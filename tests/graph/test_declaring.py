@@ -290,12 +290,12 @@ def test_an_error_in_the_body_carries_file_and_line() -> None:
 @pytest.mark.parametrize(
     ("use", "says"),
     [
-        (lambda out: bool(out), "tested for truth"),
-        (lambda out: list(out), "iterated over"),
+        (bool, "tested for truth"),
+        (list, "iterated over"),
         (lambda out: f"{out}", "put into a string"),
         (lambda out: "x" in out, "searched"),
-        (lambda out: int(out), "used as a number"),
-        (lambda out: len(out), "measured"),
+        (int, "used as a number"),
+        (len, "measured"),
     ],
 )
 def test_an_output_used_as_a_value_too_early_says_what_to_do(use: Any, says: str) -> None:

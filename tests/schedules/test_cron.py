@@ -124,7 +124,18 @@ def test_of_several_firings_for_one_day_only_the_first_counts() -> None:
 
 
 @pytest.mark.parametrize("interval", ["tick", "hour", "day", "week", "month"])
-@pytest.mark.parametrize("expr", ["30 2 * * *", "*/20 * * * *", "0 6 * * mon", "15 9-17 1,15 * *"])
+@pytest.mark.parametrize(
+    "expr",
+    [
+        "30 2 * * *",
+        "*/20 * * * *",
+        "0 6 * * mon",
+        "15 9-17 1,15 * *",
+        "0 0 l * *",
+        "5 4 * * mon#1",
+        "0 0 1 * fri",
+    ],
+)
 def test_the_last_firing_until_an_instant_is_the_one_that_stepping_finds(expr: str, interval: str) -> None:
     cron = Cron(expr, tz="Europe/Berlin", interval=interval)  # type: ignore[arg-type]
     for day in ("2026-03-29T03:00", "2026-10-25T02:30", "2026-07-01T12:34"):

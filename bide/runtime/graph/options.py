@@ -68,11 +68,12 @@ def _names(value: object, option: str) -> tuple[str, ...]:
 
 
 def _class_paths(value: object, option: str) -> tuple[str, ...]:
-    kinds = value if isinstance(value, (tuple, list)) else (value,)
-    for kind in kinds:
+    paths = []
+    for kind in value if isinstance(value, (tuple, list)) else (value,):
         if not isinstance(kind, type) or not issubclass(kind, BaseException):
             raise GraphError(f"{option} is {kind!r}, and must be an exception class or a tuple of them")
-    return tuple([class_path(kind) for kind in kinds])
+        paths.append(class_path(kind))
+    return tuple(paths)
 
 
 def class_path(kind: type) -> str:

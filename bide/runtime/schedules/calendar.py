@@ -27,13 +27,10 @@ def floor(us: int, period: Period, tz: ZoneInfo) -> int:
 def following(us: int, period: Period, tz: ZoneInfo) -> int:
     """The start of the period after the one that holds `us`."""
     if period == "hour":
-        start = us
-        for _ in range(3):
-            start += HOUR
-            found = _floor_hour(start, tz)
-            if found > us:
-                return found
-        return found
+        at = us + HOUR
+        while (start := _floor_hour(at, tz)) <= us:  # where the clocks change by half an hour
+            at += HOUR
+        return start
     day = _first_day(wall(us, tz), period)
     while True:
         day = _next(day, period)

@@ -1,7 +1,7 @@
 """Cron lines on the wall clock of a zone, with explicit rules for the hours that a change of clocks
 leaves out or repeats.
 
-croniter steps through wall-clock times without a zone; which instants those are is decided here:
+`walltimes.py` steps through wall-clock times without a zone; which instants those are is decided here:
 
 - The hour field names hours (`2`, `1,2,3`, `9-17`): a firing for each matching wall time once a
   local day. In a gap, `gap="shift"` fires at the first instant after it, `"skip"` not at all; in a
@@ -18,20 +18,18 @@ set back by what the clocks changed around it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from bide.runtime.clock import HOUR
+from bide.runtime.clock import HOUR, span_us, to_us
 from bide.runtime.errors import ScheduleError
 from bide.runtime.schedules.base import Firing, Schedule
 from bide.runtime.schedules.calendar import Period, floor, following, previous
 from bide.runtime.schedules.fields import Fields, in_words, read
+from bide.runtime.schedules.walltimes import WallTimes
 from bide.runtime.schedules.zones import after_gap, instants, offset, wall, zone
-
-if TYPE_CHECKING:
-    from croniter import croniter
 
 _NEAR: Final = 26 * HOUR  # no change of clocks is larger than a day
 _INTERVALS: Final = ("tick", "hour", "day", "week", "month")
@@ -56,7 +54,7 @@ class Cron(Schedule, frozen=True, tag="cron"):
     repeat: Literal["first", "last", "both"] = "first"
 
     def __post_init__(self) -> None:
-        fields = read_cached(self.expr)
+        read_cached(self.expr)
         for name, value, allowed in (
             ("interval", self.interval, _INTERVALS),
             ("gap", self.gap, ("shift", "skip")),
@@ -66,7 +64,7 @@ class Cron(Schedule, frozen=True, tag="cron"):
                 raise ScheduleError(f"Cron: {name} is {value!r}, and must be one of {', '.join(allowed)}")
         if self.tz is not None:
             zone(self.tz)
-        _check_exists(self.expr, fields)
+        wall_times(self.expr).check(self.expr)
 
     def in_zone(self, tz: str) -> Schedule:
         if self.tz is not None:
@@ -129,11 +127,16 @@ class Cron(Schedule, frozen=True, tag="cron"):
     def _tick(self, us: int, *, forward: bool) -> int | None:
         """The first firing after `us`, or the last one before it; intervals left aside."""
         tz = self._zone
+        changed = _change_near(us, tz)
+        if not changed:
+            tick = self._step(us, _steady(us, tz), changed, forward=forward)
+            if tick is not None and abs(tick - us) < _NEAR:
+                return tick
         real_time = read_cached(self.expr).follows_real_time
         repeat = "both" if real_time else self.repeat
         gap = "skip" if real_time else self.gap
         found = [
-            self._step(us, _reading(tz, first, gap), forward=forward)
+            self._step(us, _reading(tz, first, gap), changed, forward=forward)
             for first in (True, False)
             if repeat in ("both", "first" if first else "last")
         ]
@@ -142,22 +145,19 @@ class Cron(Schedule, frozen=True, tag="cron"):
             return None
         return min(ticks) if forward else max(ticks)
 
-    def _step(self, us: int, reading: Reading, *, forward: bool) -> int | None:
-        from croniter import CroniterBadDateError
-
-        changed = _change_near(us, self._zone)
-        start = wall(us, self._zone)
-        # croniter steps strictly: a microsecond aside, so that a match on `start` itself is seen.
+    def _step(self, us: int, reading: Reading, changed: timedelta, *, forward: bool) -> int | None:
+        times = wall_times(self.expr)
+        shows = wall(us, self._zone)
+        # Strictly after or before: a microsecond aside, so that a match on the start itself is seen.
         aside = changed + timedelta(microseconds=1)
-        steps = _stepper(read_cached(self.expr).line, start - aside if forward else start + aside)
-        while True:
-            try:
-                at: datetime = steps.get_next(datetime) if forward else steps.get_prev(datetime)
-            except CroniterBadDateError:
-                return None
+        move = times.after if forward else times.before
+        at = move(shows - aside if forward else shows + aside)
+        while at is not None:
             tick = reading(at)
             if tick is not None and (tick > us if forward else tick < us):
                 return tick
+            at = move(at)
+        return None
 
 
 @lru_cache(maxsize=1024)
@@ -165,10 +165,15 @@ def read_cached(expr: str) -> Fields:
     return read(expr)
 
 
-def _stepper(line: str, start: datetime) -> croniter:
-    from croniter import croniter
+@lru_cache(maxsize=1024)
+def wall_times(expr: str) -> WallTimes:
+    return WallTimes(read_cached(expr))
 
-    return croniter(line, start, implement_cron_bug=True)
+
+def _steady(us: int, tz: ZoneInfo) -> Reading:
+    """The reading with the offset at `us`: right where no clock changes."""
+    ahead = span_us(offset(us, tz))
+    return lambda at: to_us(at.replace(tzinfo=UTC)) - ahead
 
 
 def _reading(tz: ZoneInfo, first: bool, gap: str) -> Reading:
@@ -187,17 +192,3 @@ def _change_near(us: int, tz: ZoneInfo) -> timedelta:
     """By how much the clocks change within a day of `us`."""
     near = [offset(us + step, tz) for step in (-_NEAR, 0, _NEAR)]
     return max(near) - min(near)
-
-
-def _check_exists(expr: str, fields: Fields) -> None:
-    from croniter import CroniterBadDateError, CroniterError
-
-    try:
-        _stepper(fields.line, datetime(2023, 12, 31)).get_next(datetime)  # noqa: DTZ001 - a wall time
-    except CroniterBadDateError:
-        raise ScheduleError(
-            f"the cron line {expr!r} never fires: no year has such a day "
-            f"(day of month {fields.texts[2]}, month {fields.texts[3]}, weekday {fields.texts[4]})"
-        ) from None
-    except (CroniterError, ValueError) as error:
-        raise ScheduleError(f"the cron line {expr!r} cannot be read: {error}") from None
