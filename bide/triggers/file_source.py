@@ -237,9 +237,9 @@ class FileSource(PushSource):
         if self._batches == 0 and self._apart == 0:
             self._unclaimed.clear()
         self._pump()
-        if not call.cancelled() and (error := call.exception()) is not None:
-            if not isinstance(error, LookFailed):
-                raise error
+        error = None if call.cancelled() else call.exception()
+        if error is not None and not isinstance(error, LookFailed):
+            raise error
 
     def _give_back(self, works: list[Work]) -> None:
         for work in works:

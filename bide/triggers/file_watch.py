@@ -34,12 +34,7 @@ class Watch:
         self._inotify = inotify
         self._watches: dict[int, asyncinotify.Watch] = {}
         self._mask = (
-            Mask.CLOSE_WRITE
-            | Mask.MOVED_TO
-            | Mask.CREATE
-            | Mask.DELETE_SELF
-            | Mask.MOVE_SELF
-            | Mask.ONLYDIR
+            Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.CREATE | Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.ONLYDIR
         )
         self._closed = Mask.CLOSE_WRITE | Mask.MOVED_TO
         self._gone = Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.IGNORED | Mask.UNMOUNT
@@ -79,9 +74,7 @@ class Watch:
                 continue
             name = "" if event.name is None else str(event.name)
             folder = bool(bits & isdir) and bool(name)
-            yield Happened(
-                watch.wd, name, bool(bits & closed) and not folder, folder, bool(bits & gone)
-            )
+            yield Happened(watch.wd, name, bool(bits & closed) and not folder, folder, bool(bits & gone))
 
     def close(self) -> None:
         self._inotify.close()

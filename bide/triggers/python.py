@@ -36,7 +36,7 @@ class PythonTrigger(Trigger, frozen=True, kw_only=True, tag="python"):
     dag: str
     task: str
     args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = {}
+    kwargs: dict[str, Any] = msgspec.field(default_factory=dict)
     limit_us: int = CALL_LIMIT_US
 
     def source_key(self) -> Hashable:
@@ -74,7 +74,9 @@ class PythonSource(PollSource):
         trigger: PythonTrigger = registrations[0].trigger
         before = self._running.get(poll_key)
         if before is not None and not before.returned:
-            raise LookFailed("the last call of the predicate has not returned yet: it is not called beside itself")
+            raise LookFailed(
+                "the last call of the predicate has not returned yet: it is not called beside itself"
+            )
         try:
             predicate = self._world.predicate(self._dag, self._task)
         except LookupError as error:

@@ -65,7 +65,7 @@ class PushFeed:
         try:
             async with asyncio.timeout(LOOK_LIMIT_US / SECOND):
                 seen = await self._source.look_now(wait)
-        except Exception as error:  # a look that failed is an answer
+        except Exception as error:  # noqa: BLE001 - a look that failed is an answer
             self._host.failed(wait, look_error(error))
         else:
             self._host.observed(wait, seen)

@@ -66,7 +66,7 @@ class Host:
         if self._feed is not None:
             try:
                 self._feed.remove(wait, reason)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a source that breaks while it forgets a wait
                 self.break_down(error)
         self.rest_if_idle()
 
@@ -79,7 +79,7 @@ class Host:
         """One look at `wait`, armed or not; ends when it has been judged or has failed."""
         try:
             feed = self._opened()
-        except Exception as error:  # a source that does not open is an answer, too
+        except Exception as error:  # noqa: BLE001 - a source that does not open is an answer, too
             if isinstance(error, UsageError | ImportError):
                 self.triggerer.fail(wait, f"{self.name} cannot be watched: {error}")
             else:
@@ -145,15 +145,13 @@ class Host:
         """The feed of the source, which is opened when it is not yet."""
         if self._feed is None:
             source = self.kind.make_source(self.key, self)
-            self._feed = (
-                PollFeed(self, source) if isinstance(source, PollSource) else PushFeed(self, source)
-            )
+            self._feed = PollFeed(self, source) if isinstance(source, PollSource) else PushFeed(self, source)
         return self._feed
 
     def _hand_over(self, wait: Waiting) -> None:
         try:
             self._opened().add(wait)
-        except Exception as error:  # an open or an add that raises is a breakdown of the source
+        except Exception as error:  # noqa: BLE001 - an open or an add that raises is a breakdown of the source
             self.break_down(error)
 
     async def _run(self, work: Coroutine[Any, Any, None]) -> None:
@@ -161,7 +159,7 @@ class Host:
             await work
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # the one place where a source's task ends and is recorded
+        except Exception as error:  # noqa: BLE001 - the one place where a source's task ends and is recorded
             self.break_down(error)
 
     def _guard(self, call: Callable[[], None]) -> None:
@@ -169,7 +167,7 @@ class Host:
             return
         try:
             call()
-        except Exception as error:  # a source's timer, recorded the same way
+        except Exception as error:  # noqa: BLE001 - a source's timer, recorded the same way
             self.break_down(error)
 
     def break_down(self, error: BaseException) -> None:
@@ -220,7 +218,7 @@ class Host:
         try:
             async with asyncio.timeout(5.0):
                 await feed.close()
-        except Exception as error:  # closing is the last thing it does: noted, nobody waits for it
+        except Exception as error:  # noqa: BLE001 - closing is the last thing it does: noted, nobody waits for it
             self.triggerer.note(f"closing {self.name}: {type(error).__name__}: {error}")
 
     def _close_idle(self) -> None:

@@ -250,7 +250,7 @@ class PollFeed:
             except asyncio.CancelledError:
                 if not self._cut_or_left(group):
                     raise
-            except Exception as error:  # the one place where a look ends and is recorded
+            except Exception as error:  # noqa: BLE001 - the one place where a look ends and is recorded
                 for wait in waits:
                     self._miss(wait, look_error(error))
             else:
@@ -327,5 +327,3 @@ class PollFeed:
                 period, min(wait.poll_us * 2.0 ** min(wait.failures - 1, 32), max(period, _FAILING_MOST_US))
             )
         return int(period)
-
-

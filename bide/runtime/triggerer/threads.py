@@ -21,7 +21,9 @@ LOST_LIMIT: Final = 64
 class _Call:
     __slots__ = ("args", "done", "fn", "loop", "lost", "started")
 
-    def __init__(self, fn: Callable[..., Any], args: tuple[Any, ...], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, fn: Callable[..., Any], args: tuple[Any, ...], loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.fn = fn
         self.args = args
         self.loop = loop
@@ -117,7 +119,7 @@ class Threads:
             result, error = None, None
             try:
                 result = call.fn(*call.args)
-            except BaseException as raised:
+            except BaseException as raised:  # noqa: BLE001 - handed to the caller as it is
                 error = raised
             with self._ready:
                 if call.lost:

@@ -198,7 +198,7 @@ class Triggerer:
         wait.failures = 0
         try:
             verdict = wait.trigger.judge(seen, wait.memo, now)
-        except Exception as error:  # a judgement that raises ends its own wait, nothing else
+        except Exception as error:  # noqa: BLE001 - a judgement that raises ends its own wait, nothing else
             verdict = Fail(f"{wait.trigger.describe()} could not be judged: {type(error).__name__}: {error}")
         match verdict:
             case NotYet():
@@ -261,15 +261,19 @@ class Triggerer:
 
     # --- within ---------------------------------------------------------------------------------
 
-    def _welcome(self, order: Arm | LookOnce, poll_us: int, backoff: float, deadline_us: int) -> Waiting | None:
+    def _welcome(
+        self, order: Arm | LookOnce, poll_us: int, backoff: float, deadline_us: int
+    ) -> Waiting | None:
         """The record of a wait at the host of its source; None when its trigger cannot be used."""
         try:
             trigger = decode_trigger(order.trigger)
             key = trigger.source_key()
             host = self._hosts.get(key)
-        except Exception as error:  # a third party's trigger may raise anything: its wait ends
+        except Exception as error:  # noqa: BLE001 - a third party's trigger may raise anything: its wait ends
             reason = (
-                str(error) if isinstance(error, UsageError) else f"its trigger: {type(error).__name__}: {error}"
+                str(error)
+                if isinstance(error, UsageError)
+                else f"its trigger: {type(error).__name__}: {error}"
             )
             self._post(WaitFailed(order.wait_id, redactor(reason)))
             return None
@@ -334,5 +338,3 @@ class Triggerer:
         self._writing = bool(self._lines)
         if self._writing:
             asyncio.get_running_loop().call_soon(self._write)
-
-
