@@ -224,13 +224,20 @@ def _short(value: Any) -> str:
 
 
 def _event(seen: HttpSeen, value: Any) -> dict[str, Any]:
-    event: dict[str, Any] = {"status": seen.status, "url": seen.url, "headers": seen.headers}
-    small = len(seen.text) <= EVENT_TEXT
-    as_json = small and ("json" in seen.headers.get("content-type", "") or value is not ABSENT)
-    if as_json and seen.json is not ABSENT:
+    event: dict[str, Any] = {"status": seen.status, "url": seen.url[:2048], "headers": seen.headers}
+    wants_json = "json" in seen.headers.get("content-type", "") or value is not ABSENT
+    if wants_json and len(seen.text) <= EVENT_TEXT and seen.json is not ABSENT and _fits(seen.json):
         event["json"] = seen.json
     else:
-        event["text"] = seen.text[:EVENT_TEXT]
+        text = seen.text[:EVENT_TEXT]
+        while not _fits(text):
+            text = text[: len(text) * 2 // 3]
+        event["text"] = text
     if value is not ABSENT and len(_short(value)) <= 80:
         event["value"] = value
     return event
+
+
+def _fits(part: Any) -> bool:
+    """As JSON, where a character can take six bytes, no more than an event may hold."""
+    return len(msgspec.json.encode(part)) <= 2 * EVENT_TEXT

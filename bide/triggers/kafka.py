@@ -7,6 +7,7 @@ asked for in one round per look, whatever the number of waits.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from itertools import islice
 from typing import Any, Final, Literal
 
 import msgspec
@@ -16,6 +17,7 @@ from bide.runtime.errors import UsageError
 from bide.triggers.base import Fail, Fire, NotYet, Source, SourceWorld, Trigger, Verdict
 from bide.triggers.secret_refs import name_secrets
 
+_EVENT_PARTITIONS: Final = 5_000
 _SECURITY: Final = frozenset({"protocol", "mechanism", "username", "password", "ca", "cert", "key"})
 _PROTOCOLS: Final = frozenset({"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"})
 _MECHANISMS: Final = frozenset({"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"})
@@ -154,7 +156,8 @@ class KafkaOffsetTrigger(Trigger, frozen=True, kw_only=True, tag="kafka"):
         return f"partition {first} {why}{more}{topic.went_back}"
 
     def _event(self, ends: dict[int, int], value: int) -> dict[str, Any]:
-        return {"topic": self.topic, "offsets": {str(one): end for one, end in ends.items()}, "value": value}
+        offsets = {str(one): end for one, end in islice(ends.items(), _EVENT_PARTITIONS)}
+        return {"topic": self.topic, "offsets": offsets, "value": value}
 
     def describe(self) -> str:
         if self.lag_below is not None:

@@ -13,7 +13,7 @@ import pytest
 
 from bide.runtime.clock import SECOND
 from bide.runtime.errors import NotFoundError, UsageError
-from bide.runtime.values import Secret
+from bide.runtime.values import Secret, encode
 from bide.triggers import decode_trigger, encode_trigger
 from bide.triggers.base import Fail, Fire, LookFailed, NotYet
 from bide.triggers.http import HttpTrigger, origin_of
@@ -88,10 +88,18 @@ async def test_the_event_is_plain_json_and_small(http_server: HttpServer, lookou
     event = verdict.event
     assert (event["status"], event["url"], event["json"], event["value"]) == (200, url, {"a": [1]}, 1)
     assert set(event["headers"]) == {"content-type", "content-length", "etag"}
-    large = await lookout(HttpTrigger(url=http_server.on("/large", reply(200, "é" * 500_000))))
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "\0", "\U0001f600", '"'])
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_an_event_is_never_too_large_to_store(
+    letter: str, as_json: bool, http_server: HttpServer, lookout: Lookout
+) -> None:
+    body: Any = {"state": letter * 60_000} if as_json else letter * 500_000
+    large = await lookout(HttpTrigger(url=http_server.on("/", reply(200, body))))
     assert isinstance(large, Fire)
-    assert len(large.event["text"]) == 64 * 1024
-    assert len(msgspec.json.encode(large.event)) < 256 * 1024
+    assert len(encode(large.event)) < 200 * 1024
+    assert as_json or len(large.event["text"]) >= 10_000
 
 
 async def test_body_and_method_are_sent(http_server: HttpServer, lookout: Lookout) -> None:
