@@ -89,6 +89,16 @@ async def test_recovery_finds_open_waits_and_processes_left_behind(store: Store)
     assert (await store.read(load_world)).processes == []
 
 
+async def test_p2_a_wait_left_open_by_a_run_that_is_over_does_not_keep_the_store_shut(store: Store) -> None:
+    for changes, batch in whole_run(Book()):
+        await store.commit(changes, batch)
+    changes = Changes()
+    changes.waits_set[1] = (111, "open", T0, None, None, "", 1)
+    await store.commit(changes, 99)
+    world = await store.read(load_world)
+    assert (world.waits, world.last.wait) == ([], 1)
+
+
 @pytest.mark.parametrize("step", STEPS)
 async def test_p13_a_fault_before_any_step_applies_nothing_and_the_same_batch_lands_later(
     store: Store, step: str

@@ -7,6 +7,7 @@ row ends in one sentence and never in a world that cannot be.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -159,6 +160,7 @@ ATTEMPT: Final = ", ".join(f"a.{name}" for name in AttemptRow.__struct_fields__)
 PROCESS: Final = ", ".join(ProcessRow.__struct_fields__)
 WAIT: Final = ", ".join(WaitRow.__struct_fields__)
 _OVER: Final = ", ".join(f"'{state}'" for state in sorted(OVER))
+_INSTANCE_OF: Final = "SELECT instance_id FROM task_instance WHERE instance_id = ?"
 _UNFINISHED: Final = "SELECT run_id FROM run WHERE ended_us IS NULL"
 
 
@@ -179,8 +181,12 @@ def rows(conn: sqlite3.Connection, shape: type[R], sql: str, values: tuple[Any, 
 
 
 def load_world(conn: sqlite3.Connection) -> WorldRows:
-    """Everything that is not over, in id order. Reads one snapshot; cost is that of unfinished work."""
-    return WorldRows(
+    """Everything that is not over, in id order. Cost is that of unfinished work.
+
+    To be called on the writer's connection, or within one transaction: it is several statements.
+    """
+    waits = rows(conn, WaitRow, f"SELECT {WAIT} FROM wait WHERE state = 'open' ORDER BY wait_id")
+    world = WorldRows(
         dags=rows(conn, DagRow, f"SELECT {DAG} FROM dag ORDER BY dag_id"),
         versions=rows(
             conn,
@@ -207,11 +213,32 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
             ProcessRow,
             f"SELECT {PROCESS} FROM process ORDER BY attempt_id",
         ),
-        waits=rows(conn, WaitRow, f"SELECT {WAIT} FROM wait WHERE state = 'open' ORDER BY wait_id"),
+        waits=waits,
         last=last_ids(conn),
         epoch=meta(conn, "epoch"),
         batch=meta(conn, "batch"),
     )
+    _belongs(
+        "run", "graph", world.runs, lambda run: run.version_id, {row.version_id for row in world.versions}
+    )
+    known = {row.instance_id for row in world.instances}
+    _belongs("attempt", "instance", world.attempts, lambda attempt: attempt.instance_id, known)
+    lone = [wait for wait in waits if wait.instance_id not in known]
+    if lone:  # of a run that is over: nobody waits for it any more, and `db check` names it
+        over = {found for wait in lone for (found,) in conn.execute(_INSTANCE_OF, (wait.instance_id,))}
+        _belongs("wait", "instance", lone, lambda wait: wait.instance_id, over)
+        waits[:] = [wait for wait in waits if wait.instance_id in known]
+    return world
+
+
+def _belongs(what: str, owner: str, found: list[R], of: Callable[[R], int], known: set[int]) -> None:
+    """Refuse a row whose owner is gone: the foreign keys hold, so the file was damaged."""
+    lone = [of(row) for row in found if of(row) not in known]
+    if lone:
+        raise StoreLostError(
+            f"{len(lone)} rows of the {what}s belong to the unknown {owner} {lone[0]}: the database is damaged; "
+            "`bide db check` names them, `bide db restore` puts a backup back"
+        )
 
 
 def load_run(conn: sqlite3.Connection, run_id: int) -> RunRows | None:
@@ -221,11 +248,13 @@ def load_run(conn: sqlite3.Connection, run_id: int) -> RunRows | None:
         return None
     run = found[0]
     one = (run_id,)
+    versions = rows(
+        conn, VersionRow, f"SELECT {VERSION} FROM dag_version WHERE version_id = ?", (run.version_id,)
+    )
+    _belongs("run", "graph", found, lambda run: run.version_id, {row.version_id for row in versions})
     return RunRows(
         run=run,
-        version=rows(
-            conn, VersionRow, f"SELECT {VERSION} FROM dag_version WHERE version_id = ?", (run.version_id,)
-        )[0],
+        version=versions[0],
         instances=rows(
             conn,
             InstanceRow,

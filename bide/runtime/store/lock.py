@@ -17,7 +17,7 @@ from typing import Final, Literal, Self
 import msgspec
 
 from bide.runtime.clock import SECOND, Clock
-from bide.runtime.errors import StoreError, StoreHeldError
+from bide.runtime.errors import StoreError, StoreHeldError, StoreLostError
 from bide.runtime.store.batch import roll_back
 from bide.runtime.store.failure import judge
 
@@ -237,4 +237,6 @@ def begin_epoch(conn: sqlite3.Connection) -> int:
     finally:
         if conn.in_transaction:
             roll_back(conn)
-    return int(rows[0][0])
+    if not rows or not isinstance(rows[0][0], int):
+        raise StoreLostError("the database has lost its epoch: `bide db restore` puts a backup back")
+    return rows[0][0]
