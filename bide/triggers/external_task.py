@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import Any
 
 from bide.runtime.clock import from_us
-from bide.triggers.base import ENGINE, Trigger
+from bide.triggers.base import ENGINE, Fail, Fire, NotYet, Trigger, Verdict
 
 SUCCESS_STATES: tuple[str, ...] = ("success",)
 FAIL_STATES: tuple[str, ...] = ("failed", "upstream_failed", "skipped", "cancelled", "lost")
@@ -26,6 +27,14 @@ class ExternalTaskTrigger(Trigger, frozen=True, kw_only=True, tag="external_task
 
     def source_key(self) -> Hashable:
         return ENGINE
+
+    def judge(self, seen: Any, memo: Any, now: int) -> Verdict:
+        """`seen` is the end of what is waited for, None while it has none; other ends may be rerun."""
+        if seen in self.states:
+            return Fire({"dag": self.dag, "task": self.task, "logical_us": self.logical_us, "state": seen})
+        if seen in self.fail_on:
+            return Fail(f"{self.describe()} is {seen}")
+        return NotYet("not over" if seen is None else f"it is {seen}")
 
     def describe(self) -> str:
         what = f"{self.dag}.{self.task}" if self.task is not None else f"the run of {self.dag}"
