@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bide.runtime.errors import GraphError, NotFoundError
-from bide.runtime.graph.binding import bind, bind_command, bind_params, encode_value
+from bide.runtime.graph.binding import bind, bind_command, bind_params, encode_value, references
 from bide.runtime.graph.building import declare
 from bide.runtime.graph.code import Code
 from bide.runtime.graph.dag import Dag, dag
@@ -109,7 +109,6 @@ def test_code_that_no_longer_has_a_literal_says_so() -> None:
         ({"file": 1, "rows": 2}, "which has the keys 'file', 'rows'"),
         ({}, "which is an empty dict"),
         ([1], "which is a list of 1"),
-        (None, "which is null"),
         (3, "which is a int"),
     ],
 )
@@ -123,12 +122,24 @@ def test_a_missing_key_names_the_task_and_what_was_found(value: Any, says: str) 
     assert str(raised.value) == f"the task 'plain' takes ['path'] of the output of 'source', {says}"
 
 
-def test_an_upstream_without_an_output_reads_as_none() -> None:
+def test_the_upstreams_whose_outputs_are_needed_are_known_from_the_spec() -> None:
+    @dag
+    def d() -> None:
+        a, b, c, e = (source.options(name=name)() for name in "abce")
+        plain(a["x"], [{"deep": b}], key={"$lit": (c,)}) << e
+        shell("s", "true", env={"$out": a})
+
+    assert references(stored(d, "plain")) == ("a", "b", "c")
+    assert references(stored(d, "s")) == ("a",)
+
+
+@pytest.mark.parametrize("outputs", [{}, {"source": None}])
+def test_an_upstream_without_an_output_or_with_null_reads_as_none(outputs: dict[str, Any]) -> None:
     @dag
     def d() -> None:
         plain(source()["path"])
 
-    assert bound(d, "plain", {})[0] == (None,)
+    assert bound(d, "plain", outputs)[0] == (None,)
 
 
 def test_the_context_goes_to_the_parameter_annotated_so_wherever_it_stands() -> None:
@@ -191,6 +202,15 @@ def test_a_command_is_rendered_but_what_comes_from_outside_is_not(monkeypatch: p
     assert command.command == "run orders"
     assert command.env == {"A": "7", "B": "{run_id}", "C": "{run_id}", "N": "3"}
     assert command.cwd == "/dags/out/d"
+
+
+def test_a_callable_stands_in_for_a_template_of_a_command() -> None:
+    @dag
+    def d() -> None:
+        shell("s", lambda run: f"echo {run.run_id}", env={"END": lambda run: run.interval.end.minute})
+
+    command = bind_command(stored(d, "s"), d.code["s"], {}, FACTS)
+    assert (command.command, command.env) == ("echo 7", {"END": "1"})
 
 
 json_values = st.recursive(

@@ -108,10 +108,14 @@ class _Resolver:
         return {key: self(item, raws.get(key, _MISSING)) for key, item in value.items()}
 
     def _output(self, upstream: str, at: Iterable[str | int]) -> Any:
-        """The output of `upstream`, None when it has none (it was skipped, or it failed)."""
-        if upstream not in self.outputs:
+        """A part of the output of `upstream`; of none, or of null, each part is None.
+
+        So a task that may run without its upstream (it was skipped, its sensor went on without)
+        gets None where it picks a key.
+        """
+        value = self.outputs.get(upstream)
+        if value is None:
             return None
-        value = self.outputs[upstream]
         done: list[str] = []
         for key in at:
             try:
@@ -178,8 +182,8 @@ def references(spec: TaskSpec) -> tuple[str, ...]:
     """The upstreams whose outputs stand among the arguments or parameters of a task."""
     found: dict[str, None] = {}
     for part in (spec.args, spec.kwargs, spec.sensor and spec.sensor.params, spec.shell and spec.shell.env):
-        if part:
-            _find(part, found)
+        for value in part.values() if isinstance(part, dict) else part or ():
+            _find(value, found)
     return tuple(found)
 
 
@@ -217,10 +221,19 @@ def bind_command(spec: TaskSpec, code: Code, outputs: Mapping[str, Any], facts: 
             env[key] = value.resolve()
         elif isinstance(written, str):
             env[key] = render(written, facts)
+        elif callable(value):
+            env[key] = str(value(facts))
         else:
             env[key] = str(value)
     cwd = render(spec.shell.cwd, facts) if spec.shell.cwd is not None else ""
-    return Command(render(spec.shell.command, facts), env, _under(facts.folder, cwd))
+    command = render(spec.shell.command, facts)
+    if not command:  # a callable was given in its place
+        if code.fn is None:
+            raise GraphError(
+                f"the command of {spec.name!r} was a function, and is none in the code as it is now"
+            )
+        command = str(code.fn(facts))
+    return Command(command, env, _under(facts.folder, cwd))
 
 
 def _under(folder: str, path: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ class Code:
     """What a node runs. `args` and `kwargs` are raw: outputs of others and any Python value."""
 
     fn: Callable[..., Any] | None = None
-    """The body of a task; None for a sensor and for a command."""
+    """The body of a task; of a command, what makes its text from the facts; None for a sensor."""
 
     args: tuple[Any, ...] = ()
 
@@ -35,6 +34,3 @@ class Code:
 
     predicate: Callable[..., Any] | None = None
     """Of a sensor that asks a Python function: that function."""
-
-    folder: Path | None = None
-    """What relative paths are relative to: the folder of the DAG's file."""

@@ -11,6 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
 from bide.runtime.errors import GraphError
 from bide.runtime.graph.building import current_body, declare
 from bide.runtime.graph.code import Code
+from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.handle import Output
 from bide.runtime.graph.options import CommandOptions, TaskOptions, lane_of, task_fields
 from bide.runtime.graph.render import check
@@ -90,7 +91,7 @@ def task(fn: Any = None, /, **options: Any) -> Any:
 
 def shell(
     name: str,
-    command: str,
+    command: str | Callable[[Facts], str],
     *,
     env: Mapping[str, Any] | None = None,
     cwd: str | Path | None = None,
@@ -100,20 +101,22 @@ def shell(
 
     `command`, `cwd` and the strings of `env` are templates over the run; `env` is added to the
     environment, and takes outputs of other tasks and secrets. A relative `cwd` is under the folder
-    of the DAG's file. Exit code 0 is success.
+    of the DAG's file. A callable of the run's facts is taken in place of a template. Exit code 0 is
+    success.
     """
     owner = f"the command {name!r}"
-    text: object = command
-    if not isinstance(text, str) or not text.strip():
+    text: object = "" if callable(command) else command
+    if not isinstance(text, str) or not (text.strip() or callable(command)):
         raise GraphError(f"{owner}: the command is {command!r}, and must be a string")
     for option in ("isolate", "lane", "name"):
         if option in options:
             raise GraphError(f"{owner} has no option {option!r}")
     fields = task_fields(owner, options)
     folder = None if cwd is None else str(cwd)
-    for template in (command, folder, *(env or {}).values()):
+    for template in (text, folder, *(env or {}).values()):
         if isinstance(template, str):
             check(template)
-    fields |= {"lane": Lane.SHELL, "shell": ShellSpec(command=command, cwd=folder)}
-    code = Code(kwargs={str(key): value for key, value in (env or {}).items()})
+    fields |= {"lane": Lane.SHELL, "shell": ShellSpec(command=text, cwd=folder)}
+    written = {str(key): value for key, value in (env or {}).items()}
+    code = Code(fn=command if callable(command) else None, kwargs=written)
     return declare(name, fields=fields, code=code).output
