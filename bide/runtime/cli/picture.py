@@ -41,8 +41,9 @@ class Moment(msgspec.Struct, frozen=True):
 class Follower:
     """Reads a run while it goes on: the news since the last question, and the whole of it."""
 
-    def __init__(self, reader: Reader, run_id: int) -> None:
-        self._reader, self._run_id, self._seen = reader, run_id, 0
+    def __init__(self, reader: Reader, run_id: int, since_us: int) -> None:
+        """`since_us`: what was written before is no news."""
+        self._reader, self._run_id, self._seen, self._since_us = reader, run_id, 0, since_us
         self._names: dict[int, str] = {}
 
     def news(self) -> list[EventShown]:
@@ -50,7 +51,7 @@ class Follower:
         news = self._reader.events(self._seen, self._run_id, limit=100_000)
         if news:
             self._seen = news[-1].seq
-        return news
+        return [event for event in news if event.at_us >= self._since_us]
 
     def name(self, instance_id: int) -> str:
         """The task of an instance."""

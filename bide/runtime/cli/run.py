@@ -76,17 +76,20 @@ def _typed(value: Any) -> str:
 
 async def _run(dag: Dag, db: Path, config: Config, asked: Asked) -> int:
     clock = SystemClock()
+    since_us = clock.now()
     with _interrupts() as interrupted:
+        open_run = None if asked.new else _unfinished(dag, db, clock, asked)
         async with open_runtime(config, db, [dag]) as runtime:
+            run_id = await _begin(dag, runtime, open_run, asked)
             with Reader(db) as reader:
-                run_id = await _begin(dag, reader, runtime, clock, asked)
                 picture: Picture = Silent() if asked.json else Graph() if _is_terminal() else Lines()
-                await _follow(runtime, reader, run_id, picture, interrupted, clock)
+                follower = Follower(reader, run_id, since_us)
+                await _follow(runtime, follower, run_id, picture, interrupted, clock)
                 run = reader.run(run_id)
-                if run.state in RUN_OVER:
-                    await _tell(runtime, run, asked)
-        if run.state in RUN_OVER:
-            return 0 if run.state is RunState.SUCCESS else 1
+            if run.state in RUN_OVER:
+                await _tell(runtime, run, asked)
+    if run.state in RUN_OVER:
+        return 0 if run.state is RunState.SUCCESS else 1
     return _interrupted(run, asked, db)
 
 
@@ -94,13 +97,11 @@ def _is_terminal() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
-async def _begin(dag: Dag, reader: Reader, runtime: Served, clock: Clock, asked: Asked) -> int:
-    """The run to follow: an unfinished one of the same DAG, date and parameters, or a new one."""
-    if not asked.new:
-        unfinished = _unfinished(dag, reader, clock, asked)
-        if unfinished is not None:
-            note(f"taking up run {unfinished.run_id} of {dag.name} ({unfinished.state}); --new makes another")
-            return unfinished.run_id
+async def _begin(dag: Dag, runtime: Served, open_run: RunDetail | None, asked: Asked) -> int:
+    """The run to follow: the unfinished one, or a new one."""
+    if open_run is not None:
+        note(f"taking up run {open_run.run_id} of {dag.name} ({open_run.state}); --new makes another")
+        return open_run.run_id
     args = {
         "dag": dag.name,
         "logical_us": asked.logical_us,
@@ -113,26 +114,37 @@ async def _begin(dag: Dag, reader: Reader, runtime: Served, clock: Clock, asked:
     return int(answer["run_id"])
 
 
-def _unfinished(dag: Dag, reader: Reader, clock: Clock, asked: Asked) -> RunDetail | None:
-    found = reader.dag_spec(dag.name)
-    start, end = dag.schedule.interval_for(asked.logical_us, clock.now(), found[1] if found else None)
-    dated = asked.logical_us is not None or end > start
-    params = {**dag.spec.params, **asked.params}
-    for state in (RunState.RUNNING, RunState.QUEUED, RunState.EXPANDING):
-        for line in reader.runs(dag.name, state, limit=1000):
-            if dated and line.logical_us != start:
-                continue
-            run = reader.run(line.run_id)
-            if msgspec.json.decode(run.params) == params:
-                return run
+def _unfinished(dag: Dag, db: Path, clock: Clock, asked: Asked) -> RunDetail | None:
+    """An unfinished run of the same DAG, date and parameters; of a dateless one the latest.
+
+    Looked for before the runtime opens: a quick run is over as soon as it is recovered.
+    """
+    if not db.exists() or db.stat().st_size == 0:
+        return None
+    with Reader(db) as reader:
+        found = reader.dag_spec(dag.name)
+        start, end = dag.schedule.interval_for(asked.logical_us, clock.now(), found[1] if found else None)
+        dated = asked.logical_us is not None or end > start
+        params = {**dag.spec.params, **asked.params}
+        for state in (RunState.RUNNING, RunState.QUEUED, RunState.EXPANDING):
+            for line in reader.runs(dag.name, state, limit=1000):
+                if dated and line.logical_us != start:
+                    continue
+                run = reader.run(line.run_id)
+                if msgspec.json.decode(run.params) == params:
+                    return run
     return None
 
 
 async def _follow(
-    runtime: Served, reader: Reader, run_id: int, picture: Picture, interrupted: asyncio.Event, clock: Clock
+    runtime: Served,
+    follower: Follower,
+    run_id: int,
+    picture: Picture,
+    interrupted: asyncio.Event,
+    clock: Clock,
 ) -> None:
     """Show the run until it is over, the engine is, or it is interrupted."""
-    follower = Follower(reader, run_id)
     ends = {
         asyncio.create_task(runtime.wait(str(run_id)), name="bide run end"),
         asyncio.create_task(runtime.stopped(), name="bide engine end"),

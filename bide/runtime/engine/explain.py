@@ -295,8 +295,9 @@ def _deferred(f: InstanceFacts, now: int) -> _Answer:
     elif first.look is not None and first.look.answer:
         sentence += f"; the last look said: {first.look.answer}"
     details = tuple(pair for wait in f.waits for pair in _wait(wait, now))
-    ids = first.wait_id
-    after = f"it gives up {instant_words(first.deadline_us, now)}; `bide waits look {ids}` looks now"
+    after = f"it gives up {instant_words(first.deadline_us, now)}"
+    if f.live and not f.paused:
+        after += f"; `bide waits look {first.wait_id}` looks now"
     return sentence, details, after
 
 

@@ -24,6 +24,8 @@ from bide.runtime.service.shapes import (
 )
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from bide.runtime.graph.dag import Dag
     from bide.runtime.service.operations import Operations
 
@@ -119,6 +121,9 @@ class Served(Door, Live, Protocol):
     """What `run` and `serve` need of a runtime."""
 
     operations: Operations
+
+    @property
+    def asgi(self) -> ASGIApp: ...
 
     async def load(self, dags: Sequence[Dag], errors: Mapping[str, str]) -> None:
         """Take the DAGs as they now stand; `errors` (by file) leave theirs as they were."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import uvicorn
-
-from bide.runtime.service.api import make_app
-from bide.runtime.service.doors import Doors
+from starlette.types import ASGIApp
 
 _GRACE_S: Final = 5
 
@@ -34,12 +32,10 @@ class _QuietServer(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(
-    listener: socket.socket, operations: Doors, alive: Callable[[], str]
-) -> AsyncIterator[None]:
+async def serving(listener: socket.socket, app: ASGIApp) -> AsyncIterator[None]:
     """Answers on `listener` from entry to exit; requests under way get a few seconds at the end."""
     config = uvicorn.Config(
-        make_app(operations, alive),
+        app,
         log_config=None,
         log_level="critical",
         access_log=False,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 from bide.runtime.errors import BideError, NotFoundError, UsageError
@@ -53,8 +54,8 @@ async def serve(db: Path, paths: Sequence[str], opens: Opens, say: Say, drain_s:
         async with opens(dags) as runtime:
             if listener is None or not listener.still_there():
                 listener = _rebound(listener, db)
-            http = await asyncio.to_thread(import_module, "bide.runtime.service.http_server")
-            async with http.serving(listener.socket, runtime.operations, lambda: ""):
+            http = await asyncio.to_thread(_import_http)
+            async with http.serving(listener.socket, runtime.asgi):
                 say(f"serving {len(dags.dags)} DAGs on {db} (socket {listener.path})")
                 notifier.say("READY=1", f"STATUS=serving {len(dags.dags)} DAGs")
                 await _until_told(runtime, paths, signals, notifier, say)
@@ -66,6 +67,17 @@ async def serve(db: Path, paths: Sequence[str], opens: Opens, say: Say, drain_s:
         signals.forget()
         if listener is not None:
             listener.close()
+
+
+def _import_http() -> ModuleType:
+    """The web framework, in a thread while work goes on: it takes longer than a recovery."""
+    try:
+        import_module("bide.runtime.service.api")
+        return import_module("bide.runtime.service.http_server")
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"`bide serve` needs the extra `server` ({error.name} is missing): pip install 'bide[server]'"
+        ) from None
 
 
 def _listen(db: Path) -> Listener | None:
