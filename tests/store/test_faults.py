@@ -178,6 +178,20 @@ async def test_p13_a_full_disk_refuses_the_batch_and_takes_the_same_one_when_the
         assert sound(db) == batch
 
 
+async def test_closing_on_a_full_disk_keeps_the_log_and_the_next_start_reads_it(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk"):
+        db = tmp_path / "disk" / "bide.db"
+        writer = await Writer.open(db, create=True)
+        batch = 0
+        with contextlib.suppress(StoreFullError):
+            while batch < 200:
+                await writer.commit(large(batch + 1), batch + 1)
+                batch += 1
+        await writer.close()
+        make_room(tmp_path / "disk")
+        assert 0 < batch == sound(db)
+
+
 def test_a_new_database_on_a_full_disk_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk"):
         (tmp_path / "disk" / "ballast").write_bytes(b"x" * 560_000)

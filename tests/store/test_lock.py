@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bide.runtime.clock import SystemClock
-from bide.runtime.errors import StoreError, StoreHeldError
+from bide.runtime.errors import NotFoundError, StoreError, StoreHeldError
 from bide.runtime.store.lock import Lock, network_file_system
 
 
@@ -156,7 +156,7 @@ def test_a_removed_lock_file_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="make its folder"):
+    with pytest.raises(NotFoundError, match="bide init"):
         Lock(tmp_path / "no" / "bide.db").acquire_here("runtime", Ticking())
 
 

@@ -17,7 +17,7 @@ from typing import Final, Literal, Self
 import msgspec
 
 from bide.runtime.clock import SECOND, Clock
-from bide.runtime.errors import StoreError, StoreHeldError, StoreLostError
+from bide.runtime.errors import NotFoundError, StoreError, StoreHeldError, StoreLostError
 from bide.runtime.store.batch import roll_back
 from bide.runtime.store.failure import judge
 
@@ -134,9 +134,13 @@ class Lock:
     def _open(self) -> int:
         try:
             return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            raise NotFoundError(
+                f"there is no folder {self.path.parent}, and so no database in it: `bide init` makes one"
+            ) from None
         except OSError as error:
             raise StoreError(
-                f"the lock {self.path} cannot be opened ({error.strerror}): make its folder, or make it writable"
+                f"the lock {self.path} cannot be opened ({error.strerror}): make its folder writable"
             ) from None
 
     def _refuse_held(self, holder: Holder, waited: bool) -> None:

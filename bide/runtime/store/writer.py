@@ -17,9 +17,9 @@ from typing import Protocol, Self, TypeVar
 import aiosqlite
 
 from bide.runtime.engine.changes import Changes
-from bide.runtime.errors import StoreError, StoreLostError
+from bide.runtime.errors import StoreError, StoreFullError, StoreLostError
 from bide.runtime.store.batch import Hook, roll_back, write
-from bide.runtime.store.failure import READ_ERRORS, unreadable
+from bide.runtime.store.failure import READ_ERRORS, judge, lost, unreadable
 from bide.runtime.store.lock import FileIdentity, begin_epoch
 from bide.runtime.store.open import Connect, Synchronous, open_database
 
@@ -177,11 +177,13 @@ def read_on(conn: sqlite3.Connection, fn: Callable[[sqlite3.Connection], T]) -> 
 
 
 def checkpoint(conn: sqlite3.Connection) -> None:
-    """Move the log into the file and empty it; said aloud, since close does it silently.
+    """Move the log into the file and empty it; said aloud, since SQLite's close does it silently.
 
-    A reader that is still open keeps part of the log: that is no error, the next start reads it.
+    No room for it, or a reader that is still open, is no error: the log stays beside the file with
+    all that was acknowledged in it, and the next start reads it. `StoreLostError` for a failed disk.
     """
     try:
         conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except READ_ERRORS as error:
-        raise unreadable(error, "the log of the database") from error
+        if not isinstance(judge(error, "checkpoint", committing=False), StoreFullError):
+            raise lost(error) from error
