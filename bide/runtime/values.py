@@ -11,6 +11,7 @@ A reference stands in a spec where a value is not known yet:
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -95,6 +96,8 @@ class Redactor:
 
     def __init__(self) -> None:
         self._values: dict[str, None] = {}
+        self.on_register: Callable[[str], None] | None = None
+        """In an isolated process: tells the runtime, which writes the logs."""
 
     def register(self, value: str) -> None:
         """Mask `value` from now on, in its plain, URL-quoted, base64 and JSON-escaped forms."""
@@ -105,7 +108,10 @@ class Redactor:
 
         forms = {value, quote(value, safe=""), quote(value), msgspec.json.encode(value)[1:-1].decode()}
         forms.add(base64.b64encode(value.encode()).decode().rstrip("="))
-        self._values.update(dict.fromkeys(sorted(forms, key=len, reverse=True)))
+        # a new dict each time: other threads may be masking with the old one
+        self._values = {**self._values, **dict.fromkeys(sorted(forms, key=len, reverse=True))}
+        if self.on_register is not None:
+            self.on_register(value)
 
     def __call__(self, text: str) -> str:
         for value in self._values:

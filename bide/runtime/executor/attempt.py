@@ -101,7 +101,7 @@ class Attempt:
         self.wait_count: dict[str, int] | None = None
         self.steps: dict[str, asyncio.Future[None]] | None = None
         self.watermark: bytes | None = None
-        self.metrics: dict[str, float] | None = None
+        self.metrics: dict[str, int | float] | None = None
         self.progress: tuple[float, float | None] | None = None
         self._awake: set[asyncio.Task[Any]] | None = None
         self._answers = 0

@@ -10,7 +10,7 @@ from typing import Final
 
 from bide.runtime.clock import SECOND, span_us
 from bide.runtime.engine.messages import Failure
-from bide.runtime.errors import BideError, FailTask, PayloadError
+from bide.runtime.errors import BideError, FailTask, PayloadError, SkipTask
 from bide.runtime.values import redactor
 
 MESSAGE_LIMIT: Final = 1_000
@@ -43,7 +43,7 @@ def one_line(error: BaseException) -> str:
     except Exception as broken:  # noqa: BLE001 - an exception whose own __str__ raises
         text = f"(its text cannot be read: {type(broken).__name__})"
     name = type(error).__name__
-    if not isinstance(error, BideError | FailTask):
+    if not isinstance(error, BideError | FailTask | SkipTask):
         text = f"{name}: {text}" if text else name
     text = redactor(text or name)
     return text if len(text) <= MESSAGE_LIMIT else text[: MESSAGE_LIMIT - 1] + "…"

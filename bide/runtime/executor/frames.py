@@ -30,7 +30,7 @@ class Work(msgspec.Struct, frozen=True, tag=True):
 
 
 class Recorded(msgspec.Struct, frozen=True, tag=True):
-    """To the process: the step is committed."""
+    """To the process: the step is committed; with the name "", the secret is masked from now on."""
 
     name: str
 
@@ -40,6 +40,12 @@ class Logged(msgspec.Struct, frozen=True, tag=True):
 
     level: str
     text: str
+
+
+class Resolved(msgspec.Struct, frozen=True, tag=True):
+    """From the process: a secret's value, to be masked in all that it writes. Answered by `Recorded("")`."""
+
+    value: str
 
 
 class Stepped(msgspec.Struct, frozen=True, tag=True):
@@ -63,10 +69,10 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
     failure: Failure | None = None
     skipped: bool = False
     watermark: bytes | None = None
-    metrics: dict[str, float] | None = None
+    metrics: dict[str, int | float] | None = None
 
 
-Message = Work | Recorded | Logged | Stepped | Progressed | Ended
+Message = Work | Recorded | Logged | Resolved | Stepped | Progressed | Ended
 _decoder: Final = msgspec.msgpack.Decoder(Message)
 
 

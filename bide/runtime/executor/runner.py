@@ -27,6 +27,7 @@ from bide.runtime.executor.frames import (
     Message,
     Progressed,
     Recorded,
+    Resolved,
     Stepped,
     Work,
     length_of,
@@ -34,7 +35,7 @@ from bide.runtime.executor.frames import (
     unpack,
 )
 from bide.runtime.executor.job import Job
-from bide.runtime.values import Secret, decode, encode
+from bide.runtime.values import Secret, decode, encode, redactor
 
 if TYPE_CHECKING:
     from bide.runtime.executor.attempt import Attempt
@@ -80,9 +81,11 @@ class RemoteAttempt:
         self.over = False
         self.stopping = False
         self.watermark: bytes | None = None
-        self.metrics: dict[str, float] | None = None
+        self.metrics: dict[str, int | float] | None = None
         self._line = line
         self._steps: dict[str, threading.Event] = {}
+        self._masked: set[str] = set()
+        self._masking = threading.Lock()
 
     def log(self, text: str, level: str = "INFO") -> None:
         self._line.send(Logged(level, text))
@@ -98,12 +101,22 @@ class RemoteAttempt:
     def commit_step_from_thread(self, name: str, data: bytes) -> None:
         if name in self._steps:
             raise RefusedError(f"the step {name!r} is already under way in another thread")
-        recorded = self._steps[name] = threading.Event()
-        self._line.send(Stepped(name, data))
-        recorded.wait()
-        del self._steps[name]
+        self._ask(name, Stepped(name, data))
         if self.job is not None:
             self.job.recorded_steps[name] = data
+
+    def mask(self, value: str) -> None:
+        """Have the runtime mask a secret in all that this process writes, and wait until it does."""
+        with self._masking:
+            if value not in self._masked:
+                self._masked.add(value)
+                self._ask("", Resolved(value))
+
+    def _ask(self, name: str, message: Message) -> None:
+        answered = self._steps[name] = threading.Event()
+        self._line.send(message)
+        answered.wait()
+        del self._steps[name]
 
     def recorded(self, name: str) -> None:
         if (step := self._steps.get(name)) is not None:
@@ -121,6 +134,7 @@ def main(fd: int) -> None:
     _restore_environment(work)
     attempt = RemoteAttempt(work, line)
     threading.Thread(target=_listen, args=(line, attempt), name="bide-life-line", daemon=True).start()
+    redactor.on_register = attempt.mask
     signal.signal(signal.SIGTERM, lambda number, frame: _stop(attempt, number, frame))
     ended = _run(work, attempt)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -83,7 +83,7 @@ class Watchdog:
         self._until_us = 0
         self._resting = True
         self._wake = threading.Event()
-        self._closed = False
+        self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         self.last: Blocked | None = None
         """The latest report, for health."""
@@ -106,7 +106,7 @@ class Watchdog:
 
     def close(self) -> None:
         """End the thread and wait for it: some 0.1 s at most, as it never blocks."""
-        self._closed = True
+        self._closed.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
@@ -114,7 +114,7 @@ class Watchdog:
 
     def _rouse(self) -> None:
         self._resting = False
-        if self._thread is None and not self._closed:
+        if self._thread is None and not self._closed.is_set():
             self._thread = threading.Thread(target=self._watch, name="bide-watchdog", daemon=True)
             self._thread.start()
         self._wake.set()
@@ -122,16 +122,15 @@ class Watchdog:
     # --- in the thread
 
     def _watch(self) -> None:
-        pause = threading.Event()
-        while not self._closed:
+        while not self._closed.is_set():
             if self._inside > 0:
                 self._until_us = self._clock.elapsed() + _LINGER_US
             elif self._clock.elapsed() >= self._until_us:
                 self._rest()
                 continue
-            pause.wait(EVERY_S)
-            if not self._closed and (look := self._look()) is not None:
-                self._watch_closely(look, pause)
+            self._closed.wait(EVERY_S)
+            if not self._closed.is_set() and (look := self._look()) is not None:
+                self._watch_closely(look)
 
     def _rest(self) -> None:
         """Sleep until roused. Who enters after the flag is raised rouses; who entered before is seen here."""
@@ -142,9 +141,9 @@ class Watchdog:
         self._resting = False
 
     def _quiet(self) -> bool:
-        return self._inside <= 0 and self._clock.elapsed() >= self._until_us and not self._closed
+        return self._inside <= 0 and self._clock.elapsed() >= self._until_us and not self._closed.is_set()
 
-    def _watch_closely(self, first: _Look, pause: threading.Event) -> None:
+    def _watch_closely(self, first: _Look) -> None:
         """Follow one callback until the loop answers or moves on; report it once."""
         since = self._clock.elapsed()
         answered = threading.Event()
@@ -153,8 +152,8 @@ class Watchdog:
         except RuntimeError:  # the loop is closed
             return
         reported = False
-        while not self._closed:
-            pause.wait(CLOSER_S)
+        while not self._closed.is_set():
+            self._closed.wait(CLOSER_S)
             if answered.is_set():
                 break
             look = self._look()

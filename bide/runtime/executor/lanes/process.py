@@ -25,6 +25,7 @@ from bide.runtime.executor.frames import (
     Logged,
     Progressed,
     Recorded,
+    Resolved,
     Stepped,
     Work,
     length_of,
@@ -33,7 +34,7 @@ from bide.runtime.executor.frames import (
 )
 from bide.runtime.executor.job import Job
 from bide.runtime.executor.lanes.child import Child, ProcessFailed, sentence_of
-from bide.runtime.values import Secret, encode
+from bide.runtime.values import Secret, encode, redactor
 
 
 class Told(Exception):  # noqa: N818 - carries an end that was told, it is none of its own
@@ -103,6 +104,9 @@ async def _listen(
             match unpack(await reader.readexactly(length_of(head))):
                 case Logged(level, text):
                     attempt.log(text, level)
+                case Resolved(value):
+                    redactor.register(value)
+                    writer.write(pack(Recorded("")))
                 case Progressed(done, total):
                     attempt.progress = (done, total)
                 case Stepped(name, value):
