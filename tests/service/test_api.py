@@ -25,6 +25,7 @@ from bide.runtime.errors import (
 )
 from bide.runtime.service.api import make_app
 from bide.runtime.service.client import ServiceClient, _UnixConnection
+from bide.runtime.service.doors import Doors
 from bide.runtime.service.http_server import serving
 from bide.runtime.service.listen import Listener
 from bide.runtime.service.operations import Operations
@@ -72,7 +73,7 @@ async def served(db: Path) -> AsyncIterator[Served]:
 async def test_the_client_gives_what_the_operations_give(served: Served, db: Path) -> None:
     reader = AsyncReader(db)
     direct = Operations(db, reader, Book(), FixedClock())
-    for ask in (
+    asks: list[Callable[[Doors], Awaitable[Any]]] = [
         lambda ops: ops.dags(),
         lambda ops: ops.runs(),
         lambda ops: ops.runs("etl", "failed", 5),
@@ -81,7 +82,8 @@ async def test_the_client_gives_what_the_operations_give(served: Served, db: Pat
         lambda ops: ops.why("3", "send"),
         lambda ops: ops.logs("1", "load"),
         lambda ops: ops.waits(),
-    ):
+    ]
+    for ask in asks:
         assert msgspec.to_builtins(await served(ask)) == msgspec.to_builtins(await ask(direct))
     reader.close()
 

@@ -1,0 +1,214 @@
+"""`bide serve` as a process: its socket, its signals, its successor after a kill -9."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.cli.conftest import environment
+
+ONE = """
+from bide import dag, task
+
+@task
+async def quick() -> int:
+    return 1
+
+@dag
+def one():
+    quick()
+"""
+LONG = """
+import asyncio
+from datetime import timedelta
+from bide import Context, dag, task
+from bide.triggers import TimeTrigger
+
+@task
+async def parked(ctx: Context) -> None:
+    await ctx.wait(TimeTrigger(at_us=4_000_000_000_000_000), timeout=timedelta(hours=1))
+
+@task
+async def busy() -> None:
+    await asyncio.sleep(3600)
+
+@dag
+def long():
+    parked()
+
+@dag
+def working():
+    busy()
+"""
+
+
+class Service:
+    def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
+        self.process, self.folder, self.heard = process, folder, ""
+
+    async def hear(self, words: str) -> str:
+        """Everything it said up to a line with these words."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(30):
+            while True:
+                line = (await self.process.stderr.readline()).decode()
+                self.heard += line
+                if words in line:
+                    return self.heard
+                assert line, f"it ended without saying {words!r}: {self.heard}"
+
+    async def ends(self) -> int:
+        async with asyncio.timeout(30):
+            assert self.process.stderr is not None
+            self.heard += (await self.process.stderr.read()).decode()
+            return await self.process.wait()
+
+
+async def start(folder: Path, *words: str, **env: str) -> Service:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bide",
+        *words,
+        cwd=folder,
+        env=environment(**env),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    return Service(process, folder)
+
+
+@asynccontextmanager
+async def serving(folder: Path, *words: str, **env: str) -> AsyncIterator[Service]:
+    service = await start(folder, "serve", *words, **env)
+    try:
+        await service.hear("serving")
+        yield service
+    finally:
+        if service.process.returncode is None:
+            service.process.kill()
+            await service.ends()
+
+
+async def said(folder: Path, *words: str) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bide", *words,
+        cwd=folder, env=environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(30):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "dags" / "one.py").write_text(ONE)
+    return tmp_path
+
+
+async def test_a_service_answers_over_its_socket_and_drains_on_sigterm(folder: Path) -> None:
+    (folder / "dags" / "broken.py").write_text("def broken(:\n")
+    sock = folder / ".bide" / "bide.db.sock"
+    async with serving(folder, "dags") as service:
+        assert "left out" in service.heard
+        assert "broken.py:1" in service.heard
+        assert sock.stat().st_mode & 0o777 == 0o600
+        code, out, _ = await said(folder, "trigger", "one", "--json")
+        assert (code, msgspec.json.decode(out)) == (0, {"run_id": "1"})
+        code, _, err = await said(folder, "run", "dags/one.py", "--date", "2026-06-15")
+        assert code == 4
+        assert "bide trigger one --date 2026-06-15 --db" in err
+        code, _, err = await said(folder, "serve", "dags")
+        assert code == 4
+        assert str(service.process.pid) in err
+        assert sock.exists()
+        service.process.send_signal(signal.SIGTERM)
+        assert await service.ends() == 0
+    assert not sock.exists()
+    code, out, _ = await said(folder, "show", "1", "--json")
+    assert msgspec.json.decode(out)["state"] == "success"
+
+
+async def test_sighup_reads_the_files_again(folder: Path) -> None:
+    async with serving(folder, "dags") as service:
+        (folder / "dags" / "two.py").write_text(ONE.replace("def one", "def two"))
+        service.process.send_signal(signal.SIGHUP)
+        await service.hear("read again: 2 DAGs")
+        assert (await said(folder, "trigger", "two"))[0] == 0
+        (folder / "dags" / "two.py").write_text("def broken(:\n")
+        service.process.send_signal(signal.SIGHUP)
+        await service.hear("1 broken files")
+        _, out, _ = await said(folder, "dags", "--json")
+        assert [dag["dag"] for dag in msgspec.json.decode(out)] == ["one", "two"]  # broken is not removed
+
+
+async def test_after_a_kill_the_database_answers_and_the_next_service_takes_over(folder: Path) -> None:
+    (folder / "dags" / "long.py").write_text(LONG)
+    sock = folder / ".bide" / "bide.db.sock"
+    async with serving(folder, "dags") as service:
+        assert (await said(folder, "trigger", "long"))[0] == 0
+        service.process.kill()
+        await service.ends()
+    assert sock.exists()
+    code, out, _ = await said(folder, "waits", "--json")
+    assert code == 0
+    (before,) = msgspec.json.decode(out)
+    assert before["next_look"] is None
+    async with serving(folder, "dags"):
+        code, out, _ = await said(folder, "waits", "--json")
+        (after,) = msgspec.json.decode(out)
+        assert (after["id"], after["deadline"]) == (before["id"], before["deadline"])
+        assert (await said(folder, "waits", "satisfy", after["id"]))[0] == 0
+
+
+async def test_a_second_signal_ends_it_at_once(folder: Path) -> None:
+    (folder / "dags" / "long.py").write_text(LONG)
+    async with serving(folder, "dags", "--drain", "1h") as service:
+        assert (await said(folder, "trigger", "working"))[0] == 0
+        service.process.send_signal(signal.SIGTERM)
+        await service.hear("stopping")
+        service.process.send_signal(signal.SIGTERM)
+        assert await service.ends() == 0
+        assert "Traceback" not in service.heard
+    code, out, _ = await said(folder, "why", "1/busy")
+    assert code == 0
+    assert "is running" in out or "is ready" in out
+
+
+async def test_systemd_hears_ready_and_stopping(folder: Path, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.setblocking(False)
+        heard.bind(str(tmp_path / "notify"))
+        loop = asyncio.get_running_loop()
+        async with (
+            asyncio.timeout(30),
+            serving(folder, "dags", NOTIFY_SOCKET=str(tmp_path / "notify")) as service,
+        ):
+            assert (await loop.sock_recv(heard, 200)).startswith(b"READY=1")
+            service.process.send_signal(signal.SIGTERM)
+            assert (await loop.sock_recv(heard, 200)).startswith(b"STOPPING=1")
+            assert await service.ends() == 0
+
+
+async def test_a_database_too_deep_for_a_socket_is_served_all_the_same(folder: Path) -> None:
+    deep = Path("d" * 60) / ("e" * 60) / "bide.db"
+    async with serving(folder, "dags", "--db", str(deep)) as service:
+        code, _, err = await said(folder, "dags", "--db", str(deep))
+        assert (code, err) == (0, "")
+        service.process.send_signal(signal.SIGTERM)
+        assert await service.ends() == 0
+    assert not [
+        name
+        for name in os.listdir("/tmp")
+        if name.startswith(f"bide-{os.getuid()}-") and name.endswith(".sock")
+    ]
