@@ -19,9 +19,12 @@ from bide.triggers.base import LookFailed
 from bide.triggers.secret_refs import redact_log
 
 try:
-    import httpx2 as httpx  # type: ignore[import-not-found,unused-ignore]
+    import httpx2 as library  # type: ignore[import-not-found,unused-ignore]
 except ImportError:
-    import httpx
+    import httpx as library
+
+httpx: Final[Any] = library
+"""Either of the two: they name the same things."""
 
 BODY_LIMIT: Final = 1024 * 1024
 CONNECTIONS: Final = 10
@@ -84,9 +87,9 @@ async def exchange(client: Client, request: Request) -> Answer:
     """Send one request and read its answer, up to the limit. Raises `LookFailed`."""
     try:
         url = httpx.URL(request.url)
-        sent = httpx.Request(
+        sent = client.build_request(
             request.method,
-            url.copy_with(host=request.connect_to) if request.connect_to else url,
+            str(url.copy_with(host=request.connect_to) if request.connect_to else url),
             headers=[("Host", url.netloc.decode("ascii")), *request.headers],
             content=request.content,
             extensions={

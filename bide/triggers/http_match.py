@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -56,6 +57,7 @@ def within(status: int, ranges: Ranges) -> bool:
     return any(low <= status <= high for low, high in ranges)
 
 
+@lru_cache(maxsize=1024)
 def path_steps(path: str) -> tuple[str | int, ...]:
     """The keys and indexes of a path like `data.items[0].state`; `UsageError` when it has none.
 

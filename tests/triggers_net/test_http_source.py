@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +21,7 @@ from bide.triggers.base import Fail, Fire, LookFailed, NotYet
 from bide.triggers.http import HttpTrigger, origin_of
 from bide.triggers.http_policy import HttpPolicy, allowed, why_refused
 from bide.triggers.http_source import HttpSource
-from tests.servers.http_server import HttpServer, late, redirect, reply, with_etag
+from tests.servers.http_server import HttpServer, black_hole, late, redirect, reply, with_etag
 from tests.servers.worlds import Lookout, Wait, World
 
 CANARY = "canary-7f3a/+x"
@@ -363,8 +365,9 @@ class TestSecrets:
     ],
 )
 def test_a_wrong_option_is_one_clear_sentence(options: dict[str, Any], says: str) -> None:
+    usual: dict[str, Any] = {"url": "http://h/"}
     with pytest.raises(UsageError, match=says):
-        HttpTrigger(**({"url": "http://h/"} | options))
+        HttpTrigger(**(usual | options))
 
 
 def test_a_trigger_is_the_same_after_a_restart() -> None:
@@ -397,6 +400,27 @@ async def test_a_client_of_the_users_own(http_server: HttpServer) -> None:
     assert (await source.look("k", [wait])).status == 200  # type: ignore[union-attr]
     await source.close()
     assert made[0].is_closed
+    assert http_server.asked[0].headers["x"] == "y"
+
+
+async def test_cut_looks_give_their_connections_back(http_server: HttpServer, lookout: Lookout) -> None:
+    hung = HttpTrigger(url=http_server.on("/", black_hole()), timeout=0.05)
+    for _ in range(12):
+        with pytest.raises(LookFailed):
+            await lookout(hung)
+    assert isinstance(await lookout(HttpTrigger(url=http_server.on("/ok", reply(200)), timeout=1)), Fire)
+
+
+def test_stored_waits_are_read_without_loading_a_client() -> None:
+    code = (
+        "import sys; from bide.triggers import decode_trigger as d;"
+        'd(b\'{"kind":"http","url":"http://h/"}\');'
+        'd(b\'{"kind":"kafka","bootstrap":"h:1","topic":"t","offset":1}\');'
+        'd(b\'{"kind":"object","url":"s3://b/k"}\');'
+        "print([name for name in ('httpx', 'httpx2', 'aiokafka', 'obstore') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 async def test_the_longest_time_limit_of_a_shared_look_holds(http_server: HttpServer) -> None:

@@ -90,7 +90,7 @@ def topic(broker: NoidaBroker) -> str:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 async def test_t12_thresholds(case: Case, broker: NoidaBroker, topic: str, lookout: Lookout) -> None:
-    options = {"topic": topic} | case.options
+    options: dict[str, Any] = {"topic": topic, **case.options}
     verdict = await lookout(KafkaOffsetTrigger(bootstrap=broker.address, timeout=5, **options))
     assert isinstance(verdict, KINDS[case.outcome]), verdict
     said = str(verdict.event["value"]) if isinstance(verdict, Fire) else verdict.reason
