@@ -207,8 +207,4 @@ async def test_a_database_too_deep_for_a_socket_is_served_all_the_same(folder: P
         assert (code, err) == (0, "")
         service.process.send_signal(signal.SIGTERM)
         assert await service.ends() == 0
-    assert not [
-        name
-        for name in os.listdir("/tmp")
-        if name.startswith(f"bide-{os.getuid()}-") and name.endswith(".sock")
-    ]
+    assert not list(Path("/tmp").glob(f"bide-{os.getuid()}-*.sock"))
