@@ -105,6 +105,8 @@ class HttpTrigger(Trigger, frozen=True, kw_only=True, tag="http"):
             written = getattr(self, name)
             if written is not _2XX and written is not _NONE:
                 force_setattr(self, name, status_ranges(written, name))
+        if not self.expect_status:
+            raise UsageError('expect_status is empty, and nothing would be ready: write 200 or "2xx"')
         if not self.method.isupper():
             force_setattr(self, "method", self.method.upper())
         for name in ("headers", "body", "auth"):

@@ -27,7 +27,7 @@ def status_ranges(written: Any, what: str) -> Ranges:
     >>> status_ranges((204, "3xx", (500, 502)), "expect_status")
     ((204, 204), (300, 399), (500, 502))
     """
-    parts: Iterable[Any] = (written,) if isinstance(written, int | str | range) else written
+    parts: Iterable[Any] = written if isinstance(written, list | tuple | set | frozenset) else (written,)
     ranges: list[tuple[int, int]] = []
     for part in parts:
         match part:

@@ -149,7 +149,7 @@ class KafkaOffsetTrigger(Trigger, frozen=True, kw_only=True, tag="kafka"):
         return NotYet(f"group {group} is {value} behind, to be below {limit}{topic.went_back}")
 
     def _silent(self, topic: TopicSeen, missing: tuple[int, ...] | dict[int, str]) -> str:
-        first = next(iter(missing))
+        first = min(missing)
         count = len(topic.ends) + len(topic.silent)
         why = topic.silent.get(first, f"does not exist, {self.topic} has {count}")
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""

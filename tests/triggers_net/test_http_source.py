@@ -357,6 +357,8 @@ class TestSecrets:
         ({"json_path": "a[b"}, "character"),
         ({"json_path": ""}, "json_path"),
         ({"expect_status": 99}, "100 to 599"),
+        ({"expect_status": ()}, "nothing would be ready"),
+        ({"expect_status": None}, "100 to 599"),
         ({"expect_status": ("6xx",)}, "6xx"),
         ({"fail_on": ((500, 400),)}, "fail_on"),
         ({"timeout": 0}, "timeout"),
