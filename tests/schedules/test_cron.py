@@ -203,3 +203,24 @@ def test_a_schedule_survives_the_store(schedule: Schedule) -> None:
 def test_a_stored_schedule_of_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ScheduleError, match="cannot be read"):
         schedule_from_json(b'{"kind":"moon"}')
+
+
+@pytest.mark.parametrize("year", [1700, 1960, 2200, 9000])
+@pytest.mark.parametrize("expr", ["0 2 * * *", "0 0 29 2 *", "*/7 3 l * mon"])
+def test_far_years_are_no_different(expr: str, year: int) -> None:
+    at = to_us(datetime(year, 1, 5, tzinfo=ZoneInfo("UTC")))
+    cron = Cron(expr, tz="Europe/Berlin")
+    last, after = cron.last_until(at), cron.next_after(at)
+    assert last is not None
+    assert after is not None
+    assert last.fires_us <= at < after.fires_us
+    assert after.start_us == last.fires_us
+
+
+@pytest.mark.parametrize("when", [datetime.min, datetime.max])
+def test_a_date_at_the_end_of_time_ends_in_one_sentence(when: datetime) -> None:
+    at, cron = to_us(when.replace(tzinfo=ZoneInfo("UTC"))), Cron("0 2 * * *", interval="day")
+    with pytest.raises(ScheduleError, match="outside of the years 100 to 9900"):
+        cron.interval_for(at, 0)
+    with pytest.raises(ScheduleError, match="outside of the years 100 to 9900"):
+        cron.next_after(at)

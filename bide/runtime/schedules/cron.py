@@ -32,6 +32,8 @@ from bide.runtime.schedules.walltimes import WallTimes
 from bide.runtime.schedules.zones import after_gap, instants, offset, wall, zone
 
 _NEAR: Final = 26 * HOUR  # no change of clocks is larger than a day
+_FIRST_US: Final = to_us(datetime(100, 1, 1, tzinfo=UTC))
+_LAST_US: Final = to_us(datetime(9900, 1, 1, tzinfo=UTC))
 _INTERVALS: Final = ("tick", "hour", "day", "week", "month")
 
 Reading = Callable[[datetime], int | None]
@@ -80,7 +82,7 @@ class Cron(Schedule, frozen=True, tag="cron"):
         return zone(self.tz or "UTC")
 
     def next_after(self, us: int, anchor_us: int | None = None) -> Firing | None:
-        fires = self._tick(us, forward=True)
+        fires = self._tick(_checked(us), forward=True)
         if fires is None:
             return None
         if self.interval == "tick":
@@ -96,7 +98,7 @@ class Cron(Schedule, frozen=True, tag="cron"):
         return Firing(fires, previous(end, period, self._zone), end)
 
     def last_until(self, us: int, anchor_us: int | None = None) -> Firing | None:
-        tick = self._tick(us + 1, forward=False)
+        tick = self._tick(_checked(us) + 1, forward=False)
         if tick is None:
             return None
         if self.interval == "tick":
@@ -104,7 +106,7 @@ class Cron(Schedule, frozen=True, tag="cron"):
         return self.next_after(floor(tick, self.interval, self._zone) - 1)
 
     def interval_for(self, date_us: int | None, now_us: int, anchor_us: int | None = None) -> tuple[int, int]:
-        at = now_us if date_us is None else date_us
+        at = _checked(now_us if date_us is None else date_us)
         if self.interval == "tick":
             start = self._tick(at + 1, forward=False)
             start = at if start is None else start
@@ -168,6 +170,13 @@ def read_cached(expr: str) -> Fields:
 @lru_cache(maxsize=1024)
 def wall_times(expr: str) -> WallTimes:
     return WallTimes(read_cached(expr))
+
+
+def _checked(us: int) -> int:
+    """`us`, or `ScheduleError` where the calendar has no room left on either side."""
+    if not _FIRST_US <= us < _LAST_US:
+        raise ScheduleError("the date is outside of the years 100 to 9900: give one within")
+    return us
 
 
 def _steady(us: int, tz: ZoneInfo) -> Reading:

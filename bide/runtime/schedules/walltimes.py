@@ -73,12 +73,14 @@ def _moment(day: date, minutes: int) -> datetime:
 @lru_cache(maxsize=16384)
 def _day(line: str, day: date, *, forward: bool) -> date | None:
     """The first matching day from `day` on, or the last up to it; None when there is none."""
-    from croniter import CroniterBadDateError, croniter
+    from croniter import CroniterBadCronError, CroniterBadDateError, croniter
 
-    aside = timedelta(microseconds=-1 if forward else 1)
-    steps = croniter(line, datetime.combine(day, time()) + aside, implement_cron_bug=True)
+    aside = timedelta(hours=-12 if forward else 12)  # its floats lose a microsecond in far years
     try:
+        steps = croniter(line, datetime.combine(day, time()) + aside, implement_cron_bug=True)
         found: datetime = steps.get_next(datetime) if forward else steps.get_prev(datetime)
-    except CroniterBadDateError:
+    except CroniterBadCronError:
+        raise
+    except (CroniterBadDateError, ValueError, OverflowError):  # the last two: past the year 9999
         return None
     return found.date()
