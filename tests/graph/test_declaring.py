@@ -124,6 +124,17 @@ def test_an_output_of_another_dag_is_refused() -> None:
             load(kept[0])
 
 
+def test_an_output_used_after_its_dag_is_refused() -> None:
+    kept: list[Any] = []
+
+    @dag
+    def over() -> None:
+        kept.append(load())
+
+    with pytest.raises(GraphError, match="outside of a DAG's body"):
+        load(kept[0])
+
+
 def test_one_name_at_two_places_is_refused_when_it_was_given_there() -> None:
     with pytest.raises(GraphError, match="two tasks named 'x'"):
 

@@ -12,7 +12,7 @@ from bide.runtime.errors import GraphError
 from bide.runtime.graph.building import current_body, declare
 from bide.runtime.graph.code import Code
 from bide.runtime.graph.facts import Facts
-from bide.runtime.graph.handle import Output
+from bide.runtime.graph.handle import Linked, Output
 from bide.runtime.graph.options import CommandOptions, TaskOptions, lane_of, task_fields
 from bide.runtime.graph.render import check
 from bide.runtime.graph.signature import Parameters
@@ -55,6 +55,11 @@ class Task(Generic[P, R]):
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if current_body() is None:
+            if any(isinstance(value, Linked) for value in (*args, *kwargs.values())):
+                raise GraphError(
+                    f"the task {self.name!r} is called with the output of another task outside of a DAG's body: "
+                    "move the call into the function with @dag"
+                )
             return self.fn(*args, **kwargs)
         self._parameters.check(self.name, args, kwargs)
         code = Code(fn=self.fn, args=args, kwargs=kwargs)
