@@ -39,7 +39,8 @@ class Attempt:
     """What is known of an attempt between its `Start` and its end.
 
     `stop` is the order to end it; `closing` says that the runtime shuts down. Either sets
-    `stopping`, which the body may read from any thread. `interrupt` is how its lane is told.
+    `stopping`, which the body may read from any thread. `interrupt` is how its lane is told;
+    `whole_rests` is told when the body's own task begins (True) and ends (False) a wait.
     """
 
     __slots__ = (
@@ -69,6 +70,7 @@ class Attempt:
         "wait_count",
         "waits",
         "watermark",
+        "whole_rests",
     )
 
     def __init__(
@@ -102,6 +104,7 @@ class Attempt:
         self.steps: dict[str, asyncio.Future[None]] | None = None
         self.watermark: bytes | None = None
         self.metrics: dict[str, int | float] | None = None
+        self.whole_rests: Callable[[bool], None] | None = None
         self.progress: tuple[float, float | None] | None = None
         self._awake: set[asyncio.Task[Any]] | None = None
         self._answers = 0

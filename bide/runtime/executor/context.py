@@ -221,9 +221,14 @@ class Context:
         wait = attempt.open_wait(key)
         attempt.post(WaitAsked(attempt.id, key, data, kind, timeout_us, poll_us))
         attempt.asked(wait)
+        rests = attempt.whole_rests if wait.task is attempt.task else None
+        if rests is not None:
+            rests(True)
         try:
             answer = await wait.answer
         finally:
+            if rests is not None:
+                rests(False)
             if attempt.drop_wait(key, wait) and not attempt.stopping:
                 attempt.post(WaitDropped(attempt.id, key))
         if answer.timed_out:
@@ -320,6 +325,3 @@ def _line(message: object, fields: Mapping[str, object]) -> str:
 def _word(value: object) -> str:
     text = str(value)
     return repr(text) if not text or any(c in text for c in ' "=\n') else text
-
-
-

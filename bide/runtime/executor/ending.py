@@ -11,6 +11,7 @@ from typing import Final
 from bide.runtime.clock import SECOND, span_us
 from bide.runtime.engine.messages import Failure
 from bide.runtime.errors import BideError, FailTask, PayloadError, SkipTask
+from bide.runtime.executor.job import CannotIsolate
 from bide.runtime.values import redactor
 
 MESSAGE_LIMIT: Final = 1_000
@@ -26,7 +27,7 @@ def failure_of(error: BaseException, *, final: bool = False) -> Failure:
     return Failure(
         message=one_line(error),
         mro=class_paths(error),
-        final=final or isinstance(error, FailTask | PayloadError),
+        final=final or isinstance(error, FailTask | PayloadError | CannotIsolate),
         retry_after_us=retry_after_us(error),
     )
 

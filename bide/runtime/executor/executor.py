@@ -214,6 +214,7 @@ class Executor:
             raise Fenced
         match order.task.lane:
             case Lane.ASYNC:
+                attempt.whole_rests = self._whole_rests
                 self.watchdog.enter()
                 try:
                     output = await run_coroutine(job)
@@ -261,6 +262,13 @@ class Executor:
         attempt.log(f"failed: {failure.message}", "ERROR")
         return AttemptEnded(attempt.id, AttemptState.FAILED, failure=failure, metrics=metrics)
 
+    def _whole_rests(self, rests: bool) -> None:
+        """A body of one task that waits for the world runs no code: nothing to watch."""
+        if rests:
+            self.watchdog.leave()
+        else:
+            self.watchdog.enter()
+
     # --- stopping
 
     def _interrupt(self, attempt: Attempt) -> None:
@@ -306,7 +314,9 @@ class Executor:
     def _blocked(self, blocked: Blocked) -> None:
         """In the watchdog's thread: the log of the attempt at fault says so."""
         if (attempt_id := blocked.attempt_id) is not None:
-            text = f"holds the loop for {blocked.for_s:.2f} s and more, nothing else can run:\n{blocked.stack}"
+            text = (
+                f"holds the loop for {blocked.for_s:.2f} s and more, nothing else can run:\n{blocked.stack}"
+            )
             self._logs.write(attempt_id, text, "WARNING")
         if self._on_blocked is not None:
             self._on_blocked(blocked)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bide.runtime.engine.messages import Start
-from bide.runtime.errors import BideError
+from bide.runtime.errors import BideError, UsageError
 from bide.runtime.graph.binding import Command
 from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.spec import ShellSpec
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 class CodeNotLoaded(BideError):  # noqa: N818 - a finding about the DAG files, not a failure of the attempt
     """The function of a task is not loaded, or its file is broken: the instance stays ready."""
+
+
+class CannotIsolate(UsageError):  # noqa: N818 - what `retry_on` names reads as what happened
+    """A function or its arguments cannot go to another process; trying again would not help."""
 
 
 class Job(msgspec.Struct, frozen=True):

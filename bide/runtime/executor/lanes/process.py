@@ -16,7 +16,7 @@ from typing import Any
 
 from bide.runtime.clock import Clock
 from bide.runtime.engine.messages import Failure
-from bide.runtime.errors import PayloadError, UsageError
+from bide.runtime.errors import PayloadError
 from bide.runtime.executor.attempt import Attempt, Fenced
 from bide.runtime.executor.context import Context
 from bide.runtime.executor.frames import (
@@ -32,7 +32,7 @@ from bide.runtime.executor.frames import (
     pack,
     unpack,
 )
-from bide.runtime.executor.job import Job
+from bide.runtime.executor.job import CannotIsolate, Job
 from bide.runtime.executor.lanes.child import Child, ProcessFailed, sentence_of
 from bide.runtime.values import Secret, encode, redactor
 
@@ -132,14 +132,14 @@ async def _step(attempt: Attempt, writer: asyncio.StreamWriter, name: str, value
 
 
 def work_of(attempt: Attempt, job: Job) -> Work:
-    """The body as a message. `UsageError` when the function cannot be found again over there."""
+    """The body as a message. `CannotIsolate` when the function cannot be found again over there."""
     module, qualname, file = reference_of(job.fn)
     args = [_argument(value) for value in job.args]
     kwargs = {key: _argument(value) for key, value in job.kwargs.items()}
     try:
         arguments = encode([args, kwargs], "the arguments", 16 * 1024 * 1024)
     except PayloadError as error:
-        raise UsageError(f"the arguments of an isolated task go to another process: {error}") from None
+        raise CannotIsolate(f"the arguments of an isolated task go to another process: {error}") from None
     return Work(
         order=attempt.order,
         epoch=attempt.epoch,
@@ -158,18 +158,18 @@ def work_of(attempt: Attempt, job: Job) -> Work:
 def reference_of(fn: Any) -> tuple[str, str, str | None]:
     """(module, qualified name, file or None) under which another process finds a function."""
     if not isinstance(fn, FunctionType):
-        raise UsageError(f"isolate=True needs a plain function, and {fn!r} is a {type(fn).__name__}")
+        raise CannotIsolate(f"isolate=True needs a plain function, and {fn!r} is a {type(fn).__name__}")
     module, qualname = fn.__module__, fn.__qualname__
     if "<" in qualname:
         what = "a lambda" if "<lambda>" in qualname else "defined within another function"
-        raise UsageError(
+        raise CannotIsolate(
             f"isolate=True runs {qualname!r} in another process, which cannot find it, as it is {what}: "
             "move it to the top of its file"
         )
     file = getattr(sys.modules.get(module), "__file__", None) or fn.__code__.co_filename
     there = os.path.isfile(file)  # noqa: PTH113 - the name may be "<stdin>"
     if module == "__main__" and not there:
-        raise UsageError(
+        raise CannotIsolate(
             f"isolate=True runs {qualname!r} in another process, which cannot find it, as it was "
             f"typed in ({file}): put it into a file"
         )

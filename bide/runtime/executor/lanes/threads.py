@@ -110,4 +110,3 @@ async def run_in_thread(threads: Threads, attempt: Attempt, job: Job) -> Any:
 def _hand_over(returned: asyncio.Future[_Result], result: _Result) -> None:
     if not returned.done():
         returned.set_result(result)
-
