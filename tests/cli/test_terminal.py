@@ -244,6 +244,21 @@ def test_run_waits_can_be_satisfied_and_the_run_taken_up(
     assert said.code == 0
 
 
+def test_run_of_a_scheduled_dag_makes_the_one_run_it_was_asked_for(bide: Bide, tmp_path: Path) -> None:
+    text = PIPE.replace("import dag, task", "import Cron, dag, task", 1)
+    options = '@dag(schedule=Cron("0 2 * * *", interval="day"), start="2026-01-01", catchup="all", '
+    (tmp_path / "daily.py").write_text(text.replace("@dag(", options))
+    said = bide("run", "daily.py")
+    assert (said.code, said.err) == (0, "")
+    (run,) = decode(bide("runs", "--json"))
+    assert run["kind"] == "manual"
+    assert bide("run", "daily.py").code == 4  # that interval has its run
+    assert bide("run", "daily.py", "--date", "2026-03-01").code == 0
+    assert decode(bide("show", "2", "--json"))["interval"] == {
+        "start": "2026-03-01T00:00:00Z", "end": "2026-03-02T00:00:00Z",
+    }  # fmt: skip
+
+
 # --- exit codes and bad input --------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from bide.runtime.cli.main import INTERRUPTED
-from bide.runtime.cli.output import note, print_json, said_state, write
+from bide.runtime.cli.output import coloured, note, print_json, said_state, write
 from bide.runtime.cli.picture import Follower, Graph, Lines, Picture, Silent
 from bide.runtime.cli.targets import one_dag
 from bide.runtime.clock import Clock, SystemClock, from_us
@@ -79,7 +79,7 @@ async def _run(dag: Dag, db: Path, config: Config, asked: Asked) -> int:
     since_us = clock.now()
     with _interrupts() as interrupted:
         open_run = None if asked.new else _unfinished(dag, db, clock, asked)
-        async with open_runtime(config, db, [dag]) as runtime:
+        async with open_runtime(config, db, [dag], schedules=False) as runtime:
             run_id = await _begin(dag, runtime, open_run, asked)
             with Reader(db) as reader:
                 picture: Picture = Silent() if asked.json else Graph() if _is_terminal() else Lines()
@@ -173,7 +173,7 @@ async def _tell(runtime: Served, run: RunDetail, asked: Asked) -> None:
     if asked.json:
         print_json(await runtime.operations.show(str(run.run_id)))
         return
-    write(f"run {run.run_id} of {run.dag}: {said_state(run.state, False)}")
+    write(f"run {run.run_id} of {run.dag}: {said_state(run.state, coloured())}")
     if run.state is not RunState.SUCCESS:
         why = await runtime.operations.why(str(run.run_id))
         note(f"bide: {why.why}; {why.next}")

@@ -148,7 +148,7 @@ def _timer_due(t: Turn, e: DueTimer) -> None:
     match e.kind:
         case Due.SCHEDULE:
             dag = next((dag for dag in world.dags.values() if dag.dag_id == subject), None)
-            if dag is not None and dag.next_fires == due:
+            if dag is not None and dag.next_fires == due and world.scheduling:
                 dags.fire_schedule(t, dag)
         case Due.WAIT:
             wait = world.waits.get(subject)

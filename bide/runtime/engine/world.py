@@ -315,6 +315,7 @@ class World:
         self.next_id = {"dag": 1, "version": 1, "run": 1, "instance": 1, "attempt": 1, "wait": 1, "event": 1}
         self.ticket = 0
         self.dormant = False  # a command session: states move, nothing starts
+        self.scheduling = True  # False: firings stay due, for the next runtime that takes them
 
     def take_id(self, kind: str) -> int:
         taken = self.next_id[kind]

@@ -17,8 +17,13 @@ async def open_runtime(
     db: Path,
     dags: Sequence[Dag],
     errors: Mapping[str, str] | None = None,
+    *,
+    schedules: bool = True,
 ) -> AsyncIterator[Served]:
-    """A runtime over `db` with these DAGs; `errors` are the files that could not be loaded."""
+    """A runtime over `db` with these DAGs; `errors` are the files that could not be loaded.
+
+    `schedules=False`: only what is triggered runs.
+    """
     from bide.runtime.service.runtime import Pool, Runtime
 
     pools: dict[str, Pool | int] = {
@@ -32,5 +37,6 @@ async def open_runtime(
         pools=pools,
         synchronous=config.synchronous,
         errors=errors,
+        schedules=schedules,
     ) as runtime:
         yield runtime

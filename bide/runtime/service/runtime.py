@@ -112,8 +112,12 @@ class Runtime:
         watchdog: bool = True,
         grace: float = 5.0,
         errors: Mapping[str, str] | None = None,
+        schedules: bool = True,
     ) -> None:
-        """`store` replaces the database thread by a writer of the caller's; `errors`: file -> sentence."""
+        """`store` replaces the database thread by a writer of the caller's; `errors`: file -> sentence.
+
+        `schedules=False`: only what is triggered runs; firings stay due for the next runtime.
+        """
         if slots < 1:
             raise UsageError(f"slots={slots} runs nothing: give 1 or more")
         self.db = Path(db)
@@ -131,6 +135,7 @@ class Runtime:
         self._grace = grace
         self._load_errors = dict(errors or {})
         self._code_errors: dict[str, str] = {}
+        self._schedules = schedules
         self._draining = False
         self._entered = False
 
@@ -199,6 +204,7 @@ class Runtime:
 
     def _world(self, epoch: int, rows: WorldRows) -> World:
         world = World(epoch=epoch, slots=self._slots, pools=self._pools)
+        world.scheduling = self._schedules
         restore(world, rows)
         return world
 
