@@ -81,6 +81,7 @@ class KafkaCluster:
             (host, int(port)) for host, _, port in (s.rpartition(":") for s in bootstrap.split(","))
         ]
         self._known: list[Address] = []
+        self._good: list[Address] = []
         self._connections: dict[Address, AIOKafkaConnection] = {}
         self._options: dict[str, Any] = {
             "client_id": "bide",
@@ -133,7 +134,7 @@ class KafkaCluster:
 
         async def of(leader: int, asked: dict[str, list[tuple[int, int]]]) -> None:
             try:
-                async with asyncio.timeout(self.limit_s * 0.6):
+                async with asyncio.timeout(self.limit_s * 0.4):
                     answer = await self._ask(
                         layout.brokers[leader], OffsetRequest(-1, 0, list(asked.items()))
                     )
@@ -182,13 +183,17 @@ class KafkaCluster:
             await asyncio.wait(closed, timeout=1)
 
     async def _ask_any(self, request: Any) -> Any:
-        """Ask whichever broker answers: connected ones first, then known ones, then bootstrap."""
-        addresses = list(dict.fromkeys([*self._connections, *self._known, *self._servers]))
+        """Ask whichever broker answers: the one that did last, connected, known, then bootstrap."""
+        known = [*self._good, *self._connections, *self._known, *self._servers]
+        addresses = list(dict.fromkeys(known))
+        share = 0.8 if len(addresses) == 1 else 0.5 / len(addresses)
         trouble: list[str] = []
         for address in addresses:
             try:
-                async with asyncio.timeout(max(0.4, self.limit_s * 0.8 / len(addresses))):
-                    return await self._ask(address, request)
+                async with asyncio.timeout(self.limit_s * share):
+                    answer = await self._ask(address, request)
+                self._good = [address]
+                return answer
             except TimeoutError:
                 trouble.append(f"{address[0]}:{address[1]} does not answer")
             except LookFailed as error:

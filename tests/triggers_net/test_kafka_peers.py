@@ -258,7 +258,7 @@ class TestMockCluster:
     ) -> None:
         for partition in range(3):
             cluster.lead("t", partition, partition + 1)
-        some = KafkaOffsetTrigger(bootstrap=cluster.address, topic="t", offset=2, across="any", timeout=1)
+        some = KafkaOffsetTrigger(bootstrap=cluster.address, topic="t", offset=2, across="any", timeout=2)
         assert isinstance(await lookout(some), Fire)
         cluster.delay(3, 5000)
         assert isinstance(await lookout(some), Fire)
