@@ -59,7 +59,9 @@ instances = st.builds(
     waits=st.lists(waits, max_size=3).map(tuple),
     refusal=refusals,
     code_error=st.sampled_from(["", "SyntaxError in etl.py"]),
+    dag=st.just("etl"),
     paused=st.booleans(),
+    frozen=st.booleans(),
     live=st.booleans(),
 )
 runs = st.builds(
@@ -177,3 +179,20 @@ def test_a_paused_dag_is_named_before_a_full_one() -> None:
 @given(st.integers(0, 10**15))
 def test_a_span_has_words(us: int) -> None:
     assert span_words(us)
+
+
+def test_c5_a_frozen_wait_does_not_say_that_it_gives_up() -> None:
+    wait = WaitFacts(wait_id=9, what="file x", since_us=NOW - MINUTE, deadline_us=NOW + HOUR)
+    facts = InstanceFacts(
+        run="7", task="t", dag="etl", state=State.DEFERRED, waits=(wait,), paused=True, frozen=True, live=True
+    )
+    why = explain_instance(facts, NOW)
+    assert "stand still" in why.sentence
+    assert "gives up" not in (why.next or "")
+    assert "bide unpause etl" in (why.next or "")
+
+
+def test_a_paused_wait_that_goes_on_is_not_called_still() -> None:
+    wait = WaitFacts(wait_id=9, what="file x", since_us=NOW - MINUTE, deadline_us=NOW + HOUR)
+    facts = InstanceFacts(run="7", task="t", state=State.DEFERRED, waits=(wait,), paused=True, live=True)
+    assert "stand still" not in explain_instance(facts, NOW).sentence

@@ -82,7 +82,9 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
     waits: tuple[WaitFacts, ...] = ()
     refusal: Refusal | None = None
     code_error: str = ""
+    dag: str = ""
     paused: bool = False
+    frozen: bool = False  # paused, and waits with their deadlines stand still (`on_pause="freeze"`)
     live: bool = False  # a runtime holds the database
 
 
@@ -180,11 +182,14 @@ def _instance(f: InstanceFacts, now: int) -> _Answer:
             return _deferred(f, now)
         case State.UP_FOR_RETRY:
             due = instant_words(f.due_us, now) if f.due_us is not None else "as soon as it is looked at"
+            after = f"attempt {f.attempt + 1} starts {due}"
+            if f.paused:
+                after = f"its DAG is paused: attempt {f.attempt + 1} starts after `bide unpause {f.dag}`"
             sentence = (
                 f"attempt {f.attempt} failed{_because(f.error or f.reason)}; "
                 f"failure {f.failures} of the {f.retries + 1} it may have"
             )
-            return sentence, (("next attempt", due),), f"attempt {f.attempt + 1} starts {due}"
+            return sentence, (("next attempt", due),), after
         case State.AWAITING_APPROVAL:
             return f"waits for a person to approve it{_because(f.reason)}", (), "approve or reject it"
         case State.BLOCKED:
@@ -253,7 +258,7 @@ def _ready(f: InstanceFacts, now: int) -> _Answer:
     if f.code_error:
         return f"code not loaded: {f.code_error}", (), "it starts when its DAG file loads again"
     if f.paused:
-        return "its DAG is paused: nothing of it starts", (), "`bide unpause` lets it start"
+        return "its DAG is paused: nothing of it starts", (), f"`bide unpause {f.dag}` lets it start"
     if f.refusal is not None:
         r = f.refusal
         holders = ", ".join(r.holders[:5]) + (f" and {len(r.holders) - 5} more" if len(r.holders) > 5 else "")
@@ -276,7 +281,7 @@ def _running(f: InstanceFacts, now: int) -> _Answer:
         sentence = f"{number} was running when the last runtime stopped"
         return sentence, (), "the next start takes it as lost and starts it again by its policy"
     took = f" for {span_words(now - f.since_us)}" if f.since_us is not None and now >= f.since_us else ""
-    waits = tuple(pair for w in f.waits for pair in _wait(w, now))
+    waits = tuple(pair for w in f.waits for pair in _wait(w, now, f))
     return (
         f"{number} holds a slot{took}{_because(f.reason)}",
         waits,
@@ -290,29 +295,37 @@ def _deferred(f: InstanceFacts, now: int) -> _Answer:
     first = min(f.waits, key=lambda w: w.deadline_us)
     others = f" and {len(f.waits) - 1} more" if len(f.waits) > 1 else ""
     sentence = f"waits for {first.what}{others}, for {span_words(now - first.since_us)} now, holding no slot"
-    if f.paused:
+    if f.frozen:
         sentence += "; its DAG is paused, so the wait and its deadline stand still"
     elif first.look is not None and first.look.answer:
         sentence += f"; the last look said: {first.look.answer}"
-    details = tuple(pair for wait in f.waits for pair in _wait(wait, now))
+    details = tuple(pair for wait in f.waits for pair in _wait(wait, now, f))
+    if f.frozen:
+        return sentence, details, f"`bide unpause {f.dag}` lets it go on, its deadline moved by the pause"
     after = f"it gives up {instant_words(first.deadline_us, now)}"
-    if f.live and not f.paused:
+    if f.live:
         after += f"; `bide waits look {first.wait_id}` looks now"
     return sentence, details, after
 
 
-def _wait(wait: WaitFacts, now: int) -> tuple[tuple[str, str], ...]:
+def _wait(wait: WaitFacts, now: int, f: InstanceFacts) -> tuple[tuple[str, str], ...]:
     rows = [(f"wait {wait.wait_id}", wait.what), ("since", instant_words(wait.since_us, now))]
     look = wait.look
     if look is not None and look.at_us is not None:
         answer = f": {look.answer}" if look.answer else ""
         rows.append(("last look", f"{instant_words(look.at_us, now)}{answer}"))
+    elif f.frozen:
+        rows.append(("last look", "none while the DAG is paused"))
     else:
-        rows.append(("last look", "none by a running service"))
+        rows.append(("last look", "none yet" if f.live else "not known: no runtime holds it"))
     if look is not None and look.next_us is not None:
         rows.append(("next look", instant_words(look.next_us, now)))
+    elif f.frozen:
+        rows.append(("next look", "when the DAG is unpaused"))
     else:
-        rows.append(("next look", "when the outside tells it, or a runtime arms it"))
+        rows.append(
+            ("next look", "when it comes true: nothing is polled" if f.live else "when a runtime starts")
+        )
     rows.append(("deadline", instant_words(wait.deadline_us, now)))
     return tuple(rows)
 

@@ -78,6 +78,7 @@ def of_run(scene: Scene, live: Live | None, held: bool) -> RunFacts:
 def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool) -> InstanceFacts:
     """The facts of one of its task instances."""
     spec = next((t for t in scene.spec.tasks if t.name == instance.task), None)
+    paused = bool(scene.dag and scene.dag.paused)
     names = set(spec.upstream if spec else ())
     return InstanceFacts(
         run=str(scene.run.run_id),
@@ -101,7 +102,9 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
         ),
         refusal=live.refusal(instance.instance_id) if live else None,
         code_error=live.code_error(scene.run.dag) if live and instance.state is State.READY else "",
-        paused=bool(scene.dag and scene.dag.paused),
+        paused=paused,
+        dag=scene.run.dag,
+        frozen=paused and scene.spec.on_pause == "freeze",
         live=held,
     )
 
