@@ -1,6 +1,6 @@
 """Waiting for files: what must be true of them, judged on what was seen of them."""
 
-# ruff: noqa: PTH100, PTH112, PTH118, PTH119, PTH120, PTH123
+# ruff: noqa: PTH118, PTH120
 # Paths are text here: a Path costs microseconds, and there are 100,000 of them.
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is asked of the file system, in threads: stat, scan, read. Nothing here knows an event loop."""
 
-# ruff: noqa: PTH100, PTH112, PTH118, PTH119, PTH120, PTH123
+# ruff: noqa: PTH100, PTH112, PTH120, PTH123
 # Paths are text here: a Path costs microseconds, and there are 100,000 of them.
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A place knows its waits and what is to be looked at next; the hub (`file_source.
 Waits for names in one folder cost one look together, and so do waits for one pattern.
 """
 
-# ruff: noqa: PTH100, PTH112, PTH118, PTH119, PTH120, PTH123
+# ruff: noqa: PTH100, PTH118, PTH119, PTH120
 # Paths are text here: a Path costs microseconds, and there are 100,000 of them.
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
@@ -34,7 +35,7 @@ class TimeTrigger(Trigger, frozen=True, kw_only=True, tag="time"):
 
     def judge(self, seen: Any, memo: Any, now: int) -> Verdict:
         if now >= self.at_us:
-            return Fire({"at": from_us(self.at_us).isoformat()})
+            return _fire(self.at_us)
         return _NOT_YET
 
     def describe(self) -> str:
@@ -43,6 +44,12 @@ class TimeTrigger(Trigger, frozen=True, kw_only=True, tag="time"):
     @classmethod
     def make_source(cls, key: Hashable, world: SourceWorld) -> Source:
         return TimeSource(world)
+
+
+@lru_cache(maxsize=256)
+def _fire(at_us: int) -> Fire:
+    """Remembered, for thousands may wait for one instant."""
+    return Fire({"at": from_us(at_us).isoformat()})
 
 
 _KEY: Final = ("time",)

@@ -144,7 +144,8 @@ class Host:
     def _opened(self) -> Feed:
         """The feed of the source, which is opened when it is not yet."""
         if self._feed is None:
-            source = self.kind.make_source(self.key, self)
+            kind = str(self.kind.__struct_config__.tag)
+            source = self.triggerer.makers.get(kind, self.kind.make_source)(self.key, self)
             self._feed = PollFeed(self, source) if isinstance(source, PollSource) else PushFeed(self, source)
         return self._feed
 

@@ -71,8 +71,13 @@ class PollFeed:
     # --- waits come and go ------------------------------------------------------------------
 
     def add(self, wait: Waiting) -> None:
+        try:
+            key = wait.trigger.poll_key()
+            hash(key)
+        except Exception as error:  # noqa: BLE001 - a third party's trigger ends its own wait only
+            self._triggerer.fail(wait, f"its poll key: {type(error).__name__}: {error}")
+            return
         self._source.add(wait)
-        key = wait.trigger.poll_key()
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = Group(key)
@@ -152,7 +157,7 @@ class PollFeed:
     # --- when ---------------------------------------------------------------------------------
 
     def _floor(self, group: Group) -> int:
-        shortest = min((wait.poll_us for wait in group.waits.values()), default=SECOND)
+        shortest = min((wait.poll_us for wait in group.waits.values() if wait.poll_us), default=SECOND)
         return max(LEAST_US, min(self._source.floor_us, shortest))
 
     def _want(self, group: Group, at_us: int) -> None:
@@ -278,10 +283,9 @@ class PollFeed:
             verdict = self._host.observed(wait, seen)
             wait.next_us = None
             if verdict is not None and verdict.again_us is not None:
+                wait.next_us = verdict.again_us
                 if verdict.at_least:
                     group.not_before_us = max(group.not_before_us, verdict.again_us)
-                else:
-                    wait.next_us = verdict.again_us
             self._answered(wait)
 
     @staticmethod
@@ -310,6 +314,8 @@ class PollFeed:
 
     def _plan(self, group: Group, wait: Waiting, began_us: int) -> None:
         """When this wait wants the next look: its period, backed off, or sooner if it asked."""
+        if not wait.poll_us:
+            return  # looked at once, and not armed
         due_us = began_us + self._period(wait)
         if wait.failures == 0 and wait.looks == 1:
             due_us += int(wait.poll_us * SPREAD * self._triggerer.random.random())

@@ -23,7 +23,7 @@ from bide.runtime.triggerer.threads import Threads
 from bide.runtime.triggerer.timers import Timers
 from bide.runtime.values import encode, redactor
 from bide.triggers import decode_trigger
-from bide.triggers.base import Fail, Fire, NotYet
+from bide.triggers.base import Fail, Fire, NotYet, Source, SourceWorld
 
 Predicates = Callable[[str, str], Callable[..., Any]]
 Post = Callable[[Input], None]
@@ -62,6 +62,8 @@ class Triggerer:
         self.timers = Timers(clock)
         self.threads = Threads(thread_limit)
         self.random = random or Random()
+        self.makers: dict[str, Callable[[Hashable, SourceWorld], Source]] = {}
+        """Kinds whose sources are made by others than the kind itself: the seam for tests."""
         self.looking = 0
         self.cuts = 0
         """Looks cut because they hung, since the start."""
@@ -234,9 +236,9 @@ class Triggerer:
 
     def _fire(self, wait: Waiting, event: Any) -> None:
         try:
-            data = encode(event, f"the event of {wait.trigger.describe()}")
+            data = encode(event, "the event")
         except PayloadError as error:
-            self.fail(wait, str(error))
+            self.fail(wait, f"{wait.trigger.describe()}: {error}")
             return
         self._let_go(wait, "fired")
         self._post(WaitFired(wait.wait_id, data))
