@@ -68,6 +68,7 @@ class Desk:
         number: int = 1,
         takes_context: bool = False,
         memory_limit: int | None = None,
+        folder: str = ".",
         **job: Any,
     ) -> int:
         """Start an attempt of the DAG `daily`, run 3; its id."""
@@ -84,6 +85,7 @@ class Desk:
             scheduled_us=1_781_568_000_000_000,
             params={"size": 2},
             tz="Europe/Berlin",
+            folder=folder,
         )
         kwargs = job.pop("kwargs", {})
         self.jobs[attempt_id] = lambda context: Job(

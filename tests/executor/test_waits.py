@@ -15,6 +15,7 @@ from bide.runtime.errors import WaitBroken, WaitTimedOut
 from bide.runtime.executor.context import Context
 from bide.runtime.graph.spec import Lane
 from bide.triggers.base import Trigger
+from bide.triggers.file import FileTrigger
 from tests.executor.desk import Desk
 
 
@@ -105,6 +106,36 @@ async def test_a_wait_given_up_is_dropped(desk: Desk) -> None:
     (ask,) = desk.of(WaitAsked)
     assert desk.of(WaitDropped) == [WaitDropped(1, ask.key)]
     assert ended.state is AttemptState.SUCCESS
+
+
+async def test_a_branch_that_gave_up_and_ended_lets_the_rest_park(desk: Desk) -> None:
+    async def impatient(ctx: Context) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await ctx.wait(Door(number=1))
+
+    async def body(ctx: Context) -> None:
+        await asyncio.gather(impatient(ctx), ctx.wait(Door(number=2)))
+
+    attempt_id = desk.start(body, takes_context=True)
+    await desk.seen(Parked, attempt_id)
+    assert [type(each).__name__ for each in desk.posted] == [
+        "WaitAsked",
+        "WaitAsked",
+        "WaitDropped",
+        "Parked",
+    ]
+    desk.stop(attempt_id)
+
+
+async def test_a_relative_file_is_looked_for_beside_the_dag(desk: Desk) -> None:
+    async def body(ctx: Context) -> None:
+        await ctx.wait(FileTrigger(path="drops/a.csv"))
+
+    attempt_id = desk.start(body, takes_context=True, folder="/dags")
+    (ask,) = await asked(desk, 1)
+    assert msgspec.json.decode(ask.trigger)["path"] == "/dags/drops/a.csv"
+    desk.stop(attempt_id)
 
 
 async def test_a_body_parks_when_all_that_came_back_have_ended_or_wait_again(desk: Desk) -> None:

@@ -137,10 +137,11 @@ class Attempt:
             self._rests(wait.task)
 
     def drop_wait(self, key: str, wait: OpenWait) -> bool:
-        """Whether `wait` was still open: it is not any more."""
+        """Whether `wait` was still open: it is given up, and its part of the body goes on."""
         if self.waits is None or self.waits.get(key) is not wait:
             return False
         del self.waits[key]
+        self._wakes(wait.task)
         return True
 
     def answer(self, order: Answer) -> None:
@@ -151,14 +152,19 @@ class Attempt:
             if not self._awake:
                 self._park()
             return
-        if wait.task is not None:
-            if self._awake is None:
-                self._awake = set()
-            if wait.task not in self._awake:
-                self._awake.add(wait.task)
-                if wait.task is not self.task:
-                    wait.task.add_done_callback(self._rests)
+        self._wakes(wait.task)
         wait.answer.set_result(order)
+
+    def _wakes(self, task: asyncio.Task[Any] | None) -> None:
+        """A part of the body goes on, until it ends or waits again."""
+        if task is None:
+            return
+        if self._awake is None:
+            self._awake = set()
+        if task not in self._awake:
+            self._awake.add(task)
+            if task is not self.task:
+                task.add_done_callback(self._rests)
 
     def _rests(self, task: asyncio.Task[Any] | None) -> None:
         """A part of the body that had come back has ended, or waits again."""

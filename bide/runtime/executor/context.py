@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import datetime, timedelta
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -202,10 +203,10 @@ class Context:
         from its top and a wait already over is answered from the store. `name` makes its key
         stable when the code changes; without one the key is the trigger's content and its count.
         `timeout` (default one day) and `poll_interval` (30 s) are timedeltas or seconds. Raises
-        `WaitTimedOut`, or `WaitBroken` when it can never come true.
+        `WaitTimedOut`, or `WaitBroken` when it can never come true. The relative path of a
+        `FileTrigger` is under the folder of the DAG's file.
         """
         attempt = self._attempt
-        data, kind = _trigger_data(trigger)
         if attempt.order.task.lane is not Lane.ASYNC:
             raise UsageError(
                 f"ctx.wait works in `async def` tasks, and {self.task!r} runs in the "
@@ -213,6 +214,7 @@ class Context:
             )
         if attempt.over or attempt.job is None:
             raise AttemptOver(f"ctx.wait was called after the attempt of {self.task!r} had ended")
+        data, kind = _trigger_data(trigger, attempt.job.facts.folder)
         timeout_us = _span(DEFAULT_TIMEOUT if timeout is None else timeout, "timeout")
         poll_us = _span(DEFAULT_POLL if poll_interval is None else poll_interval, "poll_interval")
         key = self._key(data, name)
@@ -297,12 +299,16 @@ class Context:
         return decode(data)
 
 
-def _trigger_data(trigger: Any) -> tuple[bytes, str]:
+def _trigger_data(trigger: Any, folder: str) -> tuple[bytes, str]:
     config = getattr(trigger, "__struct_config__", None)
     if config is None or not isinstance(config.tag, str) or not hasattr(trigger, "source_key"):
         raise UsageError(
             f"ctx.wait takes a trigger of bide.triggers, as in ctx.wait(FileTrigger(...)), not {trigger!r}"
         )
+    if config.tag == "file":
+        given = {key: getattr(trigger, key, None) for key in ("path", "glob")}
+        under = {key: str(PurePath(folder) / path) for key, path in given.items() if path}
+        trigger = msgspec.structs.replace(trigger, **under)
     try:
         return msgspec.json.encode(trigger), config.tag
     except (TypeError, msgspec.MsgspecError) as error:
