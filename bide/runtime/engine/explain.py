@@ -262,12 +262,15 @@ def _ready(f: InstanceFacts, now: int) -> _Answer:
     if f.refusal is not None:
         r = f.refusal
         holders = ", ".join(r.holders[:5]) + (f" and {len(r.holders) - 5} more" if len(r.holders) > 5 else "")
-        sentence = f"wants a place in {r.resource}, and {r.used} of {r.limit} are taken"
+        place = "a slot" if r.resource == "slots" else f"a place in {r.resource}"
+        sentence = f"wants {place}, and {r.used} of {r.limit} are taken"
         details = (("held by", holders),) if holders else ()
         return sentence, details, "it starts when one is given back"
     if f.due_us is not None and f.due_us > now:
         due = instant_words(f.due_us, now)
         return f"its next look is not due yet{_because(f.reason)}", (("due", due),), f"it takes a slot {due}"
+    if not f.live:
+        return f"ready to start, and no runtime is running{_because(f.reason)}", (), None
     if f.reason:
         return f"ready to start: {f.reason}", (), "it starts when there is a free slot"
     return "all it needs is a free slot", (), "it starts when there is a free slot"

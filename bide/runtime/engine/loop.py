@@ -198,7 +198,7 @@ class Engine:
         facts, self._facts = self._facts, NO_FACTS
         try:
             decision = decide(self.world, inputs, self.clock.now(), facts)
-            await self._commit(decision)
+            await self._commit(decision, facts)
         except BatchRejected as error:
             await self._without_culprit(inputs, error)
         except (StoreLostError, asyncio.CancelledError):
@@ -206,7 +206,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - a bug in `decide`: recorded, and its input rejected
             await self._without_culprit(inputs, error)
 
-    async def _commit(self, decision: Decision) -> None:
+    async def _commit(self, decision: Decision, facts: Mapping[FactKey, Any]) -> None:
         changes = decision.changes
         self._more = decision.more
         if changes:
@@ -216,7 +216,7 @@ class Engine:
         self.shell.act(decision.effects, committed=changes)
         point("after-act")
         if decision.questions or decision.unmet:
-            await self._ask(decision)
+            await self._ask(decision, facts)
 
     async def _write(self, changes: Changes) -> None:
         """Commit a batch; while there is no room, the same batch again and again."""
@@ -252,9 +252,14 @@ class Engine:
         if replies:
             self.shell.act(replies, committed=Changes())
 
-    async def _ask(self, decision: Decision) -> None:
-        """Load the facts that inputs need and offer them again, in front of all others."""
-        keys = [("run_at", *key) for key in decision.questions]
+    async def _ask(self, decision: Decision, known: Mapping[FactKey, Any]) -> None:
+        """Load the facts that inputs need and offer them again, in front of all others.
+
+        What was known before is asked again with the rest: a fact is as old as one batch.
+        """
+        keys: list[FactKey] = [("run_at", *key) for key in decision.questions]
+        if decision.unmet:
+            keys.extend(known)
         for _, needed in decision.unmet:
             keys.extend(needed)
         facts = await self.shell.facts(keys)
@@ -276,7 +281,7 @@ class Engine:
                     await self._commit_alone(decision)
                     if not unmet:
                         break
-                    facts = await self.shell.facts([key for _, keys in unmet for key in keys])
+                    facts = await self.shell.facts([*facts, *(key for _, keys in unmet for key in keys)])
             except (StoreLostError, asyncio.CancelledError):
                 raise
             except Exception as culprit:  # noqa: BLE001 - recorded in the journal, and answered

@@ -71,7 +71,7 @@ async def _decide(store: InlineWriter, clock: Clock, inputs: list[Input]) -> Any
         reply = next((each for each in decision.effects if isinstance(each, Reply)), reply)
         inputs = [each for each, _ in decision.unmet]
         keys: list[FactKey] = [key for _, needed in decision.unmet for key in needed]
-        facts = await shell.facts(keys) if keys else NO_FACTS
+        facts = await shell.facts([*facts, *keys]) if keys else NO_FACTS
     assert reply is not None
     if reply.error:
         kind: type[BideError] = getattr(errors, reply.error, BideError)

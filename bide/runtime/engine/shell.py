@@ -50,7 +50,7 @@ from bide.runtime.graph.binding import bind, bind_command, bind_params, referenc
 from bide.runtime.graph.code import Code
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.facts import Facts
-from bide.runtime.graph.spec import Lane, ShellSpec, TaskSpec
+from bide.runtime.graph.spec import Lane, ShellSpec
 from bide.runtime.store import facts as stored
 from bide.runtime.store.load import load_run
 from bide.runtime.store.writer import StorePort
