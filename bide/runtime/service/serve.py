@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -46,6 +47,7 @@ def loaded(paths: Sequence[str], say: Say) -> Loaded:
 
 async def serve(db: Path, paths: Sequence[str], opens: Opens, say: Say, drain_s: float = DRAIN_S) -> int:
     """Runs until it is told to stop; the exit code."""
+    _need_framework()
     notifier = Notifier()
     signals = _Signals()
     listener = _listen(db)
@@ -69,15 +71,19 @@ async def serve(db: Path, paths: Sequence[str], opens: Opens, say: Say, drain_s:
             listener.close()
 
 
+def _need_framework() -> None:
+    """Found missing before anything is opened, not after work has begun."""
+    for name in ("fastapi", "uvicorn"):
+        if find_spec(name) is None:
+            raise UsageError(
+                f"`bide serve` needs the extra `server` ({name} is missing): pip install 'bide[server]'"
+            )
+
+
 def _import_http() -> ModuleType:
     """The web framework, in a thread while work goes on: it takes longer than a recovery."""
-    try:
-        import_module("bide.runtime.service.api")
-        return import_module("bide.runtime.service.http_server")
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"`bide serve` needs the extra `server` ({error.name} is missing): pip install 'bide[server]'"
-        ) from None
+    import_module("bide.runtime.service.api")
+    return import_module("bide.runtime.service.http_server")
 
 
 def _listen(db: Path) -> Listener | None:
