@@ -142,6 +142,7 @@ async def test_p16_close_leaves_no_task_thread_fd_or_end_behind(tmp_path: Path) 
     assert await desk.executor.close(5_000_000) == []
     assert desk.of(AttemptEnded) == []
     assert desk.of(WaitDropped) == []
+    assert desk.logs.tail(1)[-1].endswith("WARNING stopping: shutdown")
     assert asyncio.all_tasks() == tasks
     assert set(threading.enumerate()) == threads
     assert open_fds() == fds

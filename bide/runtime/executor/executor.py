@@ -238,11 +238,13 @@ class Executor:
             metrics=_metrics(attempt),
         )
 
-    def _failed(self, attempt: Attempt, error: BaseException) -> AttemptEnded:
+    def _failed(self, attempt: Attempt, error: BaseException) -> AttemptEnded | None:
         stop = attempt.stop
         cancelled = isinstance(error, asyncio.CancelledError)
         if not cancelled and not isinstance(error, SkipTask | FailTask | Told | ProcessFailed):
             attempt.log(user_traceback(error), "ERROR")
+        if attempt.closing:
+            return None
         metrics = _metrics(attempt)
         if stop is not None:
             as_told = cancelled or isinstance(error, Told | ProcessFailed)
