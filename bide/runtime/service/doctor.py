@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -29,7 +28,7 @@ _BUILT_US: Final = 1_767_225_600 * SECOND  # 2026-01-01: no clock that is right 
 def examine(reader: Reader, db: Path, now_us: int, live: Live | None) -> Health:
     """All checks, whatever the first ones found. Reads only."""
     checks = (
-        _sqlite(),
+        _sqlite(reader.sqlite_version()),
         _schema(reader),
         *_invariants(reader, db),
         _disk(db),
@@ -42,14 +41,14 @@ def examine(reader: Reader, db: Path, now_us: int, live: Live | None) -> Health:
     return Health(ok=all(check.ok for check in checks), checks=checks)
 
 
-def _sqlite() -> Check:
+def _sqlite(version: tuple[int, ...]) -> Check:
     advice = ""
-    if sqlite3.sqlite_version_info < _WAL_RESET_FIXED:
+    if version < _WAL_RESET_FIXED:
         advice = (
             "before 3.51.3 two processes that write at once can damage a log (the WAL-reset bug): bide "
             "writes from one only; write to the database with no other program while bide runs"
         )
-    return Check(name="SQLite", ok=True, found=sqlite3.sqlite_version, advice=advice)
+    return Check(name="SQLite", ok=True, found=".".join(map(str, version)), advice=advice)
 
 
 def _schema(reader: Reader) -> Check:

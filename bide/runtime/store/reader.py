@@ -202,6 +202,10 @@ class Reader:
         name = "events" if run_id is None else "events_of_run"
         return self._all(EventShown, name, after=after, run_id=run_id, limit=limit)
 
+    def sqlite_version(self) -> tuple[int, ...]:
+        """The version of SQLite that answers: (3, 51, 3)."""
+        return sqlite3.sqlite_version_info
+
     def last_event(self) -> int:
         """The newest sequence number, 0 on an empty journal."""
         return self.read(lambda conn: int(conn.execute(sql_of("last_event")).fetchone()[0]))
