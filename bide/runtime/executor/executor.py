@@ -221,9 +221,9 @@ class Executor:
                 finally:
                     self.watchdog.leave()
             case Lane.SHELL:
-                output = await run_shell(attempt, job, self._clock)
+                output = await run_shell(attempt, job)
             case Lane.PROCESS:
-                output = await run_process(attempt, job, self._clock)
+                output = await run_process(attempt, job)
             case _:
                 output = await run_in_thread(self._threads, attempt, job)
         if attempt.stop is not None:
@@ -296,19 +296,13 @@ class Executor:
         attempt.log("does not stop: its slot is kept until it ends", "ERROR")
 
     async def _ended(self, within_us: int) -> list[Attempt]:
-        """Wait for live attempts to end; those that have not, after `within_us`."""
+        """Wait for live attempts to end; those that have not, after `within_us` of the loop's own time.
+
+        Not of the clock: a simulated one stands still when a runtime is closed.
+        """
         tasks = {a.task: a for a in self._live.values() if a.task is not None}
-        if not tasks:
-            return []
-        limit = asyncio.ensure_future(self._clock.sleep_until(self._clock.now() + within_us))
-        try:
-            pending: set[asyncio.Future[None]] = set(tasks)
-            while pending and not limit.done():
-                _, pending = await asyncio.wait({*pending, limit}, return_when=asyncio.FIRST_COMPLETED)
-                pending.discard(limit)
-        finally:
-            limit.cancel()
-            await asyncio.gather(limit, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=within_us / SECOND)
         return [attempt for task, attempt in tasks.items() if not task.done()]
 
     # --- logs

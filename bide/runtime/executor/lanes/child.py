@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, Final
 
-from bide.runtime.clock import SECOND, Clock
 from bide.runtime.engine.messages import ProcessStarted
 from bide.runtime.errors import BideError, PayloadError
 from bide.runtime.executor.attempt import Attempt
@@ -70,14 +69,13 @@ class Lines(asyncio.Protocol):
 class Child:
     """One process and its group. Made by `start`; `close` must be called whatever happens."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], attempt: Attempt, clock: Clock) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], attempt: Attempt) -> None:
         self.pid = popen.pid
         self.exited: asyncio.Future[int] = attempt.loop.create_future()
         self.out: Lines
         self.err: Lines
         self._popen = popen
         self._attempt = attempt
-        self._clock = clock
         self._interrupts = 0
         self._streams: list[asyncio.Future[None]] = []
         self._transports: list[asyncio.BaseTransport] = []
@@ -87,7 +85,6 @@ class Child:
     async def start(
         cls,
         attempt: Attempt,
-        clock: Clock,
         argv: Sequence[str],
         *,
         env: Mapping[str, str],
@@ -105,7 +102,7 @@ class Child:
             pass_fds=pass_fds,
             start_new_session=True,
         )
-        child = cls(popen, attempt, clock)
+        child = cls(popen, attempt)
         try:
             child._watch_exit()
             child.out = await child._stream(popen.stdout, "INFO")
@@ -128,15 +125,8 @@ class Child:
     async def wait(self) -> int:
         """The exit status, negative for a signal, once the group is gone and its output is written."""
         status = await asyncio.shield(self.exited)
-        if self._streams:  # held open by a process that left the group: not waited for longer than this
-            limit = asyncio.ensure_future(self._clock.sleep_until(self._clock.now() + SECOND))
-            everything = asyncio.gather(*self._streams)
-            either: set[asyncio.Future[Any]] = {everything, limit}
-            try:
-                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                limit.cancel()
-                everything.cancel()
+        # a process that left the group may hold them open: it is not waited for longer than this
+        await asyncio.wait(self._streams, timeout=1.0)
         return status
 
     def interrupt(self) -> None:

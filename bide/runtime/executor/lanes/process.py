@@ -14,7 +14,6 @@ import sys
 from types import FunctionType
 from typing import Any
 
-from bide.runtime.clock import Clock
 from bide.runtime.engine.messages import Failure
 from bide.runtime.errors import PayloadError
 from bide.runtime.executor.attempt import Attempt, Fenced
@@ -46,7 +45,7 @@ class Told(Exception):  # noqa: N818 - carries an end that was told, it is none 
         self.skipped = skipped
 
 
-async def run_process(attempt: Attempt, job: Job, clock: Clock) -> bytes | None:
+async def run_process(attempt: Attempt, job: Job) -> bytes | None:
     """The output of the function, as JSON. Raises `Told` with a failure of the body itself."""
     work = work_of(attempt, job)
     ours, theirs = socket.socketpair()
@@ -54,7 +53,6 @@ async def run_process(attempt: Attempt, job: Job, clock: Clock) -> bytes | None:
         try:
             child = await Child.start(
                 attempt,
-                clock,
                 [sys.executable, "-u", "-P", "-m", "bide.runtime.executor.runner", str(theirs.fileno())],
                 env={"PYTHONPATH": os.pathsep.join(work.path)},
                 cwd=job.cwd,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from bide.runtime.clock import Clock
 from bide.runtime.executor.attempt import Attempt, Fenced
 from bide.runtime.executor.job import Job
 from bide.runtime.executor.lanes.child import Child, ProcessFailed, last_line, sentence_of
@@ -21,7 +20,7 @@ GATE: Final = (
 )
 
 
-async def run_shell(attempt: Attempt, job: Job, clock: Clock) -> str | None:
+async def run_shell(attempt: Attempt, job: Job) -> str | None:
     """The last line that the command printed, None without one. `ProcessFailed` on an exit code."""
     assert job.shell is not None
     limit = attempt.order.task.memory_limit
@@ -31,7 +30,6 @@ async def run_shell(attempt: Attempt, job: Job, clock: Clock) -> str | None:
     try:
         child = await Child.start(
             attempt,
-            clock,
             ["/bin/sh", "-c", gate, "sh", job.shell.command],
             env={**env, "BIDE_IDEMPOTENCY_KEY": attempt.context.idempotency_key},
             cwd=job.cwd or job.shell.cwd,
