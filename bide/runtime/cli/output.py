@@ -44,8 +44,13 @@ _ANSI: Final = {
 
 def coloured(stream: TextIO | None = None) -> bool:
     """Whether colour may be used: a terminal that has it, and no NO_COLOR."""
-    stream = stream or sys.stdout
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    stream = stream if stream is not None else sys.stdout
+    return (
+        stream is not None
+        and stream.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    )
 
 
 def paint(text: str, state: str, on: bool) -> str:

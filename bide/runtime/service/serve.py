@@ -125,9 +125,9 @@ async def _until_told(
     pulse = asyncio.create_task(notifier.keep_alive(), name="bide systemd watchdog")
     ended = asyncio.create_task(runtime.stopped(), name="bide engine end")
     stop = asyncio.create_task(signals.stop.wait(), name="bide stop signal")
+    reload = asyncio.create_task(signals.reload.wait(), name="bide reload signal")
     try:
         while True:
-            reload = asyncio.create_task(signals.reload.wait(), name="bide reload signal")
             await asyncio.wait({ended, stop, reload}, return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
                 ended.result()
@@ -136,6 +136,7 @@ async def _until_told(
                 return
             signals.reload.clear()
             await _reload(runtime, paths, notifier, say)
+            reload = asyncio.create_task(signals.reload.wait(), name="bide reload signal")
     finally:
         for task in (pulse, ended, stop, reload):
             task.cancel()
