@@ -214,7 +214,7 @@ class FileSource(PushSource):
         call = asyncio.ensure_future(
             self._world.in_thread(batch.run, add_watch, self._look, limit_us=LOOK_LIMIT_US)
         )
-        apart = False
+        apart, told = False, 0
         try:
             while not call.done():
                 before = len(batch.found)
@@ -227,13 +227,16 @@ class FileSource(PushSource):
                     self._give_back(batch.works[before + 1 :])
                     if self._apart > BATCHES_AT_ONCE:
                         call.cancel()
+                told = await self._deliver(batch, told)
         finally:
             call.cancel()
             if apart:
                 self._apart -= 1
             else:
                 self._batches -= 1
-        await self._deliver(batch)
+        told = await self._deliver(batch, told)
+        for work in batch.works[told : batch.stop_at]:
+            self._did_not_return(work, batch)
         if self._batches == 0 and self._apart == 0:
             self._unclaimed.clear()
         self._pump()
@@ -247,22 +250,17 @@ class FileSource(PushSource):
             work.place.looking = False
             self._enqueue(work.place)
 
-    async def _deliver(self, batch: Batch) -> None:
-        done = batch.found[: batch.stop_at]
-        for number, work in enumerate(batch.works[: batch.stop_at]):
-            place = work.place
+    async def _deliver(self, batch: Batch, told: int) -> int:
+        """Have judged what has been found since the first `told` looks; how many there are now."""
+        while told < min(len(batch.found), batch.stop_at):
+            place, found = batch.works[told].place, batch.found[told]
+            told += 1
             place.looking = False
             if self._places.get(place.key) is not place:
-                if number < len(done):  # its last wait went while we looked: so do its new watches
-                    self._rewatch(place, done[number].watched)
-                    self._rewatch(place, {})
+                # its last wait went while we looked: so do its new watches
+                self._rewatch(place, found.watched)
+                self._rewatch(place, {})
                 continue
-            if number >= len(done):
-                place.hung = batch
-                place.give_back(work)
-                self._hangs(place)
-                continue
-            found = done[number]
             place.sighted = found.sighted
             self._rewatch(place, found.watched)
             await self._judge(place, found)
@@ -270,6 +268,15 @@ class FileSource(PushSource):
             self._plan(place)
             if place.has_work():
                 self._enqueue(place)
+        return told
+
+    def _did_not_return(self, work: Work, batch: Batch) -> None:
+        place = work.place
+        place.looking = False
+        if self._places.get(place.key) is place:
+            place.hung = batch
+            place.give_back(work)
+            self._hangs(place)
 
     def _claim(self, place: Place) -> None:
         """Hear of what happened in a folder between the beginning of its watch and now."""

@@ -169,7 +169,9 @@ async def test_a_source_that_cannot_be_opened_is_tried_again_or_refused(bench: B
     assert "pip install bide[objects]" in bench.failed[2]
 
 
-@pytest.mark.parametrize("data", [b'{"kind":"nope"}', b'{"kind":"os:system"}', b"\x80\x04pickle", b'{"kind":"fake","key":3}'])
+@pytest.mark.parametrize(
+    "data", [b'{"kind":"nope"}', b'{"kind":"os:system"}', b"\x80\x04pickle", b'{"kind":"fake","key":3}']
+)
 async def test_a_stored_trigger_that_cannot_be_read_fails_its_wait_clearly(bench: Bench, data: bytes) -> None:
     bench.triggerer.arm(Arm(1, 2, "d", "t", data, SECOND, 1.0, bench.clock.at))
     await bench.triggerer.look(LookOnce(2, 2, "d", "t", data))
@@ -194,7 +196,9 @@ async def test_one_look_posts_one_answer(bench: Bench, kind: type[FakeTrigger]) 
 
 
 async def test_what_a_look_remembers_reaches_the_next_one(bench: Bench) -> None:
-    bench.world.answer = lambda key: lambda memo: NotYet("counting", memo=(memo or 0) + 1) if memo != 2 else Fire(memo)
+    bench.world.answer = lambda key: (
+        lambda memo: NotYet("counting", memo=(memo or 0) + 1) if memo != 2 else Fire(memo)
+    )
     assert isinstance(await bench.look_once(1, PushTrigger()), WaitLooked)
     assert isinstance(await bench.look_once(1, PushTrigger()), WaitLooked)
     assert isinstance(await bench.look_once(1, PushTrigger()), WaitFired)

@@ -50,7 +50,9 @@ async def test_c20_many_waits_on_one_key_are_one_poller(bench: Bench) -> None:
     assert len(bench.look_times()) <= 4
 
 
-@pytest.mark.parametrize("answer", [NotYet("now", again_us=0), NotYet("past", again_us=-1), LookFailed("403")])
+@pytest.mark.parametrize(
+    "answer", [NotYet("now", again_us=0), NotYet("past", again_us=-1), LookFailed("403")]
+)
 async def test_c33_no_verdict_and_no_error_makes_a_tight_loop(bench: Bench, answer: object) -> None:
     bench.world.answer = lambda key: answer
     bench.arm(1, FakeTrigger(), poll_us=5 * SECOND)

@@ -147,7 +147,12 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any]) -> None
 
 @pytest.mark.parametrize(
     ("path", "marker", "found"),
-    [("/in/a", ".ok", "/in/a.ok"), ("/in/a", "_DONE", "/in/_DONE"), ("/in/a", "/x/done", "/x/done"), ("/in/a", None, None)],
+    [
+        ("/in/a", ".ok", "/in/a.ok"),
+        ("/in/a", "_DONE", "/in/_DONE"),
+        ("/in/a", "/x/done", "/x/done"),
+        ("/in/a", None, None),
+    ],
 )
 def test_where_the_marker_stands(path: str, marker: str | None, found: str | None) -> None:
     assert FileTrigger(path=A, marker=marker).marker_of(path) == found
@@ -174,7 +179,9 @@ def test_an_instant() -> None:
     assert trigger.judge(None, None, NOW) == Fire({"at": "2026-05-28T20:26:40+00:00"})
 
 
-@pytest.mark.parametrize(("answer", "fires"), [(None, False), (0, False), ([], False), (True, True), ({"a": 1}, True)])
+@pytest.mark.parametrize(
+    ("answer", "fires"), [(None, False), (0, False), ([], False), (True, True), ({"a": 1}, True)]
+)
 def test_a_predicate(answer: object, fires: bool) -> None:
     assert isinstance(PythonTrigger(dag="d", task="t").judge(answer, None, NOW), Fire) is fires
 
