@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sqlite3
 import statistics
 import subprocess
@@ -25,21 +26,29 @@ import bide
 from benchmarks.catalogue import ROWS, Figure
 
 RESULTS = Path(__file__).parent / "results"
+LIMIT_S = 300
 
 
 def measure(name: str, side: str) -> dict[str, float]:
     """One measurement; a row that fails says why and has no figures."""
-    done = subprocess.run(
+    child = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.row", name, side],
-        check=False,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[1],
+        start_new_session=True,
     )
-    if done.returncode:
-        print(f"{name} ({side}) failed:\n{done.stderr}", file=sys.stderr)
+    try:
+        out, said = child.communicate(timeout=LIMIT_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)  # with whatever it has started
+        out, said = "", f"no end within {LIMIT_S} s"
+        child.wait()
+    if child.returncode:
+        print(f"{name} ({side}) failed:\n{said}", file=sys.stderr)
         return {}
-    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    figures: dict[str, float] = json.loads(out.splitlines()[-1])
     return figures
 
 
