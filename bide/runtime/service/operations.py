@@ -111,26 +111,7 @@ class Operations:
         ]
 
     async def show(self, run: str) -> RunShown:
-        run_id = run_number(run)
-        found = await self._reader.ask(Reader.run, run_id)
-        tasks = await self._reader.ask(Reader.tasks, run_id)
-        return RunShown(
-            run_id=str(run_id),
-            dag=found.dag,
-            state=found.state.value,
-            logical_date=iso(found.logical_us),
-            interval=Interval(start=iso(found.start_us), end=iso(found.end_us)),
-            tasks=tuple(
-                TaskLine(
-                    task=task.task,
-                    map_index=task.map_index,
-                    state=task.state.value,
-                    attempts=task.attempts,
-                    reason=task.reason,
-                )
-                for task in tasks
-            ),
-        )
+        return await self._reader.ask(_show, run_number(run))
 
     async def why(self, run: str, task: str | None = None) -> WhyShown:
         run_id = run_number(run)
@@ -176,8 +157,11 @@ class Operations:
         return LogPart(attempt=last.number, text=text, next_offset=end, over=over)
 
     async def waits(self) -> list[WaitLine]:
-        found = await self._reader.ask(Reader.waits)
-        return [self._wait_line(wait) for wait in sorted(found, key=lambda wait: wait.deadline_us)]
+        return await self._reader.ask(self._wait_lines)
+
+    def _wait_lines(self, reader: Reader) -> list[WaitLine]:
+        """Put into words where it was read: a hundred thousand of them would hold the loop."""
+        return [self._wait_line(wait) for wait in sorted(reader.waits(), key=lambda wait: wait.deadline_us)]
 
     def _wait_line(self, wait: store.WaitShown) -> WaitLine:
         what, source = trigger_words(wait.kind, wait.trigger)
@@ -282,6 +266,27 @@ class Operations:
             if dag.name == name:
                 return dag
         raise NotFoundError(f"there is no DAG {name!r} in {self.db}{_nearest(name, [d.name for d in known])}")
+
+
+def _show(reader: Reader, run_id: int) -> RunShown:
+    run = reader.run(run_id)
+    return RunShown(
+        run_id=str(run_id),
+        dag=run.dag,
+        state=run.state.value,
+        logical_date=iso(run.logical_us),
+        interval=Interval(start=iso(run.start_us), end=iso(run.end_us)),
+        tasks=tuple(
+            TaskLine(
+                task=task.task,
+                map_index=task.map_index,
+                state=task.state.value,
+                attempts=task.attempts,
+                reason=task.reason,
+            )
+            for task in reader.tasks(run_id)
+        ),
+    )
 
 
 def _instance(
