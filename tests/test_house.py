@@ -208,6 +208,7 @@ def test_public_names_are_the_same_at_run_time_and_for_type_checkers() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bide.")
         for alias in node.names
+        if alias.asname is not None
     }
     assert sorted(typed) == sorted(bide.__all__)
     assert typed == bide._HOME
