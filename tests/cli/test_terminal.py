@@ -414,6 +414,45 @@ def test_wrong_settings_end_in_one_line(bide: Bide, tmp_path: Path, settings: st
     assert says in one_line(said)
 
 
+@pytest.mark.parametrize(
+    ("place", "code", "says"),
+    [(".", 4, "is a folder"), ("/proc/none/bide.db", 4, "cannot be made"), ("", 2, "--db is empty")],
+)
+def test_a_place_where_no_database_can_be(
+    bide: Bide, tmp_path: Path, place: str, code: int, says: str
+) -> None:
+    (tmp_path / "pipe.py").write_text(PIPE)
+    said = bide("run", "pipe.py", "--db", place)
+    assert said.code == code, said
+    assert says in one_line(said)
+
+
+def test_a_folder_is_no_target(bide: Bide) -> None:
+    said = bide("run", ".")
+    assert said.code == 2
+    assert "is a folder" in one_line(said)
+
+
+def test_variables_of_tasks_and_tests_are_no_settings(
+    bide: Bide, world: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BIDE_ATTEMPT", "3")
+    assert bide("runs", "--db", world).code == 0
+    monkeypatch.setenv("BIDE_SLOTS", "many")
+    assert "BIDE_SLOTS" in one_line(bide("runs", "--db", world))
+
+
+def test_a_fault_of_bide_ends_in_one_line_too(
+    bide: Bide, world: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bide.runtime.store.reader import Reader
+
+    monkeypatch.setattr(Reader, "dags", lambda _: 1 / 0)
+    said = bide("dags", "--db", world)
+    assert said.code == 1
+    assert "ZeroDivisionError" in one_line(said)
+
+
 def test_debug_keeps_the_traceback(bide_process: Bide) -> None:
     assert "Traceback" in bide_process("runs", "--db", "none.db", BIDE_DEBUG="1").err
 

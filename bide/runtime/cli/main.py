@@ -25,12 +25,20 @@ def run(words: list[str]) -> int:
             raise
         complain(str(error))
         return error.exit_code
-    except KeyboardInterrupt:
-        complain("interrupted")
-        return INTERRUPTED
     except BrokenPipeError:  # `bide runs | head`: nobody reads on, and that is no failure
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:  # noqa: BLE001 - the terminal's last resort: one line, the place on request
+        if os.environ.get("BIDE_DEBUG"):
+            raise
+        complain(
+            f"this should not have happened, and is a fault of bide ({type(error).__name__}: {error}): "
+            "report it with what BIDE_DEBUG=1 shows; what was acknowledged is in the database"
+        )
+        return 1
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return INTERRUPTED
 
 
 def _dispatch(words: list[str]) -> int:

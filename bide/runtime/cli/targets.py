@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.load import load_target
@@ -9,6 +11,8 @@ from bide.runtime.graph.load import load_target
 
 def one_dag(target: str) -> Dag:
     """The DAG of a target; `UsageError` when it holds several and names none."""
+    if Path(target.partition(":")[0]).is_dir():
+        raise UsageError(f"{target!r} is a folder: name a file in it, as {Path(target) / 'pipeline.py'}")
     found = load_target(target)
     if not found:
         raise NotFoundError(

@@ -24,9 +24,10 @@ from bide.runtime.engine.restore import adopt, restore
 from bide.runtime.engine.shell import EngineShell, dag_loaded
 from bide.runtime.engine.states import AttemptState, State
 from bide.runtime.engine.world import World
-from bide.runtime.errors import BideError, GaveUpError, RefusedError, StoreLostError, UsageError
+from bide.runtime.errors import BideError, GaveUpError, RefusedError, StoreError, StoreLostError, UsageError
 from bide.runtime.executor.executor import Executor
 from bide.runtime.executor.logs import LogBook
+from bide.runtime.failpoints import armed, point
 from bide.runtime.graph.dag import Dag
 from bide.runtime.service.addresses import read_date
 from bide.runtime.service.operations import Operations
@@ -145,10 +146,16 @@ class Runtime:
         if self._entered:
             raise UsageError("this Runtime was entered before: make a new one")
         self._entered = True
-        self.db.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self.db.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StoreError(
+                f"the folder of the database {self.db} cannot be made ({error.strerror}): use another path"
+            ) from None
         self._lock = Lock(self.db)
         await self._lock.acquire("runtime", self.clock)
         try:
+            point("locked")
             await self._open()
         except BaseException:
             self._lock.release()
@@ -158,11 +165,15 @@ class Runtime:
     async def _open(self) -> None:
         store = self._store
         if store is None:
-            store = await Writer.open(self.db, synchronous=self._synchronous, create=True)
+            store = writer = await Writer.open(self.db, synchronous=self._synchronous, create=True)
+            writer.hook = (lambda step: point(f"writing-{step}")) if armed() else None
         self.store = store
         try:
+            point("opened")
             epoch = await store.begin_epoch()
+            point("epoch-begun")
             rows = await store.read(load_world)
+            point("loaded")
             await self._assemble(epoch, rows)
         except BaseException:
             await store.close()
@@ -173,6 +184,7 @@ class Runtime:
         self._shell = shell = EngineShell(self.store, self.clock)
         self.logs = LogBook(f"{self.db}.logs", self.clock)
         world = self._world(epoch, rows)
+        point("world-restored")
         self._engine = Engine(self.store, self.clock, world, shell, batch=rows.batch)
         self._engine.on_stop = shell.fail_all
         shell.post = self._engine.post
@@ -193,6 +205,7 @@ class Runtime:
         shell.runs = {run.run_id: run.meta for run in world.runs.values()}
         shell.dag_ids = {row.name: row.dag_id for row in rows.dags}
         await shell.triggerer.start()
+        point("triggerer-started")
         for each in self._loads(self._dags):
             self._engine.post(each)
         self._engine.post(Recover(_running(rows)))
@@ -201,6 +214,7 @@ class Runtime:
         self._engine.start(watch_clock=self._own_time)
         await self._engine.settled()
         self._raise_failure()
+        point("recovered")
 
     def _world(self, epoch: int, rows: WorldRows) -> World:
         world = World(epoch=epoch, slots=self._slots, pools=self._pools)
@@ -239,14 +253,19 @@ class Runtime:
         """Shielded and bounded: bodies are stopped, waits let go of, the database checkpointed."""
         shell = self._shell
         try:
+            point("closing")
             await shell.executor.close(int(self._grace * SECOND))
+            point("executor-closed")
             await shell.triggerer.close()
+            point("triggerer-closed")
             await shell.close()
             await self._engine.stop()
+            point("engine-stopped")
             shell.fail_all(StoreLostError("the runtime was closed while this was waited for"))
         finally:
             self._reader.close()
             await self.store.close()
+            point("store-closed")
             self._lock.release()
 
     # --- DAGs ----------------------------------------------------------------------------------
