@@ -68,7 +68,7 @@ class PythonSource(PollSource):
         self._running: dict[Hashable, _Running] = {}
 
     def add(self, registration: Registration) -> None:
-        self.limit_us = registration.trigger.limit_us
+        self.limit_us = registration.trigger.limit_us + SECOND  # a thread's own limit comes first
 
     async def look(self, poll_key: Hashable, registrations: Sequence[Registration]) -> Any:
         trigger: PythonTrigger = registrations[0].trigger
