@@ -28,7 +28,7 @@ def run(words: list[str]) -> int:
     except BrokenPipeError:  # `bide runs | head`: nobody reads on, and that is no failure
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:  # noqa: BLE001 - the terminal's last resort: one line, the place on request
+    except Exception as error:  # the terminal's last resort: one line, and the place on request
         if os.environ.get("BIDE_DEBUG"):
             raise
         complain(

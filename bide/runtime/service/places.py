@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from bide.runtime.config import Config, Values, default_db, load_config
+from bide.runtime.config import Config, default_db, load_config
 from bide.runtime.errors import UsageError
 
 SOCKET_PATH_LIMIT: Final = 96  # bytes; the kernel has 108, less its final zero and our suffix while binding
@@ -20,10 +20,7 @@ def settings(**flags: Any) -> Config:
     """The configuration of this process; a flag that is None was not given."""
     if flags.get("db") == "":
         raise UsageError("--db is empty: give the path of the database, such as --db .bide/bide.db")
-    env = {
-        name: os.environ[name] for name in _VARIABLES & os.environ.keys()
-    }  # tasks and tests have their own
-    return load_config(env, Path.cwd(), flags)
+    return load_config(os.environ, Path.cwd(), flags)
 
 
 def database(config: Config) -> Path:
