@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bide import Context
 from bide.runtime.clock import HOUR, SECOND, to_us
 from bide.runtime.errors import BideError, GraphError
 from bide.runtime.graph.binding import bind_params
@@ -115,20 +116,20 @@ def _async_key() -> Any:
     [
         (lambda: FileSensor("w"), "either path or glob"),
         (lambda: FileSensor("w", path="a", glob="b"), "either path or glob"),
-        (lambda: FileSensor("w", path="a", timeout=None), "no sensor waits for ever"),
+        (lambda: FileSensor("w", path="a", timeout=None), "no sensor waits for ever"),  # type: ignore[arg-type]  # what is tested
         (lambda: FileSensor("w", path="a", timeout=timedelta(0)), "must be above zero"),
-        (lambda: FileSensor("w", path="a", timeout=5), "must be a timedelta"),
+        (lambda: FileSensor("w", path="a", timeout=5), "must be a timedelta"),  # type: ignore[arg-type]  # what is tested
         (lambda: FileSensor("w", path="a", poll_interval=timedelta(milliseconds=1)), "busy loop"),
         (lambda: FileSensor("w", path="a", mode="defered"), "must be one of deferred, reschedule, poke"),
         (lambda: FileSensor("w", path="a", on_timeout="explode"), "must be one of fail, skip, succeed"),
         (lambda: FileSensor("w", path="a", soft_fail=True, on_timeout="fail"), "says the opposite"),
-        (lambda: FileSensor("w", path="a", soft_fail="yes"), "must be True or False"),
+        (lambda: FileSensor("w", path="a", soft_fail="yes"), "must be True or False"),  # type: ignore[arg-type]  # what is tested
         (lambda: FileSensor("w", path="a", backoff=0.5), "between 1 and 100"),
-        (lambda: FileSensor("w", path="a", poke_interval=3), "no option 'poke_interval'"),
+        (lambda: FileSensor("w", path="a", poke_interval=3), "no option 'poke_interval'"),  # type: ignore[call-arg]  # what is tested
         (lambda: FileSensor("w", path="{nope}"), "{nope}"),
         (lambda: FileSensor("w", path="{"), "cannot be read"),
         (lambda: FileSensor("w", path="a", count=2), "belong to glob"),
-        (lambda: FileSensor("w", path="a", min_size="1"), "must be of type int"),
+        (lambda: FileSensor("w", path="a", min_size="1"), "must be of type int"),  # type: ignore[arg-type]  # what is tested
         (lambda: FileSensor("w", path="a", newer_than="yesterday"), "ISO 8601"),
         (lambda: FileSensor("w", path=_async_key()), "is async"),
         (lambda: TimeSensor("w"), "either at or delta"),
@@ -261,7 +262,7 @@ def test_a_predicate_takes_its_arguments_and_no_context() -> None:
     named = declared(lambda: PythonSensor(ready, args=["x"]))
     assert named.code["ready"].predicate is ready
 
-    def with_context(ctx: "Context") -> bool:  # noqa: F821, UP037 - by name, as an author's file may have it
+    def with_context(ctx: Context) -> bool:
         return True
 
     with pytest.raises(GraphError, match="takes a Context"):

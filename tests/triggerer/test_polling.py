@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from bide.runtime.clock import MINUTE, SECOND
@@ -22,7 +24,7 @@ async def test_each_period_has_one_look_and_the_first_gap_is_spread(bench: Bench
     bench.arm(1, FakeTrigger(), poll_us=10 * SECOND)
     await bench.clock.advance(2 * MINUTE, SECOND // 4)
     times = bench.look_times()
-    gaps = [later - sooner for sooner, later in zip(times, times[1:], strict=False)]
+    gaps = [later - sooner for sooner, later in pairwise(times)]
     assert 10 <= gaps[0] <= 12.75
     assert all(10 <= gap <= 10.5 for gap in gaps[1:])
 
@@ -59,7 +61,7 @@ async def test_c33_no_verdict_and_no_error_makes_a_tight_loop(bench: Bench, answ
     await bench.clock.advance(10 * SECOND, SECOND // 20)
     times = bench.look_times()
     assert len(times) <= 12
-    assert all(later - sooner > 0.999 for sooner, later in zip(times, times[1:], strict=False))
+    assert all(later - sooner > 0.999 for sooner, later in pairwise(times))
 
 
 async def test_failing_looks_are_backed_off_and_the_wait_goes_on(bench: Bench) -> None:
@@ -79,7 +81,7 @@ async def test_backoff_lengthens_the_interval_to_at_most_an_hour(bench: Bench) -
     bench.arm(1, FakeTrigger(), poll_us=60 * SECOND, backoff=2.0)
     await bench.clock.advance(6 * 60 * MINUTE, 10 * SECOND)
     times = bench.look_times()
-    gaps = [later - sooner for sooner, later in zip(times, times[1:], strict=False)]
+    gaps = [later - sooner for sooner, later in pairwise(times)]
     assert gaps[1] >= 119
     assert gaps[2] >= 239
     assert max(gaps) <= 3620
@@ -130,7 +132,7 @@ async def test_spacing_is_the_rate_limit_of_a_source(bench: Bench) -> None:
     await bench.clock.advance(4 * SECOND, SECOND // 10)
     times = [at for at, _, _ in bench.world.looks]
     assert len(times) == 9
-    assert all(later - sooner >= SECOND // 2 for sooner, later in zip(times, times[1:], strict=False))
+    assert all(later - sooner >= SECOND // 2 for sooner, later in pairwise(times))
 
 
 async def test_c37_a_look_that_hangs_is_cut_counted_and_tried_again(bench: Bench) -> None:

@@ -114,7 +114,7 @@ both = pytest.mark.parametrize("files", [{}, {"watch": False}], indirect=True, i
 
 
 @both
-async def test_a_file_that_is_there_fires_at_once(files: Files, tmp_path: Path) -> None:
+async def test_c21_what_happened_before_arming_is_seen_at_once(files: Files, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("hello")
     event = await files.event(files.arm(path=tmp_path / "a"))
     assert event["path"] == str(tmp_path / "a")
@@ -370,7 +370,7 @@ async def test_a_file_that_vanishes_while_it_settles_is_waited_for_again(
 def _forbidden(path: str) -> os.stat_result:
     if "secret" in path:
         raise PermissionError(13, "Permission denied", path)
-    return os.stat(path)
+    return Path(path).stat()
 
 
 @pytest.mark.parametrize("files", [{"look": _forbidden}], indirect=True)
@@ -393,7 +393,7 @@ class DeadMount:
         if "/dead" in path:
             self.calls += 1
             self.release.wait(30)
-        return os.stat(path)
+        return Path(path).stat()
 
 
 _mount = DeadMount()

@@ -41,6 +41,7 @@ class Host:
         self.broken: str = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: list[Timer] = []
+        self._prune_at = 64
         self._idle: Timer | None = None
         self._reopen: Timer | None = None
         self.closed = False
@@ -124,8 +125,9 @@ class Host:
     def timer(self, at_us: int, call: Callable[[], None], *, instant: bool = False) -> Timer:
         timer = self.triggerer.timers.at(at_us, lambda: self._guard(call), instant=instant)
         self._timers.append(timer)
-        if len(self._timers) > 64:
+        if len(self._timers) > self._prune_at:
             self._timers = [known for known in self._timers if known.call is not None]
+            self._prune_at = max(64, 2 * len(self._timers))
         return timer
 
     async def in_thread(self, fn: Callable[..., Any], *args: Any, limit_us: int | None = None) -> Any:
