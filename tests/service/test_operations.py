@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import msgspec
 import pytest
 
 from bide.runtime.engine.explain import Look, Refusal
+from bide.runtime.engine.states import RunState, State
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.service.operations import AtOnce, Operations
 from bide.runtime.store.reader import Reader
+from tests.service.conftest import write_world
 from tests.store.rows import T0
 
 AT = "2026-06-15T00:00:00.000002Z"
@@ -226,3 +230,22 @@ async def test_bad_input_ends_in_one_sentence(
     with pytest.raises(error, match=says):
         await ask(ops)
     assert door.told == []
+
+
+@pytest.mark.parametrize("state", [*State, *RunState])
+async def test_c77_d5_every_state_in_the_database_has_a_reason(
+    tmp_path: Path, state: State | RunState
+) -> None:
+    db = write_world(tmp_path / "world.db")
+    table, key = (
+        ("run", "run_id = 2") if isinstance(state, RunState) else ("task_instance", "instance_id = 22")
+    )
+    with closing(sqlite3.connect(db)) as conn:
+        conn.execute(f"UPDATE {table} SET state = ? WHERE {key}", (state.value,))
+        conn.commit()
+    with Reader(db) as reader:
+        for live in (None, Living()):
+            ops = Operations(db, AtOnce(reader), Book(), FixedClock(), live)
+            why = await ops.why("2") if isinstance(state, RunState) else await ops.why("2", "load")
+            assert why.state == state.value
+            assert len(why.why) > 8
