@@ -1,93 +1,96 @@
-"""`python -m examples.waiting_room`: wait on everything with no slot, then let the world come true."""
+"""`python -m examples.waiting_room`: plays the demo. Exit code 0 only if everything on it really happened.
+
+    --quick      without the pauses that are for people
+    --json       print the measured report as JSON, and nothing else
+    --svg PATH   also write the picture, as it is while everything waits
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import contextlib
+import shutil
+import signal
+import sys
 import tempfile
-import time
-from collections import Counter
-from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
+import msgspec
 
-from bide import Runtime
-from bide.runtime.service.runtime import RunHandle
-from examples.waiting_room.pipeline import CROWD, ledger, waiting_room
-from examples.waiting_room.world import a_world
+from bide.runtime.errors import BideError
+from examples.waiting_room.plot import QUICK, Pace, Plot
+from examples.waiting_room.process import DemoError
+from examples.waiting_room.report import Report
+from examples.waiting_room.room import now_us
+from examples.waiting_room.scene import Scene
+from examples.waiting_room.showing import Showing, Silent, showing
 
-DATE = datetime(2026, 6, 15, tzinfo=UTC)
-SHOWN = ("the_file", "the_page", "the_records", "the_hour", "count_orders", "open_doors")
-LOOK_S = 4
-WAITING = "all of them wait, and none holds a slot"
-
-
-async def picture(rt: Runtime, run: RunHandle, said: str) -> Table:
-    """The run as the database has it now."""
-    waits = await rt.waits()
-    states = {t.task: t.state for t in (await run.show()).tasks}
-    table = Table(title=said, title_justify="left", caption_justify="left")
-    table.add_column("task")
-    table.add_column("state")
-    table.add_column("waits for", overflow="fold")
-    trigger = {w.task: w.trigger for w in waits}
-    for name in SHOWN:
-        table.add_row(name, states.get(name, "-"), trigger.get(name, ""))
-    crowd = Counter(state for name, state in states.items() if name.startswith("guest_"))
-    table.add_row(
-        f"{CROWD:,} guests", ", ".join(f"{n:,} {state}" for state, n in sorted(crowd.items())), "time, ledger"
-    )
-    table.caption = f"{len(waits):,} waits, {rt.slots_in_use} of {rt.slots} slots in use"
-    return table
+FRAME_S = 0.1
+INTERRUPTED = 130
 
 
-async def main() -> int:
-    console = Console()
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="waiting-room-") as name:
-        folder = Path(name)
-        async with a_world(folder) as world:
-            due = datetime.now(UTC) + timedelta(seconds=LOOK_S + 3)
-            room = waiting_room(world.drops, world.api, world.kafka, due)
-            async with Runtime(db=folder / "bide.db", dags=[room, ledger], slots=16) as rt:
-                run = await rt.trigger(room, logical_date=DATE)
-                with (
-                    Live(console=console, auto_refresh=False)
-                    if console.is_terminal
-                    else nullcontext() as live
-                ):
+async def play(folder: Path, show: Showing, pace: Pace, svg: Path | None) -> Report:
+    """The whole demo in `folder`, drawn about ten times a second."""
+    scene = Scene(began_us=now_us())
 
-                    async def show(said: str, *, also_plain: bool = False) -> None:
-                        if live is not None:
-                            live.update(await picture(rt, run, said), refresh=True)
-                        elif also_plain:
-                            console.print(await picture(rt, run, said))
+    def waiting() -> None:
+        scene.now_us = now_us()
+        show.waiting(scene)
+        if svg is not None:
+            from examples.waiting_room.svg import save
 
-                    while len(await rt.waits()) < CROWD + 4:
-                        await show("they arrive")
-                        await asyncio.sleep(0.1)
-                    await show(WAITING, also_plain=True)
-                    until = time.monotonic() + LOOK_S
-                    while time.monotonic() < until:
-                        assert rt.slots_in_use == 0, "a wait holds a slot"
-                        await asyncio.sleep(0.25)
-                        await show(WAITING)
-                    await world.come_true()
-                    await rt.trigger(ledger, logical_date=DATE)
-                    end = asyncio.create_task(run.wait(timeout=20))
-                    while not end.done():
-                        await show("the world has come true")
-                        await asyncio.wait([end], timeout=0.1)
-                    result = end.result()
-                    await show(str(result.state), also_plain=True)
-    console.print(
-        f"{result.state} in {time.monotonic() - began:.1f} s: {CROWD + 4:,} waits, 0 slots while they waited"
-    )
-    return 0 if result.state == "success" else 1
+            save(scene, svg)
+
+    plot = Plot(folder, scene, pace, lambda text: show.said(scene, text), waiting)
+    playing = asyncio.create_task(plot.play(), name="the plot")
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
+    report = None
+    try:
+        while not playing.done():
+            scene.now_us = now_us()
+            show.draw(scene)
+            await asyncio.wait({playing}, timeout=FRAME_S)
+        show.draw(scene)
+        report = await playing
+        return report
+    finally:
+        playing.cancel()
+        with contextlib.suppress(asyncio.CancelledError, DemoError):
+            await playing
+        show.end(report)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m examples.waiting_room", description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="without the pauses that are for people")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON, and nothing else")
+    parser.add_argument("--svg", type=Path, metavar="PATH", help="also write the picture of the waiting state")
+    asked = parser.parse_args(words)
+    if isinstance(stream := sys.stdout, type(sys.__stdout__)) and hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="replace")
+    folder = Path(tempfile.mkdtemp(prefix="bide-waiting-room-"))
+    try:
+        show = Silent() if asked.json else showing()
+        report = asyncio.run(play(folder, show, QUICK if asked.quick else Pace(), asked.svg))
+    except (DemoError, BideError, OSError) as error:
+        print(f"the demo failed: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("interrupted; nothing is left behind", file=sys.stderr)
+        return INTERRUPTED
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if asked.json:
+        print(msgspec.json.encode(report).decode())
+    else:
+        print(
+            f"done in {report.took_s:.1f} s after {report.setup_s:.1f} s of set-up: {report.waits_held:,} waits, "
+            "one kill -9, nothing lost"
+        )
+    return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(asyncio.run(main()))
+    sys.exit(main())

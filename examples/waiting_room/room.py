@@ -39,10 +39,10 @@ async def load() -> int:
 
 
 def closing(shop: int) -> Callable[[Facts], int]:
-    """Each shop closes a few milliseconds after the one before."""
+    """Each shop closes a millisecond after the one before."""
 
     def at(facts: Facts) -> int:
-        return int(facts.params["closing_us"]) + 3000 * shop
+        return int(facts.params["closing_us"]) + 1000 * shop
 
     return at
 

@@ -1,0 +1,223 @@
+"""The live picture: one calm frame, of a scene. Named colours only, so dark and light terminals both read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from bide.runtime.cli.output import GLYPHS, clean
+from bide.runtime.engine.states import OVER, State
+from examples.waiting_room.keeper import FOUR
+from examples.waiting_room.report import Report
+from examples.waiting_room.room import SHOPS
+from examples.waiting_room.scene import SEEN_BY, WAITS_FOR, Scene
+
+LEAST_WIDTH, LEAST_HEIGHT, WIDEST = 76, 24, 104
+BARS: Final = 12
+_ROWS: Final = 17  # of the frame, the story apart
+_KINDS: Final = (
+    ("file", "files"),
+    ("time", "hours"),
+    ("external_task", "other DAGs"),
+    ("http", "HTTP"),
+    ("kafka", "Kafka"),
+)
+_JOINS: Final = ("─╮", "─┤", "─┼", "─┤", "─╯")
+
+
+def frame(scene: Scene, console: Console) -> RenderableType:
+    """The whole picture, at most as large as the terminal."""
+    sides = Table.grid(expand=True)
+    sides.add_column(ratio=3)
+    sides.add_column(justify="left", width=33)
+    sides.add_row(_graph(scene), _waits(scene))
+    parts = [sides, Text(), _meters(scene), Text(), _looks(scene), Text()]
+    room = max(2, min(console.height - _ROWS, 12))
+    body = Group(*parts, *_story(scene, room))
+    since = max(0, scene.now_us - scene.began_us) / 1e6 if scene.began_us else 0.0
+    return Panel(
+        body,
+        box=box.ROUNDED,
+        title=Text.assemble(("bide", "bold"), (" · the waiting room", "")),
+        title_align="left",
+        subtitle=Text(f"{since:4.1f} s", style="dim"),
+        subtitle_align="right",
+        border_style="dim",
+        padding=(0, 2),
+        width=min(console.width, WIDEST),
+    )
+
+
+def _state(state: State | None, word: str = "") -> Text:
+    if state is None:
+        return Text(f"{'· ' + (word or 'not yet'):<12}", style="dim")
+    glyph, style = GLYPHS[state]
+    return Text(f"{glyph + ' ' + (word or state.value):<12}", style=style)
+
+
+def _graph(scene: Scene) -> Text:
+    """Four sensors and a thousand shops, all before one report."""
+    lines = []
+    for place, name in enumerate((*FOUR, "shops")):
+        if name == "shops":
+            label, state = f"{SHOPS:,} shops", _shops(scene)
+        else:
+            label, state = name, _state(scene.states.get(name))
+        line = Text.assemble((f"{label:<13}", ""), state, (_JOINS[place], "dim"))
+        if place == 2:
+            line.append("─▶ ", style="dim")
+            line.append("report ")
+            line.append_text(_state(scene.states.get("report")))
+        line.rstrip()
+        lines.append(line)
+    return Text("\n").join(lines)
+
+
+def _shops(scene: Scene) -> Text:
+    open_shops = SHOPS - scene.shops_done
+    if not scene.shops:
+        return _state(None)
+    if open_shops:
+        return _state(State.DEFERRED, f"{open_shops:,} wait")
+    return _state(State.SUCCESS)
+
+
+def _waits(scene: Scene) -> Text:
+    """Open waits by what sees them."""
+    lines = []
+    for kind, word in _KINDS:
+        count = scene.open_waits.get(kind, 0)
+        bar = "▇" * -(-count * BARS // (SHOPS // 3 + 2))
+        line = Text(f"{word:<11}{count:>5}  ", style="" if count else "dim")
+        line.append(bar, style="magenta")
+        lines.append(line)
+    return Text("\n").join(lines)
+
+
+def _meters(scene: Scene) -> Text:
+    """Waits, slots, memory, process: the line to look at."""
+    line = Text()
+    line.append(f"{scene.open:,}", style="bold magenta")
+    line.append(" waits open    ")
+    told = scene.told
+    if told is None:
+        line.append("no process", style="bold red")
+        line.append("    the waits are rows in the database", style="dim")
+        return line
+    line.append(f"{told.slots}", style="bold green" if told.slots == 0 else "bold blue")
+    line.append(f" of {scene.slots} slots in use ")
+    line.append("●" * told.slots, style="blue")
+    line.append("○" * (scene.slots - told.slots), style="dim")
+    line.append(f"    {told.memory / 1e6:.0f} MB    process {scene.pid or '-'}", style="dim")
+    return line
+
+
+def _looks(scene: Scene) -> Table:
+    """What each of the four waits for, and what the last look said."""
+    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    table.add_column(width=10, no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=5)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=4)
+    for task in FOUR:
+        state = scene.states.get(task)
+        if state in OVER:
+            said = Text("came true", style="green")
+        else:
+            said = Text(_last_look(scene, task), style="dim")
+        table.add_row(task, Text(WAITS_FOR[task]), said)
+    return table
+
+
+def _last_look(scene: Scene, task: str) -> str:
+    if scene.told is None:
+        return "" if scene.run_id is None else "nobody looks"
+    look = scene.told.looks.get(task)
+    if look is None or look.at_us is None:
+        return SEEN_BY[task] if task == "warehouse" else ""
+    ago = max(0, scene.now_us - look.at_us) / 1e6
+    return clean(f"{ago:.1f} s ago: {look.answer or 'not yet'}")
+
+
+def _story(scene: Scene, room: int) -> list[Text]:
+    """The last steps, and what is being done."""
+    lines = [Text.assemble(("✓ ", "green"), text) for text in scene.story]
+    if scene.doing:
+        lines.append(Text.assemble(("◐ ", "magenta"), (scene.doing, "")))
+    lines = lines[-room:]
+    for line in lines:
+        line.no_wrap, line.overflow = True, "ellipsis"
+    return [*lines, *(Text() for _ in range(room - len(lines)))]
+
+
+def summary(report: Report, console: Console) -> RenderableType:
+    """The last panel: what was held, at what price, and what the kill cost."""
+    facts = Table.grid(padding=(0, 2, 0, 0))
+    facts.add_column(style="bold", width=8)
+    facts.add_column()
+    for word, text in told(report):
+        facts.add_row(word, text)
+    lags = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+    for column in ("from the event to your code", "events", "p50", "p99", "most"):
+        lags.add_column(column, justify="left" if column.startswith("from") else "right", no_wrap=True)
+    for row in lag_rows(report):
+        lags.add_row(*row)
+    whys = [
+        Text.assemble(("$ ", "dim"), f"bide why 1 {task}\n", (f"  {why}", "dim"))
+        for task, why in report.why.items()
+    ]
+    return Panel(
+        Group(facts, Text(), lags, Text(), *whys),
+        box=box.ROUNDED,
+        title=Text("what happened", style="bold"),
+        title_align="left",
+        border_style="dim",
+        padding=(0, 2),
+        width=min(console.width, WIDEST),
+    )
+
+
+def told(report: Report) -> list[tuple[str, str]]:
+    """The facts, a word and a sentence each."""
+    return [
+        ("held", f"{report.waits_held:,} waits at once, all watched {report.armed_s:.2f} s after the trigger"),
+        (
+            "slots",
+            f"0 of {report.slots} while they waited ({report.samples:,} samples); no body ran, says the journal",
+        ),
+        (
+            "memory",
+            f"{report.memory_waiting / 1e6:.0f} MB in one process; the run added "
+            f"{report.bytes_a_wait / 1e3:.1f} KB a wait, its task included",
+        ),
+        (
+            "killed",
+            f"kill -9 while all waited; all {report.armed_again:,} watched again {report.again_s:.2f} s after "
+            "the new start",
+        ),
+        (
+            "lost",
+            f"nothing: {report.succeeded:,} of {report.tasks:,} tasks succeeded, none twice, every deadline kept",
+        ),
+    ]
+
+
+_EVENTS: Final = {
+    "file": "a file is closed",
+    "hour": "an hour strikes",
+    "other DAG": "another DAG's task returns",
+    "HTTP": "a page changes (asked every 0.5 s)",
+    "Kafka": "a topic grows (asked every 0.5 s)",
+}
+
+
+def lag_rows(report: Report) -> list[tuple[str, ...]]:
+    """A row for each kind: event, count, p50, p99, most."""
+    return [
+        (_EVENTS[kind], f"{lag.count}", *(f"{ms:.1f} ms" for ms in (lag.p50_ms, lag.p99_ms, lag.most_ms)))
+        for kind, lag in report.kinds.items()
+    ]
