@@ -16,6 +16,8 @@ from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import Attempt, DagState, Instance, Resource, World
 from bide.runtime.graph.spec import TaskSpec
 
+PAUSED = "the DAG is paused"
+
 
 def resources_of(world: World, dag: DagState, task: TaskSpec) -> tuple[Resource, ...]:
     """What a task needs beside a global slot; made once a task, shared by name."""
@@ -61,24 +63,25 @@ def take_life(t: Turn, inst: Instance) -> Resource | None:
     """Take what is held from the first start to the end. The resource that refused, or None."""
     if inst.held:
         return None
-    mine = [r for r in resources_of(t.world, inst.run.dag, inst.task) if r.whole_life]
-    for resource in mine:
-        if not resource.has_room(need_of(resource, inst.task)):
+    for resource in resources_of(t.world, inst.run.dag, inst.task):
+        if resource.whole_life and not resource.has_room(need_of(resource, inst.task)):
             return resource
-    for resource in mine:
-        resource.used += need_of(resource, inst.task)
-    inst.held = bool(mine)
+    hold_life(t.world, inst)
     return None
+
+
+def hold_life(world: World, inst: Instance) -> None:
+    """Count an instance as in flight. What it holds is noted: a DAG loaded anew may ask for others."""
+    inst.held = tuple(r for r in resources_of(world, inst.run.dag, inst.task) if r.whole_life)
+    for resource in inst.held:
+        resource.used += need_of(resource, inst.task)
 
 
 def give_life(t: Turn, inst: Instance) -> None:
     """Give back what was held for the whole life of the instance."""
-    if not inst.held:
-        return
-    inst.held = False
-    for resource in resources_of(t.world, inst.run.dag, inst.task):
-        if resource.whole_life:
-            _give(t, resource, inst.task)
+    held, inst.held = inst.held, ()
+    for resource in held:
+        _give(t, resource, inst.task)
 
 
 def take_slot(t: Turn, body: Attempt) -> None:
@@ -89,9 +92,9 @@ def take_slot(t: Turn, body: Attempt) -> None:
 def hold_slot(world: World, body: Attempt, now: int) -> None:
     task = body.inst.task
     world.slots.used += global_need(task)
-    for resource in resources_of(world, body.inst.run.dag, task):
-        if not resource.whole_life:
-            resource.used += need_of(resource, task)
+    body.holds = tuple(r for r in resources_of(world, body.inst.run.dag, task) if not r.whole_life)
+    for resource in body.holds:
+        resource.used += need_of(resource, task)
     body.active_from = now
 
 
@@ -103,9 +106,9 @@ def give_slot(t: Turn, body: Attempt) -> None:
     body.active_from = None
     world, task = t.world, body.inst.task
     world.slots.used -= global_need(task)
-    for resource in resources_of(world, body.inst.run.dag, task):
-        if not resource.whole_life:
-            _give(t, resource, task)
+    holds, body.holds = body.holds, ()
+    for resource in holds:
+        _give(t, resource, task)
 
 
 def _give(t: Turn, resource: Resource, task: TaskSpec) -> None:
@@ -118,9 +121,14 @@ def park(t: Turn, inst: Instance, refused: Resource) -> None:
     """Wait for one resource; the room that the others have goes to whoever parks on them."""
     key = (0 if inst.resumed else 1, -inst.task.priority, inst.queued)
     heappush(refused.parked, (key, inst))
-    for other in resources_of(t.world, inst.run.dag, inst.task):
-        if other is not refused and other.parked and other.has_room(1):
-            t.freed.append(other)
+    _pass_on(t, inst, but=refused)
+
+
+def _pass_on(t: Turn, inst: Instance, but: Resource | None = None) -> None:
+    """It may have been woken for a room that it does not take: that is for the next who parks there."""
+    for resource in resources_of(t.world, inst.run.dag, inst.task):
+        if resource is not but and resource.parked and resource.has_room(1):
+            t.freed.append(resource)
 
 
 def admitted(t: Turn) -> Iterator[Instance]:
@@ -134,6 +142,14 @@ def admitted(t: Turn) -> Iterator[Instance]:
         key, inst = ready[0]
         if inst.queued != key[2] or inst.state is not State.READY:
             heappop(ready)
+            _pass_on(t, inst)
+            continue
+        if inst.run.dag.paused:
+            heappop(ready)
+            inst.queued = 0
+            inst.run.dag.stuck[inst.instance_id] = inst
+            t.touch(inst, PAUSED)
+            _pass_on(t, inst)
             continue
         if not slots.has_room(global_need(inst.task)):
             return

@@ -79,7 +79,7 @@ def trigger(t: Turn, args: Args) -> Any:
                 f"rerun it (`bide rerun {there.run_id}`), or say new to make another"
             )
     run_key = f"manual:{start}"
-    if args.get("new") and (grid or date is not None):
+    if args.get("new") or (not grid and date is None):
         run_key = f"manual:{start}:{t.world.next_id['run']}"
     params = {**dag.compiled.spec.params, **(args.get("params") or {})}
     run = runs.create_run(

@@ -50,7 +50,7 @@ def offer(t: Turn, inst: Instance, *, resumed: bool = False) -> None:
         return None
     dag, task = inst.run.dag, inst.task
     if dag.paused:
-        return _stuck(t, inst, "the DAG is paused")
+        return _stuck(t, inst, admission.PAUSED)
     if inst.body is not None and inst.body.stopping:
         return t.touch(inst, "its former attempt has not stopped yet")
     if inst.wait is None and inst.body is None:
@@ -174,6 +174,7 @@ def _limit(t: Turn, body: Attempt) -> None:
 
 
 def deliver(t: Turn, body: Attempt, wait: Wait) -> None:
+    body.told += 1
     t.effects.append(Answer(body.attempt_id, wait.key, wait.event, wait.error, wait.timed_out))
 
 
@@ -334,10 +335,7 @@ def stop_body(t: Turn, inst: Instance, state: AttemptState, reason: str) -> None
 
 def end_now(t: Turn, inst: Instance, state: State, reason: str) -> None:
     """End an instance by decree (cancel, mark), wherever it is. Its attempt ends with it."""
-    attempt_open = inst.state in (State.RUNNING, State.DEFERRED) or (
-        inst.state is State.READY and inst.body is not None
-    )
-    if attempt_open and inst.attempt_id is not None:
+    if inst.going and inst.attempt_id is not None:
         ended = AttemptState.SUCCESS if state is State.SUCCESS else AttemptState.CANCELLED
         t.end_attempt(inst, inst.attempt_id, ended, active=inst.body.active if inst.body else 0, error=reason)
     stop_body(t, inst, AttemptState.CANCELLED, reason)

@@ -6,7 +6,7 @@ process is gone (D13). Deadlines keep their original instants.
 
 from __future__ import annotations
 
-from bide.runtime.engine import life, runs, waiting
+from bide.runtime.engine import admission, life, runs, waiting
 from bide.runtime.engine.messages import Recover
 from bide.runtime.engine.states import OVER, AttemptState, RunState, State, WaitState
 from bide.runtime.engine.turn import Turn
@@ -81,4 +81,5 @@ def _lose(t: Turn, inst: Instance) -> None:
 def _give_up(t: Turn, inst: Instance, reason: str) -> None:
     waiting.close_waits(t, inst, WaitState.CANCELLED, reason)
     t.move(inst, State.LOST, reason)
+    admission.give_life(t, inst)
     waiting.announce(t, inst)

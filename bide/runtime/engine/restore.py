@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bide.runtime.engine.admission import hold_slot
+from bide.runtime.engine.admission import hold_life, hold_slot
 from bide.runtime.engine.life import count_end
 from bide.runtime.engine.messages import RunMeta
 from bide.runtime.engine.states import OVER, RUN_OVER, AttemptState, RunState, State
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     )
 
 _BAD = frozenset({State.FAILED, State.UPSTREAM_FAILED})
+_IN_FLIGHT = frozenset({State.RUNNING, State.DEFERRED, State.UP_FOR_RETRY, State.AWAITING_APPROVAL})
+"""Begun and not over: these keep their whole-life resources; a ready one asks for them again."""
 
 
 def restore(world: World, rows: WorldRows) -> None:
@@ -54,7 +56,9 @@ def restore(world: World, rows: WorldRows) -> None:
         count(run)
         for inst in run.instances:
             world.instances[inst.instance_id] = inst
-            _note_lost(inst, attempts)
+            _note_attempt(inst, attempts)
+            if inst.state in _IN_FLIGHT:
+                hold_life(world, inst)
     for wait_row in rows.waits:
         _wait(world, wait_row)
 
@@ -71,7 +75,16 @@ def restore_run(world: World, rows: RunRows, *, aside: bool = False) -> Run:
         enter(world, run)
         for inst in run.instances:
             world.instances[inst.instance_id] = inst
+        _find_bodies(world, run)
     return run
+
+
+def _find_bodies(world: World, run: Run) -> None:
+    """A body that did not stop when its run ended still is the body of its instance."""
+    for body in world.attempts.values():
+        if body.inst.run.run_id == run.run_id:
+            body.inst = world.instances[body.inst.instance_id]
+            body.inst.body = body
 
 
 def enter(world: World, run: Run) -> None:
@@ -168,10 +181,11 @@ def _instance(world: World, run: Run, row: InstanceRow) -> None:
             world.timer(inst.due, Due.RETRY, inst.instance_id)
 
 
-def _note_lost(inst: Instance, attempts: dict[int, AttemptRow]) -> None:
+def _note_attempt(inst: Instance, attempts: dict[int, AttemptRow]) -> None:
     if inst.attempt_id is not None and inst.state not in OVER:
         row = attempts.get(inst.attempt_id)
         inst.inherits = row is not None and row.state is AttemptState.LOST
+        inst.going = row is not None and row.state is AttemptState.RUNNING
 
 
 def _wait(world: World, row: WaitRow) -> None:

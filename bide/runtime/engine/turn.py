@@ -129,6 +129,7 @@ class Turn:
         attempt_id = world.take_id("attempt")
         inst.attempt += 1
         inst.attempt_id = attempt_id
+        inst.going = True
         self.changes.attempts_new.append(
             (attempt_id, inst.instance_id, inst.attempt, AttemptState.RUNNING.value, world.epoch, self.now)
         )
@@ -139,6 +140,8 @@ class Turn:
         self, inst: Instance, attempt_id: int, state: AttemptState, *, active: int = 0, error: str | None = None,
         metrics: bytes | None = None,
     ) -> None:  # fmt: skip
+        if inst.attempt_id == attempt_id:
+            inst.going = False
         self.changes.attempts_set[attempt_id] = (
             state.value, self.now, active, error, metrics.decode() if metrics else None, attempt_id,
         )  # fmt: skip

@@ -161,6 +161,7 @@ class Instance:
         "deadline",
         "due",
         "failures",
+        "going",
         "held",
         "inherits",
         "instance_id",
@@ -192,6 +193,7 @@ class Instance:
         self.failures = 0
         self.lost = 0
         self.attempt_id: int | None = None
+        self.going = False  # that attempt has not ended
         self.since = since
         self.due: int | None = None
         self.deadline: int | None = None
@@ -202,7 +204,7 @@ class Instance:
         self.queued = 0  # the ticket it holds in the ready queue; an older ticket is void
         self.resumed = False
         self.inherits = False  # the next attempt takes over what a lost one had recorded
-        self.held = False  # its whole-life resources are taken
+        self.held: tuple[Resource, ...] = ()  # what it took for its whole life
         self.body: Attempt | None = None  # an attempt whose body may still be going
         self.built: tuple[bytes, str] | None = None  # a sensor's trigger and its kind
         self.wait: Wait | None = None  # a sensor's
@@ -217,12 +219,14 @@ class Attempt:
         "active_from",
         "answers",
         "attempt_id",
+        "holds",
         "inst",
         "limit",
         "number",
         "started",
         "state",
         "stopping",
+        "told",
     )
 
     def __init__(self, attempt_id: int, inst: Instance, number: int, started: int) -> None:
@@ -234,7 +238,9 @@ class Attempt:
         self.active = 0  # microseconds with a slot, before the current stretch
         self.active_from: int | None = None
         self.limit: int | None = None  # when its active time is over
+        self.holds: tuple[Resource, ...] = ()  # what it took beside its global slot
         self.stopping = ""  # why it was told to stop
+        self.told = 0  # answers handed to the body
         self.answers: list[Wait] | None = None  # ended while the body had no slot
 
 

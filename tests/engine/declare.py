@@ -1,0 +1,66 @@
+"""Graphs for the tests of `decide`: specs in one line each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bide.runtime.clock import SECOND
+from bide.runtime.engine.messages import DagLoaded
+from bide.runtime.graph.dag import Dag
+from bide.runtime.graph.spec import DagSpec, Lane, Mode, OnTimeout, SensorSpec, TaskSpec, TriggerRule
+from bide.runtime.schedules import Manual, Schedule
+from bide.triggers.external_task import ExternalTaskTrigger
+
+HOUR_US = 3600 * SECOND
+
+
+def seconds(of: float) -> int:
+    return round(of * SECOND)
+
+
+def job(
+    name: str, *upstream: str, rule: str = "all_success", lane: Lane = Lane.ASYNC, **fields: Any
+) -> TaskSpec:
+    """A task; spans in seconds: `timeout`, `deadline`, `delay`, `max_delay`."""
+    for given, field in (
+        ("timeout", "timeout_us"), ("deadline", "deadline_us"), ("delay", "retry_delay_us"),
+        ("max_delay", "max_retry_delay_us"),
+    ):  # fmt: skip
+        if given in fields:
+            fields[field] = seconds(fields.pop(given))
+    return TaskSpec(name=name, lane=lane, upstream=upstream, rule=TriggerRule(rule), **fields)
+
+
+def sensor(
+    name: str,
+    *upstream: str,
+    mode: str = "deferred",
+    timeout: float = 3600,
+    poll: float = 30,
+    soft_fail: bool = False,
+    on_timeout: str = "fail",
+    waits_for: ExternalTaskTrigger | None = None,
+    **fields: Any,
+) -> TaskSpec:
+    """A sensor; `waits_for` makes it one of another DAG, else of a world that the test is."""
+    params = {} if waits_for is None else {"external": msgspec.to_builtins(waits_for)}
+    spec = SensorSpec(
+        trigger="fake" if waits_for is None else "external_task",
+        params=params,
+        timeout_us=seconds(timeout),
+        poll_us=seconds(poll),
+        mode=Mode(mode),
+        soft_fail=soft_fail,
+        on_timeout=OnTimeout(on_timeout),
+    )
+    return job(name, *upstream, lane=Lane.WAIT, sensor=spec, **fields)
+
+
+def loaded(name: str, *tasks: TaskSpec, schedule: Schedule | None = None, **options: Any) -> DagLoaded:
+    """The input that loads a DAG of these tasks; options as the policy of a DAG has them."""
+    spec = DagSpec(name=name, tasks=tasks, params=options.pop("params", {}), tz=options.pop("tz", "UTC"))
+    dag = Dag(spec, code={}, schedule=schedule or Manual())
+    policy = {"max_active_runs": 100, "on_pause": "freeze", "catchup": "latest", **options}
+    return DagLoaded(name, dag.encoded, dag.hash, dag.schedule.to_json(), policy)

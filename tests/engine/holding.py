@@ -1,0 +1,267 @@
+"""What must hold after every turn, and when a world restored from the database is the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from bide.runtime.engine.admission import global_need, need_of
+from bide.runtime.engine.changes import Changes
+from bide.runtime.engine.states import LEGAL, LEGAL_ATTEMPT, LEGAL_RUN, LEGAL_WAIT, OVER, RunState, State
+from bide.runtime.engine.waiting import EXTERNAL, decode_external, open_waits, watched_key
+from bide.runtime.engine.world import Instance, Resource, Run, World
+from bide.runtime.graph.spec import Lane
+
+if TYPE_CHECKING:
+    from tests.engine.scene import Scene
+
+_BAD = (State.FAILED, State.UPSTREAM_FAILED)
+_TABLES: dict[str, Any] = {
+    "run": LEGAL_RUN,
+    "instance": LEGAL,
+    "attempt": LEGAL_ATTEMPT,
+    "wait": LEGAL_WAIT,
+}
+
+
+class Journal:
+    """The journal replayed as it grows: legal edges only, each beginning where the last one ended."""
+
+    def __init__(self) -> None:
+        self.state: dict[tuple[str, int], str] = {}
+        self.seq = 0
+
+    def take(self, changes: Changes) -> None:
+        rows: dict[tuple[str, int], str] = {}
+        for seq, _at, _epoch, subject, subject_id, _run, was, now, reason in changes.events:
+            assert seq > self.seq, "the journal's numbers do not grow"
+            self.seq = seq
+            if subject not in _TABLES:
+                continue
+            table = {str(key): {str(to) for to in tos} for key, tos in _TABLES[subject].items()}
+            last = self.state.get((subject, subject_id))
+            said = f"{subject} {subject_id}: {was or 'nothing'} -> {now} ({reason})"
+            if last is not None:
+                assert was == last, f"{said}, and it was {last}"
+            if was and was != now:
+                assert now in table[was], f"{said} is no legal move"
+            self.state[subject, subject_id] = now
+        for attempt, row in changes.attempts_set.items():
+            rows["attempt", attempt] = row[0]
+        for inst, row in changes.instances_set.items():
+            rows["instance", inst] = row[0]
+        for run, row in changes.runs_set.items():
+            rows["run", run] = row[0]
+        for wait, row in changes.waits_set.items():
+            rows["wait", wait] = row[1]
+        for key, state in rows.items():
+            assert self.state.get(key, state) == state, (
+                f"{key} is written as {state}, the journal says otherwise"
+            )
+
+
+def hold(scene: Scene) -> None:
+    """Assert everything that holds between two turns."""
+    world = scene.world
+    _slots(world)
+    _bodies(scene, world)
+    _waits(scene, world)
+    for run in world.runs.values():
+        _run(world, run)
+    for dag in world.dags.values():
+        running = sum(world.runs[run].state is RunState.RUNNING for run in dag.runs)
+        assert dag.active_runs == running, (
+            f"{dag.name}: {dag.active_runs} active runs are counted, {running} are"
+        )
+    if not world.agenda:
+        _nobody_sleeps(scene, world)
+
+
+def _slots(world: World) -> None:
+    used: Counter[int] = Counter()
+    slots = 0
+    known: dict[int, Resource] = {id(r): r for r in world.resources.values()}
+    for pool in world.pools.values():
+        known |= {id(r): r for r in pool}
+    for body in world.attempts.values():
+        if body.active_from is None:
+            continue
+        task = body.inst.task
+        slots += global_need(task)
+        for resource in body.holds:
+            used[id(resource)] += need_of(resource, task)
+    for inst in world.instances.values():
+        for resource in inst.held:
+            used[id(resource)] += need_of(resource, inst.task)
+    assert world.slots.used == slots, f"{world.slots.used} slots are counted, {slots} are taken"
+    for key, resource in known.items():
+        assert resource.used == used[key], f"{resource.name}: {resource.used} counted, {used[key]} taken"
+
+
+def _bodies(scene: Scene, world: World) -> None:
+    for attempt_id, body in world.attempts.items():
+        inst = body.inst
+        if inst.task.lane is Lane.WAIT:
+            assert body.active_from is not None, f"the sensor {inst.task.name} has a body and no slot"
+        else:
+            assert attempt_id in scene.bodies, f"{inst.task.name}: a body in the world, none outside"
+        if inst.run.run_id in world.runs:
+            assert inst.body is body, f"{inst.task.name} does not know its own body"
+    for attempt_id, start in scene.bodies.items():
+        assert attempt_id in world.attempts, f"{start.task.name}: a body outside that the world forgot"
+    for inst in world.instances.values():
+        assert not inst.queued or inst.state is State.READY, f"{inst.task.name} is queued and {inst.state}"
+        if inst.state is State.RUNNING:
+            assert inst.body is not None, f"{inst.task.name} is running and has no body"
+            assert inst.body.active_from is not None, f"{inst.task.name} is running and has no slot"
+        if inst.body is not None:
+            assert world.attempts.get(inst.body.attempt_id) is inst.body
+
+
+def _waits(scene: Scene, world: World) -> None:
+    for wait_id, wait in world.waits.items():
+        inst = wait.inst
+        assert not wait.ended
+        assert world.instances.get(inst.instance_id) is inst, (
+            f"wait {wait_id} is of an instance that has left"
+        )
+        assert wait in open_waits(inst), f"{inst.task.name} does not know its wait {wait_id}"
+        assert inst.state in (State.DEFERRED, State.READY, State.RUNNING), (
+            f"an open wait of a {inst.state} instance"
+        )
+        if wait.kind == EXTERNAL:
+            key = watched_key(decode_external(wait.trigger))
+            assert (wait_id in world.watched.get(key, {})) == wait.armed
+        else:
+            assert (wait_id in scene.armed) == wait.armed, f"wait {wait_id}: armed is {wait.armed}"
+    assert set(scene.armed) <= set(world.waits), "a wait is armed that is not open"
+    for waiters in world.watched.values():
+        assert waiters, "an empty set of waiters is kept"
+        assert set(waiters) <= set(world.waits)
+    for inst in world.instances.values():
+        if inst.state is State.DEFERRED:
+            assert open_waits(inst), f"{inst.task.name} is deferred and waits for nothing"
+
+
+def _run(world: World, run: Run) -> None:
+    over = sum(inst.state in OVER for inst in run.instances)
+    left = len(run.compiled.tasks) - over
+    assert run.open == left, f"run {run.run_id}: {run.open} open are counted, {left} are"
+    bad = sum(inst.state in _BAD for inst in run.instances)
+    assert run.bad == bad, f"run {run.run_id}: {run.bad} bad are counted, {bad} are"
+    if world.agenda:
+        return
+    assert run.state is not RunState.EXPANDING, "a run is left half expanded"
+    for inst in run.instances:
+        assert world.instances.get(inst.instance_id) is inst
+        if inst.state is State.PENDING:
+            assert counted(inst) == standing(inst), f"{inst.task.name}: its upstreams are counted wrong"
+    assert run.open or run.state is not RunState.RUNNING, f"run {run.run_id} is running and has nothing open"
+
+
+def counted(inst: Instance) -> tuple[int, int, int]:
+    return inst.n_success, inst.n_failed, inst.n_skipped
+
+
+def standing(inst: Instance) -> tuple[int, int, int]:
+    """(success, failed, skipped) of the upstreams as they stand."""
+    states = [inst.run.instances[up].state for up in inst.run.compiled.upstream[inst.ix]]
+    ends = [state for state in states if state in OVER]
+    success, skipped = ends.count(State.SUCCESS), ends.count(State.SKIPPED)
+    return success, len(ends) - success - skipped, skipped
+
+
+def _nobody_sleeps(scene: Scene, world: World) -> None:
+    """Whoever could start has started: no wake-up is lost."""
+    valid = [inst for key, inst in world.ready if inst.queued == key[2] and inst.state is State.READY]
+    waiting = {inst.instance_id for inst in valid}
+    head = min(
+        ((key, inst) for key, inst in world.ready if inst.queued == key[2] and inst.state is State.READY),
+        key=lambda entry: entry[0],
+        default=None,
+    )
+    if head is not None:
+        assert not world.slots.has_room(global_need(head[1].task)), f"{head[1].task.name} could start"
+    resources = {id(r): r for r in world.resources.values()}
+    for pool in world.pools.values():
+        resources |= {id(r): r for r in pool}
+    for resource in resources.values():
+        parked = [entry for entry in resource.parked if entry[1].queued == entry[0][2]]
+        parked = [entry for entry in parked if entry[1].state is State.READY]
+        waiting |= {inst.instance_id for _, inst in parked}
+        if parked and head is None:
+            best = min(parked, key=lambda entry: entry[0])[1]
+            room = resource.has_room(need_of(resource, best.task))
+            assert not room, f"{best.task.name} sleeps on {resource.name}, which has room"
+    for dag in world.dags.values():
+        waiting |= set(dag.stuck)
+    for inst in world.instances.values():
+        if inst.state is State.READY and inst.instance_id not in waiting:
+            building = inst.instance_id in scene.builds or inst.built is None
+            zombie = inst.body is not None and bool(inst.body.stopping)
+            assert (inst.task.sensor is not None and building) or zombie, (
+                f"{inst.task.name} is ready and forgotten"
+            )
+        if inst.state is State.UP_FOR_RETRY:
+            assert inst.due is not None
+
+
+def same(one: World, other: World) -> None:
+    """Assert that two worlds say the same of everything that must survive a crash."""
+    assert _ids(one) == _ids(other)
+    assert set(one.runs) == set(other.runs)
+    for run_id, run in one.runs.items():
+        assert _of_run(run) == _of_run(other.runs[run_id])
+    assert set(one.instances) == set(other.instances)
+    for inst_id, inst in one.instances.items():
+        assert _of_instance(inst) == _of_instance(other.instances[inst_id])
+    assert {wait_id: _of_wait(wait) for wait_id, wait in one.waits.items()} == {
+        wait_id: _of_wait(wait) for wait_id, wait in other.waits.items()
+    }
+    for name, dag in one.dags.items():
+        assert _of_dag(dag) == _of_dag(other.dags[name])
+    if not one.agenda:
+        for inst_id, inst in one.instances.items():
+            if inst.state is State.PENDING:
+                assert counted(inst) == counted(other.instances[inst_id])
+    for name, pool in one.pools.items():
+        assert pool[1].used >= other.pools[name][1].used, f"pool {name}: more is in flight after a restart"
+        left = sum(bool(inst.held) and inst.state is State.READY for inst in one.instances.values())
+        assert pool[1].used - left <= other.pools[name][1].used, f"pool {name}: in flight is forgotten"
+
+
+def _ids(world: World) -> dict[str, int]:
+    return world.next_id
+
+
+def _of_run(run: Run) -> tuple[Any, ...]:
+    return (
+        run.state, run.started, run.deadline, run.reason, run.kind, run.version_id, run.meta, run.open, run.bad,
+        len(run.instances),
+    )  # fmt: skip
+
+
+def _of_instance(inst: Instance) -> tuple[Any, ...]:
+    return (
+        inst.run.run_id, inst.task, inst.state, inst.attempt, inst.failures, inst.lost, inst.attempt_id, inst.since,
+        inst.due, inst.deadline, inst.reason, sorted(wait.wait_id for wait in open_waits(inst)),
+    )  # fmt: skip
+
+
+def _of_wait(wait: Any) -> tuple[Any, ...]:
+    return (
+        wait.inst.instance_id,
+        wait.attempt_id,
+        wait.key,
+        wait.kind,
+        wait.trigger,
+        wait.deadline,
+        wait.poll,
+    )
+
+
+def _of_dag(dag: Any) -> tuple[Any, ...]:
+    return (
+        dag.dag_id, dag.version_id, dag.hash, dag.schedule_json, dag.options, dag.paused, dag.removed, dag.anchor,
+        dag.watermark, dag.next_fires, dag.active_runs, dag.runs, dag.tz,
+    )  # fmt: skip

@@ -1,0 +1,414 @@
+"""`Scene`: `decide` without a loop. The test is the world: it ends bodies, fires waits, moves time.
+
+Every turn is written into a database, and after every turn the invariants of `holding.py` hold. A
+scene can be killed and opened again at any time; before that, the world that is restored is
+compared with the one that is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bide.runtime import errors
+from bide.runtime.clock import SECOND
+from bide.runtime.engine.decide import NO_FACTS, decide
+from bide.runtime.engine.messages import (
+    Answer,
+    Arm,
+    AttemptEnded,
+    Build,
+    ClockStepped,
+    Command,
+    DagLoaded,
+    Disarm,
+    Effect,
+    Failure,
+    Found,
+    Input,
+    LookOnce,
+    Recover,
+    Reply,
+    RunEnded,
+    Start,
+    Stop,
+    TriggerBuilt,
+    WaitAsked,
+    WaitFailed,
+    WaitFired,
+    WaitLooked,
+)
+from bide.runtime.engine.restore import restore
+from bide.runtime.engine.shell import EngineShell
+from bide.runtime.engine.states import AttemptState
+from bide.runtime.engine.turn import FactKey
+from bide.runtime.engine.world import World
+from bide.runtime.errors import BideError
+from bide.runtime.graph.spec import TaskSpec
+from bide.runtime.schedules import Schedule
+from bide.runtime.store import invariants
+from bide.runtime.store.inline import InlineWriter
+from bide.runtime.store.load import load_world
+from bide.testing import SimClock
+from tests.engine import holding
+from tests.engine.declare import loaded, seconds
+
+T0 = 1_767_225_600 * SECOND
+"""2026-01-01 00:00 UTC."""
+Pools = dict[str, tuple[int | None, int | None]]
+
+
+class Scene:
+    """A world, its database, and the outside that the test plays."""
+
+    def __init__(
+        self, db: Path, *, slots: int = 4, pools: Pools | None = None, budget: int = 300, now: int = T0
+    ) -> None:
+        self.db = db
+        self.now = now
+        self.budget = budget
+        self._size = slots, pools or {}
+        self.store = InlineWriter.open_here(db, synchronous="NORMAL", create=True)
+        self._shell = EngineShell(self.store, SimClock(0))
+        self.dags: dict[str, DagLoaded] = {}
+        self.world: World
+        self.batch = 0
+        self.token = 0
+        self.turns = 0
+        self.checking = True
+        self.effects: list[Effect] = []
+        """What the last call brought about."""
+        self.bodies: dict[int, Start] = {}
+        """Attempts whose body goes, by id."""
+        self.stops: dict[int, Stop] = {}
+        self.armed: dict[int, Arm] = {}
+        self.looks: dict[int, LookOnce] = {}
+        self.builds: dict[int, Build] = {}
+        self.building = True
+        """Whether triggers are built at once."""
+        self.answers: list[Answer] = []
+        self.journal = holding.Journal()
+        self._begin()
+
+    def _begin(self) -> None:
+        epoch = _run(self.store.begin_epoch())
+        slots, pools = self._size
+        self.world = World(epoch=epoch, slots=slots, pools=pools)
+
+    # --- turns ----------------------------------------------------------------------------------
+
+    def feed(self, *inputs: Input) -> list[Effect]:
+        """Decide these inputs and what follows, to its end. The effects, in order."""
+        self.effects = []
+        self._turns(list(inputs))
+        return self.effects
+
+    def turn(self, *inputs: Input) -> bool:
+        """One turn; whether there is more to do. What follows is left for the next call."""
+        self.effects = []
+        left, more = self._turn(list(inputs), NO_FACTS)
+        self._follow = left
+        return more or bool(left)
+
+    def _turns(self, inputs: list[Input]) -> None:
+        facts: Mapping[FactKey, Any] = NO_FACTS
+        for _ in range(10_000):
+            again, more = self._turn(inputs, facts)
+            inputs, facts = again
+            if not inputs and not more:
+                return
+        raise AssertionError("the turns do not come to an end")
+
+    def _turn(self, inputs: list[Input], facts: Any) -> tuple[Any, bool]:
+        decision = decide(self.world, inputs, self.now, facts, self.budget)
+        self.turns += 1
+        self.journal.take(decision.changes)
+        if decision.changes:
+            self.batch += 1
+            self.store.commit_here(decision.changes, self.batch)
+        follow = [each for effect in decision.effects for each in self._act(effect)]
+        self.effects += decision.effects
+        if self.checking:
+            holding.hold(self)
+        keys: list[FactKey] = [("run_at", *key) for key in decision.questions]
+        keys += [key for _, needed in decision.unmet for key in needed]
+        found = {key: self._shell._fact(self.store._raw, key) for key in keys}
+        asked = [Found(*key, found["run_at", *key]) for key in decision.questions]
+        again = [each for each, _ in decision.unmet]
+        return ([*asked, *again, *follow], found), decision.more
+
+    def _act(self, effect: Effect) -> list[Input]:
+        match effect:
+            case Start():
+                assert effect.attempt_id not in self.bodies, "a body was started twice"
+                beside = [s for s in self.bodies.values() if s.instance_id == effect.instance_id]
+                assert not beside, f"two bodies of {effect.task.name}"
+                self.bodies[effect.attempt_id] = effect
+            case Stop():
+                self.stops[effect.attempt_id] = effect
+            case Build() if self.building:
+                return [self.build_of(effect)]
+            case Build():
+                self.builds[effect.instance_id] = effect
+            case Arm():
+                assert effect.wait_id not in self.armed, "a wait was armed twice"
+                self.armed[effect.wait_id] = effect
+            case Disarm():
+                assert effect.wait_id in self.armed, "a wait was disarmed that is not armed"
+                del self.armed[effect.wait_id]
+            case LookOnce():
+                self.looks[effect.wait_id] = effect
+            case Answer():
+                self.answers.append(effect)
+            case _:
+                pass
+        return []
+
+    def build_of(self, effect: Build) -> TriggerBuilt:
+        spec = effect.task.sensor
+        assert spec is not None
+        trigger: Any = {"kind": "fake", "of": effect.task.name}
+        if spec.trigger == "external_task":
+            trigger = {"kind": "external_task", **spec.params["external"]}
+        return TriggerBuilt(effect.instance_id, msgspec.json.encode(trigger), spec.trigger)
+
+    # --- time -----------------------------------------------------------------------------------
+
+    def advance(self, by: float) -> list[Effect]:
+        """Move time by so many seconds, timer by timer."""
+        effects: list[Effect] = []
+        until = self.now + seconds(by)
+        while (due := self.world.next_timer) is not None and due <= until:
+            self.now = max(self.now, due)
+            effects += self.feed()
+        self.now = until
+        effects += self.feed()
+        self.effects = effects
+        return effects
+
+    def sleep(self, by: float) -> None:
+        """Time goes by and nobody looks: a suspended machine, a stalled loop."""
+        self.now += seconds(by)
+
+    def step_clock(self, by: float) -> None:
+        """The wall clock is stepped, and the engine is told."""
+        self.now += seconds(by)
+        self.feed(ClockStepped(seconds(by)))
+
+    # --- what people do -------------------------------------------------------------------------
+
+    def dag(self, name: str, *tasks: TaskSpec, schedule: Schedule | None = None, **options: Any) -> None:
+        """Load a DAG, or load it anew."""
+        self.dags[name] = loaded(name, *tasks, schedule=schedule, **options)
+        self.feed(self.dags[name])
+
+    def command(self, verb: str, /, **args: Any) -> Any:
+        """The answer of a command; its error is raised."""
+        self.token += 1
+        self.feed(Command(self.token, verb, args))
+        return self.reply(self.token)
+
+    def reply(self, token: int) -> Any:
+        [reply] = [each for each in self.effects if isinstance(each, Reply) and each.token == token]
+        if reply.error:
+            kind: type[BideError] = getattr(errors, reply.error)
+            raise kind(reply.message)
+        return reply.result
+
+    def trigger(self, dag: str, **args: Any) -> int:
+        run_id: int = self.command("trigger", dag=dag, **args)["run_id"]
+        return run_id
+
+    # --- what the outside does ------------------------------------------------------------------
+
+    def attempt(self, task: str, run: int | None = None) -> int:
+        """The id of the attempt of `task` whose body goes (of the newest run, or of `run`)."""
+        found = [s for s in self.bodies.values() if s.task.name == task and run in (None, s.run_id)]
+        assert found, f"no body of {task} goes; these do: {[s.task.name for s in self.bodies.values()]}"
+        return max(found, key=lambda start: (start.run_id, start.attempt_id)).attempt_id
+
+    @property
+    def going(self) -> list[str]:
+        """The tasks whose bodies go, in the order of their starts."""
+        return [start.task.name for start in self.bodies.values()]
+
+    def ended(self, attempt_id: int, state: str = "success", **fields: Any) -> AttemptEnded:
+        """The input that ends a body, which is gone."""
+        self.bodies.pop(attempt_id)
+        self.stops.pop(attempt_id, None)
+        return AttemptEnded(attempt_id, AttemptState(state), **fields)
+
+    def end(self, *tasks: str, run: int | None = None, output: Any = None, **fields: Any) -> list[Effect]:
+        """The bodies of these tasks succeed, one after the other."""
+        for task in tasks:
+            data = None if output is None else msgspec.json.encode(output)
+            self.feed(self.ended(self.attempt(task, run), output=data, **fields))
+        return self.effects
+
+    def fails(
+        self,
+        task: str,
+        message: str = "broken",
+        *,
+        run: int | None = None,
+        state: str = "failed",
+        **fields: Any,
+    ) -> list[Effect]:
+        """The body of a task fails; `fields` are those of `Failure`."""
+        return self.feed(self.ended(self.attempt(task, run), state, failure=Failure(message, **fields)))
+
+    def stopped(self, task: str, run: int | None = None) -> list[Effect]:
+        """A body that was told to stop has stopped, as it was told."""
+        attempt = self.attempt(task, run)
+        stop = self.stops[attempt]
+        return self.feed(self.ended(attempt, stop.state.value, failure=Failure(stop.reason)))
+
+    def wait_of(self, task: str, run: int | None = None, key: str | None = None) -> int:
+        """The id of the open wait of a task."""
+        found = [
+            wait.wait_id
+            for wait in self.world.waits.values()
+            if wait.inst.task.name == task and run in (None, wait.inst.run.run_id) and key in (None, wait.key)
+        ]
+        assert found, f"{task} waits for nothing"
+        return max(found)
+
+    def fire(
+        self, task: str, event: Any = True, run: int | None = None, key: str | None = None
+    ) -> list[Effect]:
+        """What a task waits for comes true."""
+        return self.feed(WaitFired(self.wait_of(task, run, key), msgspec.json.encode(event)))
+
+    def breaks(self, task: str, reason: str = "gone", run: int | None = None) -> list[Effect]:
+        """What a task waits for can never come true."""
+        return self.feed(WaitFailed(self.wait_of(task, run), reason))
+
+    def looked(self, task: str, reason: str = "not yet", again: float | None = None) -> list[Effect]:
+        """The single look that was ordered says: not yet."""
+        wait = self.wait_of(task)
+        assert self.looks.pop(wait, None) is not None, f"no look at {task} was ordered"
+        return self.feed(WaitLooked(wait, reason, None if again is None else self.now + seconds(again)))
+
+    def asks(
+        self, task: str, key: str, *, timeout: float = 3600, run: int | None = None, trigger: Any = None
+    ) -> list[Effect]:
+        """The body of a task asks for a wait."""
+        data = msgspec.json.encode(trigger if trigger is not None else {"kind": "fake", "of": key})
+        kind = "fake" if trigger is None else "external_task"
+        return self.feed(WaitAsked(self.attempt(task, run), key, data, kind, seconds(timeout), seconds(30)))
+
+    # --- what there is --------------------------------------------------------------------------
+
+    def states(self, run: int | None = None) -> dict[str, str]:
+        """task -> state, of the newest run or of `run`, as the database has them."""
+        return dict(
+            self._rows(
+                "SELECT task, state FROM task_instance WHERE run_id = coalesce(?, (SELECT max(run_id) FROM run))"
+                " ORDER BY instance_id",
+                run,
+            )
+        )
+
+    def state(self, task: str, run: int | None = None) -> str:
+        return self.states(run)[task]
+
+    def run_state(self, run: int | None = None) -> str:
+        [(state,)] = self._rows(
+            "SELECT state FROM run WHERE run_id = coalesce(?, (SELECT max(run_id) FROM run))", run
+        )
+        return str(state)
+
+    def instance(self, task: str, run: int | None = None) -> dict[str, Any]:
+        """The row of an instance."""
+        columns = "state, attempt, failures, lost, attempt_id, since_us, due_us, deadline_us, reason"
+        [row] = self._rows(
+            f"SELECT {columns} FROM task_instance WHERE task = ?2"
+            " AND run_id = coalesce(?1, (SELECT max(run_id) FROM run))",
+            run,
+            task,
+        )
+        return dict(zip(columns.split(", "), row, strict=True))
+
+    def attempts(self, task: str, run: int | None = None) -> list[str]:
+        """The states of the attempts of a task, oldest first."""
+        return [
+            state
+            for (state,) in self._rows(
+                "SELECT a.state FROM attempt a JOIN task_instance i USING (instance_id) WHERE task = ?2"
+                " AND run_id = coalesce(?1, (SELECT max(run_id) FROM run)) ORDER BY a.attempt_id",
+                run,
+                task,
+            )
+        ]
+
+    def reason(self, task: str, run: int | None = None) -> str:
+        return str(self.instance(task, run)["reason"])
+
+    def runs(self, dag: str | None = None) -> list[tuple[int, str]]:
+        """(run id, state) of every run there ever was."""
+        return [
+            (run, state)
+            for run, state in self._rows(
+                "SELECT run_id, r.state FROM run r JOIN dag USING (dag_id) WHERE name = coalesce(?, name) ORDER BY 1",
+                dag,
+            )
+        ]
+
+    def said(self, subject: str) -> list[tuple[str, str]]:
+        """(now, reason) of the journal's lines on a kind of subject."""
+        return self._rows("SELECT now, reason FROM event WHERE subject = ? ORDER BY seq", subject)
+
+    def _rows(self, sql: str, *values: Any) -> list[Any]:
+        return self.store._raw.execute(sql, values).fetchall()
+
+    def run_ended(self) -> list[int]:
+        return [each.run_id for each in self.effects if isinstance(each, RunEnded)]
+
+    # --- the process dies -----------------------------------------------------------------------
+
+    def crash(self, down: float = 0) -> list[Effect]:
+        """Kill it and open it again `down` seconds later. Bodies and sources die with it."""
+        self.compare()
+        self.bodies.clear()
+        self.stops.clear()
+        self.armed.clear()
+        self.looks.clear()
+        self.builds.clear()
+        self.now += seconds(down)
+        self._begin()
+        rows = self.store.read_here(load_world)
+        restore(self.world, rows)
+        running = tuple(row.attempt_id for row in rows.attempts if row.state is AttemptState.RUNNING)
+        return self.feed(*self.dags.values(), Recover(running))
+
+    def compare(self) -> None:
+        """Assert that the world as the database has it is the one in memory."""
+        slots, pools = self._size
+        restored = World(epoch=self.world.epoch, slots=slots, pools=pools)
+        restore(restored, self.store.read_here(load_world))
+        holding.same(self.world, restored)
+
+    def close(self) -> None:
+        """The end of a test: everything must hold, in memory and in the database."""
+        try:
+            holding.hold(self)
+            self.compare()
+            assert invariants.check(self.store._raw) == []
+        finally:
+            self.store.close_here()
+
+
+def _run(work: Any) -> Any:
+    """The result of a coroutine that never waits."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("it waits")
+
+
+def failed_with(sequence: Sequence[Effect]) -> list[str]:
+    return [each.message for each in sequence if isinstance(each, Reply) and each.error]
