@@ -109,12 +109,17 @@ def wait_asked(t: Turn, e: WaitAsked) -> None:
 
 
 def parked(t: Turn, e: Parked) -> None:
+    """The body waits again with all it has: its slot is free, or it does not want one any more.
+
+    A `Parked` that was said before the body had every answer that was sent to it is too early.
+    """
     body = t.world.attempts.get(e.attempt_id)
-    if body is None or body.stopping or body.inst.state is not State.RUNNING:
+    if body is None or body.stopping or body.answers or e.answers < body.told:
         return
-    if waiting.open_waits(body.inst):
+    inst = body.inst
+    if inst.state in (State.RUNNING, State.READY) and waiting.open_waits(inst):
         admission.give_slot(t, body)
-        t.move(body.inst, State.DEFERRED, "")
+        t.move(inst, State.DEFERRED, "")
 
 
 def wait_dropped(t: Turn, e: WaitDropped) -> None:
