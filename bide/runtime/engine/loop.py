@@ -17,12 +17,11 @@ from typing import Any, Protocol
 from bide.runtime.clock import SECOND, Clock
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.decide import BUDGET, NO_FACTS, Decision, decide
-from bide.runtime.engine.messages import ClockStepped, Command, Effect, Found, Input, Reply
+from bide.runtime.engine.messages import ClockStepped, Command, Effect, Found, Input, Recover, Reply
 from bide.runtime.engine.turn import FactKey
 from bide.runtime.engine.world import World
 from bide.runtime.errors import BideError, RefusedError, StoreFullError, StoreLostError
 from bide.runtime.failpoints import point
-from bide.runtime.store.failure import BatchRejected
 from bide.runtime.store.writer import StorePort
 
 log = logging.getLogger("bide.engine")
@@ -36,7 +35,7 @@ RETRY_FIRST_S, RETRY_MOST_S = 0.05, 5.0
 
 
 class Shell(Protocol):
-    """What acts. `act` is called after the commit of the batch that holds the effects."""
+    """What acts. `act` is called after the commit of the batch that holds the effects, and never raises."""
 
     def act(self, effects: Sequence[Effect], *, committed: Changes) -> None: ...
 
@@ -198,25 +197,22 @@ class Engine:
         facts, self._facts = self._facts, NO_FACTS
         try:
             decision = decide(self.world, inputs, self.clock.now(), facts)
-            await self._commit(decision, facts)
-        except BatchRejected as error:
-            await self._without_culprit(inputs, error)
+            point("decided")
+            self._more = decision.more
+            if decision.changes:
+                point("before-commit")
+                await self._write(decision.changes)
         except (StoreLostError, asyncio.CancelledError):
             raise
-        except Exception as error:  # noqa: BLE001 - a bug in `decide`: recorded, and its input rejected
-            await self._without_culprit(inputs, error)
-
-    async def _commit(self, decision: Decision, facts: Mapping[FactKey, Any]) -> None:
-        changes = decision.changes
-        self._more = decision.more
-        if changes:
-            point("before-commit")
-            await self._write(changes)
-            point("after-commit")
-        self.shell.act(decision.effects, committed=changes)
+        except Exception as error:  # noqa: BLE001 - rows nobody can store, or a bug in `decide`
+            return await self._without_culprit(inputs, error)
+        # What is committed is never decided again: from here on an error ends the engine.
+        point("after-commit")
+        self.shell.act(decision.effects, committed=decision.changes)
         point("after-act")
         if decision.questions or decision.unmet:
             await self._ask(decision, facts)
+        return None
 
     async def _write(self, changes: Changes) -> None:
         """Commit a batch; while there is no room, the same batch again and again."""
@@ -263,6 +259,7 @@ class Engine:
         for _, needed in decision.unmet:
             keys.extend(needed)
         facts = await self.shell.facts(keys)
+        point("facts-read")
         found: list[Input] = [Found(*key, facts["run_at", *key]) for key in decision.questions]
         again = [each for each, _ in decision.unmet]
         self._inbox = [*found, *again, *self._inbox]
@@ -273,6 +270,8 @@ class Engine:
         log.error("a batch of %d inputs was refused: %s", len(inputs), error, exc_info=error)
         await self._restore()
         for each in inputs:
+            if isinstance(each, Recover):
+                continue  # the restored world is settled already
             facts: Mapping[FactKey, Any] = NO_FACTS
             try:
                 while True:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bide.runtime import errors
+from bide.runtime import errors, failpoints
 from bide.runtime.clock import Clock
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import (
     Acknowledge,
     Answer,
     Arm,
+    AttemptEnded,
     Build,
     BuildFailed,
     ClockStepped,
@@ -41,6 +43,7 @@ from bide.runtime.engine.messages import (
     WaitLooked,
 )
 from bide.runtime.engine.outputs import OutputCache
+from bide.runtime.engine.states import AttemptState
 from bide.runtime.engine.turn import FactKey
 from bide.runtime.engine.world import World
 from bide.runtime.errors import BideError
@@ -64,6 +67,8 @@ if TYPE_CHECKING:
 
     from bide.runtime.executor.context import Context
     from bide.runtime.executor.executor import Executor
+
+log = logging.getLogger("bide.engine")
 
 EXTERNAL = "external_task"
 Restored = Callable[[], Coroutine[Any, Any, tuple[World, Sequence[Input]]]]
@@ -108,20 +113,41 @@ class EngineShell:
             OutputKnown: lambda e: self._outputs.keep(e.run_id, e.task, e.value),
             RunEnded: self._run_ended,
         }
+        if failpoints.armed():
+            self._acts = {kind: failpoints.around(kind.__name__, act) for kind, act in self._acts.items()}
 
     # --- acting --------------------------------------------------------------------------------
 
     def act(self, effects: Sequence[Effect], *, committed: Changes) -> None:
-        """Carry out the effects of a batch that is committed, in order."""
+        """Carry out the effects of a batch that is committed, in order; one that fails takes no other with it."""
         for row in committed.watermarks:
             self.watermarks[row[0], row[1]] = row[2].encode()
         for dag_row in committed.dags_set:
             self.dag_ids[dag_row[1]] = dag_row[0]
         acts = self._acts
         for effect in effects:
-            acts[type(effect)](effect)
+            try:
+                acts[type(effect)](effect)
+            except Exception as error:  # noqa: BLE001 - recorded, and what it was for ends with it
+                self._not_acted(effect, error)
         for listener in self.listeners:
-            listener(committed)
+            try:
+                listener(committed)
+            except Exception:
+                log.exception("a listener to commits failed")
+
+    def _not_acted(self, effect: Effect, error: Exception) -> None:
+        """An effect could not be carried out: its attempt, sensor or wait fails, the rest goes on."""
+        log.error("%r was not carried out: %s", effect, error, exc_info=error)
+        match effect:
+            case Start(attempt_id=attempt_id):
+                self.post(AttemptEnded(attempt_id, AttemptState.FAILED, failure=failure_of(error)))
+            case Build(instance_id=instance_id):
+                self.post(BuildFailed(instance_id, failure_of(error)))
+            case Arm(wait_id=wait_id) | LookOnce(wait_id=wait_id):
+                self.post(WaitFailed(wait_id, f"could not be watched: {failure_of(error).message}"))
+            case _:
+                pass
 
     def clock_stepped(self, e: ClockStepped) -> None:
         self.triggerer.clock_stepped(e.step_us)
