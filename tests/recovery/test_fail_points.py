@@ -1,0 +1,84 @@
+"""T3: the process dies, or an error rises, at every named place; in the end the tables are the same.
+
+A reference run records which points are passed and how often. Each is then visited, the first time and
+another, with a death and with an error; a second run without accident takes over, and its tables are
+compared with those of the reference. BIDE_SOAK=n takes more passes of each; BIDE_POINT="NAME:COUNT:HOW"
+replays one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bide.runtime.failpoints import armed
+from tests.recovery.reference import ended
+from tests.recovery.sweep import SEED, SOAK, Bench, bench, forget, said, swept, verdict
+
+DIED = 137
+
+
+@pytest.fixture
+def forks(tmp_path: Path) -> Iterator[Bench]:
+    with bench(tmp_path) as made:
+        yield made
+
+
+def passes(text: str) -> dict[str, int]:
+    found: dict[str, int] = json.loads(text.rpartition("passed ")[2])
+    return found
+
+
+def cases(passed: dict[str, int]) -> list[str]:
+    """Each point at its first pass, at its last but one or so, and at as many others as the size asks."""
+    if one := os.environ.get("BIDE_POINT"):
+        return [one]
+    dice = random.Random(SEED)
+    chosen = []
+    for name, often in passed.items():
+        counts = {1}
+        if often > 2:  # the last ones are not passed in every run: timing decides how batches are cut
+            counts |= {dice.randint(2, often - 1) for _ in range(SOAK)}
+        chosen += [f"{name}:{count}:{how}" for count in sorted(counts) for how in ("exit", "error")]
+    return chosen
+
+
+@pytest.mark.soak
+@pytest.mark.slow
+def test_t3_an_accident_at_any_named_place_changes_nothing_in_the_end(forks: Bench) -> None:
+    calm = forks.world("calm")
+    assert forks.run(calm, "-:1:exit") == 0, said(calm)
+    passed = passes(said(calm))
+    reference = ended(calm)
+    assert reference["violations"] == []
+    met = []
+
+    def judge(case: str) -> list[str]:
+        db = forks.world(case.replace(":", "-"))
+        first = forks.run(db, case)
+        if first == DIED or case.endswith("error"):
+            met.append(case)
+        if not (first in {0, 1} or first == DIED):
+            return [f"it ended by {first}", said(db)]
+        second = forks.run(db)
+        wrong = verdict(db, reference) if second == 0 else [f"the next start ended by {second}"]
+        if wrong:
+            return [*wrong, said(db)]
+        forget(db)
+        return []
+
+    chosen = cases(passed)
+    wrong = swept(chosen, judge, lambda case: f"BIDE_POINT={case} BIDE_SEED={SEED} pytest {__file__}")
+    assert not wrong, f"{len(wrong)} of {len(chosen)}:\n" + "\n".join(wrong)
+    if "BIDE_POINT" not in os.environ:
+        assert len(passed) >= 50
+        assert len(met) >= 160, f"only {len(met)} of {len(chosen)} points were met"
+
+
+def test_nothing_is_rehearsed_unless_it_is_asked_for() -> None:
+    assert not armed()
