@@ -107,7 +107,7 @@ def everything() -> None:
     offset = KafkaOffsetSensor("offset", bootstrap=KAFKA, topic="events", offset=5, poll_interval=SOON)
     clock = TimeSensor("clock", delta=timedelta(seconds=0))
     other = ExternalTaskSensor("other", dag="upstream", task="source")
-    python = PythonSensor("python", lambda: (WORLD / "python").exists(), poll_interval=SOON)
+    python = PythonSensor("python", (WORLD / "python").exists, poll_interval=SOON)
     poked = FileSensor(
         "poked", path=str(WORLD / "drop-{run_id}"), settle=timedelta(0), mode="poke", poll_interval=SOON
     )
