@@ -151,7 +151,7 @@ def ended(db: Path) -> dict[str, Any]:
             "fired twice": conn.execute(
                 "SELECT instance_id, key FROM wait WHERE state = 'fired' GROUP BY instance_id, key HAVING count(*) > 1"
             ).fetchall(),
-            "violations": [f"{found.id}: {found.text}" for found in check(conn, Path(f"{db}.logs"))],
+            "violations": [f"{found.id}: {found.sentence}" for found in check(conn, Path(f"{db}.logs"))],
         }
 
 

@@ -11,6 +11,7 @@ from bide.runtime.engine.messages import Recover
 from bide.runtime.engine.states import OVER, AttemptState, RunState, State, WaitState
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import Instance
+from bide.runtime.graph.spec import Lane
 
 LOST = "its process died"
 
@@ -62,6 +63,8 @@ def _lose(t: Turn, inst: Instance) -> None:
     """A body has died: started again if it may be, else left for a person (P5)."""
     assert inst.attempt_id is not None
     t.end_attempt(inst, inst.attempt_id, AttemptState.LOST, error=LOST)
+    if inst.task.lane in (Lane.PROCESS, Lane.SHELL):  # killed before this turn, should it have lived on
+        t.changes.processes_gone.append((inst.attempt_id,))
     if not inst.task.idempotent:
         return _give_up(t, inst, f"{LOST}, and it is not idempotent: rerun, mark or cancel it")
     if inst.state is State.RUNNING:

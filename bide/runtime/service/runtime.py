@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from bide.runtime.clock import SECOND, Clock, SystemClock
-from bide.runtime.engine.explain import Look, Refusal
 from bide.runtime.engine.loop import Engine
 from bide.runtime.engine.messages import Command, DagRemoved, Input, Recover
 from bide.runtime.engine.restore import adopt, restore
@@ -27,21 +27,22 @@ from bide.runtime.engine.world import World
 from bide.runtime.errors import BideError, GaveUpError, RefusedError, StoreError, StoreLostError, UsageError
 from bide.runtime.executor.executor import Executor
 from bide.runtime.executor.logs import LogBook
+from bide.runtime.executor.orphans import kill_orphans
 from bide.runtime.failpoints import armed, point
 from bide.runtime.graph.dag import Dag
-from bide.runtime.service.addresses import read_date
-from bide.runtime.service.operations import Operations
-from bide.runtime.service.shapes import RunShown, WaitLine
 from bide.runtime.store.facts import run_result, watermarks
 from bide.runtime.store.load import WorldRows, load_world
 from bide.runtime.store.lock import Lock
-from bide.runtime.store.reader import AsyncReader
 from bide.runtime.store.writer import StorePort, Writer
 from bide.runtime.triggerer.triggerer import Triggerer
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from bide.runtime.engine.explain import Look, Refusal
+    from bide.runtime.service.operations import Operations
+    from bide.runtime.service.shapes import RunShown, WaitLine
+    from bide.runtime.store.reader import AsyncReader
     from bide.runtime.store.open import Synchronous
 
 
@@ -174,10 +175,18 @@ class Runtime:
             point("epoch-begun")
             rows = await store.read(load_world)
             point("loaded")
+            await self._kill_orphans(rows)
+            point("orphans-killed")
             await self._assemble(epoch, rows)
         except BaseException:
             await store.close()
             raise
+
+    async def _kill_orphans(self, rows: WorldRows) -> None:
+        """End what lost attempts have left behind, before any of them is started again."""
+        left = [(row.attempt_id, row.pid, row.started, row.boot_id) for row in rows.processes]
+        if left:  # in the database's thread: it may take a while, and the loop is a host's
+            await self.store.read(lambda _: kill_orphans(left))
 
     async def _assemble(self, epoch: int, rows: WorldRows) -> None:
         self.epoch = epoch
@@ -209,8 +218,7 @@ class Runtime:
         for each in self._loads(self._dags):
             self._engine.post(each)
         self._engine.post(Recover(_running(rows)))
-        self._reader = AsyncReader(self.db)
-        self.operations = Operations(self.db, self._reader, self, self.clock, self)
+        self._reader: AsyncReader | None = None
         self._engine.start(watch_clock=self._own_time)
         await self._engine.settled()
         self._raise_failure()
@@ -263,7 +271,8 @@ class Runtime:
             point("engine-stopped")
             shell.fail_all(StoreLostError("the runtime was closed while this was waited for"))
         finally:
-            self._reader.close()
+            if self._reader is not None:
+                self._reader.close()
             await self.store.close()
             point("store-closed")
             self._lock.release()
@@ -315,6 +324,8 @@ class Runtime:
         loaded = self._shell.dags.get(name)
         logical_us = None
         if logical_date is not None:
+            from bide.runtime.service.addresses import read_date
+
             text = logical_date.isoformat() if isinstance(logical_date, datetime) else logical_date
             logical_us = read_date(text, loaded.tz if loaded is not None else "UTC")
         args = {"dag": name, "logical_us": logical_us, "params": dict(params or {}), "new": new, "key": key}
@@ -351,6 +362,15 @@ class Runtime:
         self._engine.post(Command(token, verb, args))
         return await reply
 
+    @cached_property
+    def operations(self) -> Operations:
+        """All that can be asked and done, in the shapes of the terminal and the REST API."""
+        from bide.runtime.service.operations import Operations
+        from bide.runtime.store.reader import AsyncReader
+
+        self._reader = AsyncReader(self.db)
+        return Operations(self.db, self._reader, self, self.clock, self)
+
     # --- views: at once, from memory ---------------------------------------------------------------
 
     @property
@@ -369,6 +389,8 @@ class Runtime:
 
     def look(self, wait_id: int) -> Look | None:
         """The last look of an armed wait; None when it is not armed."""
+        from bide.runtime.engine.explain import Look
+
         seen = self._shell.triggerer.status(wait_id)
         return (
             None
@@ -435,6 +457,8 @@ class Runtime:
 
 def refusal_of(world: World, instance_id: int) -> Refusal | None:
     """Which resource a ready instance waits for; None when it waits for none."""
+    from bide.runtime.engine.explain import Refusal
+
     inst = world.instances.get(instance_id)
     if inst is None or inst.state is not State.READY or not inst.queued:
         return None
