@@ -7,7 +7,6 @@ is ever imported. A kind's module is loaded when the kind is first used.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -104,6 +103,8 @@ def _load(kind: str) -> type[Trigger]:
         module, name = _BUILT_IN[kind]
         built_in: type[Trigger] = getattr(import_module(module), name)
         return built_in
+    from importlib.metadata import entry_points
+
     plugins = entry_points(group=GROUP)
     for plugin in plugins:
         if plugin.name == kind:

@@ -18,6 +18,23 @@ MESSAGE_LIMIT: Final = 1_000
 _OURS: Final = str(Path(__file__).parent)
 
 
+class ProcessFailed(BideError):  # noqa: N818 - what `retry_on` names reads as what happened
+    """A process or command ended otherwise than well. `exit_status` is negative for a signal."""
+
+    def __init__(self, message: str, exit_status: int) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
+
+
+class Told(Exception):  # noqa: N818 - carries an end that was told, it is none of its own
+    """How the body ended over there, when it did not succeed."""
+
+    def __init__(self, failure: Failure, skipped: bool) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.skipped = skipped
+
+
 def failure_of(error: BaseException, *, final: bool = False) -> Failure:
     """The failure that stands for `error`: one redacted line, its class paths, what it asks for.
 

@@ -27,12 +27,9 @@ from bide.runtime.engine.states import AttemptState
 from bide.runtime.errors import BideError, FailTask, SkipTask
 from bide.runtime.executor.attempt import Attempt, Fenced
 from bide.runtime.executor.context import Context, _current
-from bide.runtime.executor.ending import failure_of, one_line, user_traceback
+from bide.runtime.executor.ending import ProcessFailed, Told, failure_of, one_line, user_traceback
 from bide.runtime.executor.job import CodeNotLoaded, Job, Resolve
-from bide.runtime.executor.lanes.child import ProcessFailed
 from bide.runtime.executor.lanes.coroutine import run_coroutine
-from bide.runtime.executor.lanes.process import Told, run_process
-from bide.runtime.executor.lanes.shell import run_shell
 from bide.runtime.executor.lanes.threads import Threads, run_in_thread
 from bide.runtime.executor.logs import LogBook
 from bide.runtime.executor.watchdog import Blocked, Watchdog, doing
@@ -221,8 +218,12 @@ class Executor:
                 finally:
                     self.watchdog.leave()
             case Lane.SHELL:
+                from bide.runtime.executor.lanes.shell import run_shell
+
                 output = await run_shell(attempt, job)
             case Lane.PROCESS:
+                from bide.runtime.executor.lanes.process import run_process
+
                 output = await run_process(attempt, job)
             case _:
                 output = await run_in_thread(self._threads, attempt, job)

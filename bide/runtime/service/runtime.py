@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from bide.runtime.engine.explain import Look, Refusal
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.shapes import RunShown, WaitLine
-    from bide.runtime.store.reader import AsyncReader
     from bide.runtime.store.open import Synchronous
+    from bide.runtime.store.reader import AsyncReader
 
 
 class Pool(msgspec.Struct, frozen=True):

@@ -11,20 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, Final
 
 from bide.runtime.engine.messages import ProcessStarted
-from bide.runtime.errors import BideError, PayloadError
+from bide.runtime.errors import PayloadError
 from bide.runtime.executor.attempt import Attempt
 from bide.runtime.executor.orphans import MARK, boot_id, started_ticks
 from bide.runtime.values import OUTPUT_LIMIT
 
 _boot_id: Final = boot_id()
-
-
-class ProcessFailed(BideError):  # noqa: N818 - what `retry_on` names reads as what happened
-    """A process or command ended otherwise than well. `exit_status` is negative for a signal."""
-
-    def __init__(self, message: str, exit_status: int) -> None:
-        super().__init__(message)
-        self.exit_status = exit_status
 
 
 class Lines(asyncio.Protocol):

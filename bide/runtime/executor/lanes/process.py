@@ -14,10 +14,10 @@ import sys
 from types import FunctionType
 from typing import Any
 
-from bide.runtime.engine.messages import Failure
 from bide.runtime.errors import PayloadError
 from bide.runtime.executor.attempt import Attempt, Fenced
 from bide.runtime.executor.context import Context
+from bide.runtime.executor.ending import ProcessFailed, Told
 from bide.runtime.executor.frames import (
     HEAD,
     Ended,
@@ -32,17 +32,8 @@ from bide.runtime.executor.frames import (
     unpack,
 )
 from bide.runtime.executor.job import CannotIsolate, Job
-from bide.runtime.executor.lanes.child import Child, ProcessFailed, sentence_of
+from bide.runtime.executor.lanes.child import Child, sentence_of
 from bide.runtime.values import Secret, encode, redactor
-
-
-class Told(Exception):  # noqa: N818 - carries an end that was told, it is none of its own
-    """How the body ended over there, when it did not succeed."""
-
-    def __init__(self, failure: Failure, skipped: bool) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-        self.skipped = skipped
 
 
 async def run_process(attempt: Attempt, job: Job) -> bytes | None:

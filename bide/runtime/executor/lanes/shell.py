@@ -10,8 +10,9 @@ import os
 from typing import Final
 
 from bide.runtime.executor.attempt import Attempt, Fenced
+from bide.runtime.executor.ending import ProcessFailed
 from bide.runtime.executor.job import Job
-from bide.runtime.executor.lanes.child import Child, ProcessFailed, last_line, sentence_of
+from bide.runtime.executor.lanes.child import Child, last_line, sentence_of
 
 GATE: Final = (
     "read -r _ || exit 125; exec 3<&0 </dev/null; {limit}"
