@@ -33,7 +33,8 @@ LINE_LIMIT: Final = 2_000
 """Characters of one log line; more is cut, with a mark."""
 LINES_LIMIT: Final = 200
 """Log lines of one wait; the last says that there are no more."""
-_LINES_AT_ONCE: Final = 100
+_LINES_AT_ONCE: Final = 50
+_LINES_PAUSE_S: Final = 0.05
 _MEMOS: Final = 10_000
 
 
@@ -77,6 +78,7 @@ class Triggerer:
         self._crowd: deque[PollFeed] = deque()
         self._memos: OrderedDict[int, Any] = OrderedDict()
         self._lines: deque[tuple[int, str]] = deque()
+        self._unsaid: deque[Waiting] = deque()
         self._writing = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._notes: deque[str] = deque(maxlen=100)
@@ -242,8 +244,8 @@ class Triggerer:
             return
         self._let_go(wait, "fired")
         self._post(WaitFired(wait.wait_id, data))
-        if wait.lines:
-            self._line(wait, "it is true")
+        if wait.last_answer:
+            self._line(wait, "it is true", end=True)
 
     # --- room for looks -----------------------------------------------------------------------
 
@@ -321,8 +323,12 @@ class Triggerer:
             wait.last_answer = text
             self._line(wait, text)
 
-    def _line(self, wait: Waiting, text: str) -> None:
+    def _line(self, wait: Waiting, text: str, *, end: bool = False) -> None:
+        """Log what was seen. Of a great many waits the first lines are left for a quiet moment."""
         if not text or wait.lines > LINES_LIMIT:
+            return
+        if wait.lines == 0 and not end and self._backlog:
+            self._unsaid.append(wait)
             return
         wait.lines += 1
         if wait.lines > LINES_LIMIT:
@@ -334,9 +340,20 @@ class Triggerer:
             self._writing = True
             asyncio.get_running_loop().call_soon(self._write)
 
+    @property
+    def _backlog(self) -> bool:
+        return len(self._lines) >= _LINES_AT_ONCE or bool(self._unsaid)
+
     def _write(self) -> None:
+        """Hand a few lines to the log; a backlog is worked off at a pace that delays nothing else."""
         for _ in range(min(len(self._lines), _LINES_AT_ONCE)):
             self._log(*self._lines.popleft())
+        while self._unsaid and len(self._lines) < _LINES_AT_ONCE:
+            wait = self._unsaid.popleft()
+            if not wait.over and wait.lines == 0:
+                wait.lines = 1
+                text = f"waiting for {redactor(wait.trigger.describe())}: {wait.last_answer}"
+                self._lines.append((wait.attempt_id, text))
         self._writing = bool(self._lines)
         if self._writing:
-            asyncio.get_running_loop().call_soon(self._write)
+            asyncio.get_running_loop().call_later(_LINES_PAUSE_S, self._write)
