@@ -1,8 +1,8 @@
 """`python -m examples.waiting_room`: plays the demo. Exit code 0 only if everything on it really happened.
 
-    --quick      without the pauses that are for people
-    --json       print the measured report as JSON, and nothing else
-    --svg PATH   also write the picture, as it is while everything waits
+--quick      without the pauses that are for people
+--json       print the measured report as JSON, and nothing else
+--svg PATH   also write the picture, as it is while everything waits
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import io
 import shutil
 import signal
 import sys
@@ -63,18 +64,23 @@ async def play(folder: Path, show: Showing, pace: Pace, svg: Path | None) -> Rep
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m examples.waiting_room", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.waiting_room", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--quick", action="store_true", help="without the pauses that are for people")
     parser.add_argument("--json", action="store_true", help="print the report as JSON, and nothing else")
-    parser.add_argument("--svg", type=Path, metavar="PATH", help="also write the picture of the waiting state")
+    parser.add_argument(
+        "--svg", type=Path, metavar="PATH", help="also write the picture of the waiting state"
+    )
     asked = parser.parse_args(words)
-    if isinstance(stream := sys.stdout, type(sys.__stdout__)) and hasattr(stream, "reconfigure"):
-        stream.reconfigure(errors="replace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     folder = Path(tempfile.mkdtemp(prefix="bide-waiting-room-"))
     try:
         show = Silent() if asked.json else showing()
         report = asyncio.run(play(folder, show, QUICK if asked.quick else Pace(), asked.svg))
     except (DemoError, BideError, OSError) as error:
+        sys.stdout.flush()
         print(f"the demo failed: {error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -18,7 +18,7 @@ from examples.waiting_room.room import SHOPS
 from examples.waiting_room.scene import SEEN_BY, WAITS_FOR, Scene
 
 LEAST_WIDTH, LEAST_HEIGHT, WIDEST = 76, 24, 104
-BARS: Final = 12
+BARS: Final = 10
 _ROWS: Final = 17  # of the frame, the story apart
 _KINDS: Final = (
     ("file", "files"),
@@ -27,16 +27,17 @@ _KINDS: Final = (
     ("http", "HTTP"),
     ("kafka", "Kafka"),
 )
+_LONG: Final = "the sum of end offsets is "
 _JOINS: Final = ("─╮", "─┤", "─┼", "─┤", "─╯")
 
 
 def frame(scene: Scene, console: Console) -> RenderableType:
     """The whole picture, at most as large as the terminal."""
     sides = Table.grid(expand=True)
-    sides.add_column(ratio=3)
-    sides.add_column(justify="left", width=33)
+    sides.add_column(no_wrap=True)
+    sides.add_column(no_wrap=True, width=28)
     sides.add_row(_graph(scene), _waits(scene))
-    parts = [sides, Text(), _meters(scene), Text(), _looks(scene), Text()]
+    parts: list[RenderableType] = [sides, Text(), _meters(scene), Text(), _looks(scene), Text()]
     room = max(2, min(console.height - _ROWS, 12))
     body = Group(*parts, *_story(scene, room))
     since = max(0, scene.now_us - scene.began_us) / 1e6 if scene.began_us else 0.0
@@ -68,9 +69,9 @@ def _graph(scene: Scene) -> Text:
             label, state = f"{SHOPS:,} shops", _shops(scene)
         else:
             label, state = name, _state(scene.states.get(name))
-        line = Text.assemble((f"{label:<13}", ""), state, (_JOINS[place], "dim"))
+        line = Text.assemble((f"{label:<12}", ""), state, (_JOINS[place], "dim"))
         if place == 2:
-            line.append("─▶ ", style="dim")
+            line.append("▶ ", style="dim")
             line.append("report ")
             line.append_text(_state(scene.states.get("report")))
         line.rstrip()
@@ -93,7 +94,7 @@ def _waits(scene: Scene) -> Text:
     for kind, word in _KINDS:
         count = scene.open_waits.get(kind, 0)
         bar = "▇" * -(-count * BARS // (SHOPS // 3 + 2))
-        line = Text(f"{word:<11}{count:>5}  ", style="" if count else "dim")
+        line = Text(f"{word:<11}{count:>4}  ", style="" if count else "dim")
         line.append(bar, style="magenta")
         lines.append(line)
     return Text("\n").join(lines)
@@ -102,27 +103,27 @@ def _waits(scene: Scene) -> Text:
 def _meters(scene: Scene) -> Text:
     """Waits, slots, memory, process: the line to look at."""
     line = Text()
-    line.append(f"{scene.open:,}", style="bold magenta")
-    line.append(" waits open    ")
+    line.append(f"{scene.open:>5,}", style="bold magenta")
+    line.append(" waits open   ")
     told = scene.told
     if told is None:
         line.append("no process", style="bold red")
-        line.append("    the waits are rows in the database", style="dim")
+        line.append("   every wait is a row in the database", style="dim")
         return line
     line.append(f"{told.slots}", style="bold green" if told.slots == 0 else "bold blue")
     line.append(f" of {scene.slots} slots in use ")
     line.append("●" * told.slots, style="blue")
     line.append("○" * (scene.slots - told.slots), style="dim")
-    line.append(f"    {told.memory / 1e6:.0f} MB    process {scene.pid or '-'}", style="dim")
+    line.append(f"   {told.memory / 1e6:.0f} MB   process {scene.pid or '-'}", style="dim")
     return line
 
 
 def _looks(scene: Scene) -> Table:
     """What each of the four waits for, and what the last look said."""
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
-    table.add_column(width=10, no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis", ratio=5)
-    table.add_column(no_wrap=True, overflow="ellipsis", ratio=4)
+    table.add_column(width=9, no_wrap=True)
+    table.add_column(width=29, no_wrap=True, overflow="ellipsis")
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for task in FOUR:
         state = scene.states.get(task)
         if state in OVER:
@@ -140,10 +141,10 @@ def _last_look(scene: Scene, task: str) -> str:
     if look is None or look.at_us is None:
         return SEEN_BY[task] if task == "warehouse" else ""
     ago = max(0, scene.now_us - look.at_us) / 1e6
-    return clean(f"{ago:.1f} s ago: {look.answer or 'not yet'}")
+    return clean(f"{ago:.1f} s ago: {look.answer.removeprefix(_LONG) or 'not yet'}")
 
 
-def _story(scene: Scene, room: int) -> list[Text]:
+def _story(scene: Scene, room: int) -> list[RenderableType]:
     """The last steps, and what is being done."""
     lines = [Text.assemble(("✓ ", "green"), text) for text in scene.story]
     if scene.doing:
@@ -166,12 +167,13 @@ def summary(report: Report, console: Console) -> RenderableType:
         lags.add_column(column, justify="left" if column.startswith("from") else "right", no_wrap=True)
     for row in lag_rows(report):
         lags.add_row(*row)
-    whys = [
-        Text.assemble(("$ ", "dim"), f"bide why 1 {task}\n", (f"  {why}", "dim"))
-        for task, why in report.why.items()
-    ]
+    whys = Table.grid(padding=(0, 2, 0, 0))
+    whys.add_column(no_wrap=True)
+    whys.add_column(style="dim", overflow="fold")
+    for task, why in report.why.items():
+        whys.add_row(Text.assemble(("$ ", "dim"), f"bide why {report.run} {task}"), why)
     return Panel(
-        Group(facts, Text(), lags, Text(), *whys),
+        Group(facts, Text(), lags, Text(), whys),
         box=box.ROUNDED,
         title=Text("what happened", style="bold"),
         title_align="left",
@@ -183,27 +185,15 @@ def summary(report: Report, console: Console) -> RenderableType:
 
 def told(report: Report) -> list[tuple[str, str]]:
     """The facts, a word and a sentence each."""
-    return [
-        ("held", f"{report.waits_held:,} waits at once, all watched {report.armed_s:.2f} s after the trigger"),
-        (
-            "slots",
-            f"0 of {report.slots} while they waited ({report.samples:,} samples); no body ran, says the journal",
-        ),
-        (
-            "memory",
-            f"{report.memory_waiting / 1e6:.0f} MB in one process; the run added "
-            f"{report.bytes_a_wait / 1e3:.1f} KB a wait, its task included",
-        ),
-        (
-            "killed",
-            f"kill -9 while all waited; all {report.armed_again:,} watched again {report.again_s:.2f} s after "
-            "the new start",
-        ),
-        (
-            "lost",
-            f"nothing: {report.succeeded:,} of {report.tasks:,} tasks succeeded, none twice, every deadline kept",
-        ),
-    ]
+    grown = (report.memory_waiting - report.memory_before) / 1e6
+    held = f"{report.waits_held:,} waits at once, all watched {report.armed_s:.2f} s after the trigger"
+    slots = f"0 of {report.slots} while they waited ({report.samples:,} looks); no code ran"
+    memory = f"{report.memory_waiting / 1e6:.0f} MB, one process; {grown:.0f} MB came with the run"
+    killed = (
+        f"-9; all {report.armed_again:,} watched again {report.again_s:.2f} s after the new process began"
+    )
+    lost = f"nothing: {report.succeeded:,} of {report.tasks:,} tasks succeeded, none ran twice"
+    return [("held", held), ("slots", slots), ("memory", memory), ("killed", killed), ("lost", lost)]
 
 
 _EVENTS: Final = {

