@@ -44,7 +44,7 @@ def frame(scene: Scene, console: Console) -> RenderableType:
     return Panel(
         body,
         box=box.ROUNDED,
-        title=Text.assemble(("bide", "bold"), (" · the waiting room", "")),
+        title=Text.assemble(("bide", "not dim bold"), (" · the waiting room", "not dim")),
         title_align="left",
         subtitle=Text(f"{since:4.1f} s", style="dim"),
         subtitle_align="right",
@@ -175,7 +175,7 @@ def summary(report: Report, console: Console) -> RenderableType:
     return Panel(
         Group(facts, Text(), lags, Text(), whys),
         box=box.ROUNDED,
-        title=Text("what happened", style="bold"),
+        title=Text("what happened", style="not dim bold"),
         title_align="left",
         border_style="dim",
         padding=(0, 2),

@@ -7,11 +7,20 @@ import re
 from pathlib import Path
 
 from rich.console import Console
+from rich.terminal_theme import TerminalTheme
 
 from examples.waiting_room.picture import frame
 from examples.waiting_room.scene import Scene
 
-WIDTH, HEIGHT = 96, 24
+WIDTH, HEIGHT = 90, 21
+_COLOURS = TerminalTheme(
+    (27, 30, 40),
+    (216, 219, 226),
+    [
+        (73, 80, 100), (240, 113, 120), (143, 206, 133), (232, 200, 124),
+        (120, 169, 255), (201, 146, 234), (110, 205, 215), (216, 219, 226),
+    ],
+)  # fmt: skip
 _FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
@@ -29,5 +38,6 @@ def save(scene: Scene, path: Path) -> None:
     )
     console.print(frame(scene, console))
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = console.export_svg(title="make demo", unique_id="waiting-room")
-    path.write_text(_FONTS.sub("", text).replace("Fira Code", "DejaVu Sans Mono, Menlo, Consolas"))
+    text = console.export_svg(title="make demo", theme=_COLOURS, unique_id="waiting-room")
+    text = _FONTS.sub("", text).replace("Fira Code", "DejaVu Sans Mono, Menlo, Consolas")
+    path.write_text(text.replace("<svg ", '<svg xml:space="preserve" ', 1))
