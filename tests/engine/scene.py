@@ -134,6 +134,7 @@ class Scene:
         if self.checking:
             holding.hold(self)
         keys: list[FactKey] = [("run_at", *key) for key in decision.questions]
+        keys += [*facts] if decision.unmet else []
         keys += [key for _, needed in decision.unmet for key in needed]
         found = {key: self._shell._fact(self.store._raw, key) for key in keys}
         asked = [Found(*key, found["run_at", *key]) for key in decision.questions]

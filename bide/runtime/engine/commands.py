@@ -29,6 +29,8 @@ def command(t: Turn, e: Command) -> None:
     key = e.args.get("key")
     if key:
         before = t.fact("idempotency", f"{e.verb}:{key}")
+        if before is None:  # unless it was asked a moment ago, in this very batch
+            before = next((row[1] for row in t.changes.idempotency if row[0] == f"{e.verb}:{key}"), None)
         if before is not None:
             t.effects.append(Reply(e.token, msgspec.json.decode(before)))
             return
@@ -73,6 +75,9 @@ def trigger(t: Turn, args: Args) -> Any:
         start = end = start + 1  # two undated triggers within one microsecond are two runs
     if grid or date is not None:
         there = t.fact("run_by_logical", dag.dag_id, start)
+        unfinished = t.world.run_at.get((dag.dag_id, start))
+        if unfinished is not None:  # also one that was made in this very batch
+            there = t.world.runs[unfinished]
         if there is not None and not args.get("new"):
             raise RefusedError(
                 f"the DAG {dag.name!r} has run {there.run_id} ({there.state}) for {from_us(start).isoformat()}: "
@@ -148,6 +153,8 @@ def rerun(t: Turn, args: Args) -> Any:
     `downstream` is said). `whole`: every task.
     """
     run = _peek(t, args["run_id"])
+    if len(run.instances) < len(run.compiled.tasks):
+        raise RefusedError(f"run {run.run_id} was never made whole: trigger it anew, and say new")
     task = args.get("task")
     if args.get("whole"):
         chosen = set(range(len(run.instances)))
@@ -172,12 +179,7 @@ def rerun(t: Turn, args: Args) -> Any:
     reopen(t, run, "rerun by hand")
     for ix in sorted(chosen):
         _reset(t, run.instances[ix])
-    for ix in sorted(chosen):
-        _recount(run, run.instances[ix])
-    for ix in sorted(chosen):
-        inst = run.instances[ix]
-        if inst.state is State.PENDING:
-            life.judge(t, inst)
+    _judge_anew(t, run, chosen)
     return {"run_id": run.run_id, "tasks": names}
 
 
@@ -185,11 +187,23 @@ def _peek(t: Turn, run_id: int) -> Run:
     """The run to look at, before anything is changed; not yet a part of the world."""
     run = t.world.runs.get(run_id)
     if run is not None:
+        life.spread_now(t, run)
         return run
     rows = t.fact("run", run_id)
     if rows is None:
         raise NotFoundError(f"there is no run {run_id}")
     return restore_run(t.world, rows, aside=True)
+
+
+def _judge_anew(t: Turn, run: Run, moved: set[int]) -> None:
+    """Count the upstreams of what moved, and of what stands right below it and still waits; judge it."""
+    below = {d for ix in moved for d in run.compiled.downstream[ix]}
+    again = [run.instances[ix] for ix in sorted(moved | below) if run.instances[ix].state is State.PENDING]
+    for inst in again:
+        _recount(run, inst)
+    for inst in again:
+        if inst.state is State.PENDING:
+            life.judge(t, inst)
 
 
 def _below(run: Run, ix: int) -> set[int]:
@@ -249,6 +263,8 @@ def mark(t: Turn, args: Args) -> Any:
     peeked = _instance(_peek(t, args["run_id"]), args["task"])
     if peeked.state is state:
         raise RefusedError(f"{args['task']} of run {args['run_id']} is {state.value} already")
+    if peeked.run.state in (RunState.EXPANDING, RunState.QUEUED):
+        raise RefusedError(f"run {args['run_id']} has not started: wait for its place, or cancel it")
     run = _run(t, args["run_id"])
     inst = _instance(run, args["task"])
     reason = args.get("reason") or "marked by hand"
@@ -260,12 +276,10 @@ def mark(t: Turn, args: Args) -> Any:
         ]
         for below in rearm:
             _reset(t, below)
+    was_over = inst.state in OVER
     life.end_now(t, inst, state, reason)
-    for below in rearm:
-        _recount(run, below)
-    for below in rearm:
-        if below.state is State.PENDING:
-            life.judge(t, below)
+    if was_over:
+        _judge_anew(t, run, {inst.ix, *(below.ix for below in rearm)})
     if run.open == 0:
         t.ended_runs.append(run)
     return {"run_id": run.run_id, "task": inst.task.name, "state": state.value}

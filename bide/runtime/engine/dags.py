@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from bide.runtime.clock import from_us
 from bide.runtime.engine import life, runs, waiting
 from bide.runtime.engine.messages import DagLoaded, DagRemoved
-from bide.runtime.engine.turn import Turn, dag_options
+from bide.runtime.engine.states import RunState
+from bide.runtime.engine.turn import FactKey, NeedFacts, Turn, dag_options
 from bide.runtime.engine.world import DagState, Due, Run
 from bide.runtime.graph.compile import compile_spec
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.schedules import Firing, schedule_from_json
 
-MOST_FIRINGS = 100_000
-"""Missed firings that are looked at in one go; more than that is a clock that was wrong."""
+MOST_FIRINGS = 100
+"""Missed firings that are run in one go; the others follow in the next turns."""
 
 
 def dag_loaded(t: Turn, e: DagLoaded) -> None:
@@ -146,9 +146,6 @@ def shift(t: Turn, of: list[Run], by: int) -> None:
                 wait.deadline += by
                 t.write_wait(wait)
                 world.timer(wait.deadline, Due.WAIT, wait.wait_id)
-            if inst.body is not None and inst.body.limit is not None:
-                inst.body.limit += by
-                world.timer(inst.body.limit, Due.TIMEOUT, inst.body.attempt_id)
 
 
 # --- schedules -----------------------------------------------------------------------------------
@@ -178,43 +175,93 @@ def _firing_after(dag: DagState, us: int) -> Firing | None:
 
 
 def fire_schedule(t: Turn, dag: DagState) -> None:
-    """Decide every firing up to now: run it, or skip it with a journalled reason (C58)."""
+    """Decide every firing up to now: run it, or skip it with a journalled reason (C58).
+
+    Only with catchup "all" are missed firings stepped through, some of them a turn; otherwise the
+    last one is found at once, however long nobody looked.
+    """
     if dag.paused or dag.removed or dag.schedule is None or dag.watermark is None or dag.compiled is None:
         return
-    due: list[Firing] = []
-    at = dag.watermark
-    while (
-        len(due) < MOST_FIRINGS
-        and (firing := _firing_after(dag, at)) is not None
-        and firing.fires_us <= t.now
-    ):
-        due.append(firing)
-        at = firing.fires_us
-    if not due:
+    first = _firing_after(dag, dag.watermark)
+    if first is None or first.fires_us > t.now:
         return
-    catchup = dag.options.get("catchup", "latest")
-    taken = due if catchup == "all" else due[-1:]
-    if catchup == "none" and t.now - taken[-1].fires_us > MISSED_US:
-        taken = []
-    keys = {f.fires_us: ("run_by_key", dag.dag_id, f"scheduled:{f.start_us}") for f in taken}
-    have: dict[int, Any] = {fires: t.fact(*key) for fires, key in keys.items()} if taken else {}
-    dag.watermark = due[-1].fires_us
+    taken, last = _taken(t, dag, first)
+    keys = [_fact_of(dag, firing) for firing in taken]
+    missing = [key for key in keys if key not in t.facts]
+    if missing:
+        raise NeedFacts(*missing)
+    dag.watermark = last.fires_us
     dag.next_fires = _after(dag, dag.watermark)
     t.dirty_dags[dag.dag_id] = dag
     if dag.next_fires is not None:
         t.world.timer(dag.next_fires, Due.SCHEDULE, dag.dag_id)
-    skipped = len(due) - len(taken)
-    if skipped:
-        t.journal("dag", dag.dag_id, None, "", "skipped", f"{skipped} missed firings, catchup={catchup}, "
-                  f"{due[0].fires_us} to {due[skipped - 1].fires_us}")  # fmt: skip
+    if not taken or taken[0] != first:
+        until = f"before {from_us(taken[0].fires_us).isoformat()}" if taken else "up to now"
+        _skipped(t, dag, f"missed firings from {from_us(first.fires_us).isoformat()} {until}, by catchup")
     for firing in taken:
-        if have[firing.fires_us] is not None:
-            t.journal("dag", dag.dag_id, None, "", "skipped", f"a run for {firing.start_us} is there already")
-            continue
-        runs.create_run(
-            t, dag, kind="scheduled", run_key=f"scheduled:{firing.start_us}", firing=firing,
-            params=dict(dag.compiled.spec.params), reason="schedule",
-        )  # fmt: skip
+        t.budget -= 1
+        if t.facts[_fact_of(dag, firing)] is not None:
+            _skipped(t, dag, f"a run for {from_us(firing.start_us).isoformat()} is there already")
+        elif _may_overlap(t, dag, firing):
+            runs.create_run(
+                t, dag, kind="scheduled", run_key=_key_of(firing), firing=firing,
+                params=dict(dag.compiled.spec.params), reason="schedule",
+            )  # fmt: skip
+
+
+def _key_of(firing: Firing) -> str:
+    return f"scheduled:{firing.start_us}"
+
+
+def _fact_of(dag: DagState, firing: Firing) -> FactKey:
+    return ("run_by_key", dag.dag_id, _key_of(firing))
+
+
+def _taken(t: Turn, dag: DagState, first: Firing) -> tuple[list[Firing], Firing]:
+    """What catchup makes of the firings due since the last one decided, and the last one decided now."""
+    assert dag.schedule is not None
+    catchup, window = dag.options.get("catchup", "latest"), dag.options.get("backfill_window_us")
+    if catchup == "all":
+        if window is not None and first.fires_us < t.now - window:
+            at = _firing_after(dag, t.now - window - 1)
+            if at is None or at.fires_us > t.now:
+                return [], first
+            first = at
+        due = [first]
+        while len(due) < MOST_FIRINGS:
+            after = _firing_after(dag, due[-1].fires_us)
+            if after is None or after.fires_us > t.now:
+                break
+            due.append(after)
+        return due, due[-1]
+    end = dag.options.get("end_us")
+    last = dag.schedule.last_until(t.now if end is None else min(t.now, end - 1), dag.anchor)
+    if last is None or last.fires_us < first.fires_us:
+        last = first
+    missed = catchup == "none" and t.now - last.fires_us > MISSED_US
+    too_old = window is not None and last.fires_us < t.now - window
+    return ([] if missed or too_old else [last]), last
+
+
+def _may_overlap(t: Turn, dag: DagState, firing: Firing) -> bool:
+    """Whether a run may be made beside those that are not over, by the DAG's `overlap`."""
+    overlap = dag.options.get("overlap", "queue_all")
+    if overlap == "queue_all" or not dag.runs:
+        return True
+    if overlap == "cancel_running":
+        for run in _runs(t, dag):
+            runs.cancel_run(t, run, "its DAG is due again (overlap=cancel_running)")
+        return True
+    waiting = sum(run.state in (RunState.QUEUED, RunState.EXPANDING) for run in _runs(t, dag))
+    room = max(dag.options.get("max_active_runs", 1) - dag.active_runs, 0)
+    if overlap == "queue_one" and waiting <= room:
+        return True
+    _skipped(t, dag, f"{from_us(firing.start_us).isoformat()}: another run is not over (overlap={overlap})")
+    return False
+
+
+def _skipped(t: Turn, dag: DagState, reason: str) -> None:
+    t.journal("dag", dag.dag_id, None, "", "skipped", reason)
 
 
 MISSED_US = 60_000_000

@@ -81,8 +81,11 @@ def decide(
         except NeedFacts as need:
             unmet.append((each, need.keys))
     more = _timers(t, unmet)
-    more = _follow(t) or more
-    more = _admit(t) or more
+    while True:
+        more = _follow(t) or more
+        more = _admit(t) or more
+        if not t.announced:  # who was admitted may wait for what is over already
+            break
     t.settle()
     return Decision(t.changes, t.effects, unmet, list(t.questions), more)
 
@@ -199,12 +202,16 @@ def _process_started(t: Turn, e: ProcessStarted) -> None:
 
 def _code_missing(t: Turn, e: CodeMissing) -> None:
     """An attempt that could not begin for want of its code: the instance is ready again."""
-    inst = t.world.instances.get(e.instance_id)
-    if inst is None or inst.state is not State.RUNNING or inst.body is None:
+    body = next((each for each in t.world.attempts.values() if each.inst.instance_id == e.instance_id), None)
+    if body is None:
         return
-    attempt_id = inst.body.attempt_id
-    life.drop_body(t, inst.body)
-    t.end_attempt(inst, attempt_id, AttemptState.CANCELLED, error=e.reason)
+    inst = body.inst
+    life.drop_body(t, body)
+    if inst.state is not State.RUNNING or inst.attempt_id != body.attempt_id:
+        if inst.state is State.READY:  # ended by hand and rerun meanwhile
+            life.offer(t, inst)
+        return
+    t.end_attempt(inst, body.attempt_id, AttemptState.CANCELLED, error=e.reason)
     inst.run.dag.code -= {inst.task.name}
     life.make_ready(t, inst, f"code not loaded: {e.reason}")
 
@@ -213,6 +220,12 @@ def _clock_stepped(t: Turn, e: ClockStepped) -> None:
     """A step moves schedules only: stored deadlines and delays move with the clock (P9)."""
     t.journal("clock", 0, None, "", "stepped", f"the wall clock moved by {e.step_us / 1_000_000:+.3f} s")
     dags.shift(t, list(t.world.runs.values()), e.step_us)
+    for body in t.world.attempts.values():  # active time is elapsed time
+        if body.active_from is not None:
+            body.active_from += e.step_us
+            if body.limit is not None:
+                body.limit += e.step_us
+                t.world.timer(body.limit, Due.TIMEOUT, body.attempt_id)
     for dag in t.world.dags.values():
         if dag.paused:
             dag.paused += e.step_us

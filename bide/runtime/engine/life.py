@@ -311,6 +311,18 @@ class _Spread:
         return True
 
 
+def spread_now(t: Turn, run: Run) -> None:
+    """Have every downstream of a run hear at once of the ends so far: before counts are made anew."""
+    agenda, budget = t.world.agenda, t.budget
+    t.budget = len(run.instances) + sum(run.compiled.waiting) + 1
+    while spreads := [work for work in agenda if isinstance(work, _Spread) and work.run is run]:
+        for work in spreads:
+            agenda.remove(work)
+            if not work(t):
+                agenda.append(work)
+    t.budget = budget
+
+
 def count_end(inst: Instance, state: State) -> None:
     """Count the end of one direct upstream."""
     if state is State.SUCCESS:

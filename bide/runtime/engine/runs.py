@@ -170,7 +170,9 @@ def overdue(t: Turn, run: Run) -> None:
     for inst in run.instances:
         if inst.state not in OVER:
             life.end_now(t, inst, State.FAILED, reason)
-    if run.state is RunState.QUEUED:
+    if run.state is RunState.EXPANDING:
+        cancel_run(t, run, reason)
+    elif run.state is RunState.QUEUED:
         t.ended_runs = [ended for ended in t.ended_runs if ended is not run]
         t.move_run(run, RunState.FAILED, reason)
         leave(t, run)
