@@ -70,7 +70,8 @@ class SimRuntime(Runtime):
         """Something goes on that the loop does not see: a commit, a look, a thread, a process."""
         if self._engine.failure is not None:
             return False
-        if not self._engine.quiet or self._shell.triggerer.looking:
+        triggerer = self._shell.triggerer
+        if not self._engine.quiet or triggerer.looking or triggerer.threads.awaited:
             return True
         live = self._shell.executor.ids
         return any(

@@ -47,6 +47,8 @@ class Threads:
         self._closed = False
         self.lost = 0
         """Calls that passed their limit and have not returned yet."""
+        self.awaited = 0
+        """Calls whose results are waited for now."""
 
     async def call(self, fn: Callable[..., Any], *args: Any, limit_us: int) -> Any:
         """The result of `fn(*args)` in a thread; `LookFailed` after `limit_us` from its start.
@@ -67,7 +69,11 @@ class Threads:
             if self._idle < len(self._calls) and self._healthy < self._limit:
                 self._grow()
             self._ready.notify()
-        return await self._outcome(call, limit_us)
+        self.awaited += 1
+        try:
+            return await self._outcome(call, limit_us)
+        finally:
+            self.awaited -= 1
 
     async def _outcome(self, call: _Call, limit_us: int) -> Any:
         try:
