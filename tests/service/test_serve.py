@@ -147,9 +147,34 @@ async def test_sighup_reads_the_files_again(folder: Path) -> None:
         assert (await said(folder, "trigger", "two"))[0] == 0
         (folder / "dags" / "two.py").write_text("def broken(:\n")
         service.process.send_signal(signal.SIGHUP)
-        await service.hear("1 broken files")
+        await service.hear("1 broken file")
         _, out, _ = await said(folder, "dags", "--json")
         assert [dag["dag"] for dag in msgspec.json.decode(out)] == ["one", "two"]  # broken is not removed
+
+
+WAITS = """
+from bide import dag
+from bide.sensors import ExternalTaskSensor
+
+@dag
+def sink():
+    ExternalTaskSensor("wait", dag="{on}")
+"""
+
+
+async def test_c27_a_dag_that_waits_in_vain_is_left_out_and_taken_once_it_does_not(folder: Path) -> None:
+    (folder / "dags" / "sink.py").write_text(WAITS.format(on="two"))
+    async with serving(folder, "dags") as service:
+        assert "left out the DAG 'sink'" in service.heard
+        assert "waits for the DAG 'two', and there is none of that name" in service.heard
+        assert "serving 1 DAG on" in service.heard
+        (folder / "dags" / "two.py").write_text(ONE.replace("def one", "def two"))
+        service.process.send_signal(signal.SIGHUP)
+        await service.hear("read again: 3 DAGs")
+        (folder / "dags" / "two.py").unlink()
+        service.process.send_signal(signal.SIGHUP)
+        heard = await service.hear("read again: 2 DAGs")  # it stays as it was, and what is wrong is said
+        assert heard.count("left out the DAG 'sink'") == 2
 
 
 async def test_after_a_kill_the_database_answers_and_the_next_service_takes_over(folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from bide.runtime.cli.output import note
 from bide.runtime.config import Config
+from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.load import Loaded
 from bide.runtime.service.doors import Served
 from bide.runtime.service.opens import open_runtime
@@ -23,9 +24,13 @@ def serve_paths(config: Config) -> int:
     logging.basicConfig(level=config.log_level.upper(), format=_LINE)
     db = database(config)
 
-    def opens(found: Loaded) -> AbstractAsyncContextManager[Served]:
-        return open_runtime(config, db, found.dags, found.errors)
+    def say(text: str) -> None:
+        note(f"bide: {text}")
 
-    return asyncio.run(
-        serve(db, config.paths, opens, lambda text: note(f"bide: {text}"), config.stop_timeout)
-    )
+    def refused(dag: Dag, why: str) -> None:
+        say(f"left out the DAG {dag.name!r}{f' of {dag.file}' if dag.file else ''}: {why}")
+
+    def opens(found: Loaded) -> AbstractAsyncContextManager[Served]:
+        return open_runtime(config, db, found.dags, found.errors, refused=refused)
+
+    return asyncio.run(serve(db, config.paths, opens, say, config.stop_timeout))

@@ -120,10 +120,16 @@ class Doors(Protocol):
 class Served(Door, Live, Protocol):
     """What `run` and `serve` need of a runtime."""
 
-    operations: Operations
+    @property
+    def operations(self) -> Operations: ...
 
     @property
     def asgi(self) -> ASGIApp: ...
+
+    @property
+    def dags(self) -> tuple[str, ...]:
+        """The names of the DAGs that are loaded."""
+        ...
 
     async def load(self, dags: Sequence[Dag], errors: Mapping[str, str]) -> None:
         """Take the DAGs as they now stand; `errors` (by file) leave theirs as they were."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,10 +19,12 @@ async def open_runtime(
     errors: Mapping[str, str] | None = None,
     *,
     schedules: bool = True,
+    refused: Callable[[Dag, str], None] | None = None,
 ) -> AsyncIterator[Served]:
     """A runtime over `db` with these DAGs; `errors` are the files that could not be loaded.
 
-    `schedules=False`: only what is triggered runs.
+    `schedules=False`: only what is triggered runs. `refused` is told of DAGs that wait in vain for
+    another one; without it they are a `GraphError`.
     """
     from bide.runtime.service.runtime import Pool, Runtime
 
@@ -38,5 +40,6 @@ async def open_runtime(
         synchronous=config.synchronous,
         errors=errors,
         schedules=schedules,
+        refused=refused,
     ) as runtime:
         yield runtime

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,15 @@ from bide.runtime.engine.restore import adopt, restore
 from bide.runtime.engine.shell import EngineShell, dag_loaded
 from bide.runtime.engine.states import AttemptState, State
 from bide.runtime.engine.world import World
-from bide.runtime.errors import BideError, GaveUpError, RefusedError, StoreError, StoreLostError, UsageError
+from bide.runtime.errors import (
+    BideError,
+    GaveUpError,
+    GraphError,
+    RefusedError,
+    StoreError,
+    StoreLostError,
+    UsageError,
+)
 from bide.runtime.executor.executor import Executor
 from bide.runtime.executor.logs import LogBook
 from bide.runtime.executor.orphans import kill_orphans
@@ -115,10 +123,13 @@ class Runtime:
         grace: float = 5.0,
         errors: Mapping[str, str] | None = None,
         schedules: bool = True,
+        refused: Callable[[Dag, str], None] | None = None,
     ) -> None:
         """`store` replaces the database thread by a writer of the caller's; `errors`: file -> sentence.
 
         `schedules=False`: only what is triggered runs; firings stay due for the next runtime.
+        `refused` is told of each DAG that waits in vain for another one: it is not loaded, the
+        others are. Without it such a DAG is a `GraphError` at entry.
         """
         if slots < 1:
             raise UsageError(f"slots={slots} runs nothing: give 1 or more")
@@ -136,8 +147,8 @@ class Runtime:
         self._watchdog = watchdog
         self._grace = grace
         self._load_errors = dict(errors or {})
-        self._code_errors: dict[str, str] = {}
         self._schedules = schedules
+        self._refused = refused
         self._draining = False
         self._entered = False
 
@@ -171,16 +182,35 @@ class Runtime:
         self.store = store
         try:
             point("opened")
+            in_vain = await self._admissible()
             epoch = await store.begin_epoch()
             point("epoch-begun")
             rows = await store.read(load_world)
             point("loaded")
             await self._kill_orphans(rows)
             point("orphans-killed")
-            await self._assemble(epoch, rows)
+            await self._assemble(epoch, rows, in_vain)
         except BaseException:
             await store.close()
             raise
+
+    async def _admissible(self) -> list[DagRemoved]:
+        """Leave out the DAGs that wait in vain, and say so; `GraphError` when nobody is to be told."""
+        wrong = await self._in_vain(self._dags)
+        for dag in [dag for dag in self._dags if dag.name in wrong]:
+            if self._refused is None:
+                raise GraphError(wrong[dag.name])
+            self._dags.remove(dag)
+            self._refused(dag, wrong[dag.name])
+        return [DagRemoved(name, reason, gone=False) for name, reason in wrong.items()]
+
+    async def _in_vain(
+        self, dags: Sequence[Dag], loaded: Iterable[Dag] = (), gone: Iterable[str] = ()
+    ) -> dict[str, str]:
+        """DAG -> why it must not be loaded, of those that wait for another DAG."""
+        from bide.runtime.service.crossing import in_vain
+
+        return await in_vain(self.store, dags, loaded, self.clock.now(), gone)
 
     async def _kill_orphans(self, rows: WorldRows) -> None:
         """End what lost attempts have left behind, before any of them is started again."""
@@ -188,7 +218,7 @@ class Runtime:
         if left:  # in the database's thread: it may take a while, and the loop is a host's
             await self.store.read(lambda _: kill_orphans(left))
 
-    async def _assemble(self, epoch: int, rows: WorldRows) -> None:
+    async def _assemble(self, epoch: int, rows: WorldRows, in_vain: Sequence[DagRemoved]) -> None:
         self.epoch = epoch
         self._shell = shell = EngineShell(self.store, self.clock)
         self.logs = LogBook(f"{self.db}.logs", self.clock)
@@ -215,7 +245,7 @@ class Runtime:
         shell.dag_ids = {row.name: row.dag_id for row in rows.dags}
         await shell.triggerer.start()
         point("triggerer-started")
-        for each in self._loads(self._dags):
+        for each in (*self._loads(self._dags), *in_vain):
             self._engine.post(each)
         self._engine.post(Recover(_running(rows)))
         self._reader: AsyncReader | None = None
@@ -285,20 +315,31 @@ class Runtime:
         return [dag_loaded(dag) for dag in dags]
 
     async def load(self, dags: Sequence[Dag], errors: Mapping[str, str]) -> None:
-        """Take the DAGs as they now stand; `errors` (by file) leave theirs as they were."""
-        gone = set(self._shell.dags) - {dag.name for dag in dags}
+        """Take the DAGs as they now stand; `errors` (by file) leave theirs as they were.
+
+        So is one that now waits in vain for another DAG: `refused` of this runtime is told.
+        """
+        now = {dag.name for dag in dags}
+        gone = [name for name in self._shell.dags if name not in now and not self._broken(name, errors)]
         for name in gone:
-            file = self._shell.dags[name].file
-            broken = errors.get(str(file)) if file is not None else None
-            if broken is not None:
-                continue
             del self._shell.dags[name]
             self._engine.post(DagRemoved(name, "its file is gone, or no longer declares it", gone=True))
-        for each in self._loads(dags):
+        wrong = await self._in_vain(dags, list(self._shell.dags.values()), gone)
+        for dag in [dag for dag in dags if dag.name in wrong]:
+            if dag.name not in self._shell.dags:
+                self._engine.post(DagRemoved(dag.name, wrong[dag.name], gone=False))
+            if self._refused is not None:
+                self._refused(dag, wrong[dag.name])
+        for each in self._loads([dag for dag in dags if dag.name not in wrong]):
             self._engine.post(each)
         self._dags = list(self._shell.dags.values())
         self._load_errors = dict(errors)
         await self._engine.settled()
+
+    def _broken(self, dag: str, errors: Mapping[str, str]) -> bool:
+        """Whether the file of a loaded DAG is one of those that could not be read."""
+        file = self._shell.dags[dag].file
+        return file is not None and str(file) in errors
 
     # --- what users do ---------------------------------------------------------------------------
 
@@ -317,6 +358,8 @@ class Runtime:
         that of the schedule's grid. `key`: the same key again gives the same run.
         """
         if isinstance(dag, Dag) and self._shell.dags.get(dag.name) is not dag:
+            if wrong := await self._in_vain([dag], list(self._shell.dags.values())):
+                raise GraphError(wrong[dag.name])
             for each in self._loads([dag]):
                 self._engine.post(each)
             self._dags = list(self._shell.dags.values())
@@ -372,6 +415,11 @@ class Runtime:
         return Operations(self.db, self._reader, self, self.clock, self)
 
     # --- views: at once, from memory ---------------------------------------------------------------
+
+    @property
+    def dags(self) -> tuple[str, ...]:
+        """The names of the DAGs that are loaded."""
+        return tuple(self._shell.dags)
 
     @property
     def slots(self) -> int:

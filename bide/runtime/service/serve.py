@@ -32,6 +32,11 @@ Say = Callable[[str], None]
 Opens = Callable[[Loaded], AbstractAsyncContextManager[Served]]
 
 
+def counted(count: int, what: str) -> str:
+    """`1 DAG`, `2 DAGs`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def loaded(paths: Sequence[str], say: Say) -> Loaded:
     """The DAGs of the paths. `NotFoundError` for a path that is not there; broken files are told."""
     if not paths:
@@ -58,8 +63,8 @@ async def serve(db: Path, paths: Sequence[str], opens: Opens, say: Say, drain_s:
                 listener = _rebound(listener, db)
             http = await asyncio.to_thread(_import_http)
             async with http.serving(listener.socket, runtime.asgi):
-                say(f"serving {len(dags.dags)} DAGs on {db} (socket {listener.path})")
-                notifier.say("READY=1", f"STATUS=serving {len(dags.dags)} DAGs")
+                say(f"serving {counted(len(runtime.dags), 'DAG')} on {db} (socket {listener.path})")
+                notifier.say("READY=1", f"STATUS=serving {counted(len(runtime.dags), 'DAG')}")
                 await _until_told(runtime, paths, signals, notifier, say)
                 notifier.say("STOPPING=1", "STATUS=draining")
                 say(f"stopping: what runs has {drain_s:g} s to end; a second signal ends it at once")
@@ -148,7 +153,8 @@ async def _reload(runtime: Served, paths: Sequence[str], notifier: Notifier, say
     try:
         found = await asyncio.to_thread(loaded, paths, say)
         await runtime.load(found.dags, found.errors)
-        say(f"read again: {len(found.dags)} DAGs, {len(found.errors)} broken files")
+        broken = counted(len(found.errors), "broken file")
+        say(f"read again: {counted(len(runtime.dags), 'DAG')} loaded, {broken}")
     except BideError as error:
         say(f"not read again, everything stays as it was: {error}")
     notifier.say("READY=1")

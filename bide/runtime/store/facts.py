@@ -166,6 +166,30 @@ def version_id(conn: sqlite3.Connection, dag_id: int, digest: str) -> int | None
     return row[0] if row else None
 
 
+class StoredDag(msgspec.Struct, frozen=True, array_like=True):
+    """A DAG with its newest graph, as JSON."""
+
+    name: str
+    spec: str
+    schedule: str
+    anchor_us: int | None
+    removed: bool
+
+
+def newest_dags(conn: sqlite3.Connection, names: Iterable[str]) -> list[StoredDag]:
+    """Those of `names` that the database knows, removed ones too."""
+    found = conn.execute(
+        "SELECT d.name, v.spec, d.schedule, d.anchor_us, d.removed FROM dag d"
+        " JOIN dag_version v ON v.version_id = d.version_id"
+        " WHERE d.name IN (SELECT value FROM json_each(?))",
+        (msgspec.json.encode(sorted(names)).decode(),),
+    ).fetchall()
+    return [
+        StoredDag(name, spec, schedule, anchor, bool(removed))
+        for name, spec, schedule, anchor, removed in found
+    ]
+
+
 def watermarks(conn: sqlite3.Connection) -> dict[tuple[int, str], bytes]:
     """(dag_id, task) -> JSON, all of them: there is at most one a task."""
     found = conn.execute("SELECT dag_id, task, value FROM watermark").fetchall()
