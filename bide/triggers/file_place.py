@@ -35,7 +35,8 @@ SWEEP_US: Final = MINUTE
 Key = tuple[str, ...]
 
 
-AddWatch = Callable[[str], int | None]
+AddWatch = Callable[[str, bool], int | None]
+"""`add_watch(folder, appearing)`: a descriptor; `appearing`: also tell what appears unfinished."""
 
 
 class Work(NamedTuple):
@@ -71,7 +72,8 @@ class Place:
         self.parts = key[2:]
         self.recursive = len(key) > 1 and key[1] == "recursive"
         self.waits: dict[int, Registration] = {}
-        self.names: dict[str, dict[int, Registration]] = {}
+        self.names: dict[str, Registration | dict[int, Registration]] = {}  # mostly one wait a name
+        self.marked: dict[int, str] = {}  # wait -> name, of those that have a marker
         self.poll_us = 0
         self.dirty: set[str] = set()  # names to look at
         self.closed: set[str] = set()  # of these, those whose writer has closed them
@@ -96,18 +98,32 @@ class Place:
         self.waits[wait.wait_id] = wait
         self.poll_us = min(self.poll_us or wait.poll_us, wait.poll_us)
         name = "" if self.is_tree else os.path.basename(wait.trigger.path)
-        self.names.setdefault(name, {})[wait.wait_id] = wait
+        there = self.names.get(name)
+        if there is None:
+            self.names[name] = wait
+        elif isinstance(there, dict):
+            there[wait.wait_id] = wait
+        else:
+            self.names[name] = {there.wait_id: there, wait.wait_id: wait}
+        if wait.trigger.marker is not None:
+            self.marked[wait.wait_id] = name
         self.dirty.add(name)
         self.first.add(name)
 
     def remove(self, wait: Registration) -> None:
         self.waits.pop(wait.wait_id, None)
+        self.marked.pop(wait.wait_id, None)
         name = "" if self.is_tree else os.path.basename(wait.trigger.path)
-        waits = self.names.get(name)
-        if waits is not None:
-            waits.pop(wait.wait_id, None)
-            if not waits:
-                del self.names[name]
+        there = self.names.get(name)
+        if isinstance(there, dict):
+            there.pop(wait.wait_id, None)
+        if not there or (not isinstance(there, dict) and there.wait_id == wait.wait_id):
+            self.names.pop(name, None)
+
+    def of(self, name: str) -> list[Registration]:
+        """The waits for one name."""
+        there = self.names[name]
+        return list(there.values()) if isinstance(there, dict) else [there]
 
     def touch(self, folder: str, name: str, closed: bool) -> bool:
         """Something happened to `name` in `folder`: note what must be looked at; False: nothing."""
@@ -122,14 +138,13 @@ class Place:
             self.dirty.add(name)
             self.closed.add(name)
             return True
-        marked = [wait for wait in self.waits.values() if wait.trigger.marker is not None]
-        self.dirty.update(os.path.basename(wait.trigger.path) for wait in marked)
-        return bool(marked)
+        self.dirty.update(self.marked.values())  # it may be the marker of any of them
+        return bool(self.marked)
 
     def take_work(self) -> Work:
         """What is to be looked at now; nothing is left to do."""
         names = list(self.names) if self.all_dirty else [name for name in self.dirty if name in self.names]
-        waits = [(wait, name) for name in names for wait in self.names[name].values()]
+        waits = [(wait, name) for name in names for wait in self.of(name)]
         work = Work(self, waits, self.closed, self.first, self.all_dirty or not self.sighted)
         self.dirty, self.closed, self.first, self.all_dirty = set(), set(), set(), False
         return work
@@ -179,7 +194,7 @@ def look_at(
     network = on_network(base, mounts)
     watched, sighted = dict(place.watched), place.sighted
     if add_watch is not None and not network and work.whole:
-        watched, sighted = _watch_nearest(base, add_watch)
+        watched, sighted = _watch_nearest(base, add_watch, place.is_tree)
     elif add_watch is None or network:
         watched, sighted = {}, False
     if not place.is_tree:
@@ -189,7 +204,7 @@ def look_at(
     tree = scan(base, place.parts, place.recursive, look)
     if add_watch is not None and sighted and len(tree.folders) > 1:
         for folder in tree.folders[1:FOLDERS_LIMIT]:
-            if folder not in watched.values() and (descriptor := add_watch(folder)) is not None:
+            if folder not in watched.values() and (descriptor := add_watch(folder, True)) is not None:
                 watched[descriptor] = folder
         # what came into a folder before its watch is seen by a second look
         tree = scan(base, place.parts, place.recursive, look)
@@ -198,11 +213,11 @@ def look_at(
     return Found(_seen(work, files, tree.trouble, not network, look), watched, sighted)
 
 
-def _watch_nearest(base: str, add_watch: AddWatch) -> tuple[dict[int, str], bool]:
+def _watch_nearest(base: str, add_watch: AddWatch, tree: bool) -> tuple[dict[int, str], bool]:
     """Watch `base`, or the nearest folder above that is there; (what is watched, is it `base`)."""
     folder = nearest_folder(base)
     while True:
-        descriptor = add_watch(folder)
+        descriptor = add_watch(folder, tree or folder != base)
         nearer = nearest_folder(base)
         if descriptor is None:
             return {}, False

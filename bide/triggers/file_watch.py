@@ -33,16 +33,18 @@ class Watch:
 
         self._inotify = inotify
         self._watches: dict[int, asyncinotify.Watch] = {}
-        self._mask = (
-            Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.CREATE | Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.ONLYDIR
-        )
         self._closed = Mask.CLOSE_WRITE | Mask.MOVED_TO
+        self._whole = self._closed | Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.ONLYDIR | Mask.MASK_ADD
+        self._appearing = self._whole | Mask.CREATE
         self._gone = Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.IGNORED | Mask.UNMOUNT
 
-    def add(self, folder: str) -> int | None:
-        """Watch `folder`; its descriptor, the same for the same folder. None when it cannot be."""
+    def add(self, folder: str, appearing: bool) -> int | None:
+        """Watch `folder`; its descriptor, the same for the same folder. None when it cannot be.
+
+        Whole files are told of; with `appearing` folders and unfinished files as well, from then on.
+        """
         try:
-            watch = self._inotify.add_watch(folder, self._mask)
+            watch = self._inotify.add_watch(folder, self._appearing if appearing else self._whole)
         except (OSError, ValueError):  # not there, no permission, no watch left, closed meanwhile
             return None
         self._watches[watch.wd] = watch

@@ -254,7 +254,7 @@ def test_third_parties_bring_kinds_by_entry_points(
 ) -> None:
     import bide.triggers as registry
 
-    monkeypatch.setattr(registry, "entry_points", lambda group: [_Plugin(name, loaded)])
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [_Plugin(name, loaded)])
     monkeypatch.setattr(registry, "_loaded", {})
     monkeypatch.setattr(registry, "_decoders", {})
     data = f'{{"kind":"{name}","n":3}}'.encode()
