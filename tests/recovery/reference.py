@@ -16,6 +16,7 @@ import faulthandler
 import json
 import logging
 import os
+import signal
 import sqlite3
 import sys
 from datetime import timedelta
@@ -170,22 +171,25 @@ def run(db: Path, failpoint: str) -> int:
 
 
 def serve() -> None:
-    """Run what each line of stdin asks for, `DB FAILPOINT`, in a fork of this process; answer its exit code.
+    """Run what each line of stdin asks for, `DB FAILPOINT HOLD`, in a fork of this process.
 
-    A fork has everything imported: a case costs a fifth of a new process. This process has one thread and
+    Answers its pid, then its exit code. With HOLD it stops first, for a tracer to attach. A fork has everything imported: a case costs a fifth of a new process. This process has one thread and
     no loop, so that a fork of it is clean. What a fork says goes to `<db>.said`.
     """
     for line in sys.stdin:
-        db, failpoint = line.rstrip("\n").split("\t")
+        db, failpoint, hold = line.rstrip("\n").split("\t")
         pid = os.fork()
         if not pid:
             said = os.open(f"{db}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             os.dup2(said, 1)
             os.dup2(said, 2)
+            if hold:
+                os.kill(os.getpid(), signal.SIGSTOP)
             faulthandler.dump_traceback_later(LIMIT_S, exit=True)
             code = run(Path(db), failpoint)
             sys.stdout.flush()
             os._exit(code)
+        print(pid, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.recovery.reference import ended
 
@@ -47,21 +51,49 @@ class Bench:
         (folder / "ledger").touch()
         return folder / "bide.db"
 
-    def run(self, db: Path, failpoint: str = "") -> int:
-        """One reference run to its end, or to its failure: the exit code, negative for a signal."""
+    def run(self, db: Path, failpoint: str = "", strace: Sequence[str] = ()) -> int:
+        """One reference run to its end, or to its failure: the exit code, negative for a signal.
+
+        `strace`: what strace is told, once it has attached to the run.
+        """
         process = self._free.get()
         try:
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.write(f"{db}\t{failpoint}\n")
+            process.stdin.write(f"{db}\t{failpoint}\t{'hold' if strace else ''}\n")
             process.stdin.flush()
-            return int(process.stdout.readline())
+            pid = int(process.stdout.readline())
+            if not strace:
+                return int(process.stdout.readline())
+            with traced(pid, strace):
+                return int(process.stdout.readline())
         finally:
             self._free.put(process)
 
     def close(self) -> None:
         for process in self._all:
             process.communicate()
+
+
+@contextmanager
+def traced(pid: int, options: Sequence[str]) -> Iterator[None]:
+    """Attach strace to a stopped process, let it go on, and leave when strace has ended."""
+    with subprocess.Popen(
+        ["strace", "-f", "-p", str(pid), *options], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as tracer:
+        assert tracer.stderr is not None
+        heard = tracer.stderr.readline()
+        while heard and "attached" not in heard:
+            heard = tracer.stderr.readline()
+        os.kill(pid, signal.SIGCONT)
+        yield
+        tracer.stderr.read()
+
+
+def needs_strace() -> None:
+    """Skip, loudly, where system calls cannot be tampered with."""
+    if shutil.which("strace") is None:
+        pytest.skip("no strace: install the package of that name to kill the service at its system calls")
 
 
 @contextmanager
@@ -93,9 +125,19 @@ def verdict(db: Path, reference: dict[str, Any]) -> list[str]:
 
 def swept(cases: Iterable[Any], judge: Callable[[Any], list[str]], replay: Callable[[Any], str]) -> list[str]:
     """Judge all cases, some at once: what is wrong, each with the line that replays it."""
+    took: dict[str, float] = {}
+
+    def judged(case: Any) -> list[str]:
+        begun = time.monotonic()
+        wrong = judge(case)
+        took[replay(case)] = time.monotonic() - begun
+        return [f"{replay(case)}\n    " + "\n    ".join(wrong)] if wrong else []
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        results = pool.map(lambda case: (case, judge(case)), cases)
-        return [f"{replay(case)}\n    " + "\n    ".join(wrong) for case, wrong in results if wrong]
+        found = [line for lines in pool.map(judged, cases) for line in lines]
+    slowest = sorted(took, key=lambda line: -took[line])[:10]
+    print(len(took), "cases; the slowest:", *(f"{took[line]:.2f} s {line}" for line in slowest), sep="\n")
+    return found
 
 
 def forget(db: Path) -> None:
