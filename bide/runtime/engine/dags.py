@@ -30,12 +30,14 @@ def dag_loaded(t: Turn, e: DagLoaded) -> None:
     if known is not None and dag.hash != e.hash:
         known = t.fact("version", dag.dag_id, e.hash)
     written = dag.version_id, dag.schedule_json, dag_options(dag), dag.removed
-    spec = msgspec.json.decode(e.spec, type=DagSpec)
+    spec = e.graph if e.graph is not None else msgspec.json.decode(e.spec, type=DagSpec)
     if dag.hash != e.hash or dag.compiled is None:
         version_id = known if known is not None else _new_version(t, dag, e)
         dag.version_id = version_id
         dag.hash = e.hash
-        dag.compiled = world.compiled.setdefault(version_id, compile_spec(spec))
+        if version_id not in world.compiled:
+            world.compiled[version_id] = compile_spec(spec)
+        dag.compiled = world.compiled[version_id]
         dag.resources.clear()
     dag.tz = spec.tz
     dag.removed = False

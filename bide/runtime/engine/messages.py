@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from bide.runtime.engine.states import AttemptState
-from bide.runtime.graph.spec import TaskSpec
+from bide.runtime.graph.spec import DagSpec, TaskSpec
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -123,6 +123,7 @@ class WaitLooked(msgspec.Struct, frozen=True):
     wait_id: int
     reason: str
     again_us: int | None = None
+    failed: bool = False  # it saw nothing: unreachable, cut, refused
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -150,13 +151,17 @@ class Recover(msgspec.Struct, frozen=True):
 
 
 class DagLoaded(msgspec.Struct, frozen=True):
-    """A DAG's declaration as it now stands: its graph, its schedule, both as plain data."""
+    """A DAG's declaration as it now stands: its graph, its schedule, both as plain data.
+
+    `graph` is what `spec` encodes, where it is at hand: large graphs are then held once.
+    """
 
     dag: str
     spec: bytes
     hash: str
     schedule: bytes
     options: dict[str, Any]
+    graph: DagSpec | None = None
 
 
 class DagRemoved(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ like any other.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -36,12 +37,19 @@ _IN_FLIGHT = frozenset({State.RUNNING, State.DEFERRED, State.UP_FOR_RETRY, State
 """Begun and not over: these keep their whole-life resources; a ready one asks for them again."""
 
 
-def restore(world: World, rows: WorldRows) -> None:
-    """Fill an empty world. Timers are set for everything that has an instant."""
+def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None = None) -> None:
+    """Fill an empty world. Timers are set for everything that has an instant.
+
+    `graphs` are the graphs that are loaded, by hash: a version that is one of them is not decoded.
+    """
     last = rows.last
     world.next_id = {kind: getattr(last, kind) + 1 for kind in world.next_id}
     for version in rows.versions:
-        _version(world, version)
+        graph = graphs.get(version.hash) if graphs else None
+        if graph is not None:
+            world.compiled[version.version_id] = compile_spec(graph)
+        else:
+            _version(world, version)
     hashes = {version.version_id: version.hash for version in rows.versions}
     for row in rows.dags:
         world.dags[row.name] = _dag(world, row, hashes)

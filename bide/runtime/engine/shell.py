@@ -390,4 +390,4 @@ class _Kind(msgspec.Struct):
 
 def dag_loaded(dag: Dag) -> DagLoaded:
     """The input that tells `decide` of a loaded DAG."""
-    return DagLoaded(dag.name, dag.encoded, dag.hash, dag.schedule.to_json(), dict(dag.options))
+    return DagLoaded(dag.name, dag.encoded, dag.hash, dag.schedule.to_json(), dict(dag.options), dag.spec)

@@ -71,7 +71,7 @@ class Dag:
         self.folder: Path | None = None if file is None else file.parent
         """What relative paths are relative to."""
 
-    @cached_property
+    @property
     def encoded(self) -> bytes:
         """The spec as canonical JSON: the same declaration gives the same bytes."""
         return msgspec.json.encode(self.spec, order="sorted")

@@ -257,7 +257,7 @@ class Runtime:
     def _world(self, epoch: int, rows: WorldRows) -> World:
         world = World(epoch=epoch, slots=self._slots, pools=self._pools)
         world.scheduling = self._schedules
-        restore(world, rows)
+        restore(world, rows, {dag.hash: dag.spec for dag in self._dags})
         return world
 
     def _may_begin(self, attempt_id: int) -> bool:
