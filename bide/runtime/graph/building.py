@@ -132,6 +132,8 @@ def declare(
     if code.args or code.kwargs:
         args = tuple([encode_value(value, node.use) for value in code.args])
         kwargs = {key: encode_value(value, node.use) for key, value in code.kwargs.items()}
+        if type(code.kwargs) is dict and all(kwargs[key] is value for key, value in code.kwargs.items()):
+            kwargs = code.kwargs  # plain JSON throughout: one dict serves both
         if lane is Lane.WAIT or lane is Lane.SHELL:
             node.fields = _with_parameters(fields, kwargs)
         else:
