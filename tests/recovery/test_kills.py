@@ -1,7 +1,7 @@
 """The service is killed at random instants under load; in the end the tables are those of a run never killed.
 
-Waits of every kind, all lanes, `ctx.wait` and `ctx.once`, retries, three sensor modes. `make soak` grows it:
-BIDE_KILLS is the number of kills, BIDE_SEED replays one run of instants.
+Waits of every kind, all lanes, `ctx.wait` and `ctx.once`, retries, three sensor modes. BIDE_SOAK
+multiplies the kills (`make soak`); BIDE_KILLS is their number, BIDE_SEED replays one run of instants.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.servers.fixtures import http_server, own_broker
 from tests.servers.http_server import HttpServer, reply
 from tests.servers.kafka_broker import NoidaBroker
 
-KILLS = int(os.environ.get("BIDE_KILLS", "200"))
+KILLS = int(os.environ.get("BIDE_KILLS", 200 * int(os.environ.get("BIDE_SOAK") or 1)))
 SEED = int(os.environ.get("BIDE_SEED", "20261121"))
 RUNS = 24
 FILE = Path(__file__).with_name("everything.py")
@@ -194,6 +194,7 @@ async def truth(http_server: HttpServer, own_broker: NoidaBroker, tmp_path: Path
     return world
 
 
+@pytest.mark.soak
 async def test_killed_at_random_instants_the_tables_are_those_of_a_run_never_killed(
     truth: World, tmp_path: Path
 ) -> None:
