@@ -189,6 +189,8 @@ def serve() -> None:
             code = run(Path(db), failpoint)
             sys.stdout.flush()
             os._exit(code)
+        if hold:
+            os.waitpid(pid, os.WUNTRACED)  # it stands still
         print(pid, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 

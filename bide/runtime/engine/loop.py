@@ -110,8 +110,10 @@ class Engine:
 
     async def stop(self) -> None:
         """Commit what is in the mailbox, then end; what cannot be committed in time is left."""
-        if self.failure is None:
-            await asyncio.wait([asyncio.ensure_future(self.settled())], timeout=STOP_S)
+        if self._tasks and self.failure is None:
+            settling = asyncio.ensure_future(self.settled())
+            await asyncio.wait([settling], timeout=STOP_S)
+            settling.cancel()
         for task in [*self._tasks, *([self._alarm] if self._alarm else [])]:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -151,6 +151,8 @@ class Runtime:
         self._refused = refused
         self._draining = False
         self._entered = False
+        self._assembled = False
+        self._reader: AsyncReader | None = None
 
     # --- in and out ----------------------------------------------------------------------------
 
@@ -191,7 +193,7 @@ class Runtime:
             point("orphans-killed")
             await self._assemble(epoch, rows, in_vain)
         except BaseException:
-            await store.close()
+            await self._leave()
             raise
 
     async def _admissible(self) -> list[DagRemoved]:
@@ -243,12 +245,12 @@ class Runtime:
         )
         shell.runs = {run.run_id: run.meta for run in world.runs.values()}
         shell.dag_ids = {row.name: row.dag_id for row in rows.dags}
+        self._assembled = True
         await shell.triggerer.start()
         point("triggerer-started")
         for each in (*self._loads(self._dags), *in_vain):
             self._engine.post(each)
         self._engine.post(Recover(_running(rows)))
-        self._reader: AsyncReader | None = None
         self._engine.start(watch_clock=self._own_time)
         await self._engine.settled()
         self._raise_failure()
@@ -280,6 +282,9 @@ class Runtime:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._leave()
+
+    async def _leave(self) -> None:
         closing = asyncio.ensure_future(self._close())
         try:
             await asyncio.shield(closing)
@@ -289,23 +294,27 @@ class Runtime:
 
     async def _close(self) -> None:
         """Shielded and bounded: bodies are stopped, waits let go of, the database checkpointed."""
-        shell = self._shell
         try:
-            point("closing")
-            await shell.executor.close(int(self._grace * SECOND))
-            point("executor-closed")
-            await shell.triggerer.close()
-            point("triggerer-closed")
-            await shell.close()
-            await self._engine.stop()
-            point("engine-stopped")
-            shell.fail_all(StoreLostError("the runtime was closed while this was waited for"))
+            if self._assembled:
+                await self._stop()
         finally:
             if self._reader is not None:
                 self._reader.close()
             await self.store.close()
             point("store-closed")
             self._lock.release()
+
+    async def _stop(self) -> None:
+        shell = self._shell
+        point("closing")
+        await shell.executor.close(int(self._grace * SECOND))
+        point("executor-closed")
+        await shell.triggerer.close()
+        point("triggerer-closed")
+        await shell.close()
+        await self._engine.stop()
+        point("engine-stopped")
+        shell.fail_all(StoreLostError("the runtime was closed while this was waited for"))
 
     # --- DAGs ----------------------------------------------------------------------------------
 
