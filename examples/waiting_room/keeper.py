@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -109,8 +110,11 @@ class Desk:
 
 
 def memory() -> int:
-    """Bytes of this process that are in memory."""
-    pages = Path("/proc/self/statm").read_text().split()[1]
+    """Bytes of this process that are in memory; where there is no /proc, the most that ever were."""
+    try:
+        pages = Path("/proc/self/statm").read_text().split()[1]
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -38,7 +38,7 @@ def frame(scene: Scene, console: Console) -> RenderableType:
     sides.add_column(no_wrap=True, width=28)
     sides.add_row(_graph(scene), _waits(scene))
     parts: list[RenderableType] = [sides, Text(), _meters(scene), Text(), _looks(scene), Text()]
-    room = max(2, min(console.height - _ROWS, 12))
+    room = max(2, min(console.height - _ROWS, 11))
     body = Group(*parts, *_story(scene, room))
     since = max(0, scene.now_us - scene.began_us) / 1e6 if scene.began_us else 0.0
     return Panel(
@@ -106,6 +106,9 @@ def _meters(scene: Scene) -> Text:
     line.append(f"{scene.open:>5,}", style="bold magenta")
     line.append(" waits open   ")
     told = scene.told
+    if told is None and scene.run_id is None:
+        line.append("no process yet", style="dim")
+        return line
     if told is None:
         line.append("no process", style="bold red")
         line.append("   every wait is a row in the database", style="dim")

@@ -37,7 +37,7 @@ class Pace(NamedTuple):
     closing: float = 8.5
 
 
-QUICK = Pace(waiting=0.4, dead=0.1, again=0.4, between=0.0, closing=3.0)
+QUICK = Pace(waiting=0.4, dead=0.1, again=0.4, between=0.0, closing=4.5)
 
 
 class Plot:
@@ -151,7 +151,7 @@ class Plot:
         self._holding = False
         self.report.slots_most, self.report.samples = self._slots_most, self._samples
         self.report.bodies = sum(
-            event.subject == "instance" and event.now == "running"
+            event.subject == "instance" and event.now == "running" and event.at_us < self._closing_us
             for event in reader.events(0, self.scene.run_id, limit=1_000_000)
         )
 

@@ -128,17 +128,22 @@ def test_without_a_broker_it_says_what_to_do(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_terminated_demo_leaves_nothing_behind(tmp_path: Path) -> None:
-    demo = subprocess.Popen(
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_demo_leaves_nothing_behind(number: int, tmp_path: Path) -> None:
+    with subprocess.Popen(
         DEMO, cwd=ROOT, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert demo.stdout is not None
-    assert "waits are written down" in demo.stdout.readline()
-    inside = processes_in(tmp_path)
+    ) as demo:
+        try:
+            assert demo.stdout is not None
+            first = demo.stdout.readline()
+            inside = processes_in(tmp_path)
+            demo.send_signal(number)
+            _, errors = demo.communicate(timeout=LIMIT_S)
+        finally:
+            demo.kill()
+    assert "waits are written down" in first, errors
     assert len(inside) >= 2, "the broker and the runtime"
-    demo.terminate()
-    _, errors = demo.communicate(timeout=LIMIT_S)
-    assert demo.returncode == 130
+    assert demo.returncode == 130, errors
     assert errors == "interrupted; nothing is left behind\n"
     assert processes_in(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
