@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -172,6 +173,7 @@ class Play:
 
     def __init__(self, rt: SimRuntime, mode: str, run: RunHandle) -> None:
         self.rt, self.mode, self.run = rt, mode, run
+        self.dags: list[Dag] = []
 
     @property
     def clock(self) -> SimClock:
@@ -196,6 +198,23 @@ class Play:
         with Reader(self.rt.db) as reader:
             return reader.attempts(int(self.run.run_id))
 
+    async def wait_id(self) -> int:
+        """The one open wait."""
+        [line] = [line for line in await self.rt.waits() if line.run_id == self.run.run_id]
+        return int(line.id)
+
+    async def deadline(self) -> str:
+        [line] = [line for line in await self.rt.waits() if line.run_id == self.run.run_id]
+        return line.deadline
+
+    async def over(self, most: int = 6) -> str:
+        """Its state, once it is over or has had so many chances to look."""
+        for _ in range(most):
+            if (state := await self.state()) not in ("deferred", "running"):
+                return state
+            await self.advance(POLL.total_seconds())
+        return await self.state()
+
     async def ended(self, blur: Callable[[Any], Any] = lambda value: value) -> Ended:
         """How it ended. Nothing of it may be left: no slot, no armed wait, no broken invariant."""
         result = await self.run.wait(timeout=5)
@@ -207,6 +226,36 @@ class Play:
             blur(line.reason),
             tuple(each.state.value for each in await self.attempts()),
         )
+
+
+@contextlib.asynccontextmanager
+async def on_stage(
+    rt_of: Callable[..., contextlib.AbstractAsyncContextManager[SimRuntime]],
+    case: Case,
+    mode: str,
+    outside: Outside,
+    db: Path,
+    **options: Any,
+) -> AsyncIterator[Play]:
+    """The case's sensor, waiting, on a runtime of its own; its world is as `before` says."""
+    async with rt_of([other], clock=SimClock(SystemClock().now()), db=db) as rt:
+        outside.rt = rt
+        await outside.make(case.before)
+        body = declare(case, mode, outside, **options)
+        play = Play(rt, mode, await rt.trigger(body, logical_date=DATE))
+        play.dags = [other, body]
+        await play.waits()
+        yield play
+        await rt.clock.settle()
+    sound(db)
+
+
+def crash_image(db: Path, to: Path) -> Path:
+    """The database as a kill -9 would leave it now, in a folder of its own: commits are in its log."""
+    to.mkdir()
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{db}{suffix}", to / f"{db.name}{suffix}")
+    return to / db.name
 
 
 def sound(db: Path) -> None:

@@ -191,7 +191,7 @@ async def test_one_look_posts_one_answer(bench: Bench, kind: type[FakeTrigger]) 
     assert await bench.look_once(2, kind()) == WaitFailed(2, "never")
     bench.world.answer = lambda key: OSError("refused")
     if kind is FakeTrigger:
-        assert await bench.look_once(3, kind()) == WaitLooked(3, "OSError: refused", None)
+        assert await bench.look_once(3, kind()) == WaitLooked(3, "OSError: refused", None, failed=True)
     assert bench.triggerer.armed == 0
 
 

@@ -318,8 +318,10 @@ def wait_extend(t: Turn, args: Args) -> Any:
         t.dirty[wait.inst.instance_id] = wait.inst
     t.write_wait(wait)
     t.journal("wait", wait.wait_id, wait.inst.run.run_id, "open", "open", f"extended to {deadline}")
+    wait.last_look = False
     if wait.armed and wait.kind != waiting.EXTERNAL:
         waiting.disarm(t, wait, "extended")
+    if not waiting.is_rescheduled(wait.inst):
         waiting.arm(t, wait)
     return {"wait_id": wait.wait_id, "deadline_us": deadline}
 

@@ -7,7 +7,7 @@ import msgspec
 from bide.runtime.clock import from_us
 from bide.runtime.engine import life, runs, waiting
 from bide.runtime.engine.messages import DagLoaded, DagRemoved
-from bide.runtime.engine.states import RunState
+from bide.runtime.engine.states import RunState, State
 from bide.runtime.engine.turn import FactKey, NeedFacts, Turn, dag_options
 from bide.runtime.engine.world import DagState, Due, Run
 from bide.runtime.graph.compile import compile_spec
@@ -114,6 +114,10 @@ def unpause(t: Turn, dag: DagState, reason: str) -> None:
         shift(t, _runs(t, dag), paused_for)
         for run in _runs(t, dag):
             for inst in run.instances:
+                if waiting.is_rescheduled(inst):
+                    if inst.state is State.DEFERRED:
+                        life.make_ready(t, inst, "looked at after the pause", resumed=True)
+                    continue
                 for wait in waiting.open_waits(inst):
                     if inst.due is None:
                         waiting.arm(t, wait)

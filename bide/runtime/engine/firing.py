@@ -25,6 +25,7 @@ from bide.runtime.engine.states import AttemptState, State, WaitState
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import Due, Instance, Wait, Watched
 from bide.runtime.graph.spec import OnTimeout
+from bide.runtime.triggerer.pace import least_us, period_us
 from bide.triggers.base import Fail, Fire
 
 LATE_US = 1_000_000
@@ -70,10 +71,19 @@ def wait_looked(t: Turn, e: WaitLooked) -> None:
         time_out(t, wait, e.reason)
     elif inst.state is State.RUNNING and inst.wait is wait and not wait.armed and inst.body is not None:
         life.drop_body(t, inst.body)
-        again = e.again_us if e.again_us is not None else t.now + wait.poll
-        inst.due = min(max(again, t.now + 1), max(wait.deadline, t.now + 1))
+        inst.due = max(min(_next_look(t, wait, e), wait.deadline), t.now + 1)
         t.world.timer(inst.due, Due.RETRY, inst.instance_id)
         t.move(inst, State.DEFERRED, e.reason)
+
+
+def _next_look(t: Turn, wait: Wait, e: WaitLooked) -> int:
+    """When a rescheduled wait is looked at again: paced as an armed one is (C33)."""
+    wait.misses += 1
+    wait.failures = wait.failures + 1 if e.failed else 0
+    sensor = wait.inst.task.sensor
+    backoff = sensor.backoff if sensor is not None else 1.0
+    due = t.now + period_us(wait.poll, backoff, wait.misses, wait.failures)
+    return due if e.again_us is None else max(e.again_us, t.now + least_us(wait.poll))
 
 
 def found(t: Turn, e: Found) -> None:

@@ -12,6 +12,7 @@ from bide.runtime.engine.messages import Arm, Disarm, LookOnce
 from bide.runtime.engine.states import State, WaitState
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import Due, Instance, Wait, Watched
+from bide.runtime.graph.spec import Mode
 from bide.triggers.external_task import ExternalTaskTrigger
 
 EXTERNAL = "external_task"
@@ -28,7 +29,7 @@ def open_wait(t: Turn, inst: Instance, attempt_id: int, key: str, trigger: bytes
 
 def arm(t: Turn, wait: Wait) -> None:
     """Have it seen: by its source, or by the engine."""
-    if wait.armed or wait.inst.run.dag.frozen:
+    if wait.armed or wait.last_look or wait.inst.run.dag.frozen:
         return
     wait.armed = True
     if wait.kind == EXTERNAL:
@@ -41,6 +42,11 @@ def arm(t: Turn, wait: Wait) -> None:
         Arm(wait.wait_id, wait.attempt_id, inst.run.dag.name, inst.task.name, wait.trigger, wait.poll, backoff,
             wait.deadline)
     )  # fmt: skip
+
+
+def is_rescheduled(inst: Instance) -> bool:
+    """Whether its waits are looked at one by one, with a slot for each look, and never armed."""
+    return inst.task.sensor is not None and inst.task.sensor.mode is Mode.RESCHEDULE
 
 
 def disarm(t: Turn, wait: Wait, reason: str) -> None:

@@ -254,10 +254,12 @@ class Wait:
         "ended",
         "error",
         "event",
+        "failures",
         "inst",
         "key",
         "kind",
         "last_look",
+        "misses",
         "poll",
         "timed_out",
         "trigger",
@@ -285,6 +287,8 @@ class Wait:
         self.poll = poll
         self.armed = False
         self.last_look = False
+        self.misses = 0  # rescheduled looks that did not end it
+        self.failures = 0  # of them in a row, those that saw nothing
         self.ended = False
         self.timed_out = False
         self.event: bytes | None = None

@@ -12,8 +12,9 @@ from collections import deque
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Final
 
-from bide.runtime.clock import HOUR, MINUTE, SECOND
+from bide.runtime.clock import SECOND
 from bide.runtime.triggerer.feeds import look_error
+from bide.runtime.triggerer.pace import period_us
 from bide.triggers.base import PollSource
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ LEAST_US: Final = 10_000
 SPREAD: Final = 0.25
 """The second look comes up to this share of a period late, so that waits armed together part."""
 _JUDGED_AT_ONCE: Final = 500
-_FAILING_MOST_US: Final = 5 * MINUTE
-_PATIENT_MOST_US: Final = HOUR
 
 
 class Group:
@@ -111,19 +110,21 @@ class PollFeed:
             wait.next_us = rest_us
             self._host.failed(wait, "the other side asked for a rest")
             return
-        wait.once = asyncio.get_running_loop().create_future()
+        if wait.once is None:
+            wait.once = asyncio.get_running_loop().create_future()
+        once = wait.once
         self._once += 1
         try:
             if armed and group is not None:
                 self._want(group, now)
             elif not armed:
                 self.add(wait)
-            async with asyncio.timeout((self._source.limit_us + 10 * SECOND) / SECOND):
-                await wait.once
-        except TimeoutError:
-            self._host.failed(wait, "the look took too long and was cut")
+            done, _ = await asyncio.wait((once,), timeout=(self._source.limit_us + 10 * SECOND) / SECOND)
+            if not done:
+                self._host.failed(wait, "the look took too long and was cut")
         finally:
-            wait.once = None
+            if wait.once is once:
+                wait.once = None
             self._once -= 1
             if not armed:
                 self.remove(wait, "fired" if wait.over else "cancelled")
@@ -316,20 +317,7 @@ class PollFeed:
         """When this wait wants the next look: its period, backed off, or sooner if it asked."""
         if not wait.poll_us:
             return  # looked at once, and not armed
-        due_us = began_us + self._period(wait)
+        due_us = began_us + period_us(wait.poll_us, wait.backoff, wait.misses, wait.failures)
         if wait.failures == 0 and wait.looks == 1:
             due_us += int(wait.poll_us * SPREAD * self._triggerer.random.random())
         wait.next_us = due_us if wait.next_us is None else min(wait.next_us, due_us)
-
-    def _period(self, wait: Waiting) -> int:
-        """The poll interval; longer with `backoff`, and longer while looks fail."""
-        period = float(wait.poll_us)
-        if wait.backoff > 1:
-            period = min(
-                period * wait.backoff ** min(max(wait.misses - 1, 0), 64), max(period, _PATIENT_MOST_US)
-            )
-        if wait.failures > 1:
-            period = max(
-                period, min(wait.poll_us * 2.0 ** min(wait.failures - 1, 32), max(period, _FAILING_MOST_US))
-            )
-        return int(period)

@@ -76,7 +76,7 @@ class Triggerer:
         self._waits: dict[int, Waiting] = {}
         self._hosts: dict[Hashable, Host] = {}
         self._crowd: deque[PollFeed] = deque()
-        self._memos: OrderedDict[int, Any] = OrderedDict()
+        self._memos: OrderedDict[int, tuple[Any, str, int]] = OrderedDict()  # of waits looked at one by one
         self._lines: deque[tuple[int, str]] = deque()
         self._unsaid: deque[Waiting] = deque()
         self._writing = False
@@ -110,19 +110,22 @@ class Triggerer:
             self._let_go(wait, reason)
 
     async def look(self, order: LookOnce) -> None:
-        """One bounded look at a wait that is not armed; posts what came of it."""
+        """One bounded look at a wait, armed or not; posts what came of it."""
+        if order.wait_id in self._waits:
+            await self.look_now(order.wait_id)
+            return
         wait = self._welcome(order, 0, 1.0, 0)
         if wait is None:
             return
-        wait.memo = self._memos.pop(order.wait_id, None)
+        if before := self._memos.pop(order.wait_id, None):
+            wait.memo, wait.last_answer, wait.lines = before
         await wait.host.look(wait)
         if not wait.over:
             wait.over = True
-            if wait.memo is not None:
-                self._memos[wait.wait_id] = wait.memo
-                while len(self._memos) > _MEMOS:
-                    self._memos.popitem(last=False)
-            self._post(WaitLooked(wait.wait_id, wait.last_answer, wait.next_us))
+            self._memos[wait.wait_id] = wait.memo, wait.last_answer, wait.lines
+            while len(self._memos) > _MEMOS:
+                self._memos.popitem(last=False)
+            self._post(WaitLooked(wait.wait_id, wait.last_answer, wait.next_us, wait.failures > 0))
 
     async def look_now(self, wait_id: int) -> Looked | None:
         """Look at an armed wait now, as far as spacing and rests allow. None: it ended meanwhile."""
