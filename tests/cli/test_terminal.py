@@ -168,6 +168,36 @@ def test_run_that_fails_exits_1_and_says_why(bide: Bide, tmp_path: Path) -> None
     assert "second is failed" in why
 
 
+LOUD = """
+import logging
+from bide import dag, task
+
+@task
+async def talks() -> None:
+    print("printed \\x1b[31mred")
+    logging.getLogger("shop").info("logged")
+
+@dag
+def loud():
+    talks()
+"""
+
+
+def test_run_shows_what_tasks_print_and_log_and_logs_has_it(bide_process: Bide, tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(LOUD)
+    said = bide_process("run", "loud.py")
+    assert said.code == 0
+    assert [line[15:] for line in said.out.splitlines() if "|" in line] == [
+        "talks  | printed  [31mred",
+        "talks  | shop: logged",
+    ]
+    log = bide_process("logs", "1/talks").out
+    assert "INFO printed" in log
+    assert "INFO shop: logged" in log
+    said = bide_process("run", "loud.py", "--new", "--json")
+    assert decode(said)["state"] == "success"
+
+
 def test_run_json_is_the_run(bide: Bide, tmp_path: Path) -> None:
     (tmp_path / "pipe.py").write_text(PIPE)
     run = decode(bide("run", "pipe.py", "--json"))

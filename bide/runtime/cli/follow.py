@@ -19,7 +19,7 @@ async def print_log(ops: Doors, run: str, task: str, attempt: int | None, follow
         part = await ops.logs(run, task, attempt, offset)
         grew = part.next_offset > offset
         if part.text:
-            write(part.text, end="")
+            write(shown(part.text), end="")
             sys.stdout.flush()
             printed = True
         offset = part.next_offset
@@ -34,3 +34,10 @@ async def print_log(ops: Doors, run: str, task: str, attempt: int | None, follow
         note(
             f"{task} of run {run} has written nothing" + ("" if part.attempt else ": it has not started yet")
         )
+
+
+def shown(text: str) -> str:
+    """What a task wrote as it is, but for a terminal without what would drive it."""
+    if not sys.stdout.isatty():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)

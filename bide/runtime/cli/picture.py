@@ -6,11 +6,12 @@ Both are fed from the journal in the database, so they show what is committed an
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from bide.runtime.cli.heard import Heard
 from bide.runtime.cli.output import GLYPHS, clean, coloured, said_state, write
 from bide.runtime.clock import from_us
 from bide.runtime.engine.explain import span_words
@@ -41,10 +42,12 @@ class Moment(msgspec.Struct, frozen=True):
 class Follower:
     """Reads a run while it goes on: the news since the last question, and the whole of it."""
 
-    def __init__(self, reader: Reader, run_id: int, since_us: int) -> None:
-        """`since_us`: what was written before is no news."""
+    def __init__(self, reader: Reader, run_id: int, since_us: int, heard: Heard | None = None) -> None:
+        """`since_us`: what was written before is no news. `heard`: where what tasks write comes from."""
         self._reader, self._run_id, self._seen, self._since_us = reader, run_id, 0, since_us
         self._names: dict[int, str] = {}
+        self._attempts: dict[int, str | None] = {}
+        self._heard = heard
 
     def news(self) -> list[EventShown]:
         """Journal entries of the run that were not given before."""
@@ -60,6 +63,22 @@ class Follower:
                 t.instance_id: name_of(t.task, t.map_index) for t in self._reader.tasks(self._run_id)
             }
         return self._names.get(instance_id, "?")
+
+    def output(self) -> list[tuple[int, str, str]]:
+        """(instant, task, line) of what the tasks of the run have written since the last question."""
+        lines, missed = self._heard.take() if self._heard is not None else ([], 0)
+        if any(line.attempt_id not in self._attempts for line in lines):
+            own = {a.attempt_id: name_of(a.task, a.map_index) for a in self._reader.attempts(self._run_id)}
+            self._attempts.update(own)
+        said = []
+        for line in lines:
+            name = self._attempts.setdefault(line.attempt_id, None)  # None: of another run
+            if name is not None:
+                said.append((line.at_us, name, clean(line.text)))
+        if missed:
+            words = f"({missed} lines more than can be shown here: `bide logs {self._run_id}/TASK`)"
+            said.insert(0, (said[0][0] if said else self._since_us, "", words))
+        return said
 
     def awaited(self) -> dict[str, str]:
         """Task -> what it waits for, in words."""
@@ -93,12 +112,15 @@ def name_of(task: str, map_index: int) -> str:
 
 
 class Lines:
-    """For pipes and files: one line a transition, in the journal's order."""
+    """For pipes and files: one line a transition, in the journal's order, and what tasks write."""
 
     def show(self, follower: Follower, slots_in_use: int, slots: int, now_us: int) -> None:
+        output = deque(follower.output())
         news = [event for event in follower.news() if event.was != event.now]
         awaited = follower.awaited() if any(event.now == State.DEFERRED for event in news) else {}
         for event in news:
+            while output and output[0][0] < event.at_us:
+                self._write(*output.popleft())
             if event.subject == "instance":
                 name = follower.name(event.subject_id)
                 waits = (
@@ -107,16 +129,25 @@ class Lines:
                 self._say(event, name, waits or event.reason)
             elif event.subject == "run":
                 self._say(event, f"run {event.subject_id}", event.reason)
-        if news:
+        if news or output:
+            for each in output:
+                self._write(*each)
             sys.stdout.flush()
 
     def _say(self, event: EventShown, name: str, reason: str) -> None:
-        at = f"{from_us(event.at_us):%H:%M:%S}.{event.at_us // 1000 % 1000:03d}Z"
         why = f"  {clean(reason)}" if reason else ""
-        write(f"{at}  {name}  {said_state(event.now, False)}{why}")
+        write(f"{_at(event.at_us)}  {name}  {said_state(event.now, False)}{why}")
+
+    def _write(self, at_us: int, name: str, line: str) -> None:
+        text = f"{_at(at_us)}  {name}  | {line}"
+        write(f"\x1b[2m{text}\x1b[0m" if coloured() else text)
 
     def close(self) -> None:
         sys.stdout.flush()
+
+
+def _at(at_us: int) -> str:
+    return f"{from_us(at_us):%H:%M:%S}.{at_us // 1000 % 1000:03d}Z"
 
 
 class Silent:
@@ -139,6 +170,11 @@ class Graph:
         self._live.start()
 
     def show(self, follower: Follower, slots_in_use: int, slots: int, now_us: int) -> None:
+        if output := follower.output():
+            from rich.text import Text
+
+            above = "\n".join(f"{name} | {line}" for _, name, line in output)
+            self._console.print(Text(above, style="dim"))
         moment = follower.moment(slots_in_use, slots, now_us)
         self._live.update(self._draw(moment), refresh=True)
 

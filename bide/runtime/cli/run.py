@@ -10,12 +10,13 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from bide.runtime.cli.heard import Heard
 from bide.runtime.cli.main import INTERRUPTED
 from bide.runtime.cli.output import coloured, note, print_json, said_state, write
 from bide.runtime.cli.picture import Follower, Graph, Lines, Picture, Silent
@@ -79,15 +80,17 @@ async def _run(dag: Dag, db: Path, config: Config, asked: Asked) -> int:
     since_us = clock.now()
     with _interrupts() as interrupted:
         open_run = None if asked.new else _unfinished(dag, db, clock, asked)
-        async with open_runtime(config, db, [dag], schedules=False) as runtime:
-            run_id = await _begin(dag, runtime, open_run, asked)
-            with Reader(db) as reader:
-                picture: Picture = Silent() if asked.json else Graph() if _is_terminal() else Lines()
-                follower = Follower(reader, run_id, since_us)
-                await _follow(runtime, follower, run_id, picture, interrupted, clock)
-                run = reader.run(run_id)
-            if run.state in RUN_OVER:
-                await _tell(runtime, run, asked)
+        heard = None if asked.json else Heard()
+        picture: Picture = Silent() if asked.json else Graph() if _is_terminal() else Lines()
+        with closing(picture):  # begun before the runtime, which then stands before it at `sys.stdout`
+            async with open_runtime(config, db, [dag], schedules=False, echo=heard) as runtime:
+                run_id = await _begin(dag, runtime, open_run, asked)
+                with Reader(db) as reader:
+                    follower = Follower(reader, run_id, since_us, heard)
+                    await _follow(runtime, follower, run_id, picture, interrupted, clock)
+                    run = reader.run(run_id)
+                if run.state in RUN_OVER:
+                    await _tell(runtime, run, asked)
     if run.state in RUN_OVER:
         return 0 if run.state is RunState.SUCCESS else 1
     return _interrupted(run, asked, db)

@@ -67,6 +67,7 @@ class Attempt:
         "stopping",
         "stuck",
         "task",
+        "unprinted",
         "wait_count",
         "waits",
         "watermark",
@@ -106,6 +107,7 @@ class Attempt:
         self.metrics: dict[str, int | float] | None = None
         self.whole_rests: Callable[[bool], None] | None = None
         self.progress: tuple[float, float | None] | None = None
+        self.unprinted: dict[str, Callable[[Attempt], None]] | None = None
         self._awake: set[asyncio.Task[Any]] | None = None
         self._answers = 0
 
@@ -235,6 +237,8 @@ class Attempt:
     def end(self) -> None:
         """The body is over: whatever of it still waits for the engine is cut loose."""
         self.over = True
+        for end_line in list((self.unprinted or {}).values()):
+            end_line(self)
         if self.waits:
             for wait in self.waits.values():
                 wait.answer.cancel()

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bide.runtime.config import Config
+from bide.runtime.executor.echo import Echo
 from bide.runtime.graph.dag import Dag
 from bide.runtime.service.doors import Served
 
@@ -20,19 +21,22 @@ async def open_runtime(
     *,
     schedules: bool = True,
     refused: Callable[[Dag, str], None] | None = None,
+    echo: Echo | None = None,
 ) -> AsyncIterator[Served]:
     """A runtime over `db` with these DAGs; `errors` are the files that could not be loaded.
 
     `schedules=False`: only what is triggered runs. `refused` is told of DAGs that wait in vain for
-    another one; without it they are a `GraphError`.
+    another one; without it they are a `GraphError`. What tasks print, and what they log the usual
+    way, goes to their logs; `echo` is told of it as well.
     """
+    from bide.runtime.executor.printed import recorded
     from bide.runtime.service.runtime import Pool, Runtime
 
     pools: dict[str, Pool | int] = {
         name: pool if isinstance(pool, int) else Pool(slots=pool.slots, in_flight=pool.in_flight)
         for name, pool in config.pools.items()
     }
-    async with Runtime(
+    runtime = Runtime(
         db=db,
         dags=dags,
         slots=config.slots,
@@ -41,5 +45,9 @@ async def open_runtime(
         errors=errors,
         schedules=schedules,
         refused=refused,
-    ) as runtime:
-        yield runtime
+        capture_output=True,
+        echo=echo,
+    )
+    with recorded():
+        async with runtime:
+            yield runtime

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from bide.runtime.engine.explain import Look, Refusal
+    from bide.runtime.executor.echo import Echo
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.shapes import RunShown, WaitLine
     from bide.runtime.store.open import Synchronous
@@ -124,12 +126,16 @@ class Runtime:
         errors: Mapping[str, str] | None = None,
         schedules: bool = True,
         refused: Callable[[Dag, str], None] | None = None,
+        capture_output: bool = False,
+        echo: Echo | None = None,
     ) -> None:
         """`store` replaces the database thread by a writer of the caller's; `errors`: file -> sentence.
 
         `schedules=False`: only what is triggered runs; firings stay due for the next runtime.
         `refused` is told of each DAG that waits in vain for another one: it is not loaded, the
-        others are. Without it such a DAG is a `GraphError` at entry.
+        others are. Without it such a DAG is a `GraphError` at entry. `capture_output=True` replaces
+        `sys.stdout` and `sys.stderr` while this is open: what tasks print goes to their logs, all
+        else where it went. `echo` is told of each line that a task writes.
         """
         if slots < 1:
             raise UsageError(f"slots={slots} runs nothing: give 1 or more")
@@ -149,6 +155,9 @@ class Runtime:
         self._load_errors = dict(errors or {})
         self._schedules = schedules
         self._refused = refused
+        self._capture_output = capture_output
+        self._echo = echo
+        self._captured = ExitStack()
         self._draining = False
         self._entered = False
         self._assembled = False
@@ -172,6 +181,7 @@ class Runtime:
             point("locked")
             await self._open()
         except BaseException:
+            self._captured.close()
             self._lock.release()
             raise
         return self
@@ -223,7 +233,7 @@ class Runtime:
     async def _assemble(self, epoch: int, rows: WorldRows, in_vain: Sequence[DagRemoved]) -> None:
         self.epoch = epoch
         self._shell = shell = EngineShell(self.store, self.clock)
-        self.logs = LogBook(f"{self.db}.logs", self.clock)
+        self.logs = self._log_book()
         world = self._world(epoch, rows)
         point("world-restored")
         self._engine = Engine(self.store, self.clock, world, shell, batch=rows.batch)
@@ -232,7 +242,7 @@ class Runtime:
         shell.restore = self._restored
         shell.watermarks = await self.store.read(watermarks)
         shell.triggerer = Triggerer(
-            self.clock, self._engine.post, predicates=shell.predicate, log=self.logs.write
+            self.clock, self._engine.post, predicates=shell.predicate, log=self._waiting_log
         )
         shell.executor = Executor(
             self.clock,
@@ -255,6 +265,22 @@ class Runtime:
         await self._engine.settled()
         self._raise_failure()
         point("recovered")
+
+    def _log_book(self) -> LogBook:
+        folder = f"{self.db}.logs"
+        if self._capture_output:
+            from bide.runtime.executor.printed import routed
+
+            self._captured.enter_context(routed())
+        if self._echo is None:
+            book = LogBook(folder, self.clock)
+            self._waiting_log = book.write
+            return book
+        from bide.runtime.executor.echo import EchoingLog
+
+        echoing = EchoingLog(folder, self.clock, self._echo)
+        self._waiting_log = echoing.write_waiting
+        return echoing
 
     def _world(self, epoch: int, rows: WorldRows) -> World:
         world = World(epoch=epoch, slots=self._slots, pools=self._pools)
@@ -302,6 +328,7 @@ class Runtime:
                 self._reader.close()
             await self.store.close()
             point("store-closed")
+            self._captured.close()
             self._lock.release()
 
     async def _stop(self) -> None:
@@ -514,12 +541,13 @@ class Runtime:
 
 def refusal_of(world: World, instance_id: int) -> Refusal | None:
     """Which resource a ready instance waits for; None when it waits for none."""
+    from bide.runtime.engine.admission import resources_of
     from bide.runtime.engine.explain import Refusal
 
     inst = world.instances.get(instance_id)
     if inst is None or inst.state is not State.READY or not inst.queued:
         return None
-    for resource in (*inst.run.dag.resources.get(inst.task.name, ()), world.slots):
+    for resource in (*resources_of(world, inst.run.dag, inst.task), world.slots):
         if any(parked is inst for _, parked in resource.parked) or resource is world.slots:
             limit = resource.capacity or 0
             holders = tuple(
