@@ -127,13 +127,20 @@ def _look_inside(place: Path, create: bool) -> None:
             raise StoreError(f"{place} is empty, not a database: delete it, then `bide init`")
         return
     try:
-        conn = sqlite3.connect(uri_of(place, "ro"), uri=True, timeout=_BUSY_S, isolation_level=None)
+        try:
+            _ask_inside(place, "ro", create)
+        except sqlite3.OperationalError as error:
+            if code_of(error) != sqlite3.SQLITE_READONLY_ROLLBACK:
+                raise
+            _ask_inside(place, "rw", create)  # a first start died on its way to WAL: SQLite rolls that back
     except READ_ERRORS as error:
         raise refusal(error, place) from error
+
+
+def _ask_inside(place: Path, mode: str, create: bool) -> None:
+    conn = sqlite3.connect(uri_of(place, mode), uri=True, timeout=_BUSY_S, isolation_level=None)
     try:
         check_ours(conn, place, may_be_empty=create)
-    except READ_ERRORS as error:
-        raise refusal(error, place) from error
     finally:
         conn.close()
 
