@@ -1,0 +1,114 @@
+"""Poison: an input that cannot be decided or committed is rejected alone; everything else goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bide import Context, Runtime, dag, task
+from bide.runtime.engine import commands
+from bide.runtime.engine.changes import Changes
+from bide.runtime.engine.messages import AttemptEnded
+from bide.runtime.engine.states import AttemptState
+from bide.runtime.errors import RefusedError
+from bide.runtime.store.failure import BatchRejected
+from bide.runtime.store.writer import Writer
+from bide.triggers import FileTrigger
+
+gate = asyncio.Event()
+
+
+@task
+async def held(ctx: Context) -> str:
+    await gate.wait()
+    event = await ctx.wait(FileTrigger(path=ctx.params["path"], settle_us=0))
+    return f"woken by {event['size']} bytes"
+
+
+@task
+async def after(said: str) -> str:
+    return said.upper()
+
+
+@dag(params={"path": ""}, max_active_runs=10)
+def holding() -> None:
+    after(held())
+
+
+@pytest.fixture(autouse=True)
+def closed_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "gate", asyncio.Event())
+
+
+def journal(db: Path) -> list[tuple[str, str]]:
+    with sqlite3.connect(db) as conn:
+        return conn.execute("SELECT now, reason FROM event WHERE subject = 'input'").fetchall()
+
+
+async def test_a_bug_in_a_command_is_its_own_answer_and_running_attempts_survive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(t: Any, args: Any) -> Any:
+        t.world.runs.clear()  # what it did before it broke must leave no trace
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setitem(commands.VERBS, "break", broken)
+    drop = tmp_path / "drop"
+    async with Runtime(tmp_path / "bide.db", [holding], slots=2) as runtime:
+        run = await runtime.trigger("holding", params={"path": str(drop)})
+        with pytest.raises(RefusedError, match="a bug"):
+            await runtime.command("break", {})
+        assert runtime.slots_in_use == 1
+        gate.set()
+        drop.write_text("xyz")
+        assert (await run.wait(10)).outputs["after"] == "WOKEN BY 3 BYTES"
+        assert runtime.slots_in_use == 0
+    assert [now for now, _ in journal(tmp_path / "bide.db")] == ["rejected"]
+
+
+async def test_a_batch_that_breaks_a_constraint_is_decided_again_without_its_culprit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two commands in one batch, one of which no commit takes: the other one lands."""
+    commit = Writer.commit
+
+    async def picky(self: Writer, changes: Changes, batch: int) -> None:
+        if any('"path":"poison"' in row[10] for row in changes.runs_new):
+            raise BatchRejected("runs_new", "CHECK", "no poison here")
+        await commit(self, changes, batch)
+
+    monkeypatch.setattr(Writer, "commit", picky)
+    drop = tmp_path / "drop"
+    drop.write_text("xy")
+    async with Runtime(tmp_path / "bide.db", [holding], slots=2) as runtime:
+        before = await runtime.trigger("holding", params={"path": str(drop)})
+        good, bad = await asyncio.gather(
+            runtime.trigger("holding", params={"path": str(drop)}),
+            runtime.trigger("holding", params={"path": "poison"}),
+            return_exceptions=True,
+        )
+        assert isinstance(bad, RefusedError)
+        assert not isinstance(good, BaseException)
+        gate.set()
+        assert (await before.wait(10)).state == "success"
+        assert (await good.wait(10)).state == "success"
+    with sqlite3.connect(tmp_path / "bide.db") as conn:
+        assert conn.execute("SELECT count(*) FROM run").fetchone() == (2,)
+
+
+async def test_an_end_that_comes_twice_counts_once(tmp_path: Path) -> None:
+    """C1: a stale end of an attempt is known by its number, and changes nothing."""
+    drop = tmp_path / "drop"
+    drop.write_text("x")
+    gate.set()
+    async with Runtime(tmp_path / "bide.db", [holding], slots=2) as runtime:
+        run = await runtime.trigger("holding", params={"path": str(drop)})
+        result = await run.wait(10)
+        runtime._engine.post(AttemptEnded(1, AttemptState.FAILED))
+        await runtime.settled()
+        assert (await run.wait(1)) == result
