@@ -209,8 +209,9 @@ _EVENTS: Final = {
 
 
 def lag_rows(report: Report) -> list[tuple[str, ...]]:
-    """A row for each kind: event, count, p50, p99, most."""
-    return [
-        (_EVENTS[kind], f"{lag.count}", *(f"{ms:.1f} ms" for ms in (lag.p50_ms, lag.p99_ms, lag.most_ms)))
-        for kind, lag in report.kinds.items()
-    ]
+    """A row for each kind: event, count, p50, p99, most; one event has no percentiles."""
+    rows: list[tuple[str, ...]] = []
+    for kind, lag in report.kinds.items():
+        p50, p99, most = (f"{ms:.1f} ms" for ms in (lag.p50_ms, lag.p99_ms, lag.most_ms))
+        rows.append((_EVENTS[kind], f"{lag.count}", *((p50, p99) if lag.count > 1 else ("", "")), most))
+    return rows

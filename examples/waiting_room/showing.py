@@ -60,10 +60,12 @@ class Lines:
     def end(self, report: Report | None) -> None:
         if report is None:
             return
+        print()
         for word, text in told(report):
             print(f"{word + ':':<8} {text}")
         for event, count, p50, p99, most in lag_rows(report):
-            print(f"{'lag:':<8} {event}: {count} events, p50 {p50}, p99 {p99}, most {most}")
+            spread = f"{count} events, p50 {p50}, p99 {p99}, most " if p50 else ""
+            print(f"{'lag:':<8} {event}: {spread}{most}")
         for task, why in report.why.items():
             print(f"{'why:':<8} {task} {why}")
 

@@ -113,6 +113,23 @@ def test_on_a_terminal_it_draws_a_frame_that_fits(
     assert max(map(len, lines)) <= columns
 
 
+@pytest.mark.parametrize(
+    ("columns", "rows", "term", "chosen"),
+    [
+        (76, 24, "xterm", "Picture"),
+        (75, 24, "xterm", "Lines"),
+        (80, 23, "xterm", "Lines"),
+        (80, 24, "dumb", "Lines"),
+    ],
+)
+def test_a_terminal_that_is_too_small_or_dumb_gets_lines(
+    tmp_path: Path, columns: int, rows: int, term: str, chosen: str
+) -> None:
+    code = "from examples.waiting_room.showing import showing; print('=', type(showing()).__name__)"
+    status, text = on_terminal([sys.executable, "-c", code], columns, rows, environment(tmp_path, TERM=term))
+    assert (status, f"= {chosen}" in text) == (0, True)
+
+
 def test_without_a_broker_it_says_what_to_do(tmp_path: Path) -> None:
     code = (
         "import shutil, sys; shutil.which = lambda name: None; sys.executable = '/nowhere/python';"
