@@ -185,6 +185,7 @@ def _nobody_sleeps(scene: Scene, world: World) -> None:
     resources = {id(r): r for r in world.resources.values()}
     for pool in world.pools.values():
         resources |= {id(r): r for r in pool}
+    assert not world.slotless, "a sensor that needs no slot waits in a queue"
     for resource in resources.values():
         parked = [entry for entry in resource.parked if entry[1].queued == entry[0][2]]
         parked = [entry for entry in parked if entry[1].state is State.READY]

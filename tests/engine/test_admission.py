@@ -84,6 +84,17 @@ def test_d14_c14_in_flight_counts_those_that_wait(new_scene: New) -> None:
     assert scene.run_state() == "success"
 
 
+def test_d14_a_sensor_woken_for_its_place_in_flight_needs_no_slot(new_scene: New) -> None:
+    scene = new_scene(slots=1, pools={"api": (1, 2)})
+    scene.dag("d", job("busy", pool="api"), sensor("s", pool="api"), sensor("t", pool="api"))
+    scene.trigger("d")
+    assert scene.states() == {"busy": "running", "s": "deferred", "t": "ready"}
+    scene.fire("s")
+    assert scene.states() == {"busy": "running", "s": "success", "t": "deferred"}
+    scene.fire("t")
+    scene.end("busy")
+
+
 def test_d14_executing_counts_only_those_that_run(new_scene: New) -> None:
     scene = new_scene(slots=10, pools={"api": (1, None)})
     scene.dag("d", job("a", pool="api"), job("b", pool="api"))

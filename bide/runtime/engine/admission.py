@@ -14,16 +14,16 @@ from heapq import heappop, heappush
 from bide.runtime.engine.states import State
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import Attempt, DagState, Instance, Resource, World
-from bide.runtime.graph.spec import TaskSpec
+from bide.runtime.graph.spec import Mode, TaskSpec
 
 PAUSED = "the DAG is paused"
 
 
 def resources_of(world: World, dag: DagState, task: TaskSpec) -> tuple[Resource, ...]:
-    """What a task needs beside a global slot; made once a task, shared by name."""
-    found = dag.resources.get(task.name)
+    """What a task of one version needs beside a global slot; made once, the resources shared by name."""
+    found = dag.resources.get(id(task))
     if found is None:
-        found = dag.resources[task.name] = tuple(_resources(world, dag, task))
+        found = dag.resources[id(task)] = tuple(_resources(world, dag, task))
     return found
 
 
@@ -134,22 +134,25 @@ def _pass_on(t: Turn, inst: Instance, but: Resource | None = None) -> None:
 def admitted(t: Turn) -> Iterator[Instance]:
     """Instances that may begin, best first. The caller takes the slot of each before the next."""
     ready, slots = t.world.ready, t.world.slots
+    slotless = t.world.slotless
     while True:
         while t.freed:
             _wake(t, t.freed.pop())
-        if not ready:
+        queue = slotless or ready
+        if not queue:
             return
-        key, inst = ready[0]
-        if inst.queued != key[2] or inst.state is not State.READY:
-            heappop(ready)
+        key, inst = queue[0]
+        if not _stands(t, inst, key[2]):
+            heappop(queue)
             _pass_on(t, inst)
             continue
-        if inst.run.dag.paused:
-            heappop(ready)
-            inst.queued = 0
-            inst.run.dag.stuck[inst.instance_id] = inst
-            t.touch(inst, PAUSED)
-            _pass_on(t, inst)
+        if queue is slotless:
+            heappop(slotless)
+            refused = take_life(t, inst)
+            if refused is not None:
+                park(t, inst, refused)
+            else:
+                yield inst
             continue
         if not slots.has_room(global_need(inst.task)):
             return
@@ -159,6 +162,23 @@ def admitted(t: Turn) -> Iterator[Instance]:
             park(t, inst, refused)
             continue
         yield inst
+
+
+def _stands(t: Turn, inst: Instance, ticket: int) -> bool:
+    """Whether the ticket still counts. A paused DAG keeps what it has until it goes on."""
+    if inst.queued != ticket or inst.state is not State.READY:
+        return False
+    if inst.run.dag.paused:
+        inst.queued = 0
+        inst.run.dag.stuck[inst.instance_id] = inst
+        t.touch(inst, PAUSED)
+        return False
+    return True
+
+
+def needs_no_slot(task: TaskSpec) -> bool:
+    """A sensor that waits without a slot."""
+    return task.sensor is not None and task.sensor.mode is Mode.DEFERRED
 
 
 def _refused(t: Turn, inst: Instance) -> Resource | None:
@@ -178,5 +198,5 @@ def _wake(t: Turn, resource: Resource) -> None:
     while parked and room > 0:
         key, inst = heappop(parked)
         if inst.queued == key[2] and inst.state is State.READY:
-            heappush(t.world.ready, (key, inst))
+            heappush(t.world.slotless if needs_no_slot(inst.task) else t.world.ready, (key, inst))
             room -= need_of(resource, inst.task)

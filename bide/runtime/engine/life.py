@@ -14,6 +14,9 @@ from bide.runtime.graph.spec import Lane, Mode, TaskSpec
 _BAD = frozenset({State.FAILED, State.UPSTREAM_FAILED})
 
 
+is_deferred = admission.needs_no_slot
+
+
 def is_sensor(task: TaskSpec) -> bool:
     return task.lane is Lane.WAIT
 
@@ -92,10 +95,6 @@ def _mode(task: TaskSpec) -> Mode:
     return task.sensor.mode
 
 
-def is_deferred(task: TaskSpec) -> bool:
-    """A sensor that waits without a slot."""
-    return task.sensor is not None and task.sensor.mode is Mode.DEFERRED
-
 
 def overdue(t: Turn, inst: Instance) -> None:
     """Its total time is over, waiting included."""
@@ -143,6 +142,7 @@ def begin(t: Turn, inst: Instance) -> None:
     if is_sensor(task) and inst.wait is not None:
         attempt_id = inst.wait.attempt_id  # a rescheduled look belongs to the attempt that waits
         body = Attempt(attempt_id, inst, inst.attempt, t.now)
+        body.active = inst.wait.held
     else:
         attempt_id = t.new_attempt(inst)
         body = Attempt(attempt_id, inst, inst.attempt, t.now)
@@ -171,6 +171,14 @@ def _limit(t: Turn, body: Attempt) -> None:
     if timeout is not None:
         body.limit = t.now + max(timeout - body.active, 0)
         t.world.timer(body.limit, Due.TIMEOUT, body.attempt_id)
+
+
+def active_us(t: Turn, inst: Instance) -> int:
+    """How long the current attempt has held a slot so far (S3-53)."""
+    body = inst.body
+    if body is None:
+        return inst.wait.held if inst.wait is not None else 0
+    return body.active + (t.now - body.active_from if body.active_from is not None else 0)
 
 
 def deliver(t: Turn, body: Attempt, wait: Wait) -> None:
@@ -349,6 +357,6 @@ def end_now(t: Turn, inst: Instance, state: State, reason: str) -> None:
     """End an instance by decree (cancel, mark), wherever it is. Its attempt ends with it."""
     if inst.going and inst.attempt_id is not None:
         ended = AttemptState.SUCCESS if state is State.SUCCESS else AttemptState.CANCELLED
-        t.end_attempt(inst, inst.attempt_id, ended, active=inst.body.active if inst.body else 0, error=reason)
+        t.end_attempt(inst, inst.attempt_id, ended, active=active_us(t, inst), error=reason)
     stop_body(t, inst, AttemptState.CANCELLED, reason)
     finish(t, inst, state, reason)

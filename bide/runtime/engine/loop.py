@@ -16,8 +16,19 @@ from typing import Any, Protocol
 
 from bide.runtime.clock import SECOND, Clock
 from bide.runtime.engine.changes import Changes
-from bide.runtime.engine.decide import BUDGET, NO_FACTS, Decision, decide
-from bide.runtime.engine.messages import ClockStepped, Command, Effect, Found, Input, Recover, Reply
+from bide.runtime.engine.decide import NO_FACTS, Decision, decide
+from bide.runtime.engine.messages import (
+    AttemptEnded,
+    ClockStepped,
+    CodeMissing,
+    Command,
+    Effect,
+    Found,
+    Input,
+    Recover,
+    Reply,
+)
+from bide.runtime.engine.restore import adopt
 from bide.runtime.engine.turn import FactKey
 from bide.runtime.engine.world import World
 from bide.runtime.errors import BideError, RefusedError, StoreFullError, StoreLostError
@@ -69,6 +80,7 @@ class Engine:
         self._tasks: list[asyncio.Task[None]] = []
         self._idle: list[asyncio.Future[None]] = []
         self._drift = 0
+        self._watches = False
 
     # --- the mailbox ---------------------------------------------------------------------------
 
@@ -104,6 +116,7 @@ class Engine:
     def start(self, *, watch_clock: bool = True) -> None:
         """Begin. `watch_clock=False` for a clock whose steps are told by whoever moves it."""
         self._drift = self.clock.now() - self.clock.elapsed()
+        self._watches = watch_clock
         self._tasks = [asyncio.create_task(self._run(), name="bide:engine")]
         if watch_clock:
             self._tasks.append(asyncio.create_task(self._watch_clock(), name="bide:clock"))
@@ -179,18 +192,26 @@ class Engine:
         """Compare wall and elapsed time once a second; a step is an input like any other."""
         while True:
             await asyncio.sleep(1)
-            drift = self.clock.now() - self.clock.elapsed()
-            if abs(drift - self._drift) > STEP_US:
-                self._alarm_at = None
-                self.shell.clock_stepped(ClockStepped(drift - self._drift))
-            self._drift = drift
+            self._compare_clocks()
             if not self.store.same_file():
                 self._fail(StoreLostError("the database file was replaced or removed while it was open: stopped"))
                 return
 
+    def _compare_clocks(self) -> None:
+        """A step of the wall clock is decided before anything else is: deadlines move with it."""
+        drift = self.clock.now() - self.clock.elapsed()
+        step, self._drift = drift - self._drift, drift
+        if abs(step) > STEP_US:
+            self._alarm_at = None
+            others, self._inbox = self._inbox, []
+            self.shell.clock_stepped(ClockStepped(step))
+            self._inbox += others
+
     # --- one turn ------------------------------------------------------------------------------
 
     async def _turn(self) -> None:
+        if self._watches:
+            self._compare_clocks()
         inbox = self._inbox
         if len(inbox) > DRAIN:
             inputs, self._inbox = inbox[:DRAIN], inbox[DRAIN:]
@@ -251,10 +272,19 @@ class Engine:
             self.shell.act(replies, committed=Changes())
 
     async def _ask(self, decision: Decision, known: Mapping[FactKey, Any]) -> None:
-        """Load the facts that inputs need and offer them again, in front of all others.
+        """Load the facts that inputs need and offer them again, in front of all others."""
+        again, self._facts = await self._answered(decision, known)
+        self._inbox = [*again, *self._inbox]
+
+    async def _answered(
+        self, decision: Decision, known: Mapping[FactKey, Any]
+    ) -> tuple[list[Input], Mapping[FactKey, Any]]:
+        """What is to be decided next, and the facts for it.
 
         What was known before is asked again with the rest: a fact is as old as one batch.
         """
+        if not decision.questions and not decision.unmet:
+            return [], NO_FACTS
         keys: list[FactKey] = [("run_at", *key) for key in decision.questions]
         if decision.unmet:
             keys.extend(known)
@@ -263,42 +293,48 @@ class Engine:
         facts = await self.shell.facts(keys)
         point("facts-read")
         found: list[Input] = [Found(*key, facts["run_at", *key]) for key in decision.questions]
-        again = [each for each, _ in decision.unmet]
-        self._inbox = [*found, *again, *self._inbox]
-        self._facts = facts
+        return [*found, *(each for each, _ in decision.unmet)], facts
 
     async def _without_culprit(self, inputs: Sequence[Input], error: BaseException) -> None:
         """Restore the world and decide the inputs of a batch that was refused one by one."""
         log.error("a batch of %d inputs was refused: %s", len(inputs), error, exc_info=error)
-        await self._restore()
-        for each in inputs:
-            if isinstance(each, Recover):
-                continue  # the restored world is settled already
-            facts: Mapping[FactKey, Any] = NO_FACTS
+        left = [each for each in inputs if not isinstance(each, Recover)]  # the restored world is settled
+        await self._restore(left)
+        while left:
+            each = left.pop(0)
             try:
-                while True:
-                    decision = decide(self.world, [each], self.clock.now(), facts, BUDGET)
-                    unmet = decision.unmet
-                    await self._commit_alone(decision)
-                    if not unmet:
-                        break
-                    facts = await self.shell.facts([*facts, *(key for _, keys in unmet for key in keys)])
+                await self._decide_alone([each])
             except (StoreLostError, asyncio.CancelledError):
                 raise
             except Exception as culprit:  # noqa: BLE001 - recorded in the journal, and answered
-                await self._restore()
+                await self._restore(left)
                 await self._reject(each, culprit)
 
-    async def _commit_alone(self, decision: Decision) -> None:
-        if decision.changes:
-            await self._write(decision.changes)
-        self.shell.act(decision.effects, committed=decision.changes)
-        self._more = self._more or decision.more
+    async def _decide_alone(self, inputs: Sequence[Input]) -> None:
+        """Decide, commit and carry out, with all the facts that are asked for on the way."""
+        facts: Mapping[FactKey, Any] = NO_FACTS
+        while inputs:
+            decision = decide(self.world, inputs, self.clock.now(), facts)
+            if decision.changes:
+                await self._write(decision.changes)
+            self.shell.act(decision.effects, committed=decision.changes)
+            self._more = self._more or decision.more
+            inputs, facts = await self._answered(decision, facts)
 
-    async def _restore(self) -> None:
-        self.world, inputs = await self.shell.restored()
-        for each in inputs:
-            await self._commit_alone(decide(self.world, [each], self.clock.now()))
+    async def _restore(self, left: Sequence[Input]) -> None:
+        """The world as the database has it. An attempt whose end is still to be decided is not lost."""
+        self.world, settling = await self.shell.restored()
+        ended = {each.attempt_id for each in (*left, *self._inbox) if isinstance(each, AttemptEnded)}
+        missing = {each.instance_id for each in (*left, *self._inbox) if isinstance(each, CodeMissing)}
+        for inst in self.world.instances.values():
+            if inst.instance_id in missing and inst.attempt_id is not None:
+                ended.add(inst.attempt_id)
+        adopt(self.world, frozenset(ended), frozenset(), self.clock.now())
+        for each in settling:
+            if isinstance(each, Recover):
+                await self._decide_alone([Recover(tuple(one for one in each.running if one not in ended))])
+            else:
+                await self._decide_alone([each])
 
     async def _reject(self, culprit: Input, error: BaseException) -> None:
         changes = Changes()

@@ -219,17 +219,22 @@ def _wait(world: World, row: WaitRow) -> None:
 def adopt(world: World, bodies: frozenset[int], armed: frozenset[int], now: int) -> None:
     """After a batch was refused: link the bodies that still go, and the waits that are still armed."""
     for inst in world.instances.values():
-        if inst.attempt_id in bodies:
-            assert inst.attempt_id is not None
-            body = Attempt(inst.attempt_id, inst, inst.attempt, now)
-            inst.body = body
-            world.attempts[inst.attempt_id] = body
-            if inst.state is State.RUNNING:
-                hold_slot(world, body, now)
-                if inst.task.timeout_us is not None:
-                    body.limit = now + inst.task.timeout_us
-                    world.timer(body.limit, Due.TIMEOUT, body.attempt_id)
+        if inst.attempt_id is not None and inst.attempt_id in bodies:
+            _adopt(world, inst, Attempt(inst.attempt_id, inst, inst.attempt, now), now)
     for wait_id in armed:
         wait = world.waits.get(wait_id)
         if wait is not None:
             wait.armed = True
+
+
+def _adopt(world: World, inst: Instance, body: Attempt, now: int) -> None:
+    inst.body = body
+    world.attempts[body.attempt_id] = body
+    if not inst.going:  # it was told to stop and has not: it keeps its slot until it has
+        body.stopping = "its attempt has ended"
+        hold_slot(world, body, now)
+    elif inst.state is State.RUNNING:
+        hold_slot(world, body, now)
+        if inst.task.timeout_us is not None:
+            body.limit = now + inst.task.timeout_us
+            world.timer(body.limit, Due.TIMEOUT, body.attempt_id)

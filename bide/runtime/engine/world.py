@@ -104,7 +104,7 @@ class DagState:
         self.active_runs = 0
         self.queued: deque[int] = deque()
         self.stuck: dict[int, Instance] = {}  # ready, but its code is not loaded or the DAG is paused
-        self.resources: dict[str, tuple[Resource, ...]] = {}  # of each task
+        self.resources: dict[int, tuple[Resource, ...]] = {}  # by id of the task's spec, which the world keeps
 
     @property
     def frozen(self) -> bool:
@@ -255,6 +255,7 @@ class Wait:
         "error",
         "event",
         "failures",
+        "held",
         "inst",
         "key",
         "kind",
@@ -287,6 +288,7 @@ class Wait:
         self.poll = poll
         self.armed = False
         self.last_look = False
+        self.held = 0  # microseconds with a slot, of rescheduled looks that are over
         self.misses = 0  # rescheduled looks that did not end it
         self.failures = 0  # of them in a row, those that saw nothing
         self.ended = False
@@ -321,6 +323,7 @@ class World:
         self.compiled: dict[int, Compiled] = {}  # by version id
         self.timers: list[tuple[int, int, int]] = []  # (instant, Due, id)
         self.ready: list[tuple[tuple[int, int, int], Instance]] = []
+        self.slotless: list[tuple[tuple[int, int, int], Instance]] = []  # woken, and in need of no slot
         self.agenda: deque[Any] = deque()  # work that a later turn goes on with: see turn.py
         self.next_id = {"dag": 1, "version": 1, "run": 1, "instance": 1, "attempt": 1, "wait": 1, "event": 1}
         self.ticket = 0

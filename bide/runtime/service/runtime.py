@@ -289,9 +289,11 @@ class Runtime:
         return world
 
     def _may_begin(self, attempt_id: int) -> bool:
-        """Say, right before a body begins, whether its attempt still is the current one: the fence."""
-        body = self._engine.world.attempts.get(attempt_id)
-        return body is not None and not body.stopping and self._engine.failure is None
+        """Say, right before a body begins, whether its attempt still is the current one: the fence.
+
+        One that is to be stopped still is: its `Stop` follows the commit, and its end frees its slot.
+        """
+        return attempt_id in self._engine.world.attempts and self._engine.failure is None
 
     async def _restored(self) -> tuple[World, Sequence[Input]]:
         """After a refused batch: the world from the database, with the bodies that still go."""

@@ -1,0 +1,295 @@
+"""Random worlds: whatever happens, in whatever order, the invariants hold and every run can end.
+
+One scene, random DAGs of all rules, lanes and modes; bodies end and waits fire at random, people
+cancel, mark and rerun, the clock is stepped, the process dies. Every turn is checked by
+`holding.py`, every end of a story by the store's own invariants.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from bide.runtime.engine.messages import (
+    AttemptEnded,
+    ClockStepped,
+    Failure,
+    Input,
+    Parked,
+    WaitDropped,
+    WaitFailed,
+    WaitFired,
+    WaitLooked,
+)
+from bide.runtime.engine.states import State
+from bide.runtime.errors import RefusedError
+from bide.runtime.graph.spec import TaskSpec, TriggerRule
+from bide.runtime.schedules import Every
+from bide.triggers.external_task import ExternalTaskTrigger
+from tests.engine.declare import job, seconds, sensor
+from tests.engine.scene import T0, Scene
+
+RULES = [str(each) for each in TriggerRule]
+EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "40"))
+PHASES = [Phase.generate] if os.environ.get("BIDE_MACHINE_QUICK") else tuple(Phase)
+
+
+@st.composite
+def tasks(draw: st.DrawFn, others: tuple[str, ...] = ()) -> list[TaskSpec]:
+    made: list[TaskSpec] = []
+    for n in range(draw(st.integers(1, 6))):
+        names = [task.name for task in made]
+        ups = draw(st.lists(st.sampled_from(names), unique=True, max_size=3)) if names else []
+        common: dict[str, Any] = {
+            "rule": draw(st.sampled_from(RULES)) if ups else "all_success",
+            "pool": draw(st.sampled_from([None, None, "db", "api"])),
+            "priority": draw(st.integers(0, 2)),
+            "retries": draw(st.integers(0, 2)),
+            "delay": draw(st.sampled_from([0, 0, 20])),
+            "max_active": draw(st.sampled_from([None, None, 1])),
+            "slots": draw(st.sampled_from([1, 1, 2])),
+        }
+        kind = draw(st.sampled_from(["job", "job", "sensor", "external"]))
+        if kind == "job":
+            made.append(
+                job(
+                    f"t{n}", *ups, idempotent=draw(st.sampled_from([True, True, False])),
+                    timeout=draw(st.sampled_from([None, 30])) or 1e6, max_lost=draw(st.sampled_from([1, 5])),
+                    deadline=draw(st.sampled_from([None, 200])) or 1e6, **common,
+                )
+            )  # fmt: skip
+        else:
+            waits_for = None
+            if kind == "external" and others:
+                waits_for = ExternalTaskTrigger(
+                    dag=draw(st.sampled_from(others)), task=draw(st.sampled_from([None, "t0"])), logical_us=T0
+                )
+            made.append(
+                sensor(
+                    f"t{n}", *ups, mode=draw(st.sampled_from(["deferred", "poke", "reschedule"])),
+                    timeout=draw(st.sampled_from([50, 5000])), poll=draw(st.sampled_from([5, 30])),
+                    soft_fail=draw(st.booleans()), on_timeout=draw(st.sampled_from(["fail", "skip", "succeed"])),
+                    waits_for=waits_for, **common,
+                )
+            )  # fmt: skip
+    return made
+
+
+class Machine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory(prefix="bide-machine-")
+        self.scene = Scene(
+            Path(self.folder.name) / "bide.db", slots=3, pools={"db": (2, None), "api": (2, 3)}, budget=300
+        )
+        self.late: list[Input] = []
+
+    @initialize(
+        first=tasks(), second=tasks(("d0",)), budget=st.sampled_from([3, 300]), runs=st.integers(1, 3),
+        on_pause=st.sampled_from(["freeze", "run"]), cap=st.sampled_from([None, 2]),
+        overlap=st.sampled_from(["queue_all", "queue_one", "skip", "cancel_running"]),
+        catchup=st.sampled_from(["all", "latest", "none"]),
+    )  # fmt: skip
+    def declare(
+        self, first: list[TaskSpec], second: list[TaskSpec], budget: int, runs: int, on_pause: str,
+        cap: int | None, overlap: str, catchup: str,
+    ) -> None:  # fmt: skip
+        self.scene.budget = budget
+        self.scene.dag("d0", *first, max_active_runs=runs, on_pause=on_pause, max_active_tasks=cap)
+        self.scene.dag(
+            "d1", *second, max_active_runs=runs, schedule=Every(seconds=400), overlap=overlap, catchup=catchup,
+            deadline_us=seconds(900), on_pause=on_pause,
+        )  # fmt: skip
+        self.scene.trigger("d0", logical_us=T0)
+
+    # --- people ---------------------------------------------------------------------------------
+
+    @rule(dag=st.sampled_from(["d0", "d1"]))
+    def trigger(self, dag: str) -> None:
+        if len(self.scene.world.runs) < 4:
+            self.scene.trigger(dag, logical_us=T0, new=True)
+
+    @rule(data=st.data(), verb=st.sampled_from(["cancel", "rerun", "whole", "task", "downstream", "mark"]))
+    def order(self, data: st.DataObject, verb: str) -> None:
+        run, _ = data.draw(st.sampled_from(self.scene.runs()))
+        task = data.draw(st.sampled_from(sorted(self.scene.states(run)) or [""]))
+        if not task:
+            return
+        args: dict[str, Any] = {"run_id": run}
+        match verb:
+            case "whole":
+                verb, args["whole"] = "rerun", True
+            case "task" | "downstream":
+                args |= {"task": task, "downstream": verb == "downstream"}
+                verb = "rerun"
+            case "mark":
+                args |= {"task": task, "state": data.draw(st.sampled_from(["success", "failed", "skipped"]))}
+            case _:
+                pass
+        try:
+            self.scene.command(verb, **args)
+        except RefusedError:
+            pass
+
+    @rule(dag=st.sampled_from(["d0", "d1"]), verb=st.sampled_from(["pause", "unpause", "unpause"]))
+    def pause(self, dag: str, verb: str) -> None:
+        self.scene.command(verb, dag=dag)
+
+    @rule(dag=st.sampled_from(["d0", "d1"]), changed=tasks())
+    def load_anew(self, dag: str, changed: list[TaskSpec]) -> None:
+        options = self.scene.dags[dag].options
+        schedule = Every(seconds=400) if dag == "d1" else None
+        policy = {key: value for key, value in options.items() if key != "max_active_runs"}
+        self.scene.dag(dag, *changed, schedule=schedule, max_active_runs=options["max_active_runs"], **policy)
+
+    # --- bodies ---------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.scene.bodies)
+    @rule(
+        data=st.data(), how=st.sampled_from(["success", "success", "success", "failed", "skipped", "final"])
+    )
+    def body_ends(self, data: st.DataObject, how: str) -> None:
+        attempt = data.draw(st.sampled_from(sorted(self.scene.bodies)))
+        self.scene.feed(self._end(attempt, how))
+
+    def _end(self, attempt: int, how: str = "success") -> AttemptEnded:
+        stop = self.scene.stops.get(attempt)
+        failure = None if how == "success" else Failure(how, final=how == "final")
+        state = "failed" if how == "final" else how
+        if stop is not None and how != "success":
+            state, failure = stop.state.value, Failure(stop.reason)
+        ended = self.scene.ended(attempt, state, failure=failure, output=b"1" if state == "success" else None)
+        self.late.append(ended)
+        return ended
+
+    @precondition(lambda self: self.scene.bodies)
+    @rule(data=st.data(), key=st.sampled_from("xy"), timeout=st.sampled_from([40, 4000]))
+    def body_asks(self, data: st.DataObject, key: str, timeout: float) -> None:
+        start = self.scene.bodies[data.draw(st.sampled_from(sorted(self.scene.bodies)))]
+        inst = self.scene.world.attempts[start.attempt_id].inst
+        if start.attempt_id in self.scene.stops or (inst.waits and key in inst.waits and not start.recorded):
+            return
+        self.scene.asks(start.task.name, key, timeout=timeout, run=start.run_id)
+
+    @precondition(lambda self: self.scene.bodies)
+    @rule(data=st.data(), key=st.sampled_from("xy"), parks=st.booleans())
+    def body_parks_or_gives_up(self, data: st.DataObject, key: str, parks: bool) -> None:
+        attempt = data.draw(st.sampled_from(sorted(self.scene.bodies)))
+        answered = sum(answer.attempt_id == attempt for answer in self.scene.answers)
+        self.scene.feed(Parked(attempt, answered) if parks else WaitDropped(attempt, key))
+
+    # --- the outside ----------------------------------------------------------------------------
+
+    @precondition(lambda self: self.scene.world.waits)
+    @rule(data=st.data(), how=st.sampled_from(["fire", "fire", "fail", "look", "twice"]))
+    def wait_ends(self, data: st.DataObject, how: str) -> None:
+        wait = data.draw(st.sampled_from(sorted(self.scene.world.waits)))
+        match how:
+            case "fail":
+                ends: list[Input] = [WaitFailed(wait, "gone")]
+            case "look":
+                self.scene.looks.pop(wait, None)
+                ends = [WaitLooked(wait, "not yet")]
+            case "twice":
+                ends = [WaitFired(wait, b"1"), WaitFailed(wait, "gone")]
+            case _:
+                ends = [WaitFired(wait, b"1")]
+        self.late += ends
+        self.scene.feed(*ends)
+
+    @precondition(lambda self: self.late)
+    @rule(data=st.data())
+    def something_comes_late_or_twice(self, data: st.DataObject) -> None:
+        self.scene.feed(data.draw(st.sampled_from(self.late)))
+
+    @rule(data=st.data())
+    def many_things_in_one_batch(self, data: st.DataObject) -> None:
+        scene = self.scene
+        inputs: list[Input] = [
+            WaitFired(wait, b"1") for wait in sorted(scene.world.waits) if data.draw(st.booleans())
+        ]
+        inputs += [self._end(attempt) for attempt in sorted(scene.bodies) if data.draw(st.booleans())]
+        scene.feed(*data.draw(st.permutations(inputs)))
+
+    # --- time and death -------------------------------------------------------------------------
+
+    @rule(by=st.sampled_from([1, 10, 60, 450]))
+    def time_goes_by(self, by: float) -> None:
+        self.scene.advance(by)
+
+    @rule(by=st.sampled_from([60, 2000]))
+    def nobody_looks(self, by: float) -> None:
+        self.scene.sleep(by)
+        self.scene.feed()
+
+    @rule(by=st.sampled_from([-3600, 3600, 100]))
+    def clock_steps(self, by: float) -> None:
+        self.scene.now += seconds(by)
+        self.scene.feed(ClockStepped(seconds(by)))
+
+    @rule(down=st.sampled_from([0, 5, 1000]))
+    def crash(self, down: float) -> None:
+        self.scene.crash(down)
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        try:
+            if self.scene.dags:
+                self._to_the_end()
+                self.scene.close()
+        finally:
+            self.scene.store.close_here()
+            self.folder.cleanup()
+
+    def _to_the_end(self) -> None:
+        """With every wait fired and every body succeeding, every run comes to an end."""
+        scene = self.scene
+        for dag in ("d0", "d1"):
+            scene.command("unpause", dag=dag)
+        scene.dag("d1", job("t0"))  # without its schedule, which would go on for ever
+        for _ in range(400):
+            stuck = [
+                inst
+                for inst in scene.world.instances.values()
+                if inst.state is State.LOST
+                or (inst.state is State.READY and "code not loaded" in inst.reason)
+            ]
+            for inst in stuck:
+                scene.command("mark", run_id=inst.run.run_id, task=inst.task.name, state="success")
+            if scene.bodies:
+                scene.feed(self._end(min(scene.bodies)))
+            elif scene.world.waits:
+                scene.feed(WaitFired(min(scene.world.waits), b"1"))
+            elif scene.world.runs:
+                due = scene.world.next_timer
+                assert due is not None, f"nothing will happen any more: {self._open()}"
+                scene.advance(max((due - scene.now) / 1_000_000, 0))
+            else:
+                break
+        else:
+            raise AssertionError(f"these runs do not end: {self._open()}")
+        assert scene.world.slots.used == 0
+
+    def _open(self) -> list[Any]:
+        return [
+            (
+                run.run_id,
+                str(run.state),
+                {inst.task.name: (str(inst.state), inst.reason) for inst in run.instances},
+            )
+            for run in self.scene.world.runs.values()
+        ]
+
+
+Machine.TestCase.settings = settings(
+    max_examples=EXAMPLES, phases=PHASES, stateful_step_count=40, deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)  # fmt: skip
+TestRandomWorlds = Machine.TestCase
