@@ -14,6 +14,7 @@ import pytest
 from bide.runtime.engine.explain import Look, Refusal
 from bide.runtime.engine.states import RunState, State
 from bide.runtime.errors import NotFoundError, UsageError
+from bide.runtime.service.holds import Held
 from bide.runtime.service.operations import AtOnce, Operations
 from bide.runtime.store.reader import Reader
 from tests.service.conftest import write_world
@@ -50,6 +51,12 @@ class Book:
 
 class Living:
     slots, slots_in_use = 4, 1
+
+    held: tuple[Held, ...] = ()
+    bodies = frozenset[int]()
+    watched = frozenset[int]()
+
+    async def settled(self) -> None: ...
 
     def look(self, wait_id: int) -> Look | None:
         return Look(at_us=T0 + 7, answer="no such file", next_us=T0 + 9)

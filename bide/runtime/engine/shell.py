@@ -49,6 +49,7 @@ from bide.runtime.engine.world import World
 from bide.runtime.errors import BideError
 from bide.runtime.executor.ending import failure_of
 from bide.runtime.executor.job import CodeNotLoaded, Job
+from bide.runtime.executor.watchdog import doing
 from bide.runtime.graph.binding import bind, bind_command, bind_params, references
 from bide.runtime.graph.code import Code
 from bide.runtime.graph.dag import Dag
@@ -97,6 +98,7 @@ class EngineShell:
         self._outputs = OutputCache()
         self._replies: dict[int, asyncio.Future[Any]] = {}
         self._ends: dict[int, list[asyncio.Future[str]]] = {}
+        self._over: BaseException | None = None
         self._token = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._acts: dict[type, Callable[[Any], None]] = {
@@ -181,6 +183,8 @@ class EngineShell:
 
     def expect_reply(self) -> tuple[int, asyncio.Future[Any]]:
         """A token for a command, and the future that its `Reply` ends."""
+        if self._over is not None:
+            raise self._over
         self._token += 1
         waiter: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._replies[self._token] = waiter
@@ -188,12 +192,15 @@ class EngineShell:
 
     def expect_end(self, run_id: int) -> asyncio.Future[str]:
         """Ends with the state of the run, once that is committed."""
+        if self._over is not None:
+            raise self._over
         waiter: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._ends.setdefault(run_id, []).append(waiter)
         return waiter
 
     def fail_all(self, error: BaseException) -> None:
-        """The engine has ended: nobody is left waiting for it."""
+        """The engine has ended: nobody is left waiting for it, and nobody begins to."""
+        self._over = self._over or error
         waiters = [*self._replies.values(), *(w for ends in self._ends.values() for w in ends)]
         self._replies.clear()
         self._ends.clear()
@@ -327,7 +334,12 @@ class EngineShell:
                 raise CodeNotLoaded(f"{e.dag}.{e.task.name} is no sensor in the code as it is now")
             facts = self.facts_of(e.run_id, e.task.name, e.map_index, 1)
             values = self._values(e.run_id, references(e.task))
-            trigger = code.build(bind_params(e.task, code, values), facts)
+            before = doing.set(f"bide:build:{e.instance_id}")
+            self.executor.watchdog.touch()
+            try:
+                trigger = code.build(bind_params(e.task, code, values), facts)
+            finally:
+                doing.reset(before)
             built = TriggerBuilt(e.instance_id, encode_trigger(trigger), kind_of(trigger))
         except Exception as error:  # noqa: BLE001 - a sensor's own code may raise anything: it is recorded
             self.post(BuildFailed(e.instance_id, failure_of(error, final=isinstance(error, BideError))))

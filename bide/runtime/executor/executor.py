@@ -195,6 +195,8 @@ class Executor:
         if attempt.stopping:
             raise asyncio.CancelledError
         attempt.begun = True
+        if order.task.lane is Lane.SHELL:  # its command may be made by a function of the author's
+            self.watchdog.touch()
         try:
             job = self._resolve(order, attempt.context)
             if not isinstance(job, Job):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from bide.runtime.clock import DAY, SECOND
 from bide.runtime.engine.explain import span_words
 from bide.runtime.service.doors import Live
+from bide.runtime.service.holds import ADVICE
 from bide.runtime.service.places import log_of
 from bide.runtime.service.shapes import Check, Health, iso
 from bide.runtime.store.invariants import check
+from bide.runtime.store.invariants import live as against
 from bide.runtime.store.lock import Lock, network_file_system
 from bide.runtime.store.migrate import shipped, version_of
 from bide.runtime.store.reader import Reader
@@ -62,7 +64,7 @@ def _invariants(reader: Reader, db: Path) -> Iterator[Check]:
     if not broken:
         yield Check(name="invariants", ok=True, found="all hold", advice="")
     for violation in broken[:50]:
-        advice = "keep a copy of the database and report it; `bide db restore` puts a backup back"
+        advice = "keep a copy of the database and report it; put a backup back if you have one"
         yield Check(name="invariant", ok=False, found=violation, advice=advice)
 
 
@@ -126,8 +128,32 @@ def newest_event_us(reader: Reader) -> int:
 
 
 def _slots(live: Live | None) -> Iterator[Check]:
-    if live is not None:
-        yield Check(name="slots", ok=True, found=f"{live.slots_in_use} of {live.slots} in use", advice="")
+    if live is None:
+        return
+    yield Check(name="slots", ok=True, found=f"{live.slots_in_use} of {live.slots} in use", advice="")
+    held = live.held
+    if held:
+        last = held[-1]
+        found = f"held {len(held)} times, last by {last.name} at {iso(last.at_us)}: {last.where}"
+        yield Check(name="event loop", ok=True, found=found, advice=ADVICE)
+    else:
+        yield Check(name="event loop", ok=True, found="nothing has held it", advice="")
+
+
+def step(out_of_step: Sequence[str], bodies: int, watched: int) -> Check:
+    """Whether what a running service holds is what its database says (I3, I4, I10)."""
+    found = f"{bodies} attempts held, {watched} waits watched"
+    if not out_of_step:
+        return Check(name="live", ok=True, found=f"{found}, as the database has them", advice="")
+    told = "; ".join(out_of_step[:10])
+    advice = "restart the service: a start takes up what the database says; and report it"
+    return Check(name="live", ok=False, found=f"{found}: {told}", advice=advice)
+
+
+def out_of_step(reader: Reader, bodies: frozenset[int], watched: frozenset[int], live: Live) -> set[str]:
+    """What the database and the living do not agree on, now: a moment's difference is none."""
+    slots, used = live.slots, live.slots_in_use
+    return {v.sentence for v in reader.read(lambda conn: against(conn, bodies, watched, slots, used))}
 
 
 def _bytes(count: int) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from bide.runtime.graph.dag import Dag
+    from bide.runtime.service.holds import Held
     from bide.runtime.service.operations import Operations
 
 
@@ -57,6 +58,25 @@ class Live(Protocol):
 
     def code_error(self, dag: str) -> str:
         """Why the code of this DAG is not loaded; "" when it is."""
+        ...
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """What has held the loop of late, oldest first."""
+        ...
+
+    @property
+    def bodies(self) -> frozenset[int]:
+        """The attempts whose bodies run or are parked, by id."""
+        ...
+
+    @property
+    def watched(self) -> frozenset[int]:
+        """The waits that sources watch, by id."""
+        ...
+
+    async def settled(self) -> None:
+        """Returns once everything that was asked so far is committed and carried out."""
         ...
 
 

@@ -11,6 +11,7 @@ from bide.runtime.engine.states import RunState, State
 from bide.runtime.graph.spec import DagSpec, TriggerRule
 from bide.runtime.service.describe import error_words, trigger_words
 from bide.runtime.service.doors import Live
+from bide.runtime.service.shapes import iso
 from bide.runtime.store.reader import (
     AttemptShown,
     DagShown,
@@ -107,6 +108,16 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
         frozen=paused and scene.spec.on_pause == "freeze",
         live=held,
     )
+
+
+def held_words(instance_id: int, live: Live | None) -> tuple[tuple[str, str], ...]:
+    """That the task has held the loop, the last time it did: a detail of `why`."""
+    found = [held for held in live.held if held.instance_id == instance_id] if live is not None else []
+    if not found:
+        return ()
+    last = found[-1]
+    times = f"{len(found)} times, last " if len(found) > 1 else ""
+    return (("held the loop", f"{times}{last.for_s:.1f} s and more at {iso(last.at_us)}: {last.where}"),)
 
 
 def _name(task: str, map_index: int) -> str:

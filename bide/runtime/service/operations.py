@@ -41,6 +41,7 @@ from bide.runtime.store import reader as store
 from bide.runtime.store.reader import Reader
 
 T = TypeVar("T")
+_LOOKS = 3  # of a difference between the living and the database that is more than a moment's
 _MARKS = (State.SUCCESS, State.FAILED, State.SKIPPED)
 
 
@@ -117,18 +118,20 @@ class Operations:
         run_id = run_number(run)
         scene = await self._reader.ask(facts.scene, run_id)
         now = self._clock.now()
+        held: tuple[tuple[str, str], ...] = ()
         if task is None:
             why = explain_run(facts.of_run(scene, self._live, self._held), now)
         else:
             instance = _instance(scene.tasks, task, run_id)
             why = explain_instance(facts.of_instance(scene, instance, self._live, self._held), now)
+            held = facts.held_words(instance.instance_id, self._live)
         return WhyShown(
             run_id=str(run_id),
             task=task,
             state=why.state,
             why=why.sentence,
             since=iso_or_none(why.since_us),
-            details=tuple(Detail(what=what, value=value) for what, value in why.details),
+            details=tuple(Detail(what=what, value=value) for what, value in (*why.details, *held)),
             next=why.next,
         )
 
@@ -179,9 +182,22 @@ class Operations:
         )
 
     async def doctor(self) -> Health:
-        from bide.runtime.service.doctor import examine
+        from bide.runtime.service.doctor import examine, out_of_step, step
 
-        return await self._reader.ask(examine, self.db, self._clock.now(), self._live)
+        health = await self._reader.ask(examine, self.db, self._clock.now(), self._live)
+        live = self._live
+        if live is None:
+            return health
+        wrong: set[str] | None = None
+        for _ in range(_LOOKS):
+            await live.settled()
+            bodies, watched = live.bodies, live.watched
+            seen = await self._reader.ask(out_of_step, bodies, watched, live)
+            wrong = seen if wrong is None else wrong & seen
+            if not wrong:
+                break
+        check = step(sorted(wrong or ()), len(bodies), len(watched))
+        return Health(ok=health.ok and check.ok, checks=(*health.checks, check))
 
     # --- doing -----------------------------------------------------------------------------------
 

@@ -39,6 +39,7 @@ from bide.runtime.executor.logs import LogBook
 from bide.runtime.executor.orphans import kill_orphans
 from bide.runtime.failpoints import armed, point
 from bide.runtime.graph.dag import Dag
+from bide.runtime.service.holds import Held, Holds, Owner
 from bide.runtime.store.facts import run_result, watermarks
 from bide.runtime.store.load import WorldRows, load_world
 from bide.runtime.store.lock import Lock
@@ -234,6 +235,7 @@ class Runtime:
         self.epoch = epoch
         self._shell = shell = EngineShell(self.store, self.clock)
         self.logs = self._log_book()
+        self._holds = Holds(self.clock, self.logs, self._owner)
         world = self._world(epoch, rows)
         point("world-restored")
         self._engine = Engine(self.store, self.clock, world, shell, batch=rows.batch)
@@ -252,7 +254,11 @@ class Runtime:
             fence=self._may_begin,
             resolve=shell.resolve,
             threads=self._slots,
+            on_blocked=self._holds.blocked,
         )
+        if not self._watchdog:
+            shell.executor.watchdog.close()
+        shell.triggerer.watch = shell.executor.watchdog
         shell.runs = {run.run_id: run.meta for run in world.runs.values()}
         shell.dag_ids = {row.name: row.dag_id for row in rows.dags}
         self._assembled = True
@@ -473,6 +479,16 @@ class Runtime:
         """Waits that a source is watching."""
         return self._shell.triggerer.armed
 
+    @property
+    def bodies(self) -> frozenset[int]:
+        """The attempts whose bodies run or are parked, by id."""
+        return self._shell.executor.ids
+
+    @property
+    def watched(self) -> frozenset[int]:
+        """The waits that sources watch, by id."""
+        return self._shell.triggerer.ids
+
     def look(self, wait_id: int) -> Look | None:
         """The last look of an armed wait; None when it is not armed."""
         from bide.runtime.engine.explain import Look
@@ -492,6 +508,23 @@ class Runtime:
         """Why the code of this DAG is not loaded; "" when it is."""
         state = self._engine.world.dags.get(dag)
         return "" if state is None else state.code_error
+
+    def _owner(self, kind: str, number: int) -> Owner | None:
+        """Whose an attempt, a wait or the making of a sensor's trigger is."""
+        world = self._engine.world
+        if kind == "build":
+            inst, attempt_id = world.instances.get(number), None
+        else:
+            found = world.attempts.get(number) if kind == "attempt" else world.waits.get(number)
+            inst, attempt_id = (found.inst, found.attempt_id) if found is not None else (None, None)
+        if inst is None:
+            return None
+        return Owner(f"{inst.task.name} of run {inst.run.run_id}", inst.instance_id, attempt_id)
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """What has held the loop of late, oldest first."""
+        return self._holds.recent
 
     @property
     def asgi(self) -> ASGIApp:

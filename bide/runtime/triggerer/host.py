@@ -35,6 +35,8 @@ class Host:
         self.triggerer = triggerer
         self.key = key
         self.kind = kind
+        self.foreign = kind.__struct_config__.tag == "python" or not kind.__module__.startswith("bide.")
+        """Its looks or judgements run code of others in the loop: they are watched."""
         self.name = " ".join(str(part) for part in key) if isinstance(key, tuple) else str(key)
         self.waits: dict[int, Waiting] = {}
         self.breakdowns = 0  # in a row

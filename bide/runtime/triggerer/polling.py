@@ -250,6 +250,9 @@ class PollFeed:
     async def _look(self, group: Group) -> None:
         waits = list(group.waits.values())
         began_us = self._host.now()
+        foreign = self._host.foreign and bool(waits)
+        if foreign:
+            self._triggerer.enter(waits[0])
         try:
             try:
                 seen = await self._source.look(group.key, waits)
@@ -262,6 +265,8 @@ class PollFeed:
             else:
                 await self._judge(group, waits, seen)
         finally:
+            if foreign:
+                self._triggerer.leave()
             self._ended(group, waits, began_us)
 
     @staticmethod

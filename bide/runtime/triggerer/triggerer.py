@@ -11,11 +11,12 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine, Hashable
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from bide.runtime.clock import Clock
 from bide.runtime.engine.messages import Arm, Input, LookOnce, WaitFailed, WaitFired, WaitLooked
 from bide.runtime.errors import NotFoundError, PayloadError, UsageError
+from bide.runtime.executor.watchdog import doing
 from bide.runtime.triggerer.host import Host
 from bide.runtime.triggerer.polling import PollFeed
 from bide.runtime.triggerer.registration import Looked, Waiting
@@ -23,7 +24,7 @@ from bide.runtime.triggerer.threads import Threads
 from bide.runtime.triggerer.timers import Timers
 from bide.runtime.values import encode, redactor
 from bide.triggers import decode_trigger
-from bide.triggers.base import Fail, Fire, NotYet, Source, SourceWorld
+from bide.triggers.base import Fail, Fire, NotYet, Source, SourceWorld, Verdict
 
 Predicates = Callable[[str, str], Callable[..., Any]]
 Post = Callable[[Input], None]
@@ -36,6 +37,16 @@ LINES_LIMIT: Final = 200
 _LINES_AT_ONCE: Final = 50
 _LINES_PAUSE_S: Final = 0.05
 _MEMOS: Final = 10_000
+
+
+class Watch(Protocol):
+    """What watches the loop."""
+
+    def enter(self) -> None: ...
+
+    def leave(self) -> None: ...
+
+    def touch(self) -> None: ...
 
 
 class Triggerer:
@@ -65,6 +76,8 @@ class Triggerer:
         self.random = random or Random()
         self.makers: dict[str, Callable[[Hashable, SourceWorld], Source]] = {}
         """Kinds whose sources are made by others than the kind itself: the seam for tests."""
+        self.watch: Watch | None = None
+        """Told when code of others runs in the loop: the executor's watchdog."""
         self.looking = 0
         self.cuts = 0
         """Looks cut because they hung, since the start."""
@@ -204,7 +217,10 @@ class Triggerer:
         wait.last_look_us = now
         wait.failures = 0
         try:
-            verdict = wait.trigger.judge(seen, wait.memo, now)
+            if wait.host.foreign:
+                verdict = self._judge_watched(wait, seen, now)
+            else:
+                verdict = wait.trigger.judge(seen, wait.memo, now)
         except Exception as error:  # noqa: BLE001 - a judgement that raises ends its own wait, nothing else
             verdict = Fail(f"{wait.trigger.describe()} could not be judged: {type(error).__name__}: {error}")
         match verdict:
@@ -249,6 +265,27 @@ class Triggerer:
         self._post(WaitFired(wait.wait_id, data))
         if wait.last_answer:
             self._line(wait, "it is true", end=True)
+
+    # --- code of others in the loop -------------------------------------------------------------
+
+    def enter(self, wait: Waiting) -> None:
+        """The current task runs code of others for `wait`, until `leave`: who blocks is named."""
+        doing.set(f"bide:wait:{wait.wait_id}")
+        if self.watch is not None:
+            self.watch.enter()
+
+    def leave(self) -> None:
+        if self.watch is not None:
+            self.watch.leave()
+
+    def _judge_watched(self, wait: Waiting, seen: Any, now: int) -> Verdict:
+        before = doing.set(f"bide:wait:{wait.wait_id}")
+        if self.watch is not None:
+            self.watch.touch()
+        try:
+            return wait.trigger.judge(seen, wait.memo, now)
+        finally:
+            doing.reset(before)
 
     # --- room for looks -----------------------------------------------------------------------
 
