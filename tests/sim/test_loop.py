@@ -173,7 +173,9 @@ def pair() -> None:
     second(first())
 
 
-async def test_p12_a_cancel_that_is_being_committed_while_a_body_is_prepared_leaves_no_slot(tmp_path: Path) -> None:
+async def test_p12_a_cancel_that_is_being_committed_while_a_body_is_prepared_leaves_no_slot(
+    tmp_path: Path,
+) -> None:
     def slow(db: Path) -> Slow:
         return Slow.open_here(db, synchronous="NORMAL", create=True)
 
