@@ -96,9 +96,7 @@ def declared(folder: Path) -> list[Dag]:
         first = begin()
         path = str(folder / "drop")
         drop = FileSensor("drop", path=path, settle=timedelta(0), poll_interval=SOON)
-        looked = FileSensor(
-            "looked", path=path, settle=timedelta(0), mode="reschedule", poll_interval=SOON
-        )
+        looked = FileSensor("looked", path=path, settle=timedelta(0), mode="reschedule", poll_interval=SOON)
         clock = TimeSensor("clock", delta=timedelta(seconds=0))
         other = ExternalTaskSensor("other", dag="upstream", task="source")
         body = inside()

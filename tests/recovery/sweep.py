@@ -79,7 +79,10 @@ class Bench:
 def traced(pid: int, options: Sequence[str]) -> Iterator[None]:
     """Attach strace to a stopped process, let it go on, and leave when strace has ended."""
     with subprocess.Popen(
-        ["strace", "-f", "-p", str(pid), *options], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ["strace", "-f", "-p", str(pid), *options],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as tracer:
         assert tracer.stderr is not None
         heard = tracer.stderr.readline()
@@ -114,7 +117,11 @@ def said(db: Path) -> str:
 def verdict(db: Path, reference: dict[str, Any]) -> list[str]:
     """What is wrong with a store after recovery: empty when it is as if nothing had happened."""
     found = ended(db)
-    wrong = [f"{key}: {found[key]} instead of {reference[key]}" for key in reference if found[key] != reference[key]]
+    wrong = [
+        f"{key}: {found[key]} instead of {reference[key]}"
+        for key in reference
+        if found[key] != reference[key]
+    ]
     ledger = db.with_name("ledger").read_text().split()
     if ledger.count("failing") != 1:
         wrong.append(f"flaky failed {ledger.count('failing')} times")

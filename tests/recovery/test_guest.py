@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pytest
 import pytest_asyncio
 
 from bide import Context, Runtime, dag, shell, task
+from bide.runtime.errors import StoreLostError
 from bide.runtime.service import runtime as room
 from bide.runtime.store.lock import Lock
 from bide.sensors import FileSensor
@@ -47,9 +47,9 @@ def seen() -> Seen:
     gc.collect()
     root = logging.getLogger()
     files = set()
-    for fd in os.listdir("/proc/self/fd"):
+    for fd in Path("/proc/self/fd").iterdir():
         try:
-            files.add((fd, os.readlink(f"/proc/self/fd/{fd}")))
+            files.add((fd.name, str(fd.readlink())))
         except OSError:  # the listing's own
             continue
     return (
@@ -57,7 +57,13 @@ def seen() -> Seen:
         frozenset(asyncio.all_tasks()),
         frozenset(files),
         {number: signal.getsignal(number) for number in signal.valid_signals()},
-        (root.level, list(root.handlers), list(root.filters), logging.getLogger("bide").level, logging.raiseExceptions),
+        (
+            root.level,
+            list(root.handlers),
+            list(root.filters),
+            logging.getLogger("bide").level,
+            logging.raiseExceptions,
+        ),
     )
 
 
@@ -67,7 +73,9 @@ async def until_open(runtime: Runtime, waits: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_p16_threads_tasks_files_signals_and_logging_are_after_it_as_they_were_before(tmp_path: Path) -> None:
+async def test_p16_threads_tasks_files_signals_and_logging_are_after_it_as_they_were_before(
+    tmp_path: Path,
+) -> None:
     async with Runtime(tmp_path / "warm.db"):  # what is imported or cached once is not left behind
         pass
     before = seen()
@@ -141,7 +149,9 @@ async def test_p16_leaving_by_a_cancellation_still_closes_everything(tmp_path: P
 
 
 @pytest.mark.parametrize("steps", range(12))
-async def test_p16_entering_that_is_cancelled_anywhere_leaves_no_lock_thread_or_file(tmp_path: Path, steps: int) -> None:
+async def test_p16_entering_that_is_cancelled_anywhere_leaves_no_lock_thread_or_file(
+    tmp_path: Path, steps: int
+) -> None:
     """Cancelled at each of its first suspensions, one after another."""
     async with Runtime(tmp_path / "warm.db"):
         pass
@@ -257,3 +267,13 @@ async def test_p16_it_lives_in_an_async_fixture(runtime: Runtime) -> None:
     await until_open(runtime, 2)
     await run.cancel()
     assert (await run.wait(10)).state == "cancelled"
+
+
+async def test_p16_after_leaving_nobody_is_left_waiting(tmp_path: Path) -> None:
+    async with Runtime(tmp_path / "b.db", [visit], grace=0.2) as runtime:
+        run = await runtime.trigger("visit")
+        waiting = asyncio.create_task(run.wait())
+        await until_open(runtime, 2)
+    for late in (waiting, run.wait(), run.cancel(), runtime.trigger("visit")):
+        with pytest.raises(StoreLostError, match="closed"):
+            await asyncio.wait_for(late, 5)

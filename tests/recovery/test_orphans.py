@@ -22,8 +22,10 @@ GRANDCHILD = (
     'import os, time, pathlib; os.setpgid(0, 0); pathlib.Path("{folder}/pid").write_text(str(os.getpid())); '
     "time.sleep(600)'"
 )
-SECOND = 'case "$(cut -d" " -f3 /proc/$(cat {folder}/pid)/stat 2>&-)" in ""|Z|X) echo gone;; *) echo alive;; esac'
-FILE = '''
+SECOND = (
+    'case "$(cut -d" " -f3 /proc/$(cat {folder}/pid)/stat 2>&-)" in ""|Z|X) echo gone;; *) echo alive;; esac'
+)
+FILE = """
 from bide import dag, shell, task
 import time
 
@@ -42,7 +44,7 @@ def isolated():
 @dag
 def apart():
     isolated()
-'''
+"""
 
 
 def alive(pid: int) -> bool:
@@ -50,6 +52,10 @@ def alive(pid: int) -> bool:
         return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
     except OSError:
         return False
+
+
+def files_of(pid: int) -> list[str]:
+    return [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()]
 
 
 async def until(true: Callable[[], object], within: float = 20) -> None:
@@ -73,7 +79,9 @@ def dag_file(tmp_path: Path) -> Path:
     command = f"if [ -f {tmp_path}/pid ]; then {SECOND}; exit 0; fi; {GRANDCHILD}"
     file = tmp_path / "lasting.py"
     file.write_text(
-        FILE.replace("{command!r}", repr(command.replace("{folder}", str(tmp_path)))).replace("{folder}", str(tmp_path))
+        FILE.replace("{command!r}", repr(command.replace("{folder}", str(tmp_path)))).replace(
+            "{folder}", str(tmp_path)
+        )
     )
     return file
 
@@ -96,7 +104,9 @@ class OneFile(Service):
         await asyncio.wait_for(self.ready.wait(), 30)
 
 
-async def test_a_start_kills_what_a_lost_command_left_before_it_runs_again(dag_file: Path, tmp_path: Path) -> None:
+async def test_a_start_kills_what_a_lost_command_left_before_it_runs_again(
+    dag_file: Path, tmp_path: Path
+) -> None:
     db, pid_file = tmp_path / "b.db", tmp_path / "pid"
     service = OneFile(db, dag_file)
     await service.start()
@@ -134,8 +144,7 @@ async def test_t15_a_process_that_outlives_its_runtime_does_not_keep_the_lock(
     try:
         await service.kill()
         assert alive(child)
-        held = [os.readlink(fd) for fd in Path(f"/proc/{child}/fd").iterdir() if fd.is_symlink()]
-        assert not [name for name in held if name.startswith(str(db))], held
+        assert not [name for name in files_of(child) if name.startswith(str(db))]
         async with Runtime(db) as runtime:
             assert runtime.epoch == 2
             assert not alive(child)

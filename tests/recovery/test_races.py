@@ -24,7 +24,9 @@ RACERS = 20
 @pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "races"), [("lock", 50), ("runtime", 5)])
-def test_t15_of_twenty_that_race_one_wins_and_the_others_name_it(tmp_path: Path, kind: str, races: int) -> None:
+def test_t15_of_twenty_that_race_one_wins_and_the_others_name_it(
+    tmp_path: Path, kind: str, races: int
+) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.recovery.racers", str(tmp_path / "b.db"), str(races * SOAK), str(RACERS), kind],
         capture_output=True, text=True, cwd=ROOT, check=True, timeout=60 + 30 * SOAK,
@@ -41,7 +43,9 @@ def test_t15_of_twenty_that_race_one_wins_and_the_others_name_it(tmp_path: Path,
                 assert loser["ms"] < 1000, loser
 
 
-async def test_p7_a_second_runtime_is_refused_within_a_second_also_in_the_same_process(tmp_path: Path) -> None:
+async def test_p7_a_second_runtime_is_refused_within_a_second_also_in_the_same_process(
+    tmp_path: Path,
+) -> None:
     async with Runtime(tmp_path / "b.db"):
         began = time.monotonic()
         with pytest.raises(StoreHeldError, match=r"in use by the runtime of process \d+"):
