@@ -6,7 +6,6 @@ import asyncio
 import logging
 import sys
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -106,7 +105,7 @@ async def test_records_of_bodies_go_to_their_logs_and_no_others(tmp_path: Path) 
 def test_without_a_body_all_goes_where_it_went(capsys: pytest.CaptureFixture[str]) -> None:
     with routed():
         assert isinstance(sys.stdout, Routed)
-        inner = cast(Routed, sys.stdout)
+        inner: Routed = sys.stdout
         with routed():
             assert sys.stdout is inner
         print("plain")

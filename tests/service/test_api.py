@@ -39,7 +39,7 @@ class Served:
     def __init__(self, path: Path, db: Path, door: Book) -> None:
         self.path, self.door = path, door
         self.client = ServiceClient(path, db, timeout_s=20)
-        self.wrong = ""
+        self.wrong = self.unready = ""
 
     async def __call__(self, ask: Any) -> Any:
         return await asyncio.to_thread(lambda: asyncio.run(ask(self.client)))
@@ -63,7 +63,7 @@ async def served(db: Path) -> AsyncIterator[Served]:
     reader = AsyncReader(db)
     listener = Listener(db.with_name("s"))
     one = Served(listener.path, db, door)
-    app = make_app(Operations(db, reader, door, FixedClock()), lambda: one.wrong)
+    app = make_app(Operations(db, reader, door, FixedClock()), lambda: one.wrong, lambda: one.unready)
     async with serving(listener.socket, app):
         yield one
     reader.close()
@@ -168,6 +168,9 @@ async def test_bad_requests_end_in_a_problem(
 async def test_health_says_what_is_wrong(served: Served) -> None:
     for path in ("/healthz", "/livez", "/readyz", "/startupz"):
         assert (await served.raw("GET", path))[0] == 200
+    served.unready = "it is stopping"
+    assert (await served.raw("GET", "/readyz"))[0] == 503
+    assert (await served.raw("GET", "/livez"))[0] == 200
     served.wrong = "the disk is full"
     status, _, problem = await served.raw("GET", "/livez")
     assert (status, problem["detail"]) == (503, "the disk is full")

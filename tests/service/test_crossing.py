@@ -65,3 +65,10 @@ async def test_the_examples_wait_for_what_is_there(tmp_path: Path) -> None:
     found = load_paths([Path(__file__).parents[2] / "examples" / "sensors.py"])
     async with Runtime(tmp_path / "bide.db", found.dags) as rt:
         assert len(rt.dags) == len(found.dags)
+
+
+async def test_a_runtime_that_drains_is_alive_and_not_ready(tmp_path: Path) -> None:
+    async with Runtime(tmp_path / "bide.db", [source]) as rt:
+        assert (rt._alive(), rt._ready()) == ("", "")
+        await rt.drain(0.1)
+        assert (rt._alive(), rt._ready()) == ("", "it is stopping, and starts nothing new")

@@ -156,7 +156,7 @@ def test_a_removed_lock_file_is_noticed(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="bide init"):
+    with pytest.raises(NotFoundError, match="bide serve"):
         Lock(tmp_path / "no" / "bide.db").acquire_here("runtime", Ticking())
 
 

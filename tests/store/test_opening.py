@@ -111,7 +111,7 @@ def test_create_does_not_take_over_another_programs_database(tmp_path: Path) -> 
 
 
 def test_only_create_creates_and_nobody_else_may_look(db: Path) -> None:
-    with pytest.raises(NotFoundError, match="bide init"):
+    with pytest.raises(NotFoundError, match="bide serve"):
         open_database(db)
     with pytest.raises(NotFoundError):
         Reader(db)

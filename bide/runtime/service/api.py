@@ -82,8 +82,11 @@ class FailBody(_Body):
     reason: str = Field(default="", max_length=10_000)
 
 
-def make_app(operations: Doors, alive: Callable[[], str]) -> FastAPI:
-    """The ASGI app. `alive()` says what is wrong with the runtime, "" when it is well."""
+def make_app(operations: Doors, alive: Callable[[], str], ready: Callable[[], str] | None = None) -> FastAPI:
+    """The ASGI app. `alive()` says what is wrong with the runtime, "" when it is well.
+
+    `ready()` says why it takes no new work, as `alive` does when it is not given.
+    """
     app = FastAPI(
         title="bide",
         version=bide.__version__,
@@ -92,7 +95,7 @@ def make_app(operations: Doors, alive: Callable[[], str]) -> FastAPI:
         redoc_url=None,
     )
     _errors(app)
-    _health(app, alive)
+    _health(app, alive, ready or alive)
     _dags_and_runs(app, operations)
     _waits(app, operations)
     return app
@@ -133,15 +136,21 @@ def _errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, no_route)
 
 
-def _health(app: FastAPI, alive: Callable[[], str]) -> None:
-    async def well() -> Response:
-        wrong = alive()
+def _health(app: FastAPI, alive: Callable[[], str], ready: Callable[[], str]) -> None:
+    def answer(wrong: str) -> Response:
         if wrong:
             return _problem(503, "Not well", wrong, "UnreachableError")
         return _json({"ok": True})
 
-    for path in ("/healthz", "/livez", "/readyz", "/startupz"):
+    async def well() -> Response:
+        return answer(alive())
+
+    async def takes_work() -> Response:
+        return answer(ready())
+
+    for path in ("/healthz", "/livez", "/startupz"):
         app.add_api_route(path, well, methods=["GET"], response_class=Response, tags=["health"])
+    app.add_api_route("/readyz", takes_work, methods=["GET"], response_class=Response, tags=["health"])
 
 
 def _dags_and_runs(app: FastAPI, ops: Doors) -> None:

@@ -531,11 +531,15 @@ class Runtime:
         """The REST API as an ASGI app: `app.mount("/bide", rt.asgi)`. Needs the extra `server`."""
         from bide.runtime.service.api import make_app
 
-        return make_app(self.operations, self._alive)
+        return make_app(self.operations, self._alive, self._ready)
 
     def _alive(self) -> str:
         """Why the runtime is not well; "" when it is."""
         return self._engine.full or ("" if self._engine.failure is None else str(self._engine.failure))
+
+    def _ready(self) -> str:
+        """Why the runtime takes no new work; "" when it does."""
+        return self._alive() or ("it is stopping, and starts nothing new" if self._draining else "")
 
     # --- stopping ----------------------------------------------------------------------------------
 

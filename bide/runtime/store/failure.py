@@ -103,5 +103,5 @@ def unreadable(error: BaseException, what: str) -> StoreError:
         )
     return StoreLostError(
         f"{what} could not be read ({name_of(error)}: {error}): the database is damaged; "
-        "`bide db check` says where, `bide db restore` puts a backup back"
+        "`bide doctor` says where; put a backup of it back"
     )

@@ -175,8 +175,8 @@ def rows(conn: sqlite3.Connection, shape: type[R], sql: str, values: tuple[Any, 
         return msgspec.convert(found, list[shape])  # type: ignore[valid-type]
     except msgspec.ValidationError as error:
         raise StoreLostError(
-            f"a row of the {table}s is damaged ({error}): `bide db check` names it, "
-            "`bide db restore` puts a backup back"
+            f"a row of the {table}s is damaged ({error}): `bide doctor` names it; "
+            "put a backup of the database back"
         ) from None
 
 
@@ -237,7 +237,7 @@ def _belongs(what: str, owner: str, found: list[R], of: Callable[[R], int], know
     if lone:
         raise StoreLostError(
             f"{len(lone)} rows of the {what}s belong to the unknown {owner} {lone[0]}: the database is damaged; "
-            "`bide db check` names them, `bide db restore` puts a backup back"
+            "`bide doctor` names them; put a backup of the database back"
         )
 
 
@@ -292,5 +292,5 @@ def meta(conn: sqlite3.Connection, key: str) -> int:
     """A counter of the table `meta`: `epoch` or `batch`."""
     found = conn.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     if found is None or not isinstance(found[0], int):
-        raise StoreLostError(f"the database has lost its {key}: `bide db restore` puts a backup back")
+        raise StoreLostError(f"the database has lost its {key}: put a backup of it back")
     return found[0]

@@ -136,7 +136,7 @@ class Lock:
             return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:
             raise NotFoundError(
-                f"there is no folder {self.path.parent}, and so no database in it: `bide init` makes one"
+                f"there is no folder {self.path.parent}, and so no database in it: `bide serve` or `bide run` makes one"
             ) from None
         except OSError as error:
             raise StoreError(
@@ -242,5 +242,5 @@ def begin_epoch(conn: sqlite3.Connection) -> int:
         if conn.in_transaction:
             roll_back(conn)
     if not rows or not isinstance(rows[0][0], int):
-        raise StoreLostError("the database has lost its epoch: `bide db restore` puts a backup back")
+        raise StoreLostError("the database has lost its epoch: put a backup of it back")
     return rows[0][0]

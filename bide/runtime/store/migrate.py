@@ -97,7 +97,7 @@ def _apply(conn: sqlite3.Connection, migration: Migration, at: Hook | None) -> N
         if broken:
             raise StoreError(
                 f"migration {migration.number} ({migration.name}) would leave {len(broken)} rows without "
-                "their parent: the database stays as it was; `bide db check` names them"
+                "their parent: the database stays as it was; `bide doctor` of the bide that wrote it names them"
             )
         conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         conn.execute(f"PRAGMA user_version = {migration.number:d}")

@@ -84,7 +84,7 @@ def _look(place: Path, create: bool) -> bool:
     except FileNotFoundError:
         if not create:
             raise NotFoundError(
-                f"there is no database at {place}: `bide init` or `bide serve` makes one, --db names another"
+                f"there is no database at {place}: `bide serve` or `bide run` makes one, --db names another"
             ) from None
         return False
     except OSError as error:
@@ -124,7 +124,7 @@ def _look_inside(place: Path, create: bool) -> None:
     """Refuse, through a read-only connection, what is not ours, is newer, or is damaged."""
     if place.stat().st_size == 0:
         if not create and not _has_wal(place):
-            raise StoreError(f"{place} is empty, not a database: delete it, then `bide init`")
+            raise StoreError(f"{place} is empty, not a database: `bide serve` or `bide run` makes it one")
         return
     try:
         try:
@@ -158,7 +158,9 @@ def check_ours(conn: sqlite3.Connection, place: Path, may_be_empty: bool = False
     if version == 0 and tables == 0 and application in (0, APPLICATION_ID):
         if may_be_empty:
             return 0
-        raise StoreError(f"{place} is an empty database: `bide init --db {place}` prepares it")
+        raise StoreError(
+            f"{place} is an empty database: `bide serve` or `bide run` with --db {place} prepares it"
+        )
     if application != APPLICATION_ID:
         raise StoreError(f"{place} is a database of another program, not bide's: use another path")
     newest = shipped()[-1].number
@@ -209,6 +211,4 @@ def refusal(error: BaseException, place: Path) -> StoreError:
         return StoreError(
             f"the disk failed while opening {place} ({name_of(error)}): check it, then try again"
         )
-    return StoreError(
-        f"the database {place} is damaged ({name_of(error)}: {error}): `bide db restore` puts a backup back"
-    )
+    return StoreError(f"the database {place} is damaged ({name_of(error)}: {error}): put a backup of it back")

@@ -138,7 +138,7 @@ class Reader:
         self.path = Path(os.path.realpath(path))
         if not self.path.exists():
             raise NotFoundError(
-                f"there is no database at {self.path}: `bide init` or `bide serve` makes one, --db names another"
+                f"there is no database at {self.path}: `bide serve` or `bide run` makes one, --db names another"
             )
         if self.path.is_dir():
             raise StoreError(f"{self.path} is a folder, a database is a file: use {self.path / 'bide.db'}")
