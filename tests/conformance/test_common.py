@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from bide import Pool, dag, task
+from bide import Pool, dag, task, triggers
 from bide.runtime.clock import SECOND
-from bide.sensors import ExternalTaskSensor, PythonSensor
+from bide.runtime.graph.facts import Facts
+from bide.runtime.store.reader import Reader
+from bide.sensors import ExternalTaskSensor, PythonSensor, Sensor
 from bide.testing import SimClock, SimRuntime
+from bide.triggers.base import NotYet, PollSource, Registration, Source, SourceWorld, Trigger, Verdict
 from tests.conformance.cases import CASES
 from tests.conformance.stage import DATE, MODES, Outside, Play, crash_image, on_stage, other, sound
 from tests.servers.http_server import HttpServer
@@ -119,6 +123,38 @@ async def test_soft_fail_skips_what_fails(scene: Scene) -> None:
 # --- when it looks -------------------------------------------------------------------------------
 
 
+class HastyTrigger(Trigger, frozen=True, kw_only=True, tag="hasty"):
+    """Of a third party: each verdict wants the next look at once."""
+
+    looks: ClassVar[int] = 0
+
+    def source_key(self) -> Hashable:
+        return ("hasty",)
+
+    def judge(self, seen: Any, memo: Any, now: int) -> Verdict:
+        return NotYet("once more", again_us=1)
+
+    @classmethod
+    def make_source(cls, key: Hashable, world: SourceWorld) -> Source:
+        return HastySource()
+
+
+class HastySource(PollSource):
+    async def look(self, poll_key: Hashable, registrations: Sequence[Registration]) -> Any:
+        HastyTrigger.looks += 1
+
+    async def close(self) -> None:
+        pass
+
+
+class HastySensor(Sensor):
+    kind = "hasty"
+
+    @classmethod
+    def make(cls, params: Mapping[str, Any], facts: Facts) -> HastyTrigger:
+        return HastyTrigger()
+
+
 class Asked:
     """A predicate that notes when it was asked."""
 
@@ -183,6 +219,50 @@ async def test_after_looks_that_failed_the_interval_is_the_plain_one(mode: str, 
     assert set(gaps[4:]) == {10.0}
 
 
+@pytest.mark.parametrize("end", ["true", "timed out", "cancelled"])
+async def test_s3_53_the_time_with_a_slot_is_known(mode: str, end: str, sim_runtime: Sim) -> None:
+    """Looks of 2 s each at 0, 10, ...: poke holds its slot all the while, deferred never."""
+    clock = SimClock(DATE, patience=0.02)  # time goes on while a look sleeps
+    answers = [None] * 4 + [True]
+
+    async def look() -> Any:
+        await clock.sleep(2)
+        return answers.pop(0) if end == "true" else None
+
+    @dag(name="d")
+    def body() -> None:
+        every, most = timedelta(seconds=10), timedelta(seconds=48)
+        PythonSensor("w", look, mode=mode, poll_interval=every, timeout=most)
+
+    async with sim_runtime([body], clock=clock) as rt:
+        run = await rt.trigger("d")
+        await clock.advance(47 if end == "cancelled" else 60)
+        if end == "cancelled":
+            await run.cancel()
+        with Reader(rt.db) as reader:
+            [attempt] = reader.attempts(int(run.run_id))
+        held, total = attempt.active_us / SECOND, ((attempt.ended_us or 0) - attempt.started_us) / SECOND
+        assert total >= 42
+        looks = 2 * (5 if end == "true" else 4)
+        assert held == {"deferred": 0, "reschedule": pytest.approx(looks, abs=2), "poke": total}[mode]
+
+
+async def test_c33_a_verdict_that_asks_for_haste_makes_no_tight_loop(
+    mode: str, sim_runtime: Sim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(triggers._loaded, "hasty", HastyTrigger)
+    monkeypatch.setattr(HastyTrigger, "looks", 0)
+
+    @dag(name="d")
+    def body() -> None:
+        HastySensor("w", {}, {"mode": mode, "poll_interval": timedelta(seconds=10)})
+
+    async with sim_runtime([body]) as rt:
+        await rt.trigger("d")
+        await rt.clock.advance(timedelta(minutes=1))
+    assert 55 <= HastyTrigger.looks <= 61, "one second is the least, whatever a verdict asks"
+
+
 # --- ended by hand -------------------------------------------------------------------------------
 
 
@@ -242,6 +322,7 @@ async def test_a_look_by_hand_sees_at_once(scene: Scene) -> None:
             await play.advance(2)
             await play.rt.operations.wait_look(str(await play.wait_id()))
         assert await play.state() == "success"
+        assert [one.get_name() for one in asyncio.all_tasks() if "bide:look" in one.get_name()] == []
 
 
 # --- pause ---------------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ def wait_looked(t: Turn, e: WaitLooked) -> None:
     if wait.last_look:
         time_out(t, wait, e.reason)
     elif inst.state is State.RUNNING and inst.wait is wait and not wait.armed and inst.body is not None:
+        wait.held = life.active_us(t, inst)
         life.drop_body(t, inst.body)
         inst.due = max(min(_next_look(t, wait, e), wait.deadline), t.now + 1)
         t.world.timer(inst.due, Due.RETRY, inst.instance_id)
@@ -205,11 +206,12 @@ def deadline_passed(t: Turn, wait: Wait, due: int) -> None:
 
 
 def _end_sensor(t: Turn, inst: Instance, state: AttemptState, error: str) -> None:
+    active = life.active_us(t, inst)
     inst.wait = None
     if inst.body is not None:
         life.drop_body(t, inst.body)
     if inst.attempt_id is not None:
-        t.end_attempt(inst, inst.attempt_id, state, error=error or None)
+        t.end_attempt(inst, inst.attempt_id, state, active=active, error=error or None)
 
 
 def _resume(t: Turn, inst: Instance, wait: Wait) -> None:
