@@ -65,7 +65,7 @@ async def play(folder: Path, show: Showing, pace: Pace, svg: Path | None) -> Rep
 
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m examples.waiting_room", description=__doc__.split("\n")[0]
+        prog="python -m examples.waiting_room", description=(__doc__ or "").split("\n")[0]
     )
     parser.add_argument("--quick", action="store_true", help="without the pauses that are for people")
     parser.add_argument("--json", action="store_true", help="print the report as JSON, and nothing else")

@@ -8,6 +8,7 @@ Speaks JSON, a line a message: `Told` on stdout, `Asked` on stdin.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import resource
 import sys
@@ -49,10 +50,12 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """`trigger`: all of `runs`, each a DAG, a date and parameters. `why`: of a task of a run. `stop`."""
+    """`trigger`: all of `runs`, each a DAG, a date and parameters; answered when
+    at least `armed` waits are watched. `why`: of a task of a run. `stop`."""
 
     verb: str
     runs: list[tuple[str, str, dict[str, Any]]] = []
+    armed: int = 0
     run: str = ""
     task: str = ""
 
@@ -73,6 +76,8 @@ class Desk:
             ]
             ids = [run.run_id for run in await asyncio.gather(*runs)]
             await runtime.settled()
+            while runtime.armed < asked.armed:
+                await asyncio.sleep(0.001)
             return ids
         return (await runtime.operations.why(asked.run, asked.task)).why
 
@@ -130,6 +135,7 @@ async def keep(db: str) -> None:
     async with Runtime(db, found.dags, slots=SLOTS) as runtime:
         desk = Desk(runtime)
         desk.tell("ready")
+        gc.freeze()  # the libraries stay: looking through them again would stop the loop for 50 ms
         await desk.know_waits()
         telling = asyncio.create_task(desk.go_on_telling(), name="telling")
         try:

@@ -62,8 +62,8 @@ class Plot:
         async with AsyncExitStack() as stack:
             await self._set_up(stack)
             with Reader(self.db) as reader:
-                watching = asyncio.create_task(self._watch(reader), name="watching the database")
-                stack.callback(watching.cancel)
+                self._watching = asyncio.create_task(self._watch(reader), name="watching the database")
+                stack.callback(self._watching.cancel)
                 await self._wait_at_once(reader)
                 await self._kill_and_recover(reader)
                 await self._shops()
@@ -99,7 +99,8 @@ class Plot:
     async def _wait_at_once(self, reader: Reader) -> None:
         self.scene.doing = f"starting one run that waits {WAITS:,} times"
         since = now_us()
-        answer = await self._keeper.ask(verb="trigger", runs=[("morning", DATE, self._params)])
+        runs = [("morning", DATE, self._params)]
+        answer = await self._keeper.ask(verb="trigger", runs=runs, armed=BY_SOURCES)
         self.scene.run_id = int(answer.reply[0])
         self.report.run = str(self.scene.run_id)
         self.report.armed_s = (answer.at_us - since) / 1e6
@@ -234,6 +235,8 @@ class Plot:
         while self.scene.run_id is None or not self.scene.states or not happened():
             if now_us() > limit_us:
                 raise DemoError(f"waited {STEP_S:g} s in vain until {what}: the machine may be too busy")
+            if self._watching.done():
+                self._watching.result()  # raises why it ended
             if self._keeper.pid is None:
                 raise DemoError("the runtime's process ended by itself")
             await asyncio.sleep(0.02)

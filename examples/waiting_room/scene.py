@@ -59,6 +59,8 @@ class Scene:
             return
         self.open_waits = reader.counts().waits
         states = {task.task: task.state for task in reader.tasks(self.run_id)}
+        if "report" not in states:  # a large run is written in parts, and this is its last task
+            return
         self.states = {task: _both(states[task], states[f"{task}_seen"]) for task in FOUR}
         self.states["report"] = states["report"]
         self.shops = Counter(
