@@ -332,6 +332,30 @@ def test_a_rerun_while_the_end_is_still_being_told_to_a_wide_fan(new_scene: New)
     assert scene.run_state() == "success"
 
 
+@pytest.mark.parametrize("state", ["ready", "running", "deferred", "up_for_retry"])
+def test_i7_a_rerun_under_a_downstream_that_has_begun_is_refused(new_scene: New, state: str) -> None:
+    scene = new_scene(slots=1)
+    scene.dag("e", job("block"))
+    scene.dag("d", job("a"), job("b", "a", retries=1, delay=60))
+    run = scene.trigger("d")
+    if state == "ready":
+        scene.trigger("e")
+    scene.end("a", run=run)
+    match state:
+        case "deferred":
+            scene.asks("b", "w")
+        case "up_for_retry":
+            scene.fails("b")
+        case _:
+            pass
+    if scene.state("b", run) == state:  # resumed or not, the older one may have been first
+        with pytest.raises(RefusedError, match="b goes on from what is to be rerun"):
+            scene.command("rerun", run_id=run, task="a")
+    scene.command("cancel", run_id=run)
+    while scene.going:
+        (scene.stopped if scene.attempt(scene.going[0]) in scene.stops else scene.end)(scene.going[0])
+
+
 def test_a_rerun_of_what_runs_is_refused(scene: Scene) -> None:
     scene.dag("d", job("a"))
     run = scene.trigger("d")

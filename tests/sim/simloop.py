@@ -47,7 +47,7 @@ class _Jumping(selectors.BaseSelector):
         return self._real.get_map()
 
 
-class Killed(Exception):
+class Killed(Exception):  # noqa: N818 - what happened to the loop, not what it did wrong
     """The loop was stopped in the middle of things."""
 
 

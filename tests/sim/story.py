@@ -8,6 +8,7 @@ the seed and the time, so that a story without faults says how the others must e
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections import Counter
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from bide import Context, Dag, Every, FailTask, Pool, SkipTask, TriggerRule, dag
 from bide.runtime.clock import HOUR, MINUTE, SECOND, from_us
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import ClockStepped
-from bide.runtime.errors import BideError, StoreFullError, StoreLostError
+from bide.runtime.errors import BideError, RefusedError, StoreFullError, StoreLostError
 from bide.runtime.store import invariants
 from bide.runtime.store.inline import InlineWriter
 from bide.sensors import ExternalTaskSensor, HttpSensor, TimeSensor
@@ -61,12 +62,15 @@ class Ledger:
 class Story:
     """Everything that a seed decides."""
 
-    def __init__(self, seed: int, folder: Path, *, faults: bool = True, steps: bool = False) -> None:
+    def __init__(
+        self, seed: int, folder: Path, *, faults: bool = True, steps: bool = False, orders: bool = False
+    ) -> None:
         self.seed = seed
         self.folder = folder
         self.db = folder / "bide.db"
         self.faults = faults
         self.steps = steps
+        self.orders = orders
         self.fate = Random(seed * 2 + 1)  # kills and faults: never drawn from for the graphs
         self.ledger = Ledger()
         self.now = T0
@@ -203,7 +207,7 @@ class Story:
             open_store=open_store,
         )  # fmt: skip
         asyncio.set_event_loop(loop)
-        rounds = self.fate.choice([50, 200, 1000, 4000, None, None]) if self.faults else None
+        rounds = self.fate.choice([3, 30, 100, 300, 1000, 3000, None]) if self.faults else None
         try:
             loop.live(self._life(rt, until), rounds)
         except (Killed, StoreLostError):
@@ -233,6 +237,8 @@ class Story:
                 await clock.sleep_until(min(clock.now() + pause, until))
                 rt._raise_failure()
                 await self._clear_up(rt)
+                if self.orders:
+                    await self._order(rt)
                 if self.steps and isinstance(clock, LoopClock):
                     step = self.fate.choice([-1, 1, 2]) * self.fate.choice([10, 1800, 3600]) * SECOND
                     clock.step_by(step, lambda by: rt._shell.clock_stepped(ClockStepped(by)))
@@ -242,7 +248,10 @@ class Story:
         await rt.settled()
 
     async def _clear_up(self, rt: SimRuntime) -> None:
-        """A person reruns what was lost."""
+        """A person reruns what was lost; at the end of the story nothing is left paused."""
+        if not self.faults:
+            for each in self.dags:
+                await rt.command("unpause", {"dag": each.name})
         lost = await rt.store.read(
             lambda conn: conn.execute(
                 "SELECT run_id, task FROM task_instance WHERE state = 'lost'"
@@ -250,6 +259,32 @@ class Story:
         )
         for run, task_name in lost:
             await rt.command("rerun", {"run_id": run, "task": task_name})
+
+    async def _order(self, rt: SimRuntime) -> None:
+        """A person does something, or asks for what is refused."""
+        found = await rt.store.read(
+            lambda conn: conn.execute(
+                "SELECT run_id, task FROM task_instance ORDER BY instance_id"
+            ).fetchall()
+        )
+        if not found:
+            return
+        run, task_name = self.fate.choice(found[-40:])
+        name = self.fate.choice(self.dags).name
+        verb, args = self.fate.choice(
+            [
+                ("cancel", {"run_id": run}),
+                ("rerun", {"run_id": run}),
+                ("rerun", {"run_id": run, "task": task_name, "downstream": True}),
+                ("mark", {"run_id": run, "task": task_name, "state": self.fate.choice(["success", "failed", "skipped"])}),
+                ("pause", {"dag": name}),
+                ("unpause", {"dag": name}),
+                ("unpause", {"dag": name}),
+                ("trigger", {"dag": name, "new": True}),
+            ]
+        )  # fmt: skip
+        with contextlib.suppress(RefusedError):
+            await rt.command(verb, args)
 
     def _fault(self, when: str) -> Any:
         def fault(_changes: Changes, _batch: int) -> None:

@@ -44,11 +44,13 @@ def seeds(first: int = 0) -> Iterator[int]:
         seed += 1
 
 
-def tell(seed: int, folder: Path, which: str, *, faults: bool, steps: bool = False) -> Story:
+def tell(
+    seed: int, folder: Path, which: str, *, faults: bool, steps: bool = False, orders: bool = False
+) -> Story:
     """One story, on a database of its own; a failure says how to see it again."""
     place = folder / f"{which}-{seed}"
     place.mkdir()
-    story = Story(seed, place, faults=faults, steps=steps)
+    story = Story(seed, place, faults=faults, steps=steps, orders=orders)
     try:
         story.ends = story.tell()
     except BaseException as error:
@@ -78,6 +80,13 @@ def test_t1_a_story_with_kills_and_faults_ends_as_the_one_without(tmp_path: Path
 @pytest.mark.parametrize("seed", [int(ONE)] if ONE else range(20))
 def test_t10_stories_in_which_the_wall_clock_is_stepped(tmp_path: Path, seed: int) -> None:
     tell(seed, tmp_path, "steps", faults=True, steps=True)
+
+
+@pytest.mark.soak
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [int(ONE)] if ONE else range(1000, 1020))
+def test_p12_stories_with_people_in_them(tmp_path: Path, seed: int) -> None:
+    tell(seed, tmp_path, "people", faults=True, orders=True)
 
 
 @pytest.mark.parametrize("seed", [3, 11])

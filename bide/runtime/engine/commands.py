@@ -19,6 +19,7 @@ from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitStat
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import DagState, Due, Instance, Run, Wait
 from bide.runtime.errors import BideError, NotFoundError, RefusedError, UsageError
+from bide.runtime.graph.spec import TriggerRule
 from bide.runtime.schedules import Firing
 
 Args = dict[str, Any]
@@ -142,6 +143,8 @@ def _instance(run: Run, task: str) -> Instance:
     return run.instances[ix]
 
 
+_BEGUN = frozenset(State) - OVER - {State.PENDING, State.LOST}
+_EARLY = frozenset({TriggerRule.ONE_SUCCESS, TriggerRule.ONE_FAILED, TriggerRule.ALWAYS})
 _AGAIN = frozenset({State.FAILED, State.UPSTREAM_FAILED, State.CANCELLED, State.LOST})
 
 
@@ -171,6 +174,13 @@ def rerun(t: Turn, args: Args) -> Any:
         still = ", ".join(inst.task.name for inst in busy[:5])
         raise RefusedError(
             f"in run {run.run_id} these have not ended: {still}; cancel the run, or wait for them"
+        )
+    begun = [run.instances[d] for d in sorted({d for ix in chosen for d in run.compiled.downstream[ix]} - chosen)]
+    begun = [inst for inst in begun if inst.state in _BEGUN and inst.task.rule not in _EARLY]
+    if begun:
+        raise RefusedError(
+            f"in run {run.run_id} {', '.join(inst.task.name for inst in begun[:5])} goes on from what is to be "
+            "rerun, and has not ended: wait for it, or cancel the run"
         )
     if not chosen:
         raise RefusedError(f"run {run.run_id} has nothing to rerun: say which task, or rerun it as a whole")
