@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from bide.runtime.store.reader import Reader
 
 if TYPE_CHECKING:
-    from bide.runtime.service.runtime import RunHandle, Runtime
+    from bide.runtime.service.handles import RunHandle
+    from bide.runtime.service.runtime import Runtime
 
 
 def starts_of(rt: Runtime, run: RunHandle | str) -> list[str]:

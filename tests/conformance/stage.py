@@ -20,7 +20,7 @@ import msgspec
 import bide.sensors
 from bide import Dag, dag
 from bide.runtime.clock import SystemClock
-from bide.runtime.service.runtime import RunHandle
+from bide.runtime.service.handles import RunHandle
 from bide.runtime.store.invariants import check
 from bide.runtime.store.reader import AttemptShown, Reader
 from bide.sensors import TimeSensor

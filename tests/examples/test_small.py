@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bide import Runtime
-from bide.runtime.service.runtime import RunResult
+from bide.runtime.service.handles import RunResult
 from bide.runtime.store.reader import Reader
 from examples import guest_app, pools_and_priorities
 from tests.examples.conftest import EXAMPLES, Opens

@@ -26,7 +26,7 @@ from typing import Any
 from bide import Context, Dag, Runtime, dag, shell, task
 from bide.runtime import failpoints
 from bide.runtime.errors import BideError, GaveUpError
-from bide.runtime.service.runtime import RunHandle
+from bide.runtime.service.handles import RunHandle
 from bide.runtime.store.invariants import check
 from bide.sensors import ExternalTaskSensor, FileSensor, TimeSensor
 from bide.triggers import FileTrigger

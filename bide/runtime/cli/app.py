@@ -5,30 +5,18 @@ Only what a command needs is imported, in its own body: `bide run` pays for no w
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
 import bide
+from bide.runtime.cli import waits
+from bide.runtime.cli.asking import Date, Db, Json, Params, Slots, asked, done
 from bide.runtime.cli.output import print_json, print_table, said_state, write
-from bide.runtime.clock import SECOND, SystemClock
+from bide.runtime.clock import SECOND
 from bide.runtime.errors import UsageError
-from bide.runtime.service.addresses import read_json, read_params, read_span, split_address
-from bide.runtime.service.doors import Doors
-from bide.runtime.service.places import database, settings
-
-T = TypeVar("T")
-Db = Annotated[
-    str | None, Parameter(help="The database; without it BIDE_DB, else the project's .bide/bide.db.")
-]
-Json = Annotated[bool, Parameter(negative="", help="JSON on stdout, with stable keys.")]
-Params = Annotated[
-    list[str] | None, Parameter(name="--param", negative="", help="A parameter, k=v; repeatable.")
-]
-Date = Annotated[str | None, Parameter(help="The logical date, such as 2026-06-15; read in the DAG's zone.")]
-Slots = Annotated[int | None, Parameter(help="How many tasks may run at once.")]
+from bide.runtime.service.addresses import read_params, read_span, split_address
+from bide.runtime.service.places import settings
 
 app = App(
     name="bide",
@@ -37,28 +25,7 @@ app = App(
     help_format="plaintext",
     result_action="return_value",
 )
-waits_app = App(name="waits", help="What is waited for now: list (bare), look, extend, satisfy, fail.")
-app.command(waits_app)
-
-
-def _ask(db: str | None, question: Callable[[Doors], Awaitable[T]]) -> T:
-    """Open the door to the database, ask, close it."""
-    from bide.runtime.service.session import doors
-
-    async def ask() -> T:
-        async with doors(database(settings(db=db)), SystemClock()) as open_doors:
-            return await question(open_doors)
-
-    return asyncio.run(ask())
-
-
-def _done(db: str | None, json: bool, act: Callable[[Doors], Awaitable[Any]]) -> int:
-    done = _ask(db, act)
-    if json:
-        print_json(done)
-    else:
-        write(done.done)
-    return 0
+app.command(waits.app)
 
 
 # --- run, serve ----------------------------------------------------------------------------------
@@ -104,7 +71,7 @@ def serve(
 @app.command
 def dags(*, db: Db = None, json: Json = False) -> int:
     """List the DAGs of the database."""
-    found = _ask(db, lambda ops: ops.dags())
+    found = asked(db, lambda ops: ops.dags())
     if json:
         print_json(found)
     else:
@@ -127,7 +94,7 @@ def runs(
 ) -> int:
     """List runs, the newest first: of all DAGs, or of one."""
     name = _dag_name(dag) if dag is not None else None
-    found = _ask(db, lambda ops: ops.runs(name, state, limit))
+    found = asked(db, lambda ops: ops.runs(name, state, limit))
     if json:
         print_json(found)
     else:
@@ -142,7 +109,7 @@ def show(run: str, /, *, db: Db = None, json: Json = False) -> int:
     head, task = split_address(run)
     if task is not None:
         raise UsageError(f"show takes a run: `bide show {head}`, or `bide why {run}` for one task")
-    found = _ask(db, lambda ops: ops.show(head))
+    found = asked(db, lambda ops: ops.show(head))
     if json:
         print_json(found)
         return 0
@@ -160,7 +127,7 @@ def show(run: str, /, *, db: Db = None, json: Json = False) -> int:
 def why(run: str, task: str | None = None, /, *, db: Db = None, json: Json = False) -> int:
     """Say why a run, or a task of it (RUN/TASK or RUN TASK), is in the state it is in."""
     run, task = split_address(run, task)
-    found = _ask(db, lambda ops: ops.why(run, task))
+    found = asked(db, lambda ops: ops.why(run, task))
     if json:
         print_json(found)
         return 0
@@ -193,14 +160,14 @@ def logs(
     if task is None:
         raise UsageError(f"logs of which task? `bide logs {run}/TASK`; `bide show {run}` lists them")
     name = task
-    _ask(db, lambda ops: print_log(ops, run, name, attempt, follow))
+    asked(db, lambda ops: print_log(ops, run, name, attempt, follow))
     return 0
 
 
 @app.command
 def doctor(*, db: Db = None, json: Json = False) -> int:
     """Check the database and what it rests on; exit 1 when something is wrong."""
-    health = _ask(db, lambda ops: ops.doctor())
+    health = asked(db, lambda ops: ops.doctor())
     if json:
         print_json(health)
     else:
@@ -239,7 +206,7 @@ def trigger(
 ) -> int:
     """Start a run of a DAG."""
     name, params = _dag_name(dag), read_params(param or [])
-    made = _ask(db, lambda ops: ops.trigger(name, date, params, new, key))
+    made = asked(db, lambda ops: ops.trigger(name, date, params, new, key))
     if json:
         print_json(made)
     else:
@@ -250,7 +217,7 @@ def trigger(
 @app.command
 def cancel(run: str, /, *, db: Db = None, json: Json = False) -> int:
     """Cancel a run: what waits and what runs of it."""
-    return _done(db, json, lambda ops: ops.cancel(_whole(run, "cancel")))
+    return done(db, json, lambda ops: ops.cancel(_whole(run, "cancel")))
 
 
 @app.command
@@ -266,7 +233,7 @@ def rerun(
 ) -> int:
     """Run again what did not succeed, or one task (RUN/TASK or RUN TASK), or the whole run."""
     run, task = split_address(run, task)
-    return _done(db, json, lambda ops: ops.rerun(run, task, downstream, whole))
+    return done(db, json, lambda ops: ops.rerun(run, task, downstream, whole))
 
 
 @app.command
@@ -280,103 +247,21 @@ def mark(run: str, task: str, state: str | None = None, /, *, db: Db = None, jso
     if name is None:
         raise UsageError(f"mark which task? `bide mark {run} TASK {state}`")
     meant, to = name, state
-    return _done(db, json, lambda ops: ops.mark(run, meant, to))
+    return done(db, json, lambda ops: ops.mark(run, meant, to))
 
 
 @app.command
 def pause(dag: str, /, *, db: Db = None, json: Json = False) -> int:
     """Let a DAG start nothing; its waits and their deadlines stand still."""
     name = _dag_name(dag)
-    return _done(db, json, lambda ops: ops.pause(name))
+    return done(db, json, lambda ops: ops.pause(name))
 
 
 @app.command
 def unpause(dag: str, /, *, db: Db = None, json: Json = False) -> int:
     """Let a paused DAG go on."""
     name = _dag_name(dag)
-    return _done(db, json, lambda ops: ops.unpause(name))
-
-
-# --- waits ---------------------------------------------------------------------------------------
-
-
-def _list_waits(db: str | None, json: bool) -> int:
-    found = _ask(db, lambda ops: ops.waits())
-    if json:
-        print_json(found)
-    else:
-        rows = [
-            (w.id, f"{w.run_id}/{w.task}", w.trigger, w.since, w.deadline, w.last_look, w.next_look)
-            for w in found
-        ]
-        heads = ("wait", "task", "for", "since", "deadline", "last look", "next look")
-        print_table(heads, rows, "nothing is waited for")
-    return 0
-
-
-@waits_app.default
-def waits_bare(*, db: Db = None, json: Json = False) -> int:
-    """List what is waited for now, the nearest deadline first."""
-    return _list_waits(db, json)
-
-
-@waits_app.command(name="list")
-def waits_list(*, db: Db = None, json: Json = False) -> int:
-    """List what is waited for now, the nearest deadline first."""
-    return _list_waits(db, json)
-
-
-@waits_app.command(name="look")
-def waits_look(wait: str, /, *, db: Db = None, json: Json = False) -> int:
-    """Look now, without waiting for the next look."""
-    return _done(db, json, lambda ops: ops.wait_look(wait))
-
-
-@waits_app.command(name="extend")
-def waits_extend(
-    wait: str,
-    to: Annotated[str | None, Parameter(help="The new deadline: 2026-06-15T12:00Z, or +2h.")] = None,
-    /,
-    *,
-    by: Annotated[str | None, Parameter(help="So much later than now planned: 2h.")] = None,
-    until: Annotated[str | None, Parameter(help="The new deadline.")] = None,
-    db: Db = None,
-    json: Json = False,
-) -> int:
-    """Give a wait a later deadline: `+2h` (or --by 2h) from the one it has, or an instant (--until)."""
-    said = [word for word in (to, by and f"+{by}", until) if word]
-    if len(said) != 1:
-        raise UsageError(
-            f"extend wait {wait} until when? give one of +2h, --by 2h, --until 2026-06-15T12:00Z"
-        )
-    return _done(db, json, lambda ops: ops.wait_extend(wait, said[0]))
-
-
-@waits_app.command(name="satisfy")
-def waits_satisfy(
-    wait: str,
-    /,
-    *,
-    event: Annotated[str | None, Parameter(help="What the task gets, JSON.")] = None,
-    db: Db = None,
-    json: Json = False,
-) -> int:
-    """End a wait as if what it waits for had come true."""
-    value = None if event is None else read_json(event, "--event")
-    return _done(db, json, lambda ops: ops.wait_satisfy(wait, value))
-
-
-@waits_app.command(name="fail")
-def waits_fail(
-    wait: str,
-    /,
-    *,
-    reason: Annotated[str, Parameter(help="Why; it stands in the log and in `why`.")] = "",
-    db: Db = None,
-    json: Json = False,
-) -> int:
-    """End a wait as failed."""
-    return _done(db, json, lambda ops: ops.wait_fail(wait, reason))
+    return done(db, json, lambda ops: ops.unpause(name))
 
 
 # --- names ---------------------------------------------------------------------------------------

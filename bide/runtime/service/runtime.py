@@ -23,7 +23,7 @@ from bide.runtime.engine.loop import Engine
 from bide.runtime.engine.messages import Command, DagRemoved, Input, Recover
 from bide.runtime.engine.restore import adopt, restore
 from bide.runtime.engine.shell import EngineShell, dag_loaded
-from bide.runtime.engine.states import AttemptState, State
+from bide.runtime.engine.states import AttemptState
 from bide.runtime.engine.world import World
 from bide.runtime.errors import (
     BideError,
@@ -39,7 +39,9 @@ from bide.runtime.executor.logs import LogBook
 from bide.runtime.executor.orphans import kill_orphans
 from bide.runtime.failpoints import armed, point
 from bide.runtime.graph.dag import Dag
-from bide.runtime.service.holds import Held, Holds, Owner
+from bide.runtime.service.handles import RunHandle, RunResult
+from bide.runtime.service.holds import Held, Holds
+from bide.runtime.service.views import owner_of, refusal_of
 from bide.runtime.store.facts import run_result, watermarks
 from bide.runtime.store.load import WorldRows, load_world
 from bide.runtime.store.lock import Lock
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from bide.runtime.engine.explain import Look, Refusal
     from bide.runtime.executor.echo import Echo
     from bide.runtime.service.operations import Operations
-    from bide.runtime.service.shapes import RunShown, WaitLine
+    from bide.runtime.service.shapes import WaitLine
     from bide.runtime.store.open import Synchronous
     from bide.runtime.store.reader import AsyncReader
 
@@ -65,42 +67,6 @@ class Pool(msgspec.Struct, frozen=True):
 
     slots: int | None = None
     in_flight: int | None = None
-
-
-class RunResult(msgspec.Struct, frozen=True):
-    """How a run ended. `tasks` is task -> state; `outputs` task -> what it returned, nulls left out."""
-
-    run_id: str
-    state: str
-    tasks: dict[str, str]
-    outputs: dict[str, Any]
-
-    @property
-    def ok(self) -> bool:
-        return self.state == "success"
-
-
-class RunHandle:
-    """One run of a runtime."""
-
-    def __init__(self, runtime: Runtime, run_id: int) -> None:
-        self._runtime = runtime
-        self.run_id = str(run_id)
-
-    def __repr__(self) -> str:
-        return f"<run {self.run_id}>"
-
-    async def wait(self, timeout: float | None = None) -> RunResult:
-        """Return when the run is over. `GaveUpError` after `timeout` seconds; the run goes on."""
-        return await self._runtime.wait(self, timeout=timeout)
-
-    async def show(self) -> RunShown:
-        """Where it stands now, as `bide show` has it."""
-        return await self._runtime.operations.show(self.run_id)
-
-    async def cancel(self) -> None:
-        """Cancel it: nothing of it starts after this returns."""
-        await self._runtime.command("cancel", {"run_id": int(self.run_id)})
 
 
 class Runtime:
@@ -235,7 +201,9 @@ class Runtime:
         self.epoch = epoch
         self._shell = shell = EngineShell(self.store, self.clock)
         self.logs = self._log_book()
-        self._holds = Holds(self.clock, self.logs, self._owner)
+        self._holds = Holds(
+            self.clock, self.logs, lambda kind, number: owner_of(self._engine.world, kind, number)
+        )
         world = self._world(epoch, rows)
         point("world-restored")
         self._engine = Engine(self.store, self.clock, world, shell, batch=rows.batch)
@@ -509,18 +477,6 @@ class Runtime:
         state = self._engine.world.dags.get(dag)
         return "" if state is None else state.code_error
 
-    def _owner(self, kind: str, number: int) -> Owner | None:
-        """Whose an attempt, a wait or the making of a sensor's trigger is."""
-        world = self._engine.world
-        if kind == "build":
-            inst, attempt_id = world.instances.get(number), None
-        else:
-            found = world.attempts.get(number) if kind == "attempt" else world.waits.get(number)
-            inst, attempt_id = (found.inst, found.attempt_id) if found is not None else (None, None)
-        if inst is None:
-            return None
-        return Owner(f"{inst.task.name} of run {inst.run.run_id}", inst.instance_id, attempt_id)
-
     @property
     def held(self) -> tuple[Held, ...]:
         """What has held the loop of late, oldest first."""
@@ -576,28 +532,6 @@ class Runtime:
             if isinstance(failure, BideError):
                 raise failure
             raise StoreLostError(f"the engine has stopped: {failure}") from failure
-
-
-def refusal_of(world: World, instance_id: int) -> Refusal | None:
-    """Which resource a ready instance waits for; None when it waits for none."""
-    from bide.runtime.engine.admission import resources_of
-    from bide.runtime.engine.explain import Refusal
-
-    inst = world.instances.get(instance_id)
-    if inst is None or inst.state is not State.READY or not inst.queued:
-        return None
-    for resource in (*resources_of(world, inst.run.dag, inst.task), world.slots):
-        if any(parked is inst for _, parked in resource.parked) or resource is world.slots:
-            limit = resource.capacity or 0
-            holders = tuple(
-                f"{body.inst.task.name} of run {body.inst.run.run_id}" for body in _holders(world)
-            )
-            return Refusal(resource.name, resource.used, limit, holders[:10])
-    return None
-
-
-def _holders(world: World) -> list[Any]:
-    return [body for body in world.attempts.values() if body.active_from is not None]
 
 
 def _running(rows: WorldRows) -> tuple[int, ...]:

@@ -1,0 +1,45 @@
+"""What the commands share: their options, and how a question is put to whoever holds the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
+
+from cyclopts import Parameter
+
+from bide.runtime.cli.output import print_json, write
+from bide.runtime.clock import SystemClock
+from bide.runtime.service.doors import Doors
+from bide.runtime.service.places import database, settings
+
+T = TypeVar("T")
+Db = Annotated[
+    str | None, Parameter(help="The database; without it BIDE_DB, else the project's .bide/bide.db.")
+]
+Json = Annotated[bool, Parameter(negative="", help="JSON on stdout, with stable keys.")]
+Params = Annotated[
+    list[str] | None, Parameter(name="--param", negative="", help="A parameter, k=v; repeatable.")
+]
+Date = Annotated[str | None, Parameter(help="The logical date, such as 2026-06-15; read in the DAG's zone.")]
+Slots = Annotated[int | None, Parameter(help="How many tasks may run at once.")]
+
+
+def asked(db: str | None, question: Callable[[Doors], Awaitable[T]]) -> T:
+    """Open the door to the database, ask, close it."""
+    from bide.runtime.service.session import doors
+
+    async def ask() -> T:
+        async with doors(database(settings(db=db)), SystemClock()) as open_doors:
+            return await question(open_doors)
+
+    return asyncio.run(ask())
+
+
+def done(db: str | None, json: bool, act: Callable[[Doors], Awaitable[Any]]) -> int:
+    came = asked(db, act)
+    if json:
+        print_json(came)
+    else:
+        write(came.done)
+    return 0

@@ -1,0 +1,93 @@
+"""`bide waits`: what is waited for now, and what may be done about it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from bide.runtime.cli.asking import Db, Json, asked, done
+from bide.runtime.cli.output import print_json, print_table
+from bide.runtime.errors import UsageError
+from bide.runtime.service.addresses import read_json
+
+app = App(name="waits", help="What is waited for now: list (bare), look, extend, satisfy, fail.")
+
+
+def _list_waits(db: str | None, json: bool) -> int:
+    found = asked(db, lambda ops: ops.waits())
+    if json:
+        print_json(found)
+    else:
+        rows = [
+            (w.id, f"{w.run_id}/{w.task}", w.trigger, w.since, w.deadline, w.last_look, w.next_look)
+            for w in found
+        ]
+        heads = ("wait", "task", "for", "since", "deadline", "last look", "next look")
+        print_table(heads, rows, "nothing is waited for")
+    return 0
+
+
+@app.default
+def bare(*, db: Db = None, json: Json = False) -> int:
+    """List what is waited for now, the nearest deadline first."""
+    return _list_waits(db, json)
+
+
+@app.command(name="list")
+def listed(*, db: Db = None, json: Json = False) -> int:
+    """List what is waited for now, the nearest deadline first."""
+    return _list_waits(db, json)
+
+
+@app.command(name="look")
+def look(wait: str, /, *, db: Db = None, json: Json = False) -> int:
+    """Look now, without waiting for the next look."""
+    return done(db, json, lambda ops: ops.wait_look(wait))
+
+
+@app.command(name="extend")
+def extend(
+    wait: str,
+    to: Annotated[str | None, Parameter(help="The new deadline: 2026-06-15T12:00Z, or +2h.")] = None,
+    /,
+    *,
+    by: Annotated[str | None, Parameter(help="So much later than now planned: 2h.")] = None,
+    until: Annotated[str | None, Parameter(help="The new deadline.")] = None,
+    db: Db = None,
+    json: Json = False,
+) -> int:
+    """Give a wait a later deadline: `+2h` (or --by 2h) from the one it has, or an instant (--until)."""
+    said = [word for word in (to, by and f"+{by}", until) if word]
+    if len(said) != 1:
+        raise UsageError(
+            f"extend wait {wait} until when? give one of +2h, --by 2h, --until 2026-06-15T12:00Z"
+        )
+    return done(db, json, lambda ops: ops.wait_extend(wait, said[0]))
+
+
+@app.command(name="satisfy")
+def satisfy(
+    wait: str,
+    /,
+    *,
+    event: Annotated[str | None, Parameter(help="What the task gets, JSON.")] = None,
+    db: Db = None,
+    json: Json = False,
+) -> int:
+    """End a wait as if what it waits for had come true."""
+    value = None if event is None else read_json(event, "--event")
+    return done(db, json, lambda ops: ops.wait_satisfy(wait, value))
+
+
+@app.command(name="fail")
+def fail(
+    wait: str,
+    /,
+    *,
+    reason: Annotated[str, Parameter(help="Why; it stands in the log and in `why`.")] = "",
+    db: Db = None,
+    json: Json = False,
+) -> int:
+    """End a wait as failed."""
+    return done(db, json, lambda ops: ops.wait_fail(wait, reason))
