@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bide import Runtime, dag, shell
+from bide.runtime.executor.orphans import boot_id, kill_orphans, started_ticks
 from tests.recovery.test_kills import Service
 
 # The grandchild leaves the group of its shell, so that no guard reaches it, and stays in its session.
@@ -169,3 +170,22 @@ async def test_a_recorded_process_that_is_another_by_now_is_left_alone(tmp_path:
     async with Runtime(db) as runtime:  # this process lives on, or the test does not
         assert runtime.epoch == 2
     assert recorded(db) == []
+
+
+async def test_a_process_that_may_not_be_killed_does_not_keep_the_runtime_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `sudo` makes one: its runtime is not root, and it is."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    child = await asyncio.create_subprocess_exec("sleep", "600", start_new_session=True)
+    try:
+        row = (1, child.pid, started_ticks(child.pid), boot_id())
+        with monkeypatch.context() as patched:
+            patched.setattr(signal, "pidfd_send_signal", refuse)
+            assert kill_orphans([row]) == []
+        assert kill_orphans([row]) == [1]
+    finally:
+        await child.wait()

@@ -199,7 +199,8 @@ def test_t6_a_disk_that_fails_ends_the_runtime_and_costs_nothing_acknowledged(fo
         ends.append(first)
         wrong = []
         if first == 1 and not any(
-            words in said(db) for words in ("StoreLostError", "the disk failed while opening")
+            words in said(db)
+            for words in ("StoreLostError", "the disk failed while opening", "there is no room on the disk")
         ):
             wrong.append("it did not say why it stopped")
         if first not in {0, 1}:

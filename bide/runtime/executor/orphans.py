@@ -47,23 +47,28 @@ def kill_orphans(rows: Iterable[tuple[int, int, int, str]]) -> list[int]:
             continue
         attempt_id, started = known[session]
         if (pid == session and started_ticks(pid) == started) or _bears(pid, attempt_id):
-            _kill(pid)
-            killed[attempt_id] = None
+            if _kill(pid):
+                killed[attempt_id] = None
     return list(killed)
 
 
-def _kill(pid: int) -> None:
-    """Kill one process, held by a pidfd where there is one, so that no other can be hit."""
+def _kill(pid: int) -> bool:
+    """Kill one process, held by a pidfd where there is one, so that no other can be hit.
+
+    False when it is another user's by now (`sudo`): it is left, and the start goes on.
+    """
     if not hasattr(os, "pidfd_open"):
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        return
+        except PermissionError:
+            return False
+        return True
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
-        return
+        return True
     try:
         signal.pidfd_send_signal(fd, signal.SIGKILL)
         poll = select.poll()
@@ -71,8 +76,11 @@ def _kill(pid: int) -> None:
         poll.poll(_PATIENCE_MS)
     except ProcessLookupError:
         pass
+    except PermissionError:
+        return False
     finally:
         os.close(fd)
+    return True
 
 
 def _sessions() -> list[tuple[int, int]]:
