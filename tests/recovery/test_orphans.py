@@ -188,4 +188,6 @@ async def test_a_process_that_may_not_be_killed_does_not_keep_the_runtime_from_s
             assert kill_orphans([row]) == []
         assert kill_orphans([row]) == [1]
     finally:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
         await child.wait()

@@ -46,9 +46,9 @@ def kill_orphans(rows: Iterable[tuple[int, int, int, str]]) -> list[int]:
         if session not in known:
             continue
         attempt_id, started = known[session]
-        if (pid == session and started_ticks(pid) == started) or _bears(pid, attempt_id):
-            if _kill(pid):
-                killed[attempt_id] = None
+        theirs = (pid == session and started_ticks(pid) == started) or _bears(pid, attempt_id)
+        if theirs and _kill(pid):
+            killed[attempt_id] = None
     return list(killed)
 
 
