@@ -68,7 +68,12 @@ def in_process(number: int) -> int:
 @task(max_lost=OFTEN)
 async def waits_inside(ctx: Context) -> dict[str, Any]:
     """Code before a wait runs again after a crash; a recorded step does not."""
-    stamp = await ctx.once("stamp", lambda: mark(ctx, "once") or "stamped")
+
+    def stamped() -> str:
+        mark(ctx, "once")
+        return "stamped"
+
+    stamp = await ctx.once("stamp", stamped)
     event = await ctx.wait(
         FileTrigger(path=str(WORLD / f"inner-{ctx.run_id}"), settle_us=0), timeout=timedelta(hours=1)
     )

@@ -218,9 +218,9 @@ async def test_killed_at_random_instants_the_tables_are_those_of_a_run_never_kil
             want = state, timeless(told(value, run_of[1][key[0]], run_of[0][key[0]]))
             assert (tasks[key][0], timeless(tasks[key][1])) == want, (key, replay)
     ledger = truth.ledger()
-    for key, run_id in run_of[0].items():
-        if key.startswith("everything"):
-            assert ledger[f"{run_id} only_once only"] == 1 or (key, "only_once") in lost, replay
+    for run_key, run_id in run_of[0].items():
+        if run_key.startswith("everything"):
+            assert ledger[f"{run_id} only_once only"] == 1 or (run_key, "only_once") in lost, replay
             assert ledger[f"{run_id} only_once only"] <= 1, replay
             assert ledger[f"{run_id} flaky failing"] == 2, replay
 
