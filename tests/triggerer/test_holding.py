@@ -134,6 +134,20 @@ async def test_c6_a_trigger_that_raises_ends_its_own_wait_only(bench: Bench, bro
     assert bench.fired == [2]
 
 
+@pytest.mark.parametrize("broken", ["judge", "poll_key", "source_key"])
+async def test_c6_a_single_look_at_a_trigger_that_raises_ends_its_wait(bench: Bench, broken: str) -> None:
+    [ended] = [await bench.look_once(1, FakeTrigger(broken=broken))]
+    assert isinstance(ended, WaitFailed)
+    assert "RuntimeError" in ended.reason
+
+
+async def test_c6_a_poll_key_that_raises_does_not_break_the_source_it_shares(bench: Bench) -> None:
+    bench.arm(1, FakeTrigger())
+    bench.arm(2, FakeTrigger(broken="poll_key"))
+    await settle()
+    assert (list(bench.failed), bench.triggerer.breakdowns, bench.world.opened) == ([2], 0, [("fake", "s")])
+
+
 async def test_c6_a_source_that_breaks_takes_only_its_waits_along_and_comes_back(bench: Bench) -> None:
     async def crash() -> None:
         raise RuntimeError("bug in the client")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 
 import pytest
@@ -165,6 +166,19 @@ async def test_a_look_never_overlaps_itself_even_when_it_ignores_its_cut(bench: 
     await bench.clock.advance(29 * SECOND, SECOND)
     assert len(bench.world.looks) == 1
     assert bench.world.most_under_way == 1
+
+
+async def test_a_look_cut_before_its_first_step_gives_its_room_back(bench: Bench) -> None:
+    bench.arm(1, FakeTrigger())
+    await asyncio.sleep(0)
+    assert (bench.triggerer.looking, bench.world.looks) == (1, [])
+    bench.triggerer.disarm(1, "cancelled")
+    await settle()
+    assert (bench.triggerer.looking, bench.world.looks) == (0, [])
+    bench.world.answer = lambda key: 1
+    bench.arm(2, FakeTrigger())
+    await settle()
+    assert bench.fired == [2]
 
 
 async def test_a_wait_taken_away_ends_its_look(bench: Bench) -> None:

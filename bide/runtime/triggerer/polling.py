@@ -70,23 +70,29 @@ class PollFeed:
     # --- waits come and go ------------------------------------------------------------------
 
     def add(self, wait: Waiting) -> None:
-        try:
-            key = wait.trigger.poll_key()
-            hash(key)
-        except Exception as error:  # noqa: BLE001 - a third party's trigger ends its own wait only
-            self._triggerer.fail(wait, f"its poll key: {type(error).__name__}: {error}")
+        group = self._group_of(wait)
+        if group is None:
             return
         self._source.add(wait)
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = Group(key)
+        self._groups[group.key] = wait.group = group
         group.waits[wait.wait_id] = wait
         wait.next_us = self._host.now()
         self._want(group, wait.next_us)
 
+    def _group_of(self, wait: Waiting) -> Group | None:
+        """The group of its poll key, a new one if there is none. None: the key raises, the wait has failed."""
+        try:
+            key = wait.trigger.poll_key()
+            return self._groups.get(key) or Group(key)
+        except Exception as error:  # noqa: BLE001 - a third party's trigger ends its own wait only
+            self._triggerer.fail(wait, f"its poll key: {type(error).__name__}: {error}")
+            return None
+
     def remove(self, wait: Waiting, reason: str) -> None:
-        group = self._groups.get(wait.trigger.poll_key())
-        if group is not None and group.waits.pop(wait.wait_id, None) is not None and not group.waits:
+        group, wait.group = wait.group, None
+        if group is None:
+            return  # it never came in
+        if group.waits.pop(wait.wait_id, None) is not None and not group.waits:
             self._unschedule(group)
             if group.look is not None:
                 group.look.cancel()
@@ -95,17 +101,18 @@ class PollFeed:
         self._source.remove(wait, reason)
 
     def next_look_us(self, wait: Waiting) -> int | None:
-        group = self._groups.get(wait.trigger.poll_key())
-        return wait.next_us if group is None else group.due_us
+        return wait.next_us if wait.group is None else wait.group.due_us
 
     def rest_until(self, at_us: int) -> None:
         self._rest_us = max(self._rest_us, at_us)
 
     async def look(self, wait: Waiting, *, armed: bool) -> None:
         """Look as soon as the rules allow. A rest that was asked for is an answer, not a delay."""
-        group = self._groups.get(wait.trigger.poll_key())
+        group = wait.group or self._group_of(wait)
+        if group is None:
+            return
         now = self._host.now()
-        rest_us = max(self._rest_us, group.not_before_us if group else 0)
+        rest_us = max(self._rest_us, group.not_before_us)
         if rest_us > now:
             wait.next_us = rest_us
             self._host.failed(wait, "the other side asked for a rest")
@@ -115,7 +122,7 @@ class PollFeed:
         once = wait.once
         self._once += 1
         try:
-            if armed and group is not None:
+            if wait.group is not None:
                 self._want(group, now)
             elif not armed:
                 self.add(wait)
@@ -232,7 +239,8 @@ class PollFeed:
         self._triggerer.looking += 1
         group.cut = self._triggerer.timers.at(now + self._source.limit_us, lambda: self._cut(group))
         loop = asyncio.get_running_loop()
-        group.look = loop.create_task(self._look(group), name=f"bide look {self._host.name}")
+        look = group.look = loop.create_task(self._look(group), name=f"bide look {self._host.name}")
+        look.add_done_callback(lambda look: self._never_began(group, look, now))
 
     def _cut(self, group: Group) -> None:
         """The look hangs: cancel it. Its waits are told; room for others is made at once."""
@@ -268,6 +276,11 @@ class PollFeed:
             if foreign:
                 self._triggerer.leave()
             self._ended(group, waits, began_us)
+
+    def _never_began(self, group: Group, look: asyncio.Task[None], began_us: int) -> None:
+        """A look that was cancelled before its first step has to give its room back, too."""
+        if group.look is look:
+            self._ended(group, list(group.waits.values()), began_us)
 
     @staticmethod
     def _cut_or_left(group: Group) -> bool:

@@ -11,6 +11,7 @@ from bide.triggers.base import Trigger
 
 if TYPE_CHECKING:
     from bide.runtime.triggerer.host import Host
+    from bide.runtime.triggerer.polling import Group
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -33,6 +34,7 @@ class Waiting:
         "backoff",
         "deadline_us",
         "failures",
+        "group",
         "host",
         "last_answer",
         "last_look_us",
@@ -65,6 +67,7 @@ class Waiting:
         self.backoff = backoff
         self.deadline_us = deadline_us
         self.host = host
+        self.group: Group | None = None
         self.memo: Any = None
         self.over = False
         self.looks = 0
