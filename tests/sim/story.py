@@ -182,7 +182,7 @@ class Story:
             self.faults = False
             if not self._open():
                 break
-            self._live(self.now + HOUR)
+            self._live(self.now + 24 * HOUR)
         left = self._open()
         assert not left, f"these runs do not end: {left}"
         twice = [key for key, count in self.ledger.begun.items() if count > 1]
@@ -237,7 +237,7 @@ class Story:
                 await clock.sleep_until(min(clock.now() + pause, until))
                 rt._raise_failure()
                 await self._clear_up(rt)
-                if self.orders:
+                if self.orders and self.faults:
                     await self._order(rt)
                 if self.steps and isinstance(clock, LoopClock):
                     step = self.fate.choice([-1, 1, 2]) * self.fate.choice([10, 1800, 3600]) * SECOND

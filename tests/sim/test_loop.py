@@ -17,11 +17,11 @@ from bide.runtime.clock import SECOND
 from bide.runtime.engine import commands
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import Command, Input, Parked, TriggerBuilt
-from bide.runtime.errors import RefusedError
+from bide.runtime.errors import RefusedError, StoreLostError
 from bide.runtime.store import invariants
 from bide.runtime.store.inline import InlineWriter
 from bide.sensors import ExternalTaskSensor, HttpSensor, TimeSensor
-from bide.testing import FakeSource, SimRuntime
+from bide.testing import FakeHttp, FakeSource, SimRuntime
 
 Sim = Callable[..., AbstractAsyncContextManager[SimRuntime]]
 now: dict[str, SimRuntime] = {}
@@ -187,3 +187,46 @@ async def test_p12_a_cancel_that_is_being_committed_while_a_body_is_prepared_lea
         await rt.clock.settle()
         assert rt.slots_in_use == 0
         assert (await run.wait()).tasks["second"] == "cancelled"
+
+
+@dag
+def polls() -> None:
+    HttpSensor("web", url="https://x.example/", poll_interval=timedelta(hours=1))
+
+
+async def test_a_look_by_hand_at_an_armed_wait_is_made_at_once_and_leaves_nothing_behind(
+    sim_runtime: Sim,
+) -> None:
+    web = FakeHttp()
+    async with sim_runtime([polls], fakes={"http": web}) as rt:
+        run = await rt.trigger("polls")
+        await rt.clock.advance(60)
+        assert len(web.asked) == 1
+        await rt.command("wait_look", {"wait_id": 1})
+        await rt.clock.settle()
+        assert len(web.asked) == 2
+        assert rt._shell._tasks == set()
+        web.answer("https://x.example/", text="yes")
+        await rt.clock.advance(60)  # no closer to the last look than the source allows
+        await rt.command("wait_look", {"wait_id": 1})
+        await rt.clock.settle()
+        assert (await run.wait(5)).ok
+
+
+async def test_what_no_input_has_brought_about_is_blamed_on_none_and_stops_the_engine(
+    sim_runtime: Sim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bide.runtime.engine import dags
+
+    async def live() -> None:
+        async with sim_runtime([upstream]) as rt:
+            await rt.clock.settle()
+            monkeypatch.setattr(dags, "fire_schedule", explode)
+            moving = asyncio.create_task(rt.clock.advance(timedelta(hours=2)))
+            await rt._engine.ended()
+            rt.clock.patience = 0
+            await moving
+            await rt.command("pause", {"dag": "upstream"})
+
+    with pytest.raises(StoreLostError, match="a bug in a handler"):
+        await live()

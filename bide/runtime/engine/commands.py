@@ -175,7 +175,9 @@ def rerun(t: Turn, args: Args) -> Any:
         raise RefusedError(
             f"in run {run.run_id} these have not ended: {still}; cancel the run, or wait for them"
         )
-    begun = [run.instances[d] for d in sorted({d for ix in chosen for d in run.compiled.downstream[ix]} - chosen)]
+    begun = [
+        run.instances[d] for d in sorted({d for ix in chosen for d in run.compiled.downstream[ix]} - chosen)
+    ]
     begun = [inst for inst in begun if inst.state in _BEGUN and inst.task.rule not in _EARLY]
     if begun:
         raise RefusedError(

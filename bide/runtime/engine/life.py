@@ -95,7 +95,6 @@ def _mode(task: TaskSpec) -> Mode:
     return task.sensor.mode
 
 
-
 def overdue(t: Turn, inst: Instance) -> None:
     """Its total time is over, waiting included."""
     if inst.state in OVER or inst.state is State.LOST or inst.run.dag.frozen:

@@ -194,7 +194,9 @@ class Engine:
             await asyncio.sleep(1)
             self._compare_clocks()
             if not self.store.same_file():
-                self._fail(StoreLostError("the database file was replaced or removed while it was open: stopped"))
+                self._fail(
+                    StoreLostError("the database file was replaced or removed while it was open: stopped")
+                )
                 return
 
     def _compare_clocks(self) -> None:
@@ -300,6 +302,7 @@ class Engine:
         log.error("a batch of %d inputs was refused: %s", len(inputs), error, exc_info=error)
         left = [each for each in inputs if not isinstance(each, Recover)]  # the restored world is settled
         await self._restore(left)
+        await self._decide_alone([])  # what is due by itself: no input is to blame if this cannot be
         while left:
             each = left.pop(0)
             try:
@@ -313,13 +316,15 @@ class Engine:
     async def _decide_alone(self, inputs: Sequence[Input]) -> None:
         """Decide, commit and carry out, with all the facts that are asked for on the way."""
         facts: Mapping[FactKey, Any] = NO_FACTS
-        while inputs:
+        while True:
             decision = decide(self.world, inputs, self.clock.now(), facts)
             if decision.changes:
                 await self._write(decision.changes)
             self.shell.act(decision.effects, committed=decision.changes)
             self._more = self._more or decision.more
             inputs, facts = await self._answered(decision, facts)
+            if not inputs:
+                return
 
     async def _restore(self, left: Sequence[Input]) -> None:
         """The world as the database has it. An attempt whose end is still to be decided is not lost."""

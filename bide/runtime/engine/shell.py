@@ -214,7 +214,7 @@ class EngineShell:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> None:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -347,7 +347,13 @@ class EngineShell:
         self.post(built)
 
     def _look_once(self, e: LookOnce) -> None:
-        work = self._look_external(e) if _is_external(e.trigger) else self.triggerer.look(e)
+        work: Coroutine[Any, Any, Any]
+        if _is_external(e.trigger):
+            work = self._look_external(e)
+        elif self.triggerer.status(e.wait_id) is not None:
+            work = self.triggerer.look_now(e.wait_id)  # by hand, at a wait that is armed
+        else:
+            work = self.triggerer.look(e)
         self._spawn(work, f"bide:look:{e.wait_id}")
 
     async def _look_external(self, e: LookOnce) -> None:

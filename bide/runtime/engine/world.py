@@ -104,7 +104,9 @@ class DagState:
         self.active_runs = 0
         self.queued: deque[int] = deque()
         self.stuck: dict[int, Instance] = {}  # ready, but its code is not loaded or the DAG is paused
-        self.resources: dict[int, tuple[Resource, ...]] = {}  # by id of the task's spec, which the world keeps
+        self.resources: dict[
+            int, tuple[Resource, ...]
+        ] = {}  # by id of the task's spec, which the world keeps
 
     @property
     def frozen(self) -> bool:
