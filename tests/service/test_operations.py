@@ -55,6 +55,7 @@ class Living:
     held: tuple[Held, ...] = ()
     bodies = frozenset[int]()
     watched = frozenset[int]()
+    unwatched = frozenset[int]()
 
     async def settled(self) -> None: ...
 

@@ -150,10 +150,13 @@ def step(out_of_step: Sequence[str], bodies: int, watched: int) -> Check:
     return Check(name="live", ok=False, found=f"{found}: {told}", advice=advice)
 
 
-def out_of_step(reader: Reader, bodies: frozenset[int], watched: frozenset[int], live: Live) -> set[str]:
+def out_of_step(
+    reader: Reader, bodies: frozenset[int], watched: frozenset[int], unwatched: frozenset[int], live: Live
+) -> set[str]:
     """What the database and the living do not agree on, now: a moment's difference is none."""
     slots, used = live.slots, live.slots_in_use
-    return {v.sentence for v in reader.read(lambda conn: against(conn, bodies, watched, slots, used))}
+    found = {v.sentence for v in reader.read(lambda conn: against(conn, bodies, watched, slots, used))}
+    return found | {f"wait {wait} is open and nothing watches it" for wait in unwatched}
 
 
 def _bytes(count: int) -> str:

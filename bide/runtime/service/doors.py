@@ -75,6 +75,11 @@ class Live(Protocol):
         """The waits that sources watch, by id."""
         ...
 
+    @property
+    def unwatched(self) -> frozenset[int]:
+        """The waits that a source should watch and none does, by id."""
+        ...
+
     async def settled(self) -> None:
         """Returns once everything that was asked so far is committed and carried out."""
         ...

@@ -191,8 +191,8 @@ class Operations:
         wrong: set[str] | None = None
         for _ in range(_LOOKS):
             await live.settled()
-            bodies, watched = live.bodies, live.watched
-            seen = await self._reader.ask(out_of_step, bodies, watched, live)
+            bodies, watched, unwatched = live.bodies, live.watched, live.unwatched
+            seen = await self._reader.ask(out_of_step, bodies, watched, unwatched, live)
             wrong = seen if wrong is None else wrong & seen
             if not wrong:
                 break

@@ -24,6 +24,7 @@ from bide.runtime.engine.messages import Command, DagRemoved, Input, Recover
 from bide.runtime.engine.restore import adopt, restore
 from bide.runtime.engine.shell import EngineShell, dag_loaded
 from bide.runtime.engine.states import AttemptState
+from bide.runtime.engine.waiting import EXTERNAL
 from bide.runtime.engine.world import World
 from bide.runtime.errors import (
     BideError,
@@ -456,6 +457,12 @@ class Runtime:
     def watched(self) -> frozenset[int]:
         """The waits that sources watch, by id."""
         return self._shell.triggerer.ids
+
+    @property
+    def unwatched(self) -> frozenset[int]:
+        """The waits that a source should watch and none does, by id; a moment's difference is none."""
+        waits = self._engine.world.waits.values()
+        return frozenset(w.wait_id for w in waits if w.armed and w.kind != EXTERNAL) - self.watched
 
     def look(self, wait_id: int) -> Look | None:
         """The last look of an armed wait; None when it is not armed."""
