@@ -72,8 +72,15 @@ class Lock:
             if _is_at(fd, self.path):
                 break
             os.close(fd)  # removed between open and flock: it would lock nothing
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, msgspec.json.encode(Holder(os.getpid(), kind, now_us)), 0)
+        try:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, msgspec.json.encode(Holder(os.getpid(), kind, now_us)), 0)
+        except OSError as error:  # a full disk: a lock without a name on it would help nobody
+            os.close(fd)
+            raise StoreError(
+                f"the lock {self.path} cannot be written ({error.strerror}): free some of its disk, "
+                "then try again"
+            ) from None
         self._fd = fd
         return None
 

@@ -199,7 +199,7 @@ def refusal(error: BaseException, place: Path) -> StoreError:
     primary = code_of(error) & 0xFF
     if primary == sqlite3.SQLITE_NOTADB:
         return StoreError(f"{place} is not a database: use another path, or restore a backup over it")
-    if primary == sqlite3.SQLITE_FULL:
+    if primary == sqlite3.SQLITE_FULL or code_of(error) == sqlite3.SQLITE_IOERR_SHMSIZE:
         return StoreFullError(f"there is no room on the disk of {place}: free some, then try again")
     if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreFullError(f"another program holds the database {place}: end it, then try again")

@@ -142,6 +142,8 @@ class Reader:
             )
         if self.path.is_dir():
             raise StoreError(f"{self.path} is a folder, a database is a file: use {self.path / 'bide.db'}")
+        if not self.path.is_file():  # SQLite would wait at a pipe until somebody writes
+            raise StoreError(f"{self.path} is not an ordinary file: use a path on a local disk")
         try:
             self._conn = sqlite3.connect(
                 uri_of(self.path, "ro"),
