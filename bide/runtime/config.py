@@ -169,16 +169,17 @@ def _checked(key: str, value: Any, place: str) -> Any:
         close = get_close_matches(key, _KEYS, n=1)
         advice = f"did you mean {close[0]!r}?" if close else f"there is {', '.join(_KEYS)}"
         raise UsageError(f"{place}: there is no setting {key!r}: {advice}")
+    said = f"--{key}" if place == "flag" else f"{place}: {key}"
     try:
         # Text from the environment is read as the type of the key ("8" as 8), in a file it is an error.
         checked = msgspec.convert({key: value}, Values, strict=not place.startswith(_PREFIX))
     except msgspec.ValidationError as error:
         shown = "a secret" if key == "token" else repr(value)
-        raise UsageError(f"{place}: {key} is {shown}: {str(error).partition(' - at')[0]}") from None
+        raise UsageError(f"{said} is {shown}: {str(error).partition(' - at')[0]}") from None
     found = getattr(checked, key)
     low = {"slots": 1, "thread_slots": 1, "process_slots": 1, "port": 0, "stop_timeout": 0}.get(key)
     if low is not None and found is not None and (found < low or (key == "port" and found > 65535)):
-        raise UsageError(f"{place}: {key} is {found}, and must be {low} or more")
+        raise UsageError(f"{said} is {found}, and must be {low} or more")
     for pool, limits in checked.pools.items():
         for limit in (limits,) if isinstance(limits, int) else (limits.slots, limits.in_flight):
             if limit is not None and limit < 1:

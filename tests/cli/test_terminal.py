@@ -311,7 +311,7 @@ def test_listing_loads_no_web_framework_and_no_sources(bide_process: Bide, world
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (["shwo", "3"], 2, "Did you mean"),
+        (["shwo", "3"], 2, "did you mean `bide show`?"),
         (["show"], 2, "RUN"),
         (["show", "3", "--jsn"], 2, "--json"),
         (["show", "abc"], 2, "names no run"),

@@ -11,18 +11,38 @@ from cyclopts import App, Parameter
 
 import bide
 from bide.runtime.cli import waits
-from bide.runtime.cli.asking import Date, Db, Json, Params, Slots, asked, done
-from bide.runtime.cli.output import print_json, print_table, said_state, write
+from bide.runtime.cli.asking import (
+    ASLEEP,
+    Dag,
+    Date,
+    Db,
+    Json,
+    Params,
+    Run,
+    RunOrTask,
+    Slots,
+    Task,
+    asked,
+    done,
+)
+from bide.runtime.cli.output import note, print_json, print_table, said_state, stamp, write
 from bide.runtime.clock import SECOND
 from bide.runtime.errors import UsageError
 from bide.runtime.service.addresses import read_params, read_span, split_address
+from bide.runtime.service.doors import Doors
 from bide.runtime.service.places import settings
+from bide.runtime.service.shapes import Triggered
 
 app = App(
     name="bide",
     help="Runs DAGs that wait on the world without holding a slot.",
     version=f"bide {bide.__version__}",
     help_format="plaintext",
+    help_epilogue=(
+        "Exit codes: 0 done, 1 the run failed, 2 usage, 3 not found, 4 refused, 5 service out of reach, "
+        "6 gave up waiting, 130 interrupted."
+    ),
+    default_parameter=Parameter(show_default=False),
     result_action="return_value",
 )
 app.command(waits.app)
@@ -33,7 +53,7 @@ app.command(waits.app)
 
 @app.command
 def run(
-    target: str,
+    target: Annotated[str, Parameter(help="file.py[:dag] or module[:dag], the DAG's name or its variable.")],
     /,
     *,
     date: Date = None,
@@ -53,7 +73,7 @@ def run(
 
 @app.command
 def serve(
-    *paths: str,
+    *paths: Annotated[str, Parameter(help="DAG files, and folders whose *.py files declare DAGs.")],
     slots: Slots = None,
     drain: Annotated[str | None, Parameter(help="How long what runs may go on after SIGTERM.")] = None,
     db: Db = None,
@@ -76,7 +96,8 @@ def dags(*, db: Db = None, json: Json = False) -> int:
         print_json(found)
     else:
         rows = [
-            (d.dag, d.schedule, "paused" if d.paused else "", d.next_fires_at, d.last_state) for d in found
+            (d.dag, d.schedule, "paused" if d.paused else None, stamp(d.next_fires_at), d.last_state)
+            for d in found
         ]
         print_table(("dag", "schedule", "paused", "next fires at", "last state"), rows, "no DAG is known yet")
     return 0
@@ -84,7 +105,7 @@ def dags(*, db: Db = None, json: Json = False) -> int:
 
 @app.command
 def runs(
-    dag: str | None = None,
+    dag: Annotated[str | None, Parameter(help="Only runs of this DAG: a name or a TARGET.")] = None,
     /,
     *,
     state: Annotated[str | None, Parameter(help="Only runs in this state.")] = None,
@@ -98,13 +119,16 @@ def runs(
     if json:
         print_json(found)
     else:
-        rows = [(r.run_id, r.dag, r.state, r.kind, r.logical_date, r.ended_at, r.reason) for r in found]
+        rows = [
+            (r.run_id, r.dag, r.state, r.kind, stamp(r.logical_date), stamp(r.ended_at), r.reason)
+            for r in found
+        ]
         print_table(("run", "dag", "state", "kind", "logical date", "ended at", "reason"), rows, "no runs")
     return 0
 
 
 @app.command
-def show(run: str, /, *, db: Db = None, json: Json = False) -> int:
+def show(run: Run, /, *, db: Db = None, json: Json = False) -> int:
     """Show a run and its tasks."""
     head, task = split_address(run)
     if task is not None:
@@ -114,7 +138,9 @@ def show(run: str, /, *, db: Db = None, json: Json = False) -> int:
         print_json(found)
         return 0
     write(f"run {found.run_id} of {found.dag}: {said_state(found.state, False)}")
-    write(f"logical date {found.logical_date}, interval {found.interval.start} to {found.interval.end}")
+    interval = found.interval
+    span = f", interval {stamp(interval.start)} to {stamp(interval.end)}"
+    write(f"logical date {stamp(found.logical_date)}{span if interval.start != interval.end else ''}")
     rows = [
         (t.task if t.map_index < 0 else f"{t.task}[{t.map_index}]", t.state, str(t.attempts), t.reason)
         for t in found.tasks
@@ -124,7 +150,7 @@ def show(run: str, /, *, db: Db = None, json: Json = False) -> int:
 
 
 @app.command
-def why(run: str, task: str | None = None, /, *, db: Db = None, json: Json = False) -> int:
+def why(run: RunOrTask, task: Task = None, /, *, db: Db = None, json: Json = False) -> int:
     """Say why a run, or a task of it (RUN/TASK or RUN TASK), is in the state it is in."""
     run, task = split_address(run, task)
     found = asked(db, lambda ops: ops.why(run, task))
@@ -143,8 +169,8 @@ def why(run: str, task: str | None = None, /, *, db: Db = None, json: Json = Fal
 
 @app.command
 def logs(
-    run: str,
-    task: str | None = None,
+    run: RunOrTask,
+    task: Task = None,
     /,
     *,
     follow: Annotated[
@@ -152,15 +178,19 @@ def logs(
     ] = False,
     attempt: Annotated[int | None, Parameter(help="Which attempt, counted from 1; the last one.")] = None,
     db: Db = None,
+    json: Json = False,
 ) -> int:
     """Print the log of a task's attempt (RUN/TASK or RUN TASK)."""
-    from bide.runtime.cli.follow import print_log
+    from bide.runtime.cli.follow import print_log, whole_log
 
     run, task = split_address(run, task)
     if task is None:
         raise UsageError(f"logs of which task? `bide logs {run}/TASK`; `bide show {run}` lists them")
     name = task
-    asked(db, lambda ops: print_log(ops, run, name, attempt, follow))
+    if json:
+        print_json(asked(db, lambda ops: whole_log(ops, run, name, attempt, follow)))
+    else:
+        asked(db, lambda ops: print_log(ops, run, name, attempt, follow))
     return 0
 
 
@@ -179,9 +209,12 @@ def doctor(*, db: Db = None, json: Json = False) -> int:
 
 
 @app.command
-def version() -> int:
+def version(*, json: Json = False) -> int:
     """Print the version."""
-    write(f"bide {bide.__version__}")
+    if json:
+        print_json({"version": bide.__version__})
+    else:
+        write(f"bide {bide.__version__}")
     return 0
 
 
@@ -190,7 +223,7 @@ def version() -> int:
 
 @app.command
 def trigger(
-    dag: str,
+    dag: Dag,
     /,
     *,
     date: Date = None,
@@ -206,24 +239,30 @@ def trigger(
 ) -> int:
     """Start a run of a DAG."""
     name, params = _dag_name(dag), read_params(param or [])
-    made = asked(db, lambda ops: ops.trigger(name, date, params, new, key))
+
+    async def start(ops: Doors) -> tuple[Triggered, bool]:
+        return await ops.trigger(name, date, params, new, key), ops.held
+
+    made, held = asked(db, start)
     if json:
         print_json(made)
     else:
         write(f"run {made.run_id}")
+        if not held:
+            note(ASLEEP)
     return 0
 
 
 @app.command
-def cancel(run: str, /, *, db: Db = None, json: Json = False) -> int:
+def cancel(run: Run, /, *, db: Db = None, json: Json = False) -> int:
     """Cancel a run: what waits and what runs of it."""
     return done(db, json, lambda ops: ops.cancel(_whole(run, "cancel")))
 
 
 @app.command
 def rerun(
-    run: str,
-    task: str | None = None,
+    run: RunOrTask,
+    task: Task = None,
     /,
     *,
     downstream: Annotated[bool, Parameter(negative="", help="And everything below the task.")] = False,
@@ -233,11 +272,19 @@ def rerun(
 ) -> int:
     """Run again what did not succeed, or one task (RUN/TASK or RUN TASK), or the whole run."""
     run, task = split_address(run, task)
-    return done(db, json, lambda ops: ops.rerun(run, task, downstream, whole))
+    return done(db, json, lambda ops: ops.rerun(run, task, downstream, whole), starts=True)
 
 
 @app.command
-def mark(run: str, task: str, state: str | None = None, /, *, db: Db = None, json: Json = False) -> int:
+def mark(
+    run: RunOrTask,
+    task: Annotated[str, Parameter(help="The task; the state where RUN names the task.")],
+    state: Annotated[str | None, Parameter(help="What it becomes: success, failed or skipped.")] = None,
+    /,
+    *,
+    db: Db = None,
+    json: Json = False,
+) -> int:
     """Mark a task success, failed or skipped: `mark RUN TASK STATE` or `mark RUN/TASK STATE`."""
     if state is None:
         task, state = "", task
@@ -251,14 +298,14 @@ def mark(run: str, task: str, state: str | None = None, /, *, db: Db = None, jso
 
 
 @app.command
-def pause(dag: str, /, *, db: Db = None, json: Json = False) -> int:
+def pause(dag: Dag, /, *, db: Db = None, json: Json = False) -> int:
     """Let a DAG start nothing; its waits and their deadlines stand still."""
     name = _dag_name(dag)
     return done(db, json, lambda ops: ops.pause(name))
 
 
 @app.command
-def unpause(dag: str, /, *, db: Db = None, json: Json = False) -> int:
+def unpause(dag: Dag, /, *, db: Db = None, json: Json = False) -> int:
     """Let a paused DAG go on."""
     name = _dag_name(dag)
     return done(db, json, lambda ops: ops.unpause(name))

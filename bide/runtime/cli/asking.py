@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from cyclopts import Parameter
 
-from bide.runtime.cli.output import print_json, write
+from bide.runtime.cli.output import note, print_json, write
 from bide.runtime.clock import SystemClock
 from bide.runtime.service.doors import Doors
 from bide.runtime.service.places import database, settings
@@ -22,6 +22,11 @@ Params = Annotated[
     list[str] | None, Parameter(name="--param", negative="", help="A parameter, k=v; repeatable.")
 ]
 Date = Annotated[str | None, Parameter(help="The logical date, such as 2026-06-15; read in the DAG's zone.")]
+Run = Annotated[str, Parameter(help="The run: its number; `bide runs` lists them.")]
+RunOrTask = Annotated[str, Parameter(help="The run, 3; or one task of it, 3/load.")]
+Task = Annotated[str | None, Parameter(help="The task, where RUN names none; load[2] when it is mapped.")]
+Dag = Annotated[str, Parameter(help="The DAG: its name, or a TARGET such as pipeline.py:orders.")]
+Wait = Annotated[str, Parameter(help="The wait: its number; `bide waits` lists them.")]
 Slots = Annotated[int | None, Parameter(help="How many tasks may run at once.")]
 
 
@@ -36,10 +41,22 @@ def asked(db: str | None, question: Callable[[Doors], Awaitable[T]]) -> T:
     return asyncio.run(ask())
 
 
-def done(db: str | None, json: bool, act: Callable[[Doors], Awaitable[Any]]) -> int:
-    came = asked(db, act)
+ASLEEP: Final = (
+    "no runtime holds this database, so nothing of it moves yet: start `bide serve`, or `bide run` the DAG"
+)
+
+
+def done(db: str | None, json: bool, act: Callable[[Doors], Awaitable[Any]], starts: bool = False) -> int:
+    """Carry out a command and say so. `starts`: it wants something to run, so nobody to run it is said."""
+
+    async def carry_out(ops: Doors) -> tuple[Any, bool]:
+        return await act(ops), ops.held
+
+    came, held = asked(db, carry_out)
     if json:
         print_json(came)
     else:
         write(came.done)
+        if starts and not held:
+            note(ASLEEP)
     return 0

@@ -8,6 +8,7 @@ from typing import Final
 
 from bide.runtime.cli.output import note, write
 from bide.runtime.service.doors import Doors
+from bide.runtime.service.shapes import LogPart
 
 _LOOK_EVERY_S: Final = 0.3
 
@@ -34,6 +35,22 @@ async def print_log(ops: Doors, run: str, task: str, attempt: int | None, follow
         note(
             f"{task} of run {run} has written nothing" + ("" if part.attempt else ": it has not started yet")
         )
+
+
+async def whole_log(ops: Doors, run: str, task: str, attempt: int | None, follow: bool) -> LogPart:
+    """All that there is of it as one piece; with `follow` once the attempt has ended."""
+    texts: list[str] = []
+    offset = 0
+    while True:
+        part = await ops.logs(run, task, attempt, offset)
+        texts.append(part.text)
+        grew, offset = part.next_offset > offset, part.next_offset
+        if attempt is None and part.attempt:
+            attempt = part.attempt
+        if not grew and (part.over or not follow):
+            return LogPart(attempt=part.attempt, text="".join(texts), next_offset=offset, over=part.over)
+        if not grew:
+            await asyncio.sleep(_LOOK_EVERY_S)
 
 
 def shown(text: str) -> str:

@@ -51,9 +51,9 @@ def _dispatch(words: list[str]) -> int:
     except CycloptsError as error:
         if os.environ.get("BIDE_DEBUG"):
             raise
-        text = " ".join(str(error).split())
-        command = words[0] if words and not words[0].startswith("-") and "nknown command" not in text else ""
-        complain(f"{text.rstrip('.')}: see `bide {command + ' ' if command else ''}--help`")
+        from bide.runtime.cli.misread import misread
+
+        complain(misread(error, app))
         return _USAGE
     sys.stdout.flush()
     return code if isinstance(code, int) else 0

@@ -91,6 +91,15 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str | None]], empt
     write("\n".join(out))
 
 
+def stamp(instant: str | None) -> str | None:
+    """An instant of the answers for people's eyes: to the second, the `T` a space.
+
+    >>> stamp("2026-06-15T02:00:00.123456Z")
+    '2026-06-15 02:00:00Z'
+    """
+    return None if instant is None else f"{instant[:10]} {instant[11:19]}Z"
+
+
 def clean(text: str) -> str:
     """What came from outside, fit for a terminal: one line, no control characters."""
     return "".join(c if c.isprintable() else " " for c in text)

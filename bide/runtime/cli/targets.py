@@ -11,6 +11,8 @@ from bide.runtime.graph.load import load_target
 
 def one_dag(target: str) -> Dag:
     """The DAG of a target; `UsageError` when it holds several and names none."""
+    if not target.partition(":")[0]:
+        raise UsageError("which DAG? name its file, as pipeline.py, or its module")
     if Path(target.partition(":")[0]).is_dir():
         raise UsageError(f"{target!r} is a folder: name a file in it, as {Path(target) / 'pipeline.py'}")
     found = load_target(target)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from bide.runtime.cli.asking import Db, Json, asked, done
+from bide.runtime.cli.asking import Db, Json, Wait, asked, done
 from bide.runtime.cli.output import print_json, print_table
+from bide.runtime.clock import SystemClock, to_us
+from bide.runtime.engine.explain import span_words
 from bide.runtime.errors import UsageError
 from bide.runtime.service.addresses import read_json
 
@@ -19,13 +22,30 @@ def _list_waits(db: str | None, json: bool) -> int:
     if json:
         print_json(found)
     else:
+        now = SystemClock().now()
         rows = [
-            (w.id, f"{w.run_id}/{w.task}", w.trigger, w.since, w.deadline, w.last_look, w.next_look)
+            (
+                w.id,
+                f"{w.run_id}/{w.task}",
+                w.trigger,
+                _away(w.since, now),
+                _away(w.deadline, now),
+                _away(w.last_look, now),
+                _away(w.next_look, now),
+            )
             for w in found
         ]
         heads = ("wait", "task", "for", "since", "deadline", "last look", "next look")
         print_table(heads, rows, "nothing is waited for")
     return 0
+
+
+def _away(instant: str | None, now_us: int) -> str | None:
+    """How far an instant is, `in 2h 5m` or `3s ago`: `--json` and `bide why` have it in full."""
+    if instant is None:
+        return None
+    far = to_us(datetime.fromisoformat(instant)) - now_us
+    return f"in {span_words(far)}" if far > 0 else f"{span_words(far)} ago"
 
 
 @app.default
@@ -41,14 +61,14 @@ def listed(*, db: Db = None, json: Json = False) -> int:
 
 
 @app.command(name="look")
-def look(wait: str, /, *, db: Db = None, json: Json = False) -> int:
+def look(wait: Wait, /, *, db: Db = None, json: Json = False) -> int:
     """Look now, without waiting for the next look."""
     return done(db, json, lambda ops: ops.wait_look(wait))
 
 
 @app.command(name="extend")
 def extend(
-    wait: str,
+    wait: Wait,
     to: Annotated[str | None, Parameter(help="The new deadline: 2026-06-15T12:00Z, or +2h.")] = None,
     /,
     *,
@@ -68,7 +88,7 @@ def extend(
 
 @app.command(name="satisfy")
 def satisfy(
-    wait: str,
+    wait: Wait,
     /,
     *,
     event: Annotated[str | None, Parameter(help="What the task gets, JSON.")] = None,
@@ -82,7 +102,7 @@ def satisfy(
 
 @app.command(name="fail")
 def fail(
-    wait: str,
+    wait: Wait,
     /,
     *,
     reason: Annotated[str, Parameter(help="Why; it stands in the log and in `why`.")] = "",

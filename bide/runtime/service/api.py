@@ -177,7 +177,9 @@ def _dags_and_runs(app: FastAPI, ops: Doors) -> None:
 
     @app.get("/api/v1/runs")
     async def runs(
-        dag: str | None = None, state: str | None = None, limit: Annotated[int, Query(ge=1, le=100_000)] = 50
+        dag: str | None = None,
+        state: str | None = None,
+        limit: Annotated[int, Query(json_schema_extra={"minimum": 1, "maximum": 100_000})] = 50,
     ) -> Response:
         return _json(await ops.runs(dag, state, limit))
 

@@ -53,6 +53,10 @@ class ServiceClient:
     def __init__(self, path: Path, db: Path, timeout_s: float = _TIMEOUT_S) -> None:
         self._path, self._db, self._timeout_s = path, db, timeout_s
 
+    @property
+    def held(self) -> bool:
+        return True
+
     async def dags(self) -> list[DagLine]:
         return self._get(list[DagLine], "/dags")
 

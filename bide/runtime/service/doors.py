@@ -88,6 +88,11 @@ class Live(Protocol):
 class Doors(Protocol):
     """The operations. Runs, tasks and waits are named as people name them: "12", "load[3]"."""
 
+    @property
+    def held(self) -> bool:
+        """Whether a runtime holds the database: without one nothing of it moves."""
+        ...
+
     async def dags(self) -> list[DagLine]: ...
 
     async def runs(self, dag: str | None = None, state: str | None = None, limit: int = 50) -> list[RunLine]:

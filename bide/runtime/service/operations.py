@@ -74,6 +74,11 @@ class Operations:
         self.db, self._reader, self._door, self._clock, self._live = db, reader, door, clock, live
         self._held = held or live is not None
 
+    @property
+    def held(self) -> bool:
+        """Whether a runtime holds the database: without one nothing of it moves."""
+        return self._held
+
     # --- reading ---------------------------------------------------------------------------------
 
     async def dags(self) -> list[DagLine]:
@@ -189,6 +194,7 @@ class Operations:
         if live is None:
             return health
         wrong: set[str] | None = None
+        bodies, watched = live.bodies, live.watched
         for _ in range(_LOOKS):
             await live.settled()
             bodies, watched, unwatched = live.bodies, live.watched, live.unwatched

@@ -1,0 +1,77 @@
+"""What is typed and what is shown: help, words that are not understood, instants in tables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.cli.conftest import Bide
+from tests.service.conftest import write_world
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> str:
+    return str(write_world(tmp_path / "world.db"))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["rnu"], "bide has no command 'rnu': did you mean `bide run`?"),
+        (["frobnicate"], "there are cancel, dags, doctor"),
+        (["waits", "lst"], "did you mean `bide waits list`?; see `bide waits --help`"),
+        (["trigger"], "`bide trigger` needs a DAG: see `bide trigger --help`"),
+        (["waits", "extend"], "`bide waits extend` needs a WAIT: see `bide waits extend --help`"),
+        (["show", "1", "2"], "`bide show` takes no '2' there"),
+        (["runs", "--limt", "5"], "Did you mean --limit? see `bide runs --help`"),
+        (["run", "a.py", "--db"], "--db needs a value"),
+        (["run", ""], "which DAG?"),
+        (["run", "a.py", "--slots", "0"], "--slots is 0"),
+    ],
+)
+def test_words_that_are_not_understood_are_answered_in_one_sentence(
+    bide: Bide, words: list[str], says: str
+) -> None:
+    said = bide(*words)
+    assert said.code == 2, said
+    assert says in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_help_names_every_argument_and_the_exit_codes(bide: Bide) -> None:
+    assert "130 interrupted" in re.sub(r"\s+", " ", bide("--help").out)
+    for command in ("run", "serve", "show", "why", "logs", "mark", "rerun", "trigger", "pause"):
+        out = bide(command, "--help").out
+        arguments = out[out.index("Arguments") :].split("╰")[0]
+        for line in arguments.splitlines()[1:]:
+            words = line.strip("│ *").replace("[required]", "").split()
+            assert len(words) > 2 or not words, f"{command}: {line}"
+        assert "default: False" not in out
+
+
+def test_version_and_logs_have_json_too(bide: Bide, world: str) -> None:
+    assert msgspec.json.decode(bide("version", "--json").out)["version"]
+    said = msgspec.json.decode(bide("logs", "2", "drop", "--json", "--db", world).out)
+    assert set(said) == {"attempt", "text", "next_offset", "over"}
+
+
+def test_tables_show_instants_to_the_second_and_waits_how_long(bide: Bide, world: str) -> None:
+    assert not re.search(r"\d\.\d{6}", bide("runs", "--db", world).out)
+    out = bide("waits", "--db", world).out
+    assert "DEADLINE" in out
+    assert re.search(r"\b(in|ago)\b", out)
+    assert max(map(len, out.splitlines())) < 120
+
+
+def test_a_wrong_limit_is_answered_the_same_with_and_without_a_service(bide: Bide, world: str) -> None:
+    assert "a limit of 0 cannot be" in bide("runs", "--limit", "0", "--db", world).err
+
+
+def test_work_for_nobody_is_said(bide: Bide, world: str) -> None:
+    said = bide("trigger", "etl", "--new", "--db", world)
+    assert said.code == 0
+    assert "no runtime holds this database" in said.err
+    assert "bide serve" in said.err
