@@ -145,6 +145,16 @@ ROWS: dict[str, Row] = {
         },
         repeat=3,
     ),
+    "serve": Row(
+        "idle as a service, the same waits",
+        Program("rows.idle:served"),
+        Program("limits:idle"),
+        {
+            "cpu_s_per_min": Figure("CPU s a minute", at_most=0.06, peer="huey 0.15; Airflow 17"),
+            "rss_mb": Figure("RSS MB", at_most=120, peer="Airflow 930"),
+        },
+        repeat=3,
+    ),
     "start": Row(
         "cold start",
         Program("rows.start:cold"),

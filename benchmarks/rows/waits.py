@@ -1,7 +1,7 @@
 """n deferred waits that come true at one instant: to arm them, to hold them, to resume them.
 
-Lateness is from the instant a wait comes due (a file: from its close) to `wait.ended_us`, the
-instant of the batch that consumes it; "all done" is when the caller of `run.wait()` has its answer.
+Lateness is from the instant a wait comes due (a file: from its close) to the end of the commit that
+consumes it; "all done" is when the caller of `run.wait()` has its answer.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from benchmarks.measure import quantile, rss, scratch
 from bide import Dag, Runtime, dag, task
+from bide.runtime.engine.changes import Changes
 from bide.sensors import ExternalTaskSensor, FileSensor, TimeSensor
 
 FOLDERS = 100
@@ -49,11 +50,11 @@ async def armed(db: Path, n: int) -> None:
         await asyncio.sleep(0.02)
 
 
-def ended(db: Path) -> list[tuple[str, int]]:
-    """(task, instant of the commit's batch) of every wait that fired."""
+def fired(db: Path) -> list[tuple[str, int]]:
+    """(task, wait) of every wait that fired."""
     with closing(sqlite3.connect(f"file:{db}?mode=ro", uri=True)) as conn:
         return conn.execute(
-            "SELECT i.task, w.ended_us FROM wait w JOIN task_instance i USING (instance_id)"
+            "SELECT i.task, w.wait_id FROM wait w JOIN task_instance i USING (instance_id)"
             " WHERE w.state = 'fired'"
         ).fetchall()
 
@@ -74,12 +75,18 @@ async def _measure(
         took = time.perf_counter() - began
         bytes_each = (rss() - before) / n
         slots = rt.slots_in_use
+        committed: dict[int, int] = {}
+
+        def note(changes: Changes) -> None:
+            committed.update(dict.fromkeys(changes.waits_set, now_us()))
+
+        rt._shell.listeners.append(note)  # told right after each commit
         due = await come_true(rt)
         result = await run.wait()
         done_us = now_us()
         assert result.state == "success", result.state
     fallback = due.get("", 0)
-    late = [(at - due.get(name, fallback)) / 1e3 for name, at in ended(db)]
+    late = [(committed[wait] - due.get(name, fallback)) / 1e3 for name, wait in fired(db)]
     assert len(late) == n
     return {
         "armed_per_s": n / took,

@@ -47,8 +47,8 @@ class PythonSensor(Sensor):
             raise GraphError(f'{self._title} needs a function: PythonSensor("name", fn)')
         if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
             raise GraphError(f"{self._title}: {fn!r} is a generator: return the answer instead")
-        fn = getattr(fn, "fn", fn) if type(fn).__name__ == "Task" else fn
-        parameters = Parameters(fn)
+        function: Callable[..., Any] = getattr(fn, "fn", fn) if type(fn).__name__ == "Task" else fn
+        parameters = Parameters(function)
         if parameters.contexts:
             raise GraphError(
                 f"{self._title}: its function takes a Context, and a predicate has none while it waits: "
@@ -60,7 +60,7 @@ class PythonSensor(Sensor):
             "kwargs": dict(kwargs or {}),
             "limit_us": self.span_param(call_timeout, "call_timeout"),
         }
-        super().__init__(name, params, options, predicate=fn)
+        super().__init__(name, params, options, predicate=function)
 
     @classmethod
     def make(cls, params: Mapping[str, Any], facts: Facts) -> PythonTrigger:

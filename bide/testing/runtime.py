@@ -25,7 +25,7 @@ from bide.testing.fakes import FakeSource
 class SimRuntime(Runtime):
     """A `Runtime` whose time is `clock`. `fakes`: trigger kind -> what stands for its sources."""
 
-    clock: SimClock
+    clock: SimClock  # pyright: ignore[reportIncompatibleVariableOverride] - nobody sets it anew
 
     def __init__(
         self,

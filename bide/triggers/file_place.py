@@ -10,7 +10,7 @@ Waits for names in one folder cost one look together, and so do waits for one pa
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 from typing import Final, NamedTuple, Protocol
 
@@ -227,7 +227,7 @@ def _watch_nearest(base: str, add_watch: AddWatch, tree: bool) -> tuple[dict[int
 
 
 def _seen(
-    work: Work, files: dict[str, FileFacts | None], trouble: str, steady: bool, look: Stat
+    work: Work, files: Mapping[str, FileFacts | None], trouble: str, steady: bool, look: Stat
 ) -> list[tuple[Registration, str, Seen]]:
     """What each wait is to judge."""
     seen: list[tuple[Registration, str, Seen]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -101,7 +102,7 @@ class FakeTrigger(Trigger, frozen=True, kw_only=True, tag="fake"):
             raise RuntimeError("cannot judge")
         if isinstance(seen, Fire | Fail | NotYet):
             return seen
-        if callable(seen):
+        if isinstance(seen, FunctionType):
             verdict: Verdict = seen(memo)
             return verdict
         return Fire(seen) if seen and (self.want is None or seen == self.want) else NotYet(f"saw {seen}")

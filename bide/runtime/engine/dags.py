@@ -160,7 +160,7 @@ def shift(t: Turn, of: list[Run], by: int) -> None:
 def _aim(t: Turn, dag: DagState) -> None:
     """Set the next firing of a schedule that is new: from the watermark, the start, or now."""
     if dag.watermark is None:
-        start = dag.options.get("start_us")
+        start: int | None = dag.options.get("start_us")
         dag.watermark = (t.now if start is None else start) - 1
     dag.next_fires = _after(dag, dag.watermark)
     t.dirty_dags[dag.dag_id] = dag

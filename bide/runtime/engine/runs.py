@@ -33,7 +33,7 @@ def create_run(t: Turn, dag: DagState, *, kind: str, run_key: str, firing: Firin
     run.created = t.now
     run.open = len(dag.compiled.tasks)
     run.reason = reason
-    span = dag.options.get("deadline_us")
+    span: int | None = dag.options.get("deadline_us")
     if span is not None:
         run.deadline = t.now + span
         world.timer(run.deadline, Due.RUN, run_id)

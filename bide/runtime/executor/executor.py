@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -211,6 +211,7 @@ class Executor:
             raise asyncio.CancelledError
         if not self._fence(order.attempt_id):
             raise Fenced
+        output: Any
         match order.task.lane:
             case Lane.ASYNC:
                 attempt.whole_rests = self._whole_rests

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bide.runtime.config import Config
 from bide.runtime.executor.echo import Echo
 from bide.runtime.graph.dag import Dag
-from bide.runtime.service.doors import Served
+
+if TYPE_CHECKING:
+    from bide.runtime.service.runtime import Runtime
 
 
 @asynccontextmanager
@@ -22,7 +26,7 @@ async def open_runtime(
     schedules: bool = True,
     refused: Callable[[Dag, str], None] | None = None,
     echo: Echo | None = None,
-) -> AsyncIterator[Served]:
+) -> AsyncIterator[Runtime]:
     """A runtime over `db` with these DAGs; `errors` are the files that could not be loaded.
 
     `schedules=False`: only what is triggered runs. `refused` is told of DAGs that wait in vain for
@@ -50,4 +54,5 @@ async def open_runtime(
     )
     with recorded():
         async with runtime:
+            gc.freeze()  # what was loaded stays to the end: no collection walks it again and holds up the loop
             yield runtime

@@ -6,6 +6,7 @@ of a guest. It holds no state and writes nothing itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -259,7 +260,7 @@ class Operations:
                 raise NotFoundError(f"there is no open wait {wait}: `bide waits` lists them")
             until = one[0].deadline_us + read_span(deadline[1:])
         else:
-            until = read_date(deadline)
+            until = _instant(deadline)
         if until <= self._clock.now():
             raise UsageError(
                 f"{iso(until)} is over: give a deadline that lies ahead, or `bide waits fail {wait}`"
@@ -288,6 +289,18 @@ class Operations:
             if dag.name == name:
                 return dag
         raise NotFoundError(f"there is no DAG {name!r} in {self.db}{_nearest(name, [d.name for d in known])}")
+
+
+def _instant(text: str) -> int:
+    """A deadline; a span without its plus is told apart from a wrong date."""
+    try:
+        return read_date(text)
+    except UsageError:
+        if re.fullmatch(r"[0-9.]+[smhdw][0-9smhdw.]*", text):
+            raise UsageError(
+                f"{text!r} is a span, not an instant: write +{text} for that much later"
+            ) from None
+        raise
 
 
 def _show(reader: Reader, run_id: int) -> RunShown:

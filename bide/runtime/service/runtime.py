@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -123,6 +122,7 @@ class Runtime:
         self._load_errors = dict(errors or {})
         self._schedules = schedules
         self._refused = refused
+        self._vain: dict[str, str] = {}
         self._capture_output = capture_output
         self._echo = echo
         self._captured = ExitStack()
@@ -130,6 +130,7 @@ class Runtime:
         self._entered = False
         self._assembled = False
         self._reader: AsyncReader | None = None
+        self._operations: Operations | None = None
 
     # --- in and out ----------------------------------------------------------------------------
 
@@ -176,7 +177,7 @@ class Runtime:
 
     async def _admissible(self) -> list[DagRemoved]:
         """Leave out the DAGs that wait in vain, and say so; `GraphError` when nobody is to be told."""
-        wrong = await self._in_vain(self._dags)
+        wrong = self._vain = await self._in_vain(self._dags)
         for dag in [dag for dag in self._dags if dag.name in wrong]:
             if self._refused is None:
                 raise GraphError(wrong[dag.name])
@@ -337,7 +338,7 @@ class Runtime:
         for name in gone:
             del self._shell.dags[name]
             self._engine.post(DagRemoved(name, "its file is gone, or no longer declares it", gone=True))
-        wrong = await self._in_vain(dags, list(self._shell.dags.values()), gone)
+        wrong = self._vain = await self._in_vain(dags, list(self._shell.dags.values()), gone)
         for dag in [dag for dag in dags if dag.name in wrong]:
             if dag.name not in self._shell.dags:
                 self._engine.post(DagRemoved(dag.name, wrong[dag.name], gone=False))
@@ -418,14 +419,16 @@ class Runtime:
         self._engine.post(Command(token, verb, args))
         return await reply
 
-    @cached_property
+    @property
     def operations(self) -> Operations:
         """All that can be asked and done, in the shapes of the terminal and the REST API."""
-        from bide.runtime.service.operations import Operations
-        from bide.runtime.store.reader import AsyncReader
+        if self._operations is None:
+            from bide.runtime.service.operations import Operations
+            from bide.runtime.store.reader import AsyncReader
 
-        self._reader = AsyncReader(self.db)
-        return Operations(self.db, self._reader, self, self.clock, self)
+            self._reader = AsyncReader(self.db)
+            self._operations = Operations(self.db, self._reader, self, self.clock, self)
+        return self._operations
 
     # --- views: at once, from memory ---------------------------------------------------------------
 
@@ -457,6 +460,11 @@ class Runtime:
     def watched(self) -> frozenset[int]:
         """The waits that sources watch, by id."""
         return self._shell.triggerer.ids
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """What was not loaded when the DAGs were last read: file or DAG -> why, one sentence each."""
+        return {**self._load_errors, **{f"the DAG {name}": why for name, why in self._vain.items()}}
 
     @property
     def unwatched(self) -> frozenset[int]:
