@@ -169,7 +169,7 @@ def _checked(key: str, value: Any, place: str) -> Any:
         close = get_close_matches(key, _KEYS, n=1)
         advice = f"did you mean {close[0]!r}?" if close else f"there is {', '.join(_KEYS)}"
         raise UsageError(f"{place}: there is no setting {key!r}: {advice}")
-    said = f"--{key}" if place == "flag" else f"{place}: {key}"
+    said = f"--{key.replace('_', '-')}" if place == "flag" else f"{place}: {key}"
     try:
         # Text from the environment is read as the type of the key ("8" as 8), in a file it is an error.
         checked = msgspec.convert({key: value}, Values, strict=not place.startswith(_PREFIX))

@@ -104,5 +104,5 @@ def test_a_pyproject_without_a_table_of_ours_is_no_project(tmp_path: Path) -> No
 
 def test_flags_are_judged_like_everything_else(tmp_path: Path) -> None:
     flags: dict[str, Any] = {"log_level": "loud"}
-    with pytest.raises(UsageError, match="flag: log_level is 'loud'"):
+    with pytest.raises(UsageError, match="--log-level is 'loud'"):
         load_config({}, tmp_path, flags)

@@ -150,6 +150,10 @@ async def test_sighup_reads_the_files_again(folder: Path) -> None:
         await service.hear("1 broken file")
         _, out, _ = await said(folder, "dags", "--json")
         assert [dag["dag"] for dag in msgspec.json.decode(out)] == ["one", "two"]  # broken is not removed
+        code, out, _ = await said(folder, "doctor")
+        assert code == 1
+        assert "BAD  DAG file: left out" in out
+        assert "two.py:1: this is not Python" in out
 
 
 WAITS = """

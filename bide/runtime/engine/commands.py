@@ -20,6 +20,7 @@ from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import DagState, Due, Instance, Run, Wait
 from bide.runtime.errors import BideError, NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.spec import TriggerRule
+from bide.runtime.graph.validate import suggestion
 from bide.runtime.schedules import Firing
 
 Args = dict[str, Any]
@@ -53,9 +54,15 @@ def command(t: Turn, e: Command) -> None:
 def _dag(t: Turn, args: Args) -> DagState:
     dag = t.world.dags.get(args["dag"])
     if dag is None or dag.compiled is None:
-        known = ", ".join(sorted(t.world.dags)[:8]) or "none"
-        raise NotFoundError(f"there is no DAG {args['dag']!r} in this database; it has: {known}")
+        known = sorted(name for name, one in t.world.dags.items() if not one.removed)
+        raise NotFoundError(f"there is no DAG {args['dag']!r} in this database{_instead(args['dag'], known)}")
     return dag
+
+
+def _instead(name: str, known: list[str]) -> str:
+    """`: did you mean 'load'?`, else the names there are."""
+    more = ", ..." if len(known) > 8 else ""
+    return suggestion(name, known) or f"; it has: {', '.join(known[:8]) or 'none'}{more}"
 
 
 def trigger(t: Turn, args: Args) -> Any:
@@ -82,7 +89,7 @@ def trigger(t: Turn, args: Args) -> Any:
         if there is not None and not args.get("new"):
             raise RefusedError(
                 f"the DAG {dag.name!r} has run {there.run_id} ({there.state}) for {from_us(start).isoformat()}: "
-                f"rerun it (`bide rerun {there.run_id}`), or say new to make another"
+                f"rerun it (`bide rerun {there.run_id}`), or make another by saying new (--new)"
             )
     run_key = f"manual:{start}"
     if args.get("new") or (not grid and date is None):
@@ -101,7 +108,7 @@ def cancel(t: Turn, args: Args) -> Any:
     if run is None:
         rows = t.fact("run", args["run_id"])
         if rows is None:
-            raise NotFoundError(f"there is no run {args['run_id']}")
+            raise NotFoundError(f"there is no run {args['run_id']}: `bide runs` lists them")
         raise RefusedError(f"run {args['run_id']} is over already: it is {rows.run.state}")
     runs.cancel_run(t, run, args.get("reason") or "cancelled by hand")
     return {"run_id": run.run_id, "state": run.state.value}
@@ -131,15 +138,16 @@ def _run(t: Turn, run_id: int) -> Run:
         return run
     rows = t.fact("run", run_id)
     if rows is None:
-        raise NotFoundError(f"there is no run {run_id}")
+        raise NotFoundError(f"there is no run {run_id}: `bide runs` lists them")
     return restore_run(t.world, rows)
 
 
 def _instance(run: Run, task: str) -> Instance:
     ix = run.compiled.index.get(task)
     if ix is None or ix >= len(run.instances):
-        names = ", ".join(list(run.compiled.index)[:8])
-        raise NotFoundError(f"run {run.run_id} has no task {task!r}; it has: {names}")
+        raise NotFoundError(
+            f"run {run.run_id} has no task {task!r}{_instead(task, list(run.compiled.index))}"
+        )
     return run.instances[ix]
 
 
@@ -203,7 +211,7 @@ def _peek(t: Turn, run_id: int) -> Run:
         return run
     rows = t.fact("run", run_id)
     if rows is None:
-        raise NotFoundError(f"there is no run {run_id}")
+        raise NotFoundError(f"there is no run {run_id}: `bide runs` lists them")
     return restore_run(t.world, rows, aside=True)
 
 

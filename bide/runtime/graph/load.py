@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import re
 import sys
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 from bide.runtime.errors import BideError, GraphError, NotFoundError, UsageError
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.validate import suggestion
+
+_PLACED: Final = re.compile(r"\S+\.py(:[0-9]+)?[: ]")
 
 
 @dataclass(slots=True)
@@ -49,9 +53,8 @@ def load_target(target: str) -> list[Dag]:
     found = dags.get(wanted) or next((dag for dag in dags.values() if dag.name == wanted), None)
     if found is None:
         names = sorted({dag.name for dag in dags.values()})
-        raise NotFoundError(
-            f"{where!r} has no DAG {wanted!r}{suggestion(wanted, names)}; it has {', '.join(names)}"
-        )
+        instead = suggestion(wanted, names) or f"; it has {', '.join(names)}"
+        raise NotFoundError(f"{where!r} has no DAG {wanted!r}{instead}")
     return [found]
 
 
@@ -160,10 +163,11 @@ def _import_module(name: str) -> ModuleType:
 
 def _sentence(error: BaseException, where: str) -> str:
     """What broke an import, with the innermost line of the author's own file."""
-    if isinstance(error, GraphError):
+    if isinstance(error, GraphError) and _PLACED.match(str(error)):
         return str(error)
     if isinstance(error, SyntaxError):
-        return f"{error.filename or where}:{error.lineno or 0}: this is not Python: {error.msg}"
+        line = f":{error.lineno}" if error.lineno else ""
+        return f"{error.filename or where}{line}: this is not Python: {error.msg}"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == where]
     place = f"{where}:{own[-1].lineno}" if own else where

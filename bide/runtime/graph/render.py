@@ -126,7 +126,8 @@ def _value(template: str, head: str, path: tuple[str, ...], facts: Facts) -> Any
             keys = ", ".join(repr(known) for known in value) if isinstance(value, Mapping) else ""
             raise UsageError(
                 f"the template {template!r} names {'.'.join(('params', *path))!r}, "
-                f"and {where} of this run has {f'the keys {keys}' if keys else 'no keys'}"
+                f"and {where} of this run has {f'the keys {keys}' if keys else 'no keys'}: "
+                f"give it with --param {path[0]}=..., or @dag(params={{{path[0]!r}: ...}}) as its default"
             )
         value = value[key]
     return value

@@ -39,6 +39,7 @@ def examine(reader: Reader, db: Path, now_us: int, live: Live | None) -> Health:
         _lock(db, now_us),
         _clock(reader, now_us),
         *_slots(live),
+        *_dag_files(live),
     )
     return Health(ok=all(check.ok for check in checks), checks=checks)
 
@@ -138,6 +139,15 @@ def _slots(live: Live | None) -> Iterator[Check]:
         yield Check(name="event loop", ok=True, found=found, advice=ADVICE)
     else:
         yield Check(name="event loop", ok=True, found="nothing has held it", advice="")
+
+
+def _dag_files(live: Live | None) -> Iterator[Check]:
+    """What could not be loaded: the service runs on without it, and nobody reads its first lines."""
+    left_out = live.left_out if live is not None else {}
+    for what, why in list(left_out.items())[:50]:
+        found = f"left out {why if why.startswith(what) else f'{what}: {why}'}"
+        advice = "correct it, then let the service read its files again (SIGHUP)"
+        yield Check(name="DAG file", ok=False, found=found, advice=advice)
 
 
 def step(out_of_step: Sequence[str], bodies: int, watched: int) -> Check:

@@ -76,6 +76,11 @@ class Live(Protocol):
         ...
 
     @property
+    def left_out(self) -> Mapping[str, str]:
+        """What was not loaded: file or DAG -> why, one sentence each."""
+        ...
+
+    @property
     def unwatched(self) -> frozenset[int]:
         """The waits that a source should watch and none does, by id."""
         ...

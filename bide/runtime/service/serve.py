@@ -46,7 +46,7 @@ def loaded(paths: Sequence[str], say: Say) -> Loaded:
             raise NotFoundError(f"there is no file or folder {path!r}: name DAG files or folders")
     found = load_paths(paths)
     for file, error in found.errors.items():
-        say(f"left out {file}: {error}")
+        say(f"left out {error if error.startswith(file) else f'{file}: {error}'}")
     return found
 
 
