@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, TypedDict, Unpack
 
-from bide.runtime.clock import SECOND, span_us, to_us
+from bide.runtime.clock import LONGEST, SECOND, span_us, to_us
 from bide.runtime.errors import BideError, GraphError, UsageError
 from bide.runtime.graph.building import declare
 from bide.runtime.graph.code import Code
@@ -180,8 +180,11 @@ class Sensor(Linked):
             raise GraphError(
                 f"{self._title}: {option} is {value!r}, and must be a timedelta: write timedelta(seconds=...)"
             )
-        if value <= timedelta(0) and option in ("timeout", "poll_interval", "look_timeout", "call_timeout"):
+        time = option in ("timeout", "poll_interval", "look_timeout", "call_timeout")
+        if time and value <= timedelta(0):
             raise GraphError(f"{self._title}: {option} is {value}, and must be above zero")
+        if time and value > LONGEST:
+            raise GraphError(f"{self._title}: {option} is {value}, and must be at most {LONGEST.days} days")
         return span_us(value)
 
     # --- parameters ---------------------------------------------------------------------------

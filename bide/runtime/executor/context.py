@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from bide.runtime.clock import span_us
+from bide.runtime.clock import LONGEST, span_us
 from bide.runtime.engine.messages import WaitAsked, WaitDropped
 from bide.runtime.errors import UsageError, WaitBroken, WaitTimedOut
 from bide.runtime.executor.attempt import Attempt, AttemptOver
@@ -316,10 +316,12 @@ def _trigger_data(trigger: Any, folder: str) -> tuple[bytes, str]:
 
 
 def _span(value: timedelta | float, what: str) -> int:
-    span = span_us(value) if isinstance(value, timedelta) else int(value * 1_000_000)
-    if span <= 0:
-        raise UsageError(f"ctx.wait({what}={value!r}): give a span above zero, seconds or a timedelta")
-    return span
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if not 0 < seconds <= LONGEST.total_seconds():
+        raise UsageError(
+            f"ctx.wait({what}={value!r}): give seconds or a timedelta, above zero and at most {LONGEST.days} days"
+        )
+    return span_us(value) if isinstance(value, timedelta) else int(value * 1_000_000)
 
 
 def _line(message: object, fields: Mapping[str, object]) -> str:

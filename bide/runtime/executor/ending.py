@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from bide.runtime.clock import SECOND, span_us
+from bide.runtime.clock import LONGEST, SECOND, span_us
 from bide.runtime.engine.messages import Failure
 from bide.runtime.errors import BideError, FailTask, PayloadError, SkipTask
 from bide.runtime.executor.job import CannotIsolate
@@ -71,7 +71,7 @@ def retry_after_us(error: BaseException) -> int | None:
     """The exception's `retry_after`, seconds or a timedelta, as microseconds; None without a sane one."""
     asked = getattr(error, "retry_after", None)
     if isinstance(asked, timedelta):
-        return max(0, span_us(asked))
+        return max(0, span_us(min(asked, LONGEST)))
     if isinstance(asked, int | float) and not isinstance(asked, bool) and 0 <= asked < 10**9:
         return int(asked * SECOND)
     return None

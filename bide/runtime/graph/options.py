@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final, TypedDict, get_type_hints
 
-from bide.runtime.clock import span_us
+from bide.runtime.clock import LONGEST, span_us
 from bide.runtime.errors import GraphError
 from bide.runtime.graph.spec import Lane, TriggerRule
 from bide.runtime.graph.validate import check_name, check_ranges, suggestion
@@ -49,6 +49,8 @@ def span(value: object, option: str) -> int:
     """Microseconds of a timedelta."""
     if not isinstance(value, timedelta):
         raise GraphError(f"{option} is {value!r}, and must be a timedelta: write timedelta(seconds=...)")
+    if value > LONGEST:
+        raise GraphError(f"{option} is {value}, and must be at most {LONGEST.days} days")
     return span_us(value)
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from bide.runtime.clock import from_us, span_us, to_us
+from bide.runtime.clock import LONGEST, from_us, span_us, to_us
 from bide.runtime.errors import ScheduleError
 from bide.runtime.schedules.base import Firing, Schedule
 from bide.runtime.schedules.zones import zone
@@ -36,6 +36,8 @@ class Every(Schedule, frozen=True, tag="every"):
         )
         if period < timedelta(seconds=1):
             raise ScheduleError(f"Every({period}) is too short: a second is the least")
+        if period > LONGEST:
+            raise ScheduleError(f"Every({period}) is too long: {LONGEST.days} days are the most")
         anchor = self.anchor
         if isinstance(anchor, str):
             try:
