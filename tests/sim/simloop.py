@@ -83,6 +83,8 @@ class SimLoop(asyncio.SelectorEventLoop):
     def bury(self) -> None:
         """End all that is left on this loop, and the loop. Nothing of it may reach a database."""
         self.last_round = None
+        self.stop()
+        self.run_forever()  # a stop that was under way when the kill came ends this round, and no later one
         for _ in range(5):
             left = asyncio.all_tasks(self)
             if not left:

@@ -258,7 +258,8 @@ class Story:
             ).fetchall()
         )
         for run, task_name in lost:
-            await rt.command("rerun", {"run_id": run, "task": task_name})
+            with contextlib.suppress(RefusedError):  # what follows it still goes on: another time
+                await rt.command("rerun", {"run_id": run, "task": task_name})
 
     async def _order(self, rt: SimRuntime) -> None:
         """A person does something, or asks for what is refused."""
