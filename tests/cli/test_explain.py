@@ -196,3 +196,45 @@ def test_a_paused_wait_that_goes_on_is_not_called_still() -> None:
     wait = WaitFacts(wait_id=9, what="file x", since_us=NOW - MINUTE, deadline_us=NOW + HOUR)
     facts = InstanceFacts(run="7", task="t", state=State.DEFERRED, waits=(wait,), paused=True, live=True)
     assert "stand still" not in explain_instance(facts, NOW).sentence
+
+
+def _running_run(live: bool, **facts: object) -> Why:
+    common = {"run": "7", "dag": "etl", "state": RunState.RUNNING, "created_us": NOW, "live": live}
+    return explain_run(RunFacts(**{**common, **facts}), NOW)  # type: ignore[arg-type]
+
+
+def test_no_task_of_a_run_is_said_to_hold_a_slot_when_no_runtime_runs() -> None:
+    counts = {State.RUNNING.value: 1}
+    assert _running_run(True, counts=counts).sentence == "1 of its tasks holds a slot"
+    why = _running_run(False, counts=counts)
+    assert why.sentence == "1 of its tasks was running when the last runtime stopped"
+    assert "bide serve" in str(why.next)
+
+
+def test_a_run_of_tasks_to_be_tried_again_says_when() -> None:
+    why = _running_run(True, counts={State.UP_FOR_RETRY.value: 1}, retry_us=NOW + 90 * SECOND)
+    assert "in 1m 30s" in str(why.next)
+    why = _running_run(True, counts={State.UP_FOR_RETRY.value: 1}, retry_us=NOW, paused=True)
+    assert "bide unpause etl" in str(why.next)
+
+
+def test_a_waiting_run_names_the_task_and_what_it_waits_for() -> None:
+    wait = WaitFacts(wait_id=1, what="file in/x.csv", since_us=NOW, deadline_us=NOW + HOUR)
+    assert _running_run(True, waits=(("drop", wait),)).sentence == (
+        "it waits for the world: drop waits for file in/x.csv"
+    )
+
+
+def test_the_deadline_of_a_sensor_stands_once() -> None:
+    wait = WaitFacts(wait_id=1, what="file in/x.csv", since_us=NOW, deadline_us=NOW + HOUR)
+    facts = InstanceFacts(
+        run="7", task="drop", state=State.DEFERRED, waits=(wait,), deadline_us=NOW + HOUR, live=True
+    )
+    assert [what for what, _ in explain_instance(facts, NOW).details].count("task deadline") == 0
+
+
+def test_a_body_that_died_with_its_runtime_says_what_the_next_start_does() -> None:
+    facts = {"run": "7", "task": "pay", "state": State.RUNNING, "attempt": 1}
+    assert "starts it again" in str(explain_instance(InstanceFacts(**facts), NOW).next)  # type: ignore[arg-type]
+    once = InstanceFacts(**facts, idempotent=False)  # type: ignore[arg-type]
+    assert "leaves it `lost` for a person" in str(explain_instance(once, NOW).next)

@@ -75,3 +75,8 @@ def test_work_for_nobody_is_said(bide: Bide, world: str) -> None:
     assert said.code == 0
     assert "no runtime holds this database" in said.err
     assert "bide serve" in said.err
+
+
+def test_a_wait_that_a_person_satisfied_says_so(bide: Bide, world: str) -> None:
+    assert bide("waits", "satisfy", "2", "--db", world).code == 0
+    assert "satisfied by hand" in bide("why", "2", "drop", "--db", world).out

@@ -56,6 +56,7 @@ class Living:
     bodies = frozenset[int]()
     watched = frozenset[int]()
     unwatched = frozenset[int]()
+    left_out: dict[str, str] = {}  # noqa: RUF012
 
     async def settled(self) -> None: ...
 

@@ -134,6 +134,7 @@ async def test_a_service_answers_over_its_socket_and_drains_on_sigterm(folder: P
         assert sock.exists()
         service.process.send_signal(signal.SIGTERM)
         assert await service.ends() == 0
+        assert service.heard.endswith("bide: stopped\n")
     assert not sock.exists()
     code, out, _ = await said(folder, "show", "1", "--json")
     assert msgspec.json.decode(out)["state"] == "success"
@@ -209,6 +210,7 @@ async def test_a_second_signal_ends_it_at_once(folder: Path) -> None:
         service.process.send_signal(signal.SIGTERM)
         assert await service.ends() == 0
         assert "Traceback" not in service.heard
+        assert "stopped, 1 attempt cut short" in service.heard
     code, out, _ = await said(folder, "why", "1/busy")
     assert code == 0
     assert "is running" in out or "is ready" in out

@@ -349,7 +349,7 @@ def wait_extend(t: Turn, args: Args) -> Any:
 def wait_satisfy(t: Turn, args: Args) -> Any:
     """{wait_id, event} -> {wait_id, state}: as if it had come true, with this event."""
     wait = _wait(t, args)
-    firing.fire(t, wait, msgspec.json.encode(args.get("event")))
+    firing.fire(t, wait, msgspec.json.encode(args.get("event")), "satisfied by hand")
     return {"wait_id": wait.wait_id, "state": WaitState.FIRED.value}
 
 

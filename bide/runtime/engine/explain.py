@@ -73,6 +73,7 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 0
     lost: int = 0
     retries: int = 0
+    idempotent: bool = True
     since_us: int | None = None
     due_us: int | None = None
     deadline_us: int | None = None
@@ -103,8 +104,10 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     failed: tuple[Upstream, ...] = ()
     waits: tuple[tuple[str, WaitFacts], ...] = ()
     max_active_runs: int = 1
+    retry_us: int | None = None  # when the first of those that failed is tried again
     active: tuple[str, ...] = ()  # the runs of this DAG that are running
     paused: bool = False
+    frozen: bool = False  # paused, and waits with their deadlines stand still
     live: bool = False
 
 
@@ -153,7 +156,8 @@ def instant_words(at_us: int, now: int) -> str:
 def explain_instance(f: InstanceFacts, now: int) -> Why:
     """Why this task instance is in the state it is in, and what happens next."""
     sentence, details, after = _instance(f, now)
-    if f.deadline_us is not None and f.state not in _ENDED:
+    told = any(wait.deadline_us == f.deadline_us for wait in f.waits)  # a sensor's is its wait's
+    if f.deadline_us is not None and f.state not in _ENDED and not told:
         details = (*details, ("task deadline", instant_words(f.deadline_us, now)))
     if f.paused and f.state not in _ENDED:
         details = (*details, ("DAG", "paused"))
@@ -195,15 +199,12 @@ def _instance(f: InstanceFacts, now: int) -> _Answer:
         case State.BLOCKED:
             return f"a contract forbids it{_because(f.reason)}", (), "it goes on when the contract holds"
         case State.LOST:
-            sentence = (
-                f"the process of attempt {f.attempt} died while it ran, and the task must not be started "
-                f"again unasked{_because(f.reason or 'it is not idempotent')}"
-            )
+            sentence = f"attempt {f.attempt} was lost{_because(f.reason or 'its process died while it ran')}"
             after = (
                 f"look at what it did outside, then `bide rerun {f.run} {f.task}`, "
                 f"`bide mark {f.run} {f.task} success` or `bide cancel {f.run}`"
             )
-            return sentence, (("lost in a row", str(f.lost)),), after
+            return sentence, (("lost in a row", str(f.lost)),) if f.lost else (), after
         case State.SUCCESS:
             tail = f": {f.reason}" if f.reason else f" on attempt {f.attempt}" if f.attempt else ""
             return f"it succeeded{tail}", (), None
@@ -282,7 +283,10 @@ def _running(f: InstanceFacts, now: int) -> _Answer:
         number += f" (after {f.failures} of {f.retries + 1} failures)"
     if not f.live:
         sentence = f"{number} was running when the last runtime stopped"
-        return sentence, (), "the next start takes it as lost and starts it again by its policy"
+        after = "the next start takes it as lost and starts it again"
+        if not f.idempotent:
+            after = "the next start leaves it `lost` for a person, as it is not idempotent"
+        return sentence, (), after
     took = f" for {span_words(now - f.since_us)}" if f.since_us is not None and now >= f.since_us else ""
     waits = tuple(pair for w in f.waits for pair in _wait(w, now, f))
     return (
@@ -314,6 +318,8 @@ def _deferred(f: InstanceFacts, now: int) -> _Answer:
 def _wait(wait: WaitFacts, now: int, f: InstanceFacts) -> tuple[tuple[str, str], ...]:
     rows = [(f"wait {wait.wait_id}", wait.what), ("since", instant_words(wait.since_us, now))]
     look = wait.look
+    if f.state is State.DEFERRED and f.due_us is not None and not f.frozen:  # mode="reschedule"
+        look = Look(at_us=f.since_us, answer=f.reason, next_us=f.due_us)
     if look is not None and look.at_us is not None:
         answer = f": {look.answer}" if look.answer else ""
         rows.append(("last look", f"{instant_words(look.at_us, now)}{answer}"))
@@ -377,19 +383,29 @@ def explain_run(f: RunFacts, now: int) -> Why:
 
 def _run_running(f: RunFacts, now: int) -> tuple[str, str | None]:
     paused = "; the DAG is paused, so nothing new starts" if f.paused else ""
+    if (n := f.counts.get(State.RUNNING, 0)) and not f.live:
+        was = "was" if n == 1 else "were"
+        return f"{n} of its tasks {was} running when the last runtime stopped{paused}", None
     if n := f.counts.get(State.RUNNING, 0):
-        return f"{n} of its tasks hold a slot{paused}", None
+        return f"{n} of its tasks hold{'s' if n == 1 else ''} a slot{paused}", f"see `bide show {f.run}`"
     if n := f.counts.get(State.LOST, 0):
-        return f"{n} of its tasks are lost and wait for a person{paused}", f"see `bide show {f.run}`"
+        are = "is lost and waits" if n == 1 else "are lost and wait"
+        return f"{n} of its tasks {are} for a person{paused}", f"see `bide show {f.run}`"
     if f.waits:
         task, wait = min(f.waits, key=lambda pair: pair[1].deadline_us)
         more = f" and {len(f.waits) - 1} more" if len(f.waits) > 1 else ""
         gives_up = f"the first gives up {instant_words(wait.deadline_us, now)}"
-        return f"it waits for the world: {task} for {wait.what}{more}{paused}", gives_up
+        if f.frozen:
+            gives_up = f"its waits and their deadlines stand still; `bide unpause {f.dag}` lets them go on"
+        return f"it waits for the world: {task} waits for {wait.what}{more}{paused}", gives_up
     if n := f.counts.get(State.UP_FOR_RETRY, 0):
-        return f"{n} of its tasks failed and will be tried again{paused}", None
+        again = None if f.retry_us is None else f"the next attempt starts {instant_words(f.retry_us, now)}"
+        if f.paused:
+            again = f"`bide unpause {f.dag}` lets them go on"
+        return f"{n} of its tasks failed and will be tried again{paused}", again
     if n := f.counts.get(State.READY, 0):
-        return f"{n} of its tasks are ready and want a slot{paused}", f"see `bide show {f.run}`"
+        want = "is ready and wants" if n == 1 else "are ready and want"
+        return f"{n} of its tasks {want} a slot{paused}", f"see `bide show {f.run}`"
     return f"its tasks are not over{paused}", f"see `bide show {f.run}`"
 
 

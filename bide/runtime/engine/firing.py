@@ -150,14 +150,17 @@ def wait_dropped(t: Turn, e: WaitDropped) -> None:
 # --- ends ----------------------------------------------------------------------------------------
 
 
-def fire(t: Turn, wait: Wait, event: bytes) -> None:
-    """It came true: the row is closed with its event, and the instance is made runnable, or done."""
+def fire(t: Turn, wait: Wait, event: bytes, reason: str = "") -> None:
+    """It came true: the row is closed with its event, and the instance is made runnable, or done.
+
+    `reason` is told when something else than the world made it true.
+    """
     inst = wait.inst
     wait.event = event
-    waiting.close_wait(t, wait, WaitState.FIRED, "")
+    waiting.close_wait(t, wait, WaitState.FIRED, reason)
     if inst.wait is wait:
         _end_sensor(t, inst, AttemptState.SUCCESS, "")
-        life.succeed(t, inst, event if event != b"null" else None, "")
+        life.succeed(t, inst, event if event != b"null" else None, reason)
     else:
         _resume(t, inst, wait)
 

@@ -69,9 +69,14 @@ def of_run(scene: Scene, live: Live | None, held: bool) -> RunFacts:
         counts=dict(Counter(task.state.value for task in scene.tasks)),
         failed=tuple(_upstream(scene, task) for task in bad),
         waits=tuple((_name(wait.task, wait.map_index), _wait(wait, live)) for wait in scene.waits),
+        retry_us=min(
+            (t.due_us for t in scene.tasks if t.state is State.UP_FOR_RETRY and t.due_us is not None),
+            default=None,
+        ),
         max_active_runs=scene.spec.max_active_runs,
         active=tuple(str(other.run_id) for other in reversed(scene.active)),
         paused=bool(scene.dag and scene.dag.paused),
+        frozen=bool(scene.dag and scene.dag.paused) and scene.spec.on_pause == "freeze",
         live=held,
     )
 
@@ -90,6 +95,7 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
         attempt=instance.attempts,
         failures=instance.failures,
         retries=spec.retries if spec else 0,
+        idempotent=spec.idempotent if spec else True,
         since_us=instance.since_us,
         due_us=instance.due_us,
         deadline_us=instance.deadline_us,

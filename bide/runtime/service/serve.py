@@ -69,6 +69,9 @@ async def serve(db: Path, paths: Sequence[str], opens: Opens, say: Say, drain_s:
                 notifier.say("STOPPING=1", "STATUS=draining")
                 say(f"stopping: what runs has {drain_s:g} s to end; a second signal ends it at once")
                 await _drain(runtime, signals, drain_s)
+                left = len(runtime.bodies)
+        cut = f", {counted(left, 'attempt')} cut short: the next start takes up what was under way"
+        say(f"stopped{cut if left else ''}")
         return 0
     finally:
         signals.forget()

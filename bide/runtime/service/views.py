@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bide.runtime.engine.states import State
-from bide.runtime.engine.world import World
+from bide.runtime.engine.world import Instance, Resource, World
 from bide.runtime.service.holds import Owner
 
 if TYPE_CHECKING:
@@ -24,14 +24,18 @@ def refusal_of(world: World, instance_id: int) -> Refusal | None:
         if any(parked is inst for _, parked in resource.parked) or resource is world.slots:
             limit = resource.capacity or 0
             holders = tuple(
-                f"{body.inst.task.name} of run {body.inst.run.run_id}" for body in _holders(world)
+                f"{holder.task.name} of run {holder.run.run_id}" for holder in _holders(world, resource)
             )
             return Refusal(resource.name, resource.used, limit, holders[:10])
     return None
 
 
-def _holders(world: World) -> list[Any]:
-    return [body for body in world.attempts.values() if body.active_from is not None]
+def _holders(world: World, resource: Resource) -> list[Instance]:
+    """Who has taken of a resource: what runs, or of an in-flight limit all that has begun."""
+    if resource.whole_life:
+        return [inst for inst in world.instances.values() if resource in inst.held]
+    bodies = [body for body in world.attempts.values() if body.active_from is not None]
+    return [body.inst for body in bodies if resource is world.slots or resource in body.holds]
 
 
 def owner_of(world: World, kind: str, number: int) -> Owner | None:
