@@ -63,6 +63,7 @@ instances = st.builds(
     paused=st.booleans(),
     frozen=st.booleans(),
     live=st.booleans(),
+    within=st.booleans(),
 )
 runs = st.builds(
     RunFacts,
@@ -238,3 +239,15 @@ def test_a_body_that_died_with_its_runtime_says_what_the_next_start_does() -> No
     assert "starts it again" in str(explain_instance(InstanceFacts(**facts), NOW).next)  # type: ignore[arg-type]
     once = InstanceFacts(**facts, idempotent=False)  # type: ignore[arg-type]
     assert "leaves it `lost` for a person" in str(explain_instance(once, NOW).next)
+
+
+def test_what_only_another_process_knows_is_not_made_up() -> None:
+    wait = WaitFacts(wait_id=1, what="file in/x.csv", since_us=NOW, deadline_us=NOW + HOUR)
+    facts = {"run": "7", "task": "drop", "waits": (wait,), "live": True, "within": False}
+    why = explain_instance(InstanceFacts(**facts, state=State.DEFERRED), NOW)  # type: ignore[arg-type]
+    said = dict(why.details)
+    assert "offers no socket" in said["looks"]
+    assert "next look" not in said
+    assert "bide waits look" not in str(why.next)
+    ready = explain_instance(InstanceFacts(**facts, state=State.READY), NOW)  # type: ignore[arg-type]
+    assert "free slot" not in f"{ready.sentence}{ready.next}"

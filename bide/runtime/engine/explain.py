@@ -87,6 +87,7 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
     paused: bool = False
     frozen: bool = False  # paused, and waits with their deadlines stand still (`on_pause="freeze"`)
     live: bool = False  # a runtime holds the database
+    within: bool = True  # and what it has in memory is known here: looks, refusals
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -272,6 +273,9 @@ def _ready(f: InstanceFacts, now: int) -> _Answer:
         return f"its next look is not due yet{_because(f.reason)}", (("due", due),), f"it takes a slot {due}"
     if not f.live:
         return f"ready to start, and no runtime is running{_because(f.reason)}", (), None
+    if not f.within:
+        after = "it starts when the process that holds the database, and offers no socket, has room for it"
+        return f"ready to start{_because(f.reason)}", (), after
     if f.reason:
         return f"ready to start: {f.reason}", (), "it starts when there is a free slot"
     return "all it needs is a free slot", (), "it starts when there is a free slot"
@@ -310,7 +314,7 @@ def _deferred(f: InstanceFacts, now: int) -> _Answer:
     if f.frozen:
         return sentence, details, f"`bide unpause {f.dag}` lets it go on, its deadline moved by the pause"
     after = f"it gives up {instant_words(first.deadline_us, now)}"
-    if f.live:
+    if f.live and f.within:
         after += f"; `bide waits look {first.wait_id}` looks now"
     return sentence, details, after
 
@@ -323,11 +327,15 @@ def _wait(wait: WaitFacts, now: int, f: InstanceFacts) -> tuple[tuple[str, str],
     if look is not None and look.at_us is not None:
         answer = f": {look.answer}" if look.answer else ""
         rows.append(("last look", f"{instant_words(look.at_us, now)}{answer}"))
+    elif f.live and not f.within:
+        rows.append(("looks", "known only to the process that holds the database, which offers no socket"))
     elif f.frozen:
         rows.append(("last look", "none while the DAG is paused"))
     else:
         rows.append(("last look", "none yet" if f.live else "not known: no runtime holds it"))
-    if look is not None and look.next_us is not None:
+    if f.live and not f.within and look is None:
+        pass
+    elif look is not None and look.next_us is not None:
         rows.append(("next look", instant_words(look.next_us, now)))
     elif f.frozen:
         rows.append(("next look", "when the DAG is unpaused"))

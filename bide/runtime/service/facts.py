@@ -113,6 +113,7 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
         dag=scene.run.dag,
         frozen=paused and scene.spec.on_pause == "freeze",
         live=held,
+        within=live is not None or not held,
     )
 
 
