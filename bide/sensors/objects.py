@@ -16,7 +16,7 @@ Text = str | Callable[..., str] | Linked
 
 
 class ObjectSensor(Sensor):
-    """Waits for `s3://bucket/key`, `s3://bucket/prefix/` or a glob (also gs, az, http, file, memory).
+    """Waits for `s3://bucket/key`, `s3://bucket/prefix/` or a glob (also gs, az, file, memory).
 
     `count` objects of at least `min_size` bytes (default 1), changed after `newer_than`, must be
     there. `store` are options of the store (endpoint, region, access_key_id, ...), and may hold

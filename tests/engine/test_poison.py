@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from bide.runtime.engine import commands
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import AttemptEnded
 from bide.runtime.engine.states import AttemptState
-from bide.runtime.errors import RefusedError
+from bide.runtime.errors import RefusedError, WaitBroken
 from bide.runtime.store.failure import BatchRejected
 from bide.runtime.store.writer import Writer
+from bide.sensors import FileSensor
 from bide.triggers import FileTrigger
 
 gate = asyncio.Event()
@@ -112,3 +114,68 @@ async def test_an_end_that_comes_twice_counts_once(tmp_path: Path) -> None:
         runtime._engine.post(AttemptEnded(1, AttemptState.FAILED))
         await runtime.settled()
         assert (await run.wait(1)) == result
+
+
+@task
+async def gives() -> str:
+    return "a poisoned output"
+
+
+@task
+async def steps(ctx: Context) -> str:
+    first: str = await ctx.once("first", lambda: "a poisoned step")
+    return f"never told: {first}"
+
+
+@task
+async def asks(ctx: Context) -> str:
+    try:
+        await ctx.wait(FileTrigger(path="/nowhere/poisoned"))
+    except WaitBroken as error:
+        return str(error).replace("poisoned", "that")
+    return "never"
+
+
+@task
+async def bystander() -> str:
+    await gate.wait()
+    return "fine"
+
+
+@dag(params={"drop": ""})
+def poisoned() -> None:
+    gives()
+    steps()
+    asks()
+    FileSensor("sensor", path="/nowhere/poisoned")
+    FileSensor("fires", path="{params[drop]}", settle=timedelta(0))
+    bystander()
+
+
+async def test_what_is_refused_ends_what_it_was_about_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No body is left without an answer, no sensor is built again and again, no slot is kept."""
+    commit = Writer.commit
+
+    async def picky(self: Writer, changes: Changes, batch: int) -> None:
+        rows = (*changes.outputs, *changes.steps, *changes.waits_new)
+        events = [row[4] for row in changes.waits_set.values()]
+        if any("poisoned" in str(row) for row in rows) or any("toxic" in str(event) for event in events):
+            raise BatchRejected("any", "CHECK", "no poison here")
+        await commit(self, changes, batch)
+
+    monkeypatch.setattr(Writer, "commit", picky)
+    drop = tmp_path / "toxic.csv"
+    async with Runtime(tmp_path / "bide.db", [poisoned], slots=8) as runtime:
+        run = await runtime.trigger("poisoned", params={"drop": str(drop)})
+        gate.set()
+        drop.write_text("x")
+        result = await run.wait(10)
+        told = {"success": {"asks", "bystander"}, "failed": {"gives", "steps", "sensor", "fires"}}
+        found = {state: {task for task, is_in in result.tasks.items() if is_in == state} for state in told}
+        shown = {line.task: line.reason for line in (await run.show()).tasks}
+        assert found == told, shown
+        assert "no poison here" in result.outputs["asks"]
+        assert "no poison here" in (await runtime.operations.why(run.run_id, "sensor")).why
+        assert runtime.slots_in_use == 0

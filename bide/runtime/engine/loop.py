@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bide.runtime.clock import SECOND, Clock
+from bide.runtime.engine.aftermath import aftermath
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.decide import NO_FACTS, Decision, decide
 from bide.runtime.engine.messages import (
@@ -300,9 +301,10 @@ class Engine:
     async def _without_culprit(self, inputs: Sequence[Input], error: BaseException) -> None:
         """Restore the world and decide the inputs of a batch that was refused one by one."""
         log.error("a batch of %d inputs was refused: %s", len(inputs), error, exc_info=error)
-        left = [each for each in inputs if not isinstance(each, Recover)]  # the restored world is settled
+        left: list[Input] = [each for each in inputs if not isinstance(each, Recover)]  # the restored world is settled
         await self._restore(left)
         await self._decide_alone([])  # what is due by itself: no input is to blame if this cannot be
+        instead: Input | None = None
         while left:
             each = left.pop(0)
             try:
@@ -310,8 +312,13 @@ class Engine:
             except (StoreLostError, asyncio.CancelledError):
                 raise
             except Exception as culprit:  # noqa: BLE001 - recorded in the journal, and answered
+                why = f"{type(culprit).__name__}: {culprit}"
+                stands_in = each is instead
+                instead, told = aftermath(each, why)
+                if instead is not None and not stands_in:
+                    left.insert(0, instead)
                 await self._restore(left)
-                await self._reject(each, culprit)
+                await self._reject(each, why, told)
 
     async def _decide_alone(self, inputs: Sequence[Input]) -> None:
         """Decide, commit and carry out, with all the facts that are asked for on the way."""
@@ -341,14 +348,13 @@ class Engine:
             else:
                 await self._decide_alone([each])
 
-    async def _reject(self, culprit: Input, error: BaseException) -> None:
+    async def _reject(self, culprit: Input, why: str, told: Effect | None) -> None:
         changes = Changes()
         seq = self.world.take_id("event")
-        reason = f"{type(culprit).__name__} rejected: {type(error).__name__}: {error}"
+        reason = f"{type(culprit).__name__} rejected: {why}"
         changes.events.append(
             (seq, self.clock.now(), self.world.epoch, "input", 0, None, "", "rejected", reason)
         )
         await self._write(changes)
-        if isinstance(culprit, Command):
-            reply = Reply(culprit.token, None, RefusedError.__name__, f"rejected as a bug of bide: {error}")
-            self.shell.act([reply], committed=changes)
+        if told is not None:
+            self.shell.act([told], committed=changes)
