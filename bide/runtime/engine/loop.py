@@ -301,7 +301,9 @@ class Engine:
     async def _without_culprit(self, inputs: Sequence[Input], error: BaseException) -> None:
         """Restore the world and decide the inputs of a batch that was refused one by one."""
         log.error("a batch of %d inputs was refused: %s", len(inputs), error, exc_info=error)
-        left: list[Input] = [each for each in inputs if not isinstance(each, Recover)]  # the restored world is settled
+        left: list[Input] = [
+            each for each in inputs if not isinstance(each, Recover)
+        ]  # the restored world is settled
         await self._restore(left)
         await self._decide_alone([])  # what is due by itself: no input is to blame if this cannot be
         instead: Input | None = None
