@@ -1,0 +1,104 @@
+"""What `explain` wants to know of a run and of a task instance, and the answer it gives: plain data."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bide.runtime.engine.states import RunState, State
+from bide.runtime.graph.spec import TriggerRule
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True):
+    """`sentence` says why; `details` are the facts behind it; `next` is what happens or what to do."""
+
+    state: str
+    sentence: str
+    since_us: int | None = None
+    details: tuple[tuple[str, str], ...] = ()
+    next: str | None = None
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True):
+    """The last look of a wait, known to the process that holds it."""
+
+    at_us: int | None = None
+    answer: str = ""
+    next_us: int | None = None
+
+
+class WaitFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """An open wait. `what` is the trigger in words: `file drops/2026-11-20.csv`."""
+
+    wait_id: int
+    what: str
+    since_us: int
+    deadline_us: int
+    look: Look | None = None
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """The resource that had no room: `pool warehouse`, `slots`, `task load`, and who holds it."""
+
+    resource: str
+    used: int
+    limit: int
+    holders: tuple[str, ...] = ()
+
+
+class Upstream(msgspec.Struct, frozen=True):
+    """A direct upstream: its state, and its error or reason when it has one."""
+
+    task: str
+    state: str
+    reason: str = ""
+
+
+class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one task instance. Instants are epoch microseconds, UTC."""
+
+    run: str
+    task: str
+    state: State
+    run_state: RunState = RunState.RUNNING
+    rule: TriggerRule = TriggerRule.ALL_SUCCESS
+    attempt: int = 0
+    failures: int = 0
+    lost: int = 0
+    retries: int = 0
+    idempotent: bool = True
+    since_us: int | None = None
+    due_us: int | None = None
+    deadline_us: int | None = None
+    reason: str = ""
+    error: str = ""
+    upstreams: tuple[Upstream, ...] = ()
+    waits: tuple[WaitFacts, ...] = ()
+    refusal: Refusal | None = None
+    code_error: str = ""
+    dag: str = ""
+    paused: bool = False
+    frozen: bool = False  # paused, and waits with their deadlines stand still (`on_pause="freeze"`)
+    live: bool = False  # a runtime holds the database
+    within: bool = True  # and what it has in memory is known here: looks, refusals
+
+
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one run. `open` and `ended` count its task instances by state."""
+
+    run: str
+    dag: str
+    state: RunState
+    created_us: int
+    started_us: int | None = None
+    ended_us: int | None = None
+    deadline_us: int | None = None
+    reason: str = ""
+    counts: dict[str, int] = {}
+    failed: tuple[Upstream, ...] = ()
+    waits: tuple[tuple[str, WaitFacts], ...] = ()
+    max_active_runs: int = 1
+    retry_us: int | None = None  # when the first of those that failed is tried again
+    active: tuple[str, ...] = ()  # the runs of this DAG that are running
+    paused: bool = False
+    frozen: bool = False  # paused, and waits with their deadlines stand still
+    live: bool = False

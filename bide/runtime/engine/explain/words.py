@@ -1,0 +1,50 @@
+"""Instants, spans and reasons in words, as the answers to `why` have them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bide.runtime.clock import DAY, HOUR, MINUTE, SECOND, from_us
+
+ASLEEP: Final = "nothing moves until a runtime opens this database: start `bide serve`, or `bide run` the DAG"
+
+
+def span_words(us: int) -> str:
+    """A span for people, its two largest units.
+
+    >>> span_words(93_784_000_000), span_words(1_500_000), span_words(4_000)
+    ('1d 2h', '1.5s', '4ms')
+    """
+    us = abs(us)
+    if us < SECOND:
+        return f"{us // 1000}ms"
+    if us < MINUTE:
+        return f"{us / SECOND:.1f}s".replace(".0s", "s")
+    parts: list[str] = []
+    for unit, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s")):
+        count, us = divmod(us, unit)
+        if count or parts:
+            parts.append(f"{count}{name}" if count else "")
+        if len(parts) == 2:
+            break
+    return " ".join(filter(None, parts))
+
+
+def instant_words(at_us: int, now: int) -> str:
+    """An instant in UTC, and how far it is from `now`.
+
+    >>> instant_words(1781481600000000, 1781481600000000 - 90_000_000)
+    '2026-06-15 00:00:00Z (in 1m 30s)'
+    """
+    stamp = f"{from_us(at_us):%Y-%m-%d %H:%M:%S}Z"
+    if at_us == now:
+        return f"{stamp} (now)"
+    return (
+        f"{stamp} (in {span_words(at_us - now)})"
+        if at_us > now
+        else f"{stamp} ({span_words(now - at_us)} ago)"
+    )
+
+
+def because(reason: str) -> str:
+    return f": {reason}" if reason else ""
