@@ -23,7 +23,6 @@ from bide.runtime.engine.messages import Command, DagRemoved, Input, Recover
 from bide.runtime.engine.restore import adopt, restore
 from bide.runtime.engine.shell import EngineShell, dag_loaded
 from bide.runtime.engine.states import AttemptState
-from bide.runtime.engine.waiting import EXTERNAL
 from bide.runtime.engine.world import World
 from bide.runtime.errors import (
     BideError,
@@ -40,8 +39,9 @@ from bide.runtime.executor.orphans import kill_orphans
 from bide.runtime.failpoints import armed, point
 from bide.runtime.graph.dag import Dag
 from bide.runtime.service.handles import RunHandle, RunResult
-from bide.runtime.service.holds import Held, Holds
-from bide.runtime.service.views import owner_of, refusal_of
+from bide.runtime.service.holds import Holds
+from bide.runtime.service.live import LiveHouse
+from bide.runtime.service.views import owner_of
 from bide.runtime.store.facts import run_result, watermarks
 from bide.runtime.store.load import WorldRows, load_world
 from bide.runtime.store.lock import Lock
@@ -51,7 +51,6 @@ from bide.runtime.triggerer.triggerer import Triggerer
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from bide.runtime.engine.explain import Look, Refusal
     from bide.runtime.executor.echo import Echo
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.shapes import WaitLine
@@ -69,7 +68,7 @@ class Pool(msgspec.Struct, frozen=True):
     in_flight: int | None = None
 
 
-class Runtime:
+class Runtime(LiveHouse):
     """A runtime on one database.
 
     `dags` are `Dag` objects. `slots` bounds the attempts that run at once; `pools` are named
@@ -430,87 +429,12 @@ class Runtime:
             self._operations = Operations(self.db, self._reader, self, self.clock, self)
         return self._operations
 
-    # --- views: at once, from memory ---------------------------------------------------------------
-
-    @property
-    def dags(self) -> tuple[str, ...]:
-        """The names of the DAGs that are loaded."""
-        return tuple(self._shell.dags)
-
-    @property
-    def slots(self) -> int:
-        return self._slots
-
-    @property
-    def slots_in_use(self) -> int:
-        """Slots taken by attempts that run now; waits take none."""
-        return self._engine.world.slots.used
-
-    @property
-    def armed(self) -> int:
-        """Waits that a source is watching."""
-        return self._shell.triggerer.armed
-
-    @property
-    def bodies(self) -> frozenset[int]:
-        """The attempts whose bodies run or are parked, by id."""
-        return self._shell.executor.ids
-
-    @property
-    def watched(self) -> frozenset[int]:
-        """The waits that sources watch, by id."""
-        return self._shell.triggerer.ids
-
-    @property
-    def left_out(self) -> dict[str, str]:
-        """What was not loaded when the DAGs were last read: file or DAG -> why, one sentence each."""
-        return {**self._load_errors, **{f"the DAG {name}": why for name, why in self._vain.items()}}
-
-    @property
-    def unwatched(self) -> frozenset[int]:
-        """The waits that a source should watch and none does, by id; a moment's difference is none."""
-        waits = self._engine.world.waits.values()
-        return frozenset(w.wait_id for w in waits if w.armed and w.kind != EXTERNAL) - self.watched
-
-    def look(self, wait_id: int) -> Look | None:
-        """The last look of an armed wait; None when it is not armed."""
-        from bide.runtime.engine.explain import Look
-
-        seen = self._shell.triggerer.status(wait_id)
-        return (
-            None
-            if seen is None
-            else Look(at_us=seen.last_look_us, answer=seen.last_answer, next_us=seen.next_look_us)
-        )
-
-    def refusal(self, instance_id: int) -> Refusal | None:
-        """The resource that a ready instance waits for, and who holds it."""
-        return refusal_of(self._engine.world, instance_id)
-
-    def code_error(self, dag: str) -> str:
-        """Why the code of this DAG is not loaded; "" when it is."""
-        state = self._engine.world.dags.get(dag)
-        return "" if state is None else state.code_error
-
-    @property
-    def held(self) -> tuple[Held, ...]:
-        """What has held the loop of late, oldest first."""
-        return self._holds.recent
-
     @property
     def asgi(self) -> ASGIApp:
         """The REST API as an ASGI app: `app.mount("/bide", rt.asgi)`. Needs the extra `server`."""
         from bide.runtime.service.api import make_app
 
         return make_app(self.operations, self._alive, self._ready)
-
-    def _alive(self) -> str:
-        """Why the runtime is not well; "" when it is."""
-        return self._engine.full or ("" if self._engine.failure is None else str(self._engine.failure))
-
-    def _ready(self) -> str:
-        """Why the runtime takes no new work; "" when it does."""
-        return self._alive() or ("it is stopping, and starts nothing new" if self._draining else "")
 
     # --- stopping ----------------------------------------------------------------------------------
 

@@ -1,0 +1,102 @@
+"""What a runtime knows from memory and the database does not: asked at once, by whoever shows it.
+
+`Runtime` is one; `Live` of `doors.py` is how the operations see it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bide.runtime.engine.waiting import EXTERNAL
+from bide.runtime.service.views import refusal_of
+
+if TYPE_CHECKING:
+    from bide.runtime.engine.explain import Look, Refusal
+    from bide.runtime.engine.loop import Engine
+    from bide.runtime.engine.shell import EngineShell
+    from bide.runtime.service.holds import Held, Holds
+
+
+class LiveHouse:
+    """The views of an open runtime. Whoever opens it sets what stands here."""
+
+    _engine: Engine
+    _shell: EngineShell
+    _holds: Holds
+    _slots: int
+    _load_errors: dict[str, str]  # file -> sentence
+    _vain: dict[str, str]  # DAG -> why it waits in vain
+    _draining: bool
+
+    @property
+    def dags(self) -> tuple[str, ...]:
+        """The names of the DAGs that are loaded."""
+        return tuple(self._shell.dags)
+
+    @property
+    def slots(self) -> int:
+        return self._slots
+
+    @property
+    def slots_in_use(self) -> int:
+        """Slots taken by attempts that run now; waits take none."""
+        return self._engine.world.slots.used
+
+    @property
+    def armed(self) -> int:
+        """Waits that a source is watching."""
+        return self._shell.triggerer.armed
+
+    @property
+    def bodies(self) -> frozenset[int]:
+        """The attempts whose bodies run or are parked, by id."""
+        return self._shell.executor.ids
+
+    @property
+    def watched(self) -> frozenset[int]:
+        """The waits that sources watch, by id."""
+        return self._shell.triggerer.ids
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """What was not loaded when the DAGs were last read: file or DAG -> why, one sentence each."""
+        return {**self._load_errors, **{f"the DAG {name}": why for name, why in self._vain.items()}}
+
+    @property
+    def unwatched(self) -> frozenset[int]:
+        """The waits that a source should watch and none does, by id; a moment's difference is none."""
+        waits = self._engine.world.waits.values()
+        return frozenset(w.wait_id for w in waits if w.armed and w.kind != EXTERNAL) - self.watched
+
+    def look(self, wait_id: int) -> Look | None:
+        """The last look of an armed wait; None when it is not armed."""
+        from bide.runtime.engine.explain import Look
+
+        seen = self._shell.triggerer.status(wait_id)
+        return (
+            None
+            if seen is None
+            else Look(at_us=seen.last_look_us, answer=seen.last_answer, next_us=seen.next_look_us)
+        )
+
+    def refusal(self, instance_id: int) -> Refusal | None:
+        """The resource that a ready instance waits for, and who holds it."""
+        return refusal_of(self._engine.world, instance_id)
+
+    def code_error(self, dag: str) -> str:
+        """Why the code of this DAG is not loaded; "" when it is."""
+        state = self._engine.world.dags.get(dag)
+        return "" if state is None else state.code_error
+
+    @property
+    def held(self) -> tuple[Held, ...]:
+        """What has held the loop of late, oldest first."""
+        return self._holds.recent
+
+    def _alive(self) -> str:
+        """Why the runtime is not well; "" when it is."""
+        return self._engine.full or ("" if self._engine.failure is None else str(self._engine.failure))
+
+    def _ready(self) -> str:
+        """Why the runtime takes no new work; "" when it does."""
+        return self._alive() or ("it is stopping, and starts nothing new" if self._draining else "")
