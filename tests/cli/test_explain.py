@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,6 +163,19 @@ def test_a_retry_tells_when_and_which_failure_of_how_many() -> None:
     why = explain_instance(facts, NOW)
     assert "failure 2 of the 4" in why.sentence
     assert "in 1m" in (why.next or "")
+    stopping = explain_instance(msgspec.structs.replace(facts, stopping=True), NOW).next or ""
+    assert "attempt 3 starts with the next one" in stopping
+    assert "in 1m" in stopping
+
+
+def test_a_queued_run_of_a_runtime_that_stops_starts_with_the_next() -> None:
+    why = explain_run(
+        RunFacts(run="7", dag="etl", state=RunState.QUEUED, created_us=NOW, live=True, stopping=True), NOW
+    )
+    assert (why.sentence, why.next) == (
+        "the runtime is stopping and starts nothing new",
+        "it starts with the next runtime on this database",
+    )
 
 
 def test_a_queued_run_names_the_runs_before_it() -> None:

@@ -13,14 +13,35 @@ import pytest
 
 from bide.runtime.cli.picture import chosen, told_of
 from bide.runtime.clock import HOUR, MINUTE
+from bide.runtime.engine.explain import Progress
 from bide.runtime.engine.states import State
 from bide.runtime.store.reader import TaskShown, WaitShown
 from tests.cli.conftest import environment
 from tests.cli.test_terminal import PIPE
 
+COUNTS = """
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from bide import Context, dag, task
 
-def on_a_terminal(folder: Path, **env: str) -> tuple[int, str]:
-    """`bide run pipe.py` on a pseudo-terminal: its exit code, and all that it drew."""
+@task(timeout=timedelta(seconds=20))
+async def counts(ctx: Context) -> None:
+    ctx.progress(3, 12)
+    while not Path("seen").exists():
+        await asyncio.sleep(0.02)
+
+@dag
+def pipe():
+    counts()
+"""
+
+
+def on_a_terminal(folder: Path, seen: str = "", **env: str) -> tuple[int, str]:
+    """`bide run pipe.py` on a pseudo-terminal: its exit code, and all that it drew.
+
+    Once it has drawn `seen`, the file of that name is made.
+    """
     above, below = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "bide", "run", "pipe.py"],
@@ -40,6 +61,8 @@ def on_a_terminal(folder: Path, **env: str) -> tuple[int, str]:
             if not part:
                 break
             drawn += part
+            if seen and seen.encode() in drawn:
+                (folder / "seen").touch()
     os.close(above)
     return process.returncode, drawn.decode()
 
@@ -55,6 +78,14 @@ def test_the_picture_shows_states_in_words_and_slots(tmp_path: Path, no_color: s
     for task in ("first", "second", "third"):
         assert re.search(rf"{task}\s+✓ success", plain)
     assert bool(re.search(r"\x1b\[(?:\d+;)*3\d", drawn)) == (not no_color)
+
+
+def test_the_picture_shows_how_far_a_running_task_says_it_is(tmp_path: Path) -> None:
+    (tmp_path / "pipe.py").write_text(COUNTS)
+    code, drawn = on_a_terminal(tmp_path, seen="3 of 12 (25 %)", NO_COLOR="1")
+    assert code == 0, drawn
+    last = drawn[drawn.rindex("run 1 of pipe") :]
+    assert "3 of 12" not in last  # it is over: how far it was says nothing any more
 
 
 def shown(task: str, state: State, due_us: int | None = None) -> TaskShown:
@@ -75,3 +106,4 @@ def test_a_waiting_task_tells_what_for_and_how_long_still() -> None:
     assert told == "time 1970-01-01T00:00:00+00:00 and 1 more (1h left)"
     assert told_of(shown("t", State.UP_FOR_RETRY, MINUTE), [], 0) == "again in 1m: why"
     assert told_of(shown("t", State.FAILED), [], 0) == "why"
+    assert told_of(shown("t", State.RUNNING), [], 0, Progress(7.5)) == "7.5"

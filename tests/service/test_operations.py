@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bide.runtime.engine.explain import Look, Refusal
+from bide.runtime.engine.explain import Look, Progress, Refusal
 from bide.runtime.engine.states import RunState, State
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.service.holds import Held
@@ -64,6 +64,11 @@ class Living:
         return Look(at_us=T0 + 7, answer="no such file", next_us=T0 + 9)
 
     def refusal(self, instance_id: int) -> Refusal | None:
+        return None
+
+    stopping = False
+
+    def progress(self, attempt_id: int) -> Progress | None:
         return None
 
     def code_error(self, dag: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
-from bide import Dag, Pool, Runtime, dag, task
+from bide import Context, Dag, Pool, Runtime, dag, task
 from bide.sensors import FileSensor
 
 
@@ -38,6 +38,65 @@ async def test_only_those_who_hold_a_pool_are_named_as_its_holders(tmp_path: Pat
         assert [detail.value for detail in why.details] == [f"inside of run {run.run_id}"]
         go.set()
         await run.wait(timeout=10)
+
+
+async def test_a_running_task_says_how_far_it_is(tmp_path: Path) -> None:
+    go, begun = asyncio.Event(), asyncio.Semaphore(0)
+
+    @task
+    async def counts(ctx: Context) -> None:
+        for done, total in ((1200, 5000), (0.5, None), ("a half", None), (float("nan"), 1), (10**400, 1)):
+            ctx.progress(done, total)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+            begun.release()
+            await go.wait()
+            go.clear()
+
+    @dag
+    def long() -> None:
+        counts()
+
+    async with Runtime(db=tmp_path / "b.db", dags=[long]) as rt:
+        run = await rt.trigger("long")
+        for words in ("1200 of 5000 (24 %)", "0.5", None, None, None):
+            await begun.acquire()
+            why = await rt.operations.why(run.run_id, "counts")
+            assert {detail.what: detail.value for detail in why.details}.get("progress") == words
+            go.set()
+        await run.wait(timeout=10)
+        over = await rt.operations.why(run.run_id, "counts")
+        assert "progress" not in {detail.what for detail in over.details}
+
+
+async def test_a_ready_task_of_a_runtime_that_stops_says_that_it_starts_with_the_next(tmp_path: Path) -> None:
+    go, begun = asyncio.Event(), asyncio.Event()
+
+    @task
+    async def inside() -> None:
+        begun.set()
+        await go.wait()
+
+    @dag(max_active_runs=2)
+    def queue() -> None:
+        inside()
+        inside.options(name="next")()
+
+    async with Runtime(db=tmp_path / "b.db", dags=[queue], slots=1) as rt:
+        run = await rt.trigger("queue")
+        await begun.wait()
+        assert (await rt.operations.why(run.run_id, "next")).why == "wants a slot, and 1 of 1 are taken"
+        await rt.drain(0)
+        why = await rt.operations.why(run.run_id, "next")
+        assert why.why == "the runtime is stopping and starts nothing new"
+        assert why.next == "it starts with the next runtime on this database"
+        go.set()
+        await rt.drain(10)
+        of_run = await rt.operations.why(run.run_id)
+        assert of_run.why == (
+            "1 of its tasks is ready and wants a slot; the runtime is stopping and starts nothing new"
+        )
+        assert of_run.next == "it starts with the next runtime"
+    async with Runtime(db=tmp_path / "b.db", dags=[queue], slots=1) as rt:
+        assert (await rt.wait(run.run_id, timeout=10)).state == "success"
 
 
 async def test_a_rescheduled_wait_says_when_it_was_and_will_be_looked_at(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter, deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from bide.runtime.cli.heard import Heard
 from bide.runtime.cli.output import GLYPHS, clean, coloured, said_state, write
 from bide.runtime.clock import from_us
-from bide.runtime.engine.explain import span_words
+from bide.runtime.engine.explain import Progress, progress_words, span_words
 from bide.runtime.engine.states import OVER, State
 from bide.runtime.service.describe import trigger_words
 from bide.runtime.store.reader import EventShown, Reader, RunDetail, TaskShown, WaitShown
@@ -37,17 +38,28 @@ class Moment(msgspec.Struct, frozen=True):
     slots_in_use: int
     slots: int
     now_us: int
+    progress: dict[int, Progress]  # attempt -> how far it says it is
 
 
 class Follower:
     """Reads a run while it goes on: the news since the last question, and the whole of it."""
 
-    def __init__(self, reader: Reader, run_id: int, since_us: int, heard: Heard | None = None) -> None:
-        """`since_us`: what was written before is no news. `heard`: where what tasks write comes from."""
+    def __init__(
+        self,
+        reader: Reader,
+        run_id: int,
+        since_us: int,
+        heard: Heard | None = None,
+        progress: Callable[[int], Progress | None] = lambda _: None,
+    ) -> None:
+        """`since_us`: what was written before is no news. `heard`: where what tasks write comes from.
+
+        `progress` tells of an attempt how far it says it is.
+        """
         self._reader, self._run_id, self._seen, self._since_us = reader, run_id, 0, since_us
         self._names: dict[int, str] = {}
         self._attempts: dict[int, str | None] = {}
-        self._heard = heard
+        self._heard, self._progress = heard, progress
 
     def news(self) -> list[EventShown]:
         """Journal entries of the run that were not given before."""
@@ -88,14 +100,17 @@ class Follower:
     def moment(self, slots_in_use: int, slots: int, now_us: int) -> Moment:
         """The whole run, as it is now."""
         attempts = self._reader.attempts(self._run_id)
+        tasks = self._reader.tasks(self._run_id)
+        going = [t.attempt_id for t in tasks if t.state is State.RUNNING and t.attempt_id is not None]
         return Moment(
             self._reader.run(self._run_id),
-            self._reader.tasks(self._run_id),
+            tasks,
             self._reader.waits(self._run_id),
             {name_of(a.task, a.map_index): a.started_us for a in attempts},
             slots_in_use,
             slots,
             now_us,
+            {number: said for number in going if (said := self._progress(number)) is not None},
         )
 
 
@@ -196,7 +211,8 @@ class Graph:
         for task in chosen(moment.tasks, room):
             glyph, style = GLYPHS[task.state]
             state = Text(f"{glyph} {task.state.value}", style=style)
-            told = told_of(task, waits.get((task.task, task.map_index), []), moment.now_us)
+            said = moment.progress.get(task.attempt_id or 0)
+            told = told_of(task, waits.get((task.task, task.map_index), []), moment.now_us, said)
             table.add_row(
                 Text(name_of(task.task, task.map_index)), state, took(task, moment), Text(clean(told))
             )
@@ -226,8 +242,8 @@ def took(task: TaskShown, moment: Moment) -> str:
     return span_words(max(0, end - start))
 
 
-def told_of(task: TaskShown, waits: list[WaitShown], now_us: int) -> str:
-    """What a waiting task waits for, why an ended one ended."""
+def told_of(task: TaskShown, waits: list[WaitShown], now_us: int, progress: Progress | None = None) -> str:
+    """What a waiting task waits for, how far a running one is, why an ended one ended."""
     if waits:
         first = min(waits, key=lambda wait: wait.deadline_us)
         more = f" and {len(waits) - 1} more" if len(waits) > 1 else ""
@@ -235,4 +251,6 @@ def told_of(task: TaskShown, waits: list[WaitShown], now_us: int) -> str:
         return f"{trigger_words(first.kind, first.trigger)[0]}{more} ({left} left)"
     if task.state is State.UP_FOR_RETRY and task.due_us is not None:
         return f"again in {span_words(max(0, task.due_us - now_us))}: {task.reason}"
+    if progress is not None:
+        return progress_words(progress)
     return task.reason

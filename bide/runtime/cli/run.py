@@ -86,7 +86,7 @@ async def _run(dag: Dag, db: Path, config: Config, asked: Asked) -> int:
             async with open_runtime(config, db, [dag], schedules=False, echo=heard) as runtime:
                 run_id = await _begin(dag, runtime, open_run, asked)
                 with Reader(db) as reader:
-                    follower = Follower(reader, run_id, since_us, heard)
+                    follower = Follower(reader, run_id, since_us, heard, runtime.progress)
                     await _follow(runtime, follower, run_id, picture, interrupted, clock)
                     run = reader.run(run_id)
                 if run.state in RUN_OVER:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bide.runtime.engine.explain import Look, Refusal
+from bide.runtime.engine.explain import Look, Progress, Refusal
 from bide.runtime.service.shapes import (
     DagLine,
     Done,
@@ -54,6 +54,15 @@ class Live(Protocol):
 
     def refusal(self, instance_id: int) -> Refusal | None:
         """The resource that a ready instance is parked on."""
+        ...
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it starts nothing new."""
+        ...
+
+    def progress(self, attempt_id: int) -> Progress | None:
+        """How far the body of an attempt says it is; None when it says nothing."""
         ...
 
     def code_error(self, dag: str) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 
 import msgspec
 
+from bide.runtime.engine.admission import needs_no_slot
 from bide.runtime.engine.explain import InstanceFacts, RunFacts, Upstream, WaitFacts
 from bide.runtime.engine.states import RunState, State
 from bide.runtime.graph.spec import DagSpec, TriggerRule
@@ -78,6 +79,7 @@ def of_run(scene: Scene, live: Live | None, held: bool) -> RunFacts:
         paused=bool(scene.dag and scene.dag.paused),
         frozen=bool(scene.dag and scene.dag.paused) and scene.spec.on_pause == "freeze",
         live=held,
+        stopping=live is not None and live.stopping,
     )
 
 
@@ -114,6 +116,8 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
         frozen=paused and scene.spec.on_pause == "freeze",
         live=held,
         within=live is not None or not held,
+        stopping=live is not None and live.stopping and not (spec is not None and needs_no_slot(spec)),
+        progress=live.progress(instance.attempt_id) if live and instance.attempt_id is not None else None,
     )
 
 

@@ -11,7 +11,7 @@ from bide.runtime.engine.waiting import EXTERNAL
 from bide.runtime.service.views import refusal_of
 
 if TYPE_CHECKING:
-    from bide.runtime.engine.explain import Look, Refusal
+    from bide.runtime.engine.explain import Look, Progress, Refusal
     from bide.runtime.engine.loop import Engine
     from bide.runtime.engine.shell import EngineShell
     from bide.runtime.service.holds import Held, Holds
@@ -83,6 +83,20 @@ class LiveHouse:
         """The resource that a ready instance waits for, and who holds it."""
         return refusal_of(self._engine.world, instance_id)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it drains: nothing new starts."""
+        return self._draining
+
+    def progress(self, attempt_id: int) -> Progress | None:
+        """How far the body of an attempt says it is; None when it says nothing that can be shown."""
+        from bide.runtime.engine.explain import Progress
+
+        said = self._shell.executor.progress(attempt_id)
+        if said is None or not all(number is None or _is_shown(number) for number in said):
+            return None
+        return Progress(*said)
+
     def code_error(self, dag: str) -> str:
         """Why the code of this DAG is not loaded; "" when it is."""
         state = self._engine.world.dags.get(dag)
@@ -100,3 +114,8 @@ class LiveHouse:
     def _ready(self) -> str:
         """Why the runtime takes no new work; "" when it does."""
         return self._alive() or ("it is stopping, and starts nothing new" if self._draining else "")
+
+
+def _is_shown(number: object) -> bool:
+    """Whether it is a number: what a body gives is checked nowhere else."""
+    return isinstance(number, int | float) and abs(number) < 1e300

@@ -8,6 +8,7 @@ the sentence then says what the database alone can tell.
 from bide.runtime.engine.explain.facts import (
     InstanceFacts,
     Look,
+    Progress,
     Refusal,
     RunFacts,
     Upstream,
@@ -16,11 +17,12 @@ from bide.runtime.engine.explain.facts import (
 )
 from bide.runtime.engine.explain.instance import explain_instance
 from bide.runtime.engine.explain.run import explain_run
-from bide.runtime.engine.explain.words import instant_words, span_words
+from bide.runtime.engine.explain.words import instant_words, progress_words, span_words
 
 __all__ = [
     "InstanceFacts",
     "Look",
+    "Progress",
     "Refusal",
     "RunFacts",
     "Upstream",
@@ -29,5 +31,6 @@ __all__ = [
     "explain_instance",
     "explain_run",
     "instant_words",
+    "progress_words",
     "span_words",
 ]

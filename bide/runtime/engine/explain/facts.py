@@ -45,6 +45,13 @@ class Refusal(msgspec.Struct, frozen=True):
     holders: tuple[str, ...] = ()
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """How far a body says it is, in its own unit."""
+
+    done: float
+    total: float | None = None
+
+
 class Upstream(msgspec.Struct, frozen=True):
     """A direct upstream: its state, and its error or reason when it has one."""
 
@@ -80,6 +87,8 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
     frozen: bool = False  # paused, and waits with their deadlines stand still (`on_pause="freeze"`)
     live: bool = False  # a runtime holds the database
     within: bool = True  # and what it has in memory is known here: looks, refusals
+    stopping: bool = False  # it starts nothing new
+    progress: Progress | None = None  # of the attempt that runs
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,3 +111,4 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     paused: bool = False
     frozen: bool = False  # paused, and waits with their deadlines stand still
     live: bool = False
+    stopping: bool = False  # the runtime that holds the database starts nothing new

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from bide.runtime.engine.explain.facts import InstanceFacts, Look, Upstream, WaitFacts, Why
-from bide.runtime.engine.explain.words import ASLEEP, because, instant_words, span_words
+from bide.runtime.engine.explain.words import (
+    ASLEEP,
+    STOPPING,
+    because,
+    instant_words,
+    progress_words,
+    span_words,
+)
 from bide.runtime.engine.states import RunState, State
 
 
@@ -45,6 +52,8 @@ def _instance(f: InstanceFacts, now: int) -> _Answer:
             after = f"attempt {f.attempt + 1} starts {due}"
             if f.paused:
                 after = f"its DAG is paused: attempt {f.attempt + 1} starts after `bide unpause {f.dag}`"
+            elif f.stopping:
+                after = f"{STOPPING}: attempt {f.attempt + 1} starts with the next one, {due} at the earliest"
             sentence = (
                 f"attempt {f.attempt} failed{because(f.error or f.reason)}; "
                 f"failure {f.failures} of the {f.retries + 1} it may have"
@@ -116,6 +125,8 @@ def _ready(f: InstanceFacts, now: int) -> _Answer:
         return f"code not loaded: {f.code_error}", (), "it starts when its DAG file loads again"
     if f.paused:
         return "its DAG is paused: nothing of it starts", (), f"`bide unpause {f.dag}` lets it start"
+    if f.stopping:
+        return f"{STOPPING}{because(f.reason)}", (), "it starts with the next runtime on this database"
     if f.refusal is not None:
         r = f.refusal
         holders = ", ".join(r.holders[:5]) + (f" and {len(r.holders) - 5} more" if len(r.holders) > 5 else "")
@@ -147,10 +158,12 @@ def _running(f: InstanceFacts, now: int) -> _Answer:
             after = "the next start leaves it `lost` for a person, as it is not idempotent"
         return sentence, (), after
     took = f" for {span_words(now - f.since_us)}" if f.since_us is not None and now >= f.since_us else ""
-    waits = tuple(pair for w in f.waits for pair in _wait(w, now, f))
+    details = tuple(pair for w in f.waits for pair in _wait(w, now, f))
+    if f.progress is not None:
+        details = (("progress", progress_words(f.progress)), *details)
     return (
         f"{number} holds a slot{took}{because(f.reason)}",
-        waits,
+        details,
         f"follow it: `bide logs {f.run}/{f.task} -f`",
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bide.runtime.engine.explain.facts import RunFacts, Why
-from bide.runtime.engine.explain.words import ASLEEP, because, instant_words
+from bide.runtime.engine.explain.words import ASLEEP, STOPPING, because, instant_words
 from bide.runtime.engine.states import RunState, State
 
 
@@ -18,6 +18,8 @@ def explain_run(f: RunFacts, now: int) -> Why:
             sentence, after = "its tasks are still being written", "it is queued when the last one is there"
         case RunState.QUEUED if f.paused:
             sentence, after = f"the DAG {f.dag} is paused: no run of it starts", f"`bide unpause {f.dag}`"
+        case RunState.QUEUED if f.stopping:
+            sentence, after = STOPPING, "it starts with the next runtime on this database"
         case RunState.QUEUED if len(f.active) >= f.max_active_runs:
             sentence = (
                 f"{len(f.active)} of the {f.max_active_runs} runs that {f.dag} may have at once (max_active_runs) "
@@ -73,5 +75,8 @@ def _run_running(f: RunFacts, now: int) -> tuple[str, str | None]:
         return f"{n} of its tasks failed and will be tried again{paused}", again
     if n := f.counts.get(State.READY, 0):
         want = "is ready and wants" if n == 1 else "are ready and want"
+        if f.stopping and not f.paused:
+            they = "it starts" if n == 1 else "they start"
+            return f"{n} of its tasks {want} a slot; {STOPPING}", f"{they} with the next runtime"
         return f"{n} of its tasks {want} a slot{paused}", f"see `bide show {f.run}`"
     return f"its tasks are not over{paused}", f"see `bide show {f.run}`"

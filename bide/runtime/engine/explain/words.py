@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from bide.runtime.clock import DAY, HOUR, MINUTE, SECOND, from_us
+from bide.runtime.engine.explain.facts import Progress
 
 ASLEEP: Final = "nothing moves until a runtime opens this database: start `bide serve`, or `bide run` the DAG"
+STOPPING: Final = "the runtime is stopping and starts nothing new"
 
 
 def span_words(us: int) -> str:
@@ -44,6 +46,19 @@ def instant_words(at_us: int, now: int) -> str:
         if at_us > now
         else f"{stamp} ({span_words(now - at_us)} ago)"
     )
+
+
+def progress_words(progress: Progress) -> str:
+    """How far something is, with the share where that is known.
+
+    >>> progress_words(Progress(1200, 5000)), progress_words(Progress(0.5))
+    ('1200 of 5000 (24 %)', '0.5')
+    """
+    done, total = progress.done, progress.total
+    if total is None:
+        return f"{done:.15g}"
+    share = f" ({100 * done / total:.0f} %)" if total > 0 else ""
+    return f"{done:.15g} of {total:.15g}{share}"
 
 
 def because(reason: str) -> str:
