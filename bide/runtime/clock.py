@@ -17,6 +17,9 @@ DAY: Final = 24 * HOUR
 LONGEST: Final = timedelta(days=365_000)
 """No span that somebody writes is longer: an instant that far away is still a date, and fits the store."""
 
+LAST_US: Final = 253_402_128_000 * SECOND
+"""9999-12-30, UTC: the last instant that is a date in every zone. No deadline is later."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ONE_US: Final = timedelta(microseconds=1)
 

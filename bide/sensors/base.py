@@ -147,6 +147,7 @@ class Sensor(Linked):
             soft_fail=soft_fail,
             backoff=float(backoff),
             on_timeout=self._on_timeout(options.get("on_timeout"), soft_fail),
+            timeout_given="timeout" in options,
         )
         return fields
 

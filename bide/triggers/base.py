@@ -66,6 +66,13 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_
         """
         raise TypeError(f"{type(self).__name__} does not say how it judges")
 
+    def not_before(self) -> int | None:
+        """The instant before which it cannot come true, epoch microseconds; None: at any time.
+
+        Where its author names no time-out, the default one counts from this instant.
+        """
+        return None
+
     def describe(self) -> str:
         """A few words for people: `file drops/2026-11-20.csv`. Never a secret's value."""
         return type(self).__name__

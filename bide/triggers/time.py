@@ -38,6 +38,9 @@ class TimeTrigger(Trigger, frozen=True, kw_only=True, tag="time"):
             return _fire(self.at_us)
         return _NOT_YET
 
+    def not_before(self) -> int | None:
+        return int(self.at_us)
+
     def describe(self) -> str:
         return f"time {from_us(self.at_us).isoformat(timespec='seconds')}"
 

@@ -44,7 +44,7 @@ def other() -> None:
     task(name="load")(lambda: None)()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "time"])  # an instant always comes
 async def test_s3_39_s3_40_a_sensor_that_names_no_timeout_has_one(sim_runtime: Sim, kind: str) -> None:
     """Its world never comes true: it ends by itself, after a day, and says what it waited for."""
 

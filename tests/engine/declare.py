@@ -42,10 +42,17 @@ def sensor(
     soft_fail: bool = False,
     on_timeout: str = "fail",
     waits_for: ExternalTaskTrigger | None = None,
+    not_before: int | None = None,
+    timeout_given: bool = True,
     **fields: Any,
 ) -> TaskSpec:
-    """A sensor; `waits_for` makes it one of another DAG, else of a world that the test is."""
+    """A sensor; `waits_for` makes it one of another DAG, else of a world that the test is.
+
+    `not_before` is the instant (microseconds) before which its trigger cannot come true.
+    """
     params = {} if waits_for is None else {"external": msgspec.to_builtins(waits_for)}
+    if not_before is not None:
+        params["not_before_us"] = not_before
     spec = SensorSpec(
         trigger="fake" if waits_for is None else "external_task",
         params=params,
@@ -54,6 +61,7 @@ def sensor(
         mode=Mode(mode),
         soft_fail=soft_fail,
         on_timeout=OnTimeout(on_timeout),
+        timeout_given=timeout_given,
     )
     return job(name, *upstream, lane=Lane.WAIT, sensor=spec, **fields)
 

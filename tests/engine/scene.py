@@ -174,7 +174,8 @@ class Scene:
         trigger: Any = {"kind": "fake", "of": effect.task.name}
         if spec.trigger == "external_task":
             trigger = {"kind": "external_task", **spec.params["external"]}
-        return TriggerBuilt(effect.instance_id, msgspec.json.encode(trigger), spec.trigger)
+        not_before = spec.params.get("not_before_us")
+        return TriggerBuilt(effect.instance_id, msgspec.json.encode(trigger), spec.trigger, not_before)
 
     # --- time -----------------------------------------------------------------------------------
 
@@ -294,12 +295,14 @@ class Scene:
         return self.feed(WaitLooked(wait, reason, None if again is None else self.now + seconds(again)))
 
     def asks(
-        self, task: str, key: str, *, timeout: float = 3600, run: int | None = None, trigger: Any = None
-    ) -> list[Effect]:
+        self, task: str, key: str, *, timeout: float = 3600, run: int | None = None, trigger: Any = None,
+        not_before: int | None = None,
+    ) -> list[Effect]:  # fmt: skip
         """The body of a task asks for a wait."""
         data = msgspec.json.encode(trigger if trigger is not None else {"kind": "fake", "of": key})
         kind = "fake" if trigger is None else "external_task"
-        return self.feed(WaitAsked(self.attempt(task, run), key, data, kind, seconds(timeout), seconds(30)))
+        attempt = self.attempt(task, run)
+        return self.feed(WaitAsked(attempt, key, data, kind, seconds(timeout), seconds(30), not_before))
 
     # --- what there is --------------------------------------------------------------------------
 

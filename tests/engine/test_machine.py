@@ -75,7 +75,8 @@ def tasks(draw: st.DrawFn, others: tuple[str, ...] = ()) -> list[TaskSpec]:
                     f"t{n}", *ups, mode=draw(st.sampled_from(["deferred", "poke", "reschedule"])),
                     timeout=draw(st.sampled_from([50, 5000])), poll=draw(st.sampled_from([5, 30])),
                     soft_fail=draw(st.booleans()), on_timeout=draw(st.sampled_from(["fail", "skip", "succeed"])),
-                    waits_for=waits_for, **common,
+                    waits_for=waits_for, not_before=draw(st.sampled_from([None, T0, T0 + seconds(600)])),
+                    timeout_given=draw(st.booleans()), **common,
                 )
             )  # fmt: skip
     return made
@@ -169,13 +170,16 @@ class Machine(RuleBasedStateMachine):
         return ended
 
     @precondition(lambda self: self.scene.bodies)
-    @rule(data=st.data(), key=st.sampled_from("xy"), timeout=st.sampled_from([40, 4000]))
-    def body_asks(self, data: st.DataObject, key: str, timeout: float) -> None:
+    @rule(
+        data=st.data(), key=st.sampled_from("xy"), timeout=st.sampled_from([40, 4000]),
+        not_before=st.sampled_from([None, T0 + seconds(600)]),
+    )  # fmt: skip
+    def body_asks(self, data: st.DataObject, key: str, timeout: float, not_before: int | None) -> None:
         start = self.scene.bodies[data.draw(st.sampled_from(sorted(self.scene.bodies)))]
         inst = self.scene.world.attempts[start.attempt_id].inst
         if start.attempt_id in self.scene.stops or (inst.waits and key in inst.waits and not start.recorded):
             return
-        self.scene.asks(start.task.name, key, timeout=timeout, run=start.run_id)
+        self.scene.asks(start.task.name, key, timeout=timeout, run=start.run_id, not_before=not_before)
 
     @precondition(lambda self: self.scene.bodies)
     @rule(data=st.data(), key=st.sampled_from("xy"), parks=st.booleans())

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from bide.runtime.clock import LAST_US, from_us
 from bide.runtime.engine.messages import BuildFailed, Failure, WaitFired
-from tests.engine.declare import job, sensor
-from tests.engine.scene import Scene
+from tests.engine.declare import job, seconds, sensor
+from tests.engine.scene import T0, Scene
 
 New = Callable[..., Scene]
 MODES = ["deferred", "poke", "reschedule"]
@@ -129,6 +130,100 @@ def test_c9_b17_the_deadline_of_the_first_look_holds_for_every_retry(scene: Scen
     scene.advance(20)
     assert scene.state("s") == "failed"
     assert scene.attempts("s") == ["failed", "timed_out"]
+
+
+# --- what cannot come true before an instant ------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_c31_a_default_time_out_counts_from_when_it_can_come_true(scene: Scene, mode: str) -> None:
+    due = T0 + seconds(1000)
+    scene.dag("d", sensor("s", mode=mode, timeout=100, timeout_given=False, poll=9000, not_before=due))
+    scene.trigger("d")
+    wait = scene.world.waits[scene.wait_of("s")]
+    assert (wait.deadline, scene.instance("s")["deadline_us"]) == (due + seconds(100), wait.deadline)
+    scene.crash()
+    assert scene.world.waits[wait.wait_id].deadline == due + seconds(100)
+    scene.advance(1099)
+    assert scene.state("s") in ("deferred", "running")
+    scene.fire("s")
+    assert scene.state("s") == "success"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_c31_an_instant_that_is_past_makes_no_default_shorter(scene: Scene, mode: str) -> None:
+    past = T0 - seconds(1000)
+    scene.dag("d", sensor("s", mode=mode, timeout=100, timeout_given=False, not_before=past))
+    scene.trigger("d")
+    assert scene.world.waits[scene.wait_of("s")].deadline == scene.now + seconds(100)
+    scene.fire("s")
+
+
+def test_c31_no_deadline_is_later_than_dates_are(scene: Scene) -> None:
+    scene.dag("d", sensor("s", timeout=86_400, timeout_given=False, not_before=LAST_US))
+    scene.trigger("d")
+    assert scene.world.waits[scene.wait_of("s")].deadline == LAST_US
+    scene.fire("s")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_c31_a_retry_keeps_the_deadline_of_the_first_look(scene: Scene, mode: str) -> None:
+    due = T0 + seconds(1000)
+    task = sensor(
+        "s", mode=mode, timeout=100, timeout_given=False, poll=9000, not_before=due, retries=1, delay=30
+    )
+    scene.dag("d", task)
+    scene.trigger("d")
+    scene.breaks("s")
+    scene.advance(1050)
+    assert scene.world.waits[scene.wait_of("s")].deadline == due + seconds(100)
+    scene.fire("s")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_c31_a_total_deadline_still_holds(scene: Scene, mode: str) -> None:
+    due = T0 + seconds(1000)
+    task = sensor("s", mode=mode, timeout=100, timeout_given=False, poll=9000, not_before=due, deadline=50)
+    scene.dag("d", task)
+    scene.trigger("d")
+    assert scene.world.waits[scene.wait_of("s")].deadline == scene.now + seconds(50)
+    scene.fire("s")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_c31_a_time_out_that_must_pass_before_it_can_come_true_fails_at_once(scene: Scene, mode: str) -> None:
+    due = T0 + seconds(7200)
+    scene.dag("d", sensor("s", mode=mode, timeout=3600, not_before=due, retries=5), job("z", "s"))
+    scene.trigger("d")
+    assert scene.states() == {"s": "failed", "z": "upstream_failed"}
+    assert (scene.world.slots.used, scene.world.waits, scene.attempts("s")) == (0, {}, [])
+    assert scene.reason("s") == (
+        f"it waits for {from_us(due).isoformat()} and its timeout of 1:00:00 is over before, at "
+        f"{from_us(scene.now + seconds(3600)).isoformat(timespec='seconds')}: leave timeout out (the default "
+        'counts from that instant), make it longer, or say on_timeout="skip"'
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"on_timeout": "skip"},
+        {"on_timeout": "succeed"},
+        {"soft_fail": True},
+        {"not_before": T0 + seconds(100)},
+    ],
+    ids=["skip", "succeed", "soft_fail", "just in time"],
+)
+def test_c31_a_time_out_that_is_wanted_or_long_enough_means_what_it_says(
+    scene: Scene, mode: str, options: dict[str, object]
+) -> None:
+    given: dict[str, object] = {"not_before": T0 + seconds(7200), **options}
+    scene.dag("d", sensor("s", mode=mode, timeout=100, poll=9000, **given))  # type: ignore[arg-type]
+    scene.trigger("d")
+    assert scene.world.waits[scene.wait_of("s")].deadline == scene.now + seconds(100)
+    scene.fire("s")
+    assert scene.state("s") == "success"
 
 
 def test_p11_a_wait_that_has_fired_is_not_killed_by_its_deadline(scene: Scene) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bide.runtime.engine.messages import Parked, WaitDropped, WaitFired
 from bide.triggers.external_task import ExternalTaskTrigger
-from tests.engine.declare import job, sensor
+from tests.engine.declare import job, seconds, sensor
 from tests.engine.scene import T0, Scene
 
 New = Callable[..., Scene]
@@ -30,6 +30,24 @@ def test_a_body_that_waits_gives_its_slot_and_gets_it_back(new_scene: New) -> No
     assert (scene.state("a"), answer.key, answer.event) == ("running", "w", b'{"n":1}')
     scene.end("a")
     assert scene.attempts("a") == ["success"]
+
+
+@pytest.mark.parametrize(("ahead", "gives_up"), [(None, 60), (-500, 60), (500, 560)])
+def test_c31_a_wait_that_cannot_be_over_before_an_instant_gives_up_after_it(
+    scene: Scene, ahead: float | None, gives_up: float
+) -> None:
+    scene.dag("d", job("a"))
+    scene.trigger("d")
+    scene.asks("a", "w", timeout=60, not_before=None if ahead is None else scene.now + seconds(ahead))
+    due = scene.now + seconds(gives_up)
+    assert scene.world.waits[scene.wait_of("a")].deadline == due
+    scene.crash()
+    assert scene.world.waits[scene.wait_of("a")].deadline == due
+    scene.advance(gives_up - 1)
+    assert scene.state("a") == "deferred"
+    scene.advance(1)
+    assert (scene.going, scene.world.waits) == (["a"], {})
+    scene.end("a")
 
 
 def test_gather_parts_wait_and_come_back_one_by_one(scene: Scene) -> None:

@@ -16,6 +16,7 @@ from bide.runtime.executor.context import Context
 from bide.runtime.graph.spec import Lane
 from bide.triggers.base import Trigger
 from bide.triggers.file import FileTrigger
+from bide.triggers.time import TimeTrigger
 from tests.executor.desk import Desk
 
 
@@ -55,6 +56,28 @@ async def test_d15_a_wait_is_asked_as_plain_data_and_answered(desk: Desk) -> Non
     desk.executor.answer(Answer(attempt_id, ask.key, b'{"open":true}'))
     assert (await desk.ended(attempt_id)).output == b'{"open":true}'
     assert desk.of(WaitDropped) == []
+
+
+@pytest.mark.parametrize(
+    ("trigger", "options", "not_before"),
+    [
+        (TimeTrigger(at_us=7), {}, 7),
+        (TimeTrigger(at_us=7), {"timeout": 60}, None),
+        (Door(number=3), {}, None),
+    ],
+    ids=["default", "its own", "no instant"],
+)
+async def test_c31_a_default_time_out_counts_from_the_instant_that_is_waited_for(
+    desk: Desk, trigger: Trigger, options: dict[str, Any], not_before: int | None
+) -> None:
+    async def body(ctx: Context) -> Any:
+        return await ctx.wait(trigger, **options)
+
+    attempt_id = desk.start(body, takes_context=True)
+    (ask,) = await asked(desk, 1)
+    assert (ask.not_before_us, ask.timeout_us) == (not_before, 60_000_000 if options else 86_400_000_000)
+    desk.executor.answer(Answer(attempt_id, ask.key, b"1"))
+    await desk.ended(attempt_id)
 
 
 async def test_d15_recorded_answers_are_given_at_once_whatever_the_order_under_gather(desk: Desk) -> None:

@@ -6,8 +6,11 @@ wait that has fired cannot be killed by its deadline: inputs are decided before 
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 
+from bide.runtime.clock import LAST_US, from_us
 from bide.runtime.engine import admission, life, waiting
 from bide.runtime.engine.messages import (
     BuildFailed,
@@ -39,8 +42,31 @@ def trigger_built(t: Turn, e: TriggerBuilt) -> None:
     inst = t.world.instances.get(e.instance_id)
     if inst is None or inst.state is not State.READY or inst.wait is not None:
         return
-    inst.built = (e.trigger, e.kind)
+    if (refused := _in_vain(t, inst, e)) is not None:
+        life.failed(t, inst, Failure(refused, final=True))
+        return
+    inst.built = e
     life.offer(t, inst)
+
+
+def _in_vain(t: Turn, inst: Instance, e: TriggerBuilt) -> str | None:
+    """Why a wait that begins now cannot but run out of time, where its author did not provide for that."""
+    sensor = inst.task.sensor
+    if sensor is None or e.not_before_us is None or not sensor.timeout_given:
+        return None
+    if sensor.soft_fail or sensor.on_timeout is not OnTimeout.FAIL:
+        return None
+    if e.not_before_us <= t.now + sensor.timeout_us:
+        return None
+    return (
+        f"it waits for {_instant(e.not_before_us)} and its timeout of "
+        f"{timedelta(microseconds=sensor.timeout_us)} is over before, at {_instant(t.now + sensor.timeout_us)}: "
+        'leave timeout out (the default counts from that instant), make it longer, or say on_timeout="skip"'
+    )
+
+
+def _instant(at_us: int) -> str:
+    return from_us(min(at_us, LAST_US)).isoformat(timespec="seconds")
 
 
 def build_failed(t: Turn, e: BuildFailed) -> None:
@@ -102,7 +128,7 @@ def wait_asked(t: Turn, e: WaitAsked) -> None:
         inst.waits = {}
     wait = inst.waits.get(e.key)
     if wait is None:
-        deadline = t.now + e.timeout_us
+        deadline = waiting.deadline_us(t.now, e.timeout_us, e.not_before_us)
         if inst.deadline is not None:
             deadline = min(deadline, inst.deadline)
         wait = waiting.open_wait(t, inst, e.attempt_id, e.key, e.trigger, e.kind, deadline, e.poll_us)

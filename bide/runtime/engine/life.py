@@ -116,13 +116,17 @@ def _open_sensor_wait(t: Turn, inst: Instance, attempt_id: int) -> Wait:
     sensor = inst.task.sensor
     assert sensor is not None
     assert inst.built is not None
+    built, inst.built = inst.built, None
+    deadline = waiting.deadline_us(
+        t.now, sensor.timeout_us, None if sensor.timeout_given else built.not_before_us
+    )
     if inst.deadline is None:
-        inst.deadline = t.now + sensor.timeout_us
+        inst.deadline = deadline
     elif inst.attempt == 1:
-        inst.deadline = min(inst.deadline, t.now + sensor.timeout_us)
-    trigger, kind = inst.built
-    inst.built = None
-    inst.wait = waiting.open_wait(t, inst, attempt_id, "", trigger, kind, inst.deadline, sensor.poll_us)
+        inst.deadline = min(inst.deadline, deadline)
+    inst.wait = waiting.open_wait(
+        t, inst, attempt_id, "", built.trigger, built.kind, inst.deadline, sensor.poll_us
+    )
     return inst.wait
 
 

@@ -38,7 +38,10 @@ class AttemptEnded(msgspec.Struct, frozen=True):
 
 
 class WaitAsked(msgspec.Struct, frozen=True):
-    """`await ctx.wait(trigger)` in a running body. `key` names the wait within its instance."""
+    """`await ctx.wait(trigger)` in a running body. `key` names the wait within its instance.
+
+    `not_before_us`: the time-out counts from then, if that is still to come; None: from now.
+    """
 
     attempt_id: int
     key: str
@@ -46,6 +49,7 @@ class WaitAsked(msgspec.Struct, frozen=True):
     kind: str
     timeout_us: int
     poll_us: int
+    not_before_us: int | None = None
 
 
 class Parked(msgspec.Struct, frozen=True):
@@ -86,11 +90,15 @@ class ProcessStarted(msgspec.Struct, frozen=True):
 
 
 class TriggerBuilt(msgspec.Struct, frozen=True):
-    """A sensor's trigger, built from the run's interval and parameters."""
+    """A sensor's trigger, built from the run's interval and parameters.
+
+    `not_before_us`: the instant before which it cannot come true, None where there is none.
+    """
 
     instance_id: int
     trigger: bytes
     kind: str
+    not_before_us: int | None = None
 
 
 class BuildFailed(msgspec.Struct, frozen=True):

@@ -340,7 +340,9 @@ class EngineShell:
                 trigger = code.build(bind_params(e.task, code, values), facts)
             finally:
                 doing.reset(before)
-            built = TriggerBuilt(e.instance_id, encode_trigger(trigger), kind_of(trigger))
+            built = TriggerBuilt(
+                e.instance_id, encode_trigger(trigger), kind_of(trigger), trigger.not_before()
+            )
         except Exception as error:  # noqa: BLE001 - a sensor's own code may raise anything: it is recorded
             self.post(BuildFailed(e.instance_id, failure_of(error, final=isinstance(error, BideError))))
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from bide.runtime.clock import LAST_US
 from bide.runtime.engine.messages import Arm, Disarm, LookOnce
 from bide.runtime.engine.states import State, WaitState
 from bide.runtime.engine.turn import Turn
@@ -25,6 +26,16 @@ def open_wait(t: Turn, inst: Instance, attempt_id: int, key: str, trigger: bytes
     t.new_wait(wait)
     t.world.timer(deadline, Due.WAIT, wait.wait_id)
     return wait
+
+
+def deadline_us(now: int, timeout_us: int, not_before_us: int | None) -> int:
+    """When a wait that begins now gives up.
+
+    A time-out that nobody asked for counts from when the wait can first be over, where that is
+    known: a default must not end a wait for the day after tomorrow today.
+    """
+    since = now if not_before_us is None else max(now, not_before_us)
+    return min(since + timeout_us, LAST_US)
 
 
 def arm(t: Turn, wait: Wait) -> None:

@@ -11,7 +11,7 @@ from enum import IntEnum
 from heapq import heappush
 from typing import Any
 
-from bide.runtime.engine.messages import RunMeta
+from bide.runtime.engine.messages import RunMeta, TriggerBuilt
 from bide.runtime.engine.states import AttemptState, RunState, State
 from bide.runtime.graph.compile import Compiled
 from bide.runtime.graph.spec import TaskSpec
@@ -208,7 +208,7 @@ class Instance:
         self.inherits = False  # the next attempt takes over what a lost one had recorded
         self.held: tuple[Resource, ...] = ()  # what it took for its whole life
         self.body: Attempt | None = None  # an attempt whose body may still be going
-        self.built: tuple[bytes, str] | None = None  # a sensor's trigger and its kind
+        self.built: TriggerBuilt | None = None  # a sensor's trigger, until its wait begins
         self.wait: Wait | None = None  # a sensor's
         self.waits: dict[str, Wait] | None = None  # a body's, by key, ended ones included
 

@@ -202,8 +202,8 @@ class Context:
         The wait is a row in the database: it survives a crash, after which the body runs again
         from its top and a wait already over is answered from the store. `name` makes its key
         stable when the code changes; without one the key is the trigger's content and its count.
-        `timeout` (default one day) and `poll_interval` (30 s) are timedeltas or seconds. Raises
-        `WaitTimedOut`, or `WaitBroken` when it can never come true. The relative path of a
+        `timeout` (default one day; of a `TimeTrigger`, one day from its instant) and
+        `poll_interval` (30 s) are timedeltas or seconds. Raises `WaitTimedOut`, or `WaitBroken` when it can never come true. The relative path of a
         `FileTrigger` is under the folder of the DAG's file.
         """
         attempt = self._attempt
@@ -216,12 +216,13 @@ class Context:
             raise AttemptOver(f"ctx.wait was called after the attempt of {self.task!r} had ended")
         data, kind = _trigger_data(trigger, attempt.job.facts.folder)
         timeout_us = _span(DEFAULT_TIMEOUT if timeout is None else timeout, "timeout")
+        not_before_us = trigger.not_before() if timeout is None else None
         poll_us = _span(DEFAULT_POLL if poll_interval is None else poll_interval, "poll_interval")
         key = self._key(data, name)
         if (recorded := attempt.job.recorded_waits.get(key)) is not None:
             return decode(recorded)
         wait = attempt.open_wait(key)
-        attempt.post(WaitAsked(attempt.id, key, data, kind, timeout_us, poll_us))
+        attempt.post(WaitAsked(attempt.id, key, data, kind, timeout_us, poll_us, not_before_us))
         attempt.asked(wait)
         rests = attempt.whole_rests if wait.task is attempt.task else None
         if rests is not None:

@@ -63,6 +63,7 @@ class SensorSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     soft_fail: bool = False
     backoff: float = 1.0
     on_timeout: OnTimeout = OnTimeout.FAIL
+    timeout_given: bool = True  # by its author; the default one counts from when it can come true
 
 
 class ShellSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
