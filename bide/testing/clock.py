@@ -3,7 +3,9 @@
 It moves from sleeper to sleeper, in due order, and only when everything that follows from the last
 one has been done: the mailbox is empty, the commit has landed, no body or source has a step to
 take. Its weak point: real work (threads, processes, sockets) is seen only through `busy` probes,
-and is waited for in real time, at most `patience` seconds; then time moves on without it.
+and is waited for in real time, at most `patience` seconds; then time moves on without it. A look is
+such work: a predicate that sleeps on the clock inside of a look makes each move of the clock wait
+`patience` real seconds. Let it return a falsy value, and the poll interval do the sleeping.
 """
 
 from __future__ import annotations
