@@ -122,6 +122,22 @@ def test_a_dag_without_tasks_is_a_run_that_succeeds(scene: Scene) -> None:
     assert scene.run_state() == "success"
 
 
+def test_what_failed_for_its_upstreams_names_the_first_of_them(scene: Scene) -> None:
+    scene.dag(
+        "d",
+        job("c"), job("b"), job("a"),
+        job("x", "c", "b", "a", rule="one_success"), job("y", "x"), job("z", "b", "a", rule="one_success"),
+    )  # fmt: skip
+    scene.trigger("d")
+    scene.fails("b")
+    scene.fails("c")
+    scene.fails("a", state="cancelled")
+    says = "its rule one_success cannot hold any more because of a (cancelled) and"
+    assert scene.reason("x") == f"{says} 2 others"
+    assert scene.reason("z") == f"{says} 1 other"
+    assert scene.reason("y") == "its rule all_success cannot hold any more because of x (upstream_failed)"
+
+
 # --- retries -------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from bide.runtime.graph.rules import Verdict, verdict
 from bide.runtime.graph.spec import Lane, Mode, TaskSpec
 
 _BAD = frozenset({State.FAILED, State.UPSTREAM_FAILED})
+_NOT_WELL = _BAD | {State.CANCELLED}  # what a rule counts as failed
 
 
 is_deferred = admission.needs_no_slot
@@ -34,7 +35,19 @@ def judge(t: Turn, inst: Instance) -> None:
     elif answer is Verdict.SKIP:
         finish(t, inst, State.SKIPPED, f"its rule {inst.task.rule.value} did not hold")
     elif answer is Verdict.UPSTREAM_FAILED:
-        finish(t, inst, State.UPSTREAM_FAILED, f"its rule {inst.task.rule.value} cannot hold any more")
+        finish(t, inst, State.UPSTREAM_FAILED, _in_vain(inst))
+
+
+def _in_vain(inst: Instance) -> str:
+    """Why its rule cannot hold any more: the first by name of the upstreams that did not end well."""
+    run = inst.run
+    bad = [up for place in run.compiled.upstream[inst.ix] if (up := run.instances[place]).state in _NOT_WELL]
+    because = ""
+    if bad:
+        first = min(bad, key=lambda up: up.task.name)
+        others = f" and {len(bad) - 1} other{'s' if len(bad) > 2 else ''}" if len(bad) > 1 else ""
+        because = f" because of {first.task.name} ({first.state.value}){others}"
+    return f"its rule {inst.task.rule.value} cannot hold any more{because}"
 
 
 def make_ready(t: Turn, inst: Instance, reason: str, *, resumed: bool = False) -> None:

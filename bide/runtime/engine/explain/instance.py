@@ -93,7 +93,7 @@ def _instance(f: InstanceFacts, now: int) -> _Answer:
                 more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
                 sentence = f"its rule {f.rule.value} cannot hold any more: {told}{more}"
             else:
-                sentence = f"its rule {f.rule.value} cannot hold any more{because(f.reason)}"
+                sentence = f.reason or f"its rule {f.rule.value} cannot hold any more"
             first = bad[0].task if bad else f.task
             return (
                 sentence,
