@@ -366,8 +366,18 @@ def test_a_wrong_option_of_a_dag_is_one_clear_sentence_with_the_line(
     assert says in str(raised.value)
 
 
+def test_a_dag_without_tasks_is_refused_where_it_is_declared() -> None:
+    with pytest.raises(
+        GraphError, match=r"test_declaring.py:\d+: the DAG 'hollow' has no tasks: call at least"
+    ):
+
+        @dag
+        def hollow() -> None: ...
+
+
 def test_the_zone_is_the_dags_else_its_schedules_else_utc() -> None:
-    def body() -> None: ...
+    def body() -> None:
+        load("a", rows={})
 
     berlin = Cron("0 2 * * *", tz="Europe/Berlin")
     assert dag(schedule=berlin)(body).tz == "Europe/Berlin"
@@ -380,7 +390,8 @@ def test_the_zone_is_the_dags_else_its_schedules_else_utc() -> None:
 
 def test_naive_dates_are_read_in_the_dags_zone() -> None:
     @dag(start="2026-01-01", tz="Asia/Tokyo", catchup="all")
-    def dated() -> None: ...
+    def dated() -> None:
+        load("a", rows={})
 
     assert dated.options["start_us"] == 1_767_193_200_000_000  # 2025-12-31T15:00Z
     assert dated.options["overlap"] == "queue_all"

@@ -149,6 +149,11 @@ def _build(fn: Callable[[], object], options: Mapping[str, Any]) -> Dag:
         raise type(error)(f"{fn.__code__.co_filename}:{fn.__code__.co_firstlineno}: {error}") from error
     body = Body(name)
     _run_body(fn, body)
+    if not body.nodes:
+        raise GraphError(
+            f"{fn.__code__.co_filename}:{fn.__code__.co_firstlineno}: the DAG {name!r} has no tasks: "
+            "call at least one task in its body"
+        )
     file = Path(fn.__code__.co_filename)
     if "doc" not in options:
         fields["doc"] = inspect.getdoc(fn) or ""
