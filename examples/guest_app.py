@@ -34,6 +34,7 @@ async def main() -> list[str]:
                 await runtime.trigger(welcome, params={"customer": name, "inbox": folder}, new=True)
                 for name in customers
             ]
+            await runtime.settled()  # what was asked is committed: the waits are in the list
             print(
                 f"{len(await runtime.waits())} waits, {runtime.slots_in_use} of {runtime.slots} slots in use"
             )
