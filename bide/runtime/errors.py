@@ -2,10 +2,14 @@
 
 A message says what was asked, what was found and what to do next. Exit codes are those of the
 terminal (`bide --help`): 1 the run failed, 2 usage, 3 not found, 4 refused, 5 out of reach,
-6 gave up waiting.
+6 gave up waiting, 130 interrupted, as shells say.
 """
 
 from __future__ import annotations
+
+from typing import Final
+
+INTERRUPTED: Final = 130
 
 
 class BideError(Exception):

@@ -10,9 +10,8 @@ import os
 import sys
 from typing import Final
 
-from bide.runtime.errors import BideError
+from bide.runtime.errors import INTERRUPTED, BideError
 
-INTERRUPTED: Final = 130
 _USAGE: Final = 2
 
 

@@ -17,14 +17,13 @@ from typing import Any, Final
 import msgspec
 
 from bide.runtime.cli.heard import Heard
-from bide.runtime.cli.main import INTERRUPTED
 from bide.runtime.cli.output import coloured, note, print_json, said_state, write
 from bide.runtime.cli.picture import Follower, Graph, Lines, Picture, Silent
 from bide.runtime.cli.targets import one_dag
 from bide.runtime.clock import Clock, SystemClock, from_us
 from bide.runtime.config import Config
 from bide.runtime.engine.states import RUN_OVER, RunState
-from bide.runtime.errors import RefusedError
+from bide.runtime.errors import INTERRUPTED, RefusedError
 from bide.runtime.graph.dag import Dag
 from bide.runtime.service.addresses import read_date
 from bide.runtime.service.doors import Served
