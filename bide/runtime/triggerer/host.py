@@ -139,6 +139,7 @@ class Host:
         task = asyncio.get_running_loop().create_task(self._run(work), name=f"bide {self.name}: {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # one cancelled before its first step never began it
 
     def predicate(self, dag: str, task: str) -> Callable[..., Any]:
         return self.triggerer.predicates(dag, task)
