@@ -11,7 +11,6 @@ import asyncio
 import base64
 import os
 import socket
-import ssl
 from collections import Counter, OrderedDict
 from collections.abc import Hashable, Sequence
 from datetime import UTC
@@ -24,17 +23,8 @@ import msgspec
 from bide.runtime.clock import DAY, MINUTE, SECOND, to_us
 from bide.runtime.errors import UsageError
 from bide.runtime.values import redactor
-from bide.triggers._web import (
-    CONNECTIONS,
-    Answer,
-    Client,
-    NewClient,
-    Request,
-    exchange,
-    new_client,
-    no_tls,
-    trusting,
-)
+from bide.triggers._web import CONNECTIONS, Answer, NewClient, Request, exchange, new_client
+from bide.triggers._web_clients import Clients
 from bide.triggers.base import LookFailed, PollSource, Registration, SourceWorld, reveal
 from bide.triggers.http import HttpRefused, HttpSeen, HttpTrigger, origin_of
 from bide.triggers.http_policy import HttpPolicy, literal_address, why_refused
@@ -79,8 +69,7 @@ class HttpSource(PollSource):
         self.key = key
         self._world = world
         self._policy = HttpPolicy.of(os.environ) if policy is None else policy
-        self._new_client = new_client
-        self._clients: dict[tuple[bool, str | None, bool], Client] = {}
+        self._clients = Clients(world, new_client)
         self._rates: Counter[float] = Counter()
         self._limits: Counter[float] = Counter()
         self._waiting: Counter[Hashable] = Counter()
@@ -124,9 +113,7 @@ class HttpSource(PollSource):
             raise LookFailed(f"no whole answer within {limit:g} s") from None
 
     async def close(self) -> None:
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            await client.aclose()
+        await self._clients.close()
 
     async def _ask(self, trigger: HttpTrigger, poll_key: Hashable, limit: float) -> HttpSeen | HttpRefused:
         method, url = trigger.method, trigger.url
@@ -153,23 +140,15 @@ class HttpSource(PollSource):
 
     async def _exchange(self, trigger: HttpTrigger, request: Request, addresses: Sequence[str]) -> Answer:
         """Try the addresses in turn: `localhost` is often two, and one of them answers."""
-        client = await self._client(request.url.startswith("https"), trigger.ca, trigger.env_proxies)
-        for address in addresses[:-1]:
-            try:
-                return await exchange(client, msgspec.structs.replace(request, connect_to=address))
-            except LookFailed as error:
-                if not str(error).startswith("no connection"):
-                    raise
-        last = addresses[-1] if addresses else None
-        return await exchange(client, msgspec.structs.replace(request, connect_to=last))
-
-    async def _client(self, secure: bool, ca: str | None, env_proxies: bool) -> Client:
-        key = (secure, ca if secure else None, env_proxies)
-        if key not in self._clients:
-            tls: ssl.SSLContext = await self._world.in_thread(trusting, ca) if secure else no_tls()
-            if key not in self._clients:
-                self._clients[key] = self._new_client(tls, env_proxies)
-        return self._clients[key]
+        async with self._clients.lend(request.url, trigger.ca, trigger.env_proxies) as client:
+            for address in addresses[:-1]:
+                try:
+                    return await exchange(client, msgspec.structs.replace(request, connect_to=address))
+                except LookFailed as error:
+                    if not str(error).startswith("no connection"):
+                        raise
+            last = addresses[-1] if addresses else None
+            return await exchange(client, msgspec.structs.replace(request, connect_to=last))
 
     async def _addresses(self, url: str, env_proxies: bool) -> tuple[list[str], str | None]:
         """The checked addresses of the url's host, and why it is refused, if it is.

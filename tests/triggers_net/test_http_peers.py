@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import socket
 from typing import Any, NamedTuple
 
 import pytest
 import trustme
 
 from bide.runtime.clock import SECOND
+from bide.triggers._web_clients import KEPT
 from bide.triggers.base import Fail, Fire, LookFailed, NotYet
 from bide.triggers.http import HttpTrigger
+from bide.triggers.http_source import HttpSource
 from tests.servers.fixtures import tls_for
 from tests.servers.http_server import (
     Behaviour,
@@ -172,6 +175,17 @@ async def test_t11_a_cut_look_leaves_the_source_usable(http_server: HttpServer, 
     assert isinstance(await lookout(trigger), Fire)
 
 
+@pytest.fixture
+def names_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All names below `.test` are this machine's."""
+    ask = socket.getaddrinfo
+
+    def answer(host: str, *more: Any) -> Any:
+        return ask("127.0.0.1" if host.endswith(".test") else host, *more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+
+
 class TestTls:
     """Certificates are verified, and what is wrong is said."""
 
@@ -199,6 +213,47 @@ class TestTls:
                 await lookout(HttpTrigger(url=server.on("/", reply(200)), ca=authority_pem))
         finally:
             await server.stop()
+
+    async def test_a_connection_verified_for_one_name_is_not_used_for_another_on_its_address(
+        self,
+        authority: trustme.CA,
+        authority_pem: str,
+        http_server: HttpServer,
+        lookout: Lookout,
+        names_here: None,
+    ) -> None:
+        only_b = await HttpServer(tls=tls_for(authority, "b.test")).start()
+        only_b.on("/", reply(200))
+        hops = [redirect(f"https://{name}.test:{only_b.port}/") for name in "ba"]
+        trigger = HttpTrigger(url=http_server.on("/", *hops), ca=authority_pem)
+        try:
+            assert isinstance(await lookout(trigger), Fire)
+            with pytest.raises(LookFailed, match="TLS: the certificate is not trusted"):
+                await lookout(trigger)
+        finally:
+            await only_b.stop()
+        assert [one.headers["host"] for one in only_b.asked] == [f"b.test:{only_b.port}"]
+
+    async def test_clients_of_hosts_that_redirects_lead_to_do_not_pile_up(
+        self,
+        authority: trustme.CA,
+        authority_pem: str,
+        http_server: HttpServer,
+        lookout: Lookout,
+        names_here: None,
+    ) -> None:
+        many = await HttpServer(tls=tls_for(authority, "*.b.test")).start()
+        many.on("/", reply(200))
+        hops = [redirect(f"https://h{number}.b.test:{many.port}/") for number in range(KEPT + 3)]
+        trigger = HttpTrigger(url=http_server.on("/", *hops), ca=authority_pem)
+        try:
+            for _ in hops:
+                assert isinstance(await lookout(trigger), Fire)
+            assert isinstance(source := lookout.source(trigger), HttpSource)
+            assert len(source._clients._clients) == KEPT
+            assert http_server.connections == 1  # the origin's own is in use again and again: it is kept
+        finally:
+            await many.stop()
 
     async def test_plain_text_where_tls_is_spoken(self, lookout: Lookout) -> None:
         def speak_first(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
