@@ -1,7 +1,7 @@
 """`HttpSource`: all the waits on one origin, at most ten requests under way, bounded in every way.
 
 Redirects are followed here, hop by hop: each is checked against the policy, and none carries a
-secret to another origin. Names are resolved once, and the checked address is the one connected to.
+secret or a body to another origin. Names are resolved once, and the checked address is the one connected to.
 An answer with a validator is asked for again with it; `304` means the same observation again.
 """
 
@@ -133,7 +133,13 @@ class HttpSource(PollSource):
             if answer.status == 303 or (answer.status in (301, 302) and method == "POST"):
                 method, content = ("HEAD" if method == "HEAD" else "GET"), b""
             url = _next_hop(url, target)
-            headers = _headers(trigger, with_secrets=origin_of(url) == origin_of(trigger.url))
+            at_home = origin_of(url) == origin_of(trigger.url)
+            if content and not at_home:
+                raise LookFailed(
+                    f"{trigger.url.partition('?')[0]} redirects {method} with its body to another origin, "
+                    f"{origin_of(url)}: a body is not sent there, name that address as the url"
+                )
+            headers = _headers(trigger, with_secrets=at_home)
             if self.spacing_us:
                 await asyncio.sleep(self.spacing_us / SECOND)
         raise LookFailed(f"more than {HOPS} redirects, the last to {url.partition('?')[0]}")

@@ -155,6 +155,38 @@ class TestRedirects:
         assert elsewhere["x-plain"] == "p"
         assert not {"x-token", "authorization", "cookie"} & set(elsewhere)
 
+    @pytest.mark.parametrize("status", [307, 308])
+    @pytest.mark.parametrize("body", [Secret("env:CANARY"), {"key": Secret("env:CANARY")}, "plain"])
+    async def test_a_body_stays_with_its_origin(
+        self, status: int, body: Any, http_server: HttpServer, lookout: Lookout
+    ) -> None:
+        other = await HttpServer().start()
+        url = http_server.on("/", redirect(other.on("/", reply(200)), status))
+        try:
+            with pytest.raises(LookFailed, match=f"{other.port}: a body is not sent there"):
+                await lookout(HttpTrigger(url=url, method="POST", body=body))
+        finally:
+            await other.stop()
+        assert len(http_server.asked) == 1
+        assert other.asked == []
+
+    async def test_a_body_follows_within_its_origin(self, http_server: HttpServer, lookout: Lookout) -> None:
+        http_server.on("/end", reply(200))
+        url = http_server.on("/", redirect("/end", 307))
+        await lookout(HttpTrigger(url=url, method="POST", body=Secret("env:CANARY")))
+        assert [one.body.decode() for one in http_server.asked] == [CANARY, CANARY]
+
+    async def test_without_its_body_a_post_goes_on_to_another_origin(
+        self, http_server: HttpServer, lookout: Lookout
+    ) -> None:
+        other = await HttpServer().start()
+        url = http_server.on("/", redirect(other.on("/", reply(200)), 302))
+        try:
+            await lookout(HttpTrigger(url=url, method="POST", body=Secret("env:CANARY")))
+        finally:
+            await other.stop()
+        assert [(one.method, one.body) for one in other.asked] == [("GET", b"")]
+
     async def test_a_post_becomes_a_get_after_303(self, http_server: HttpServer, lookout: Lookout) -> None:
         http_server.on("/end", reply(200))
         await lookout(HttpTrigger(url=http_server.on("/", redirect("/end", 303)), method="POST", body="x"))
