@@ -34,27 +34,19 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     db: str | None = None
     paths: list[str] = []
     slots: int = 64
-    thread_slots: int | None = None
-    process_slots: int | None = None
     pools: dict[str, int | PoolLimits] = {}
     synchronous: Literal["FULL", "NORMAL"] = "FULL"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    socket: str | None = None
-    host: str | None = None
-    port: int | None = None
-    token: str | None = None
     stop_timeout: float = 30.0
-    reload: bool = False
 
 
 class Config(Values, frozen=True, kw_only=True):
     """The values in force, and for each the place it comes from.
 
     `db`: the database; None: `default_db`. `paths`: files and folders with DAGs, relative to the file that names
-    them. `slots`: attempts at once; `thread_slots`, `process_slots`: of these, in threads and
-    processes. `pools`: slots by name, or `{slots = 4, in_flight = 50}`. `synchronous`: "NORMAL" may lose the last commits when the
-    power fails. `socket`, `host`, `port`, `token`: the doors. `stop_timeout`: seconds a stop waits for
-    running attempts. `reload`: load changed files again.
+    them. `slots`: attempts at once. `pools`: slots by name, or `{slots = 4, in_flight = 50}`. `synchronous`:
+    "NORMAL" may lose the last commits when the power fails. `stop_timeout`: seconds a stop waits for running
+    attempts.
     """
 
     origins: dict[str, str] = {}
@@ -65,7 +57,7 @@ class Config(Values, frozen=True, kw_only=True):
 
 
 _KEYS: Final = tuple(field.name for field in msgspec.structs.fields(Values))
-_PATH_KEYS: Final = ("db", "socket")
+_PATH_KEYS: Final = ("db",)
 
 
 def load_config(env: Mapping[str, str], cwd: Path, flags: Mapping[str, Any] | None = None) -> Config:
@@ -174,11 +166,10 @@ def _checked(key: str, value: Any, place: str) -> Any:
         # Text from the environment is read as the type of the key ("8" as 8), in a file it is an error.
         checked = msgspec.convert({key: value}, Values, strict=not place.startswith(_PREFIX))
     except msgspec.ValidationError as error:
-        shown = "a secret" if key == "token" else repr(value)
-        raise UsageError(f"{said} is {shown}: {str(error).partition(' - at')[0]}") from None
+        raise UsageError(f"{said} is {value!r}: {str(error).partition(' - at')[0]}") from None
     found = getattr(checked, key)
-    low = {"slots": 1, "thread_slots": 1, "process_slots": 1, "port": 0, "stop_timeout": 0}.get(key)
-    if low is not None and found is not None and (found < low or (key == "port" and found > 65535)):
+    low = {"slots": 1, "stop_timeout": 0}.get(key)
+    if low is not None and found < low:
         raise UsageError(f"{said} is {found}, and must be {low} or more")
     for pool, limits in checked.pools.items():
         for limit in (limits,) if isinstance(limits, int) else (limits.slots, limits.in_flight):

@@ -18,7 +18,6 @@ from bide.runtime.engine.messages import Effect
 from bide.runtime.engine.states import (
     LEGAL,
     LEGAL_RUN,
-    OVER,
     RUN_OVER,
     AttemptState,
     IllegalMove,
@@ -203,7 +202,3 @@ class Turn:
 
 def dag_options(dag: DagState) -> str:
     return msgspec.json.encode(dag.options).decode()
-
-
-def is_over(inst: Instance) -> bool:
-    return inst.state in OVER
