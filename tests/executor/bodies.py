@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import threading
 import time
 from typing import Any
 
-from bide.runtime.errors import FailTask, SkipTask
+from bide.runtime.errors import FailTask, RefusedError, SkipTask
 from bide.runtime.executor.context import Context, current
 from bide.runtime.values import Secret
 
@@ -142,6 +143,49 @@ def fills_memory() -> int:
 def dies() -> None:
     print("last words", flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def dies_before_its_daemon(ctx: Context, how: str) -> None:
+    """Leaves a process outside of its group: a fork of this one, or a program with what it may inherit."""
+    if how == "fork":
+        if os.fork() == 0:
+            os.setsid()
+            ctx.log.info("daemon", pid=os.getpid())
+            for fd in (0, 1, 2):
+                os.close(fd)
+            time.sleep(600)
+            os._exit(0)
+    else:
+        if how == "program with all":
+            for fd in range(3, 64):
+                with contextlib.suppress(OSError):
+                    os.set_inheritable(fd, True)
+        command = "echo daemon pid=$$; exec sleep 600 >/dev/null 2>&1"
+        subprocess.Popen(["setsid", "/bin/sh", "-c", command], close_fds=False)
+    time.sleep(0.3)
+    os._exit(7)
+
+
+def asks_in_a_fork(ctx: Context) -> int:
+    """The exit status of a fork that records a step."""
+    child = os.fork()
+    if child == 0:
+        try:
+            ctx.once("charge", answer)
+        except RefusedError as error:
+            print(error, flush=True)
+        os._exit(5)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def logs_without_end(ctx: Context) -> str:
+    ctx.log.info("x" * 80_000_000)
+    return "done"
+
+
+def speaks_wrongly(ctx: Context) -> None:
+    ctx.progress("half")  # type: ignore[arg-type]
+    time.sleep(600)
 
 
 def answer() -> int:

@@ -166,6 +166,39 @@ async def test_a_process_that_dies_is_a_failure_with_its_last_words(desk: Desk) 
     )
 
 
+@pytest.mark.parametrize("how", ["fork", "program", "program with all"])
+async def test_a_daemon_that_a_body_leaves_does_not_keep_its_slot(desk: Desk, how: str) -> None:
+    ended = await desk.run(
+        bodies.dies_before_its_daemon, lane=Lane.PROCESS, takes_context=True, kwargs={"how": how}
+    )
+    assert ended.failure is not None
+    assert ended.failure.message.startswith("the process ended before the body had: exit code 7")
+    daemon = int((await logged(desk, 1, r"INFO daemon pid=(\d+)"))[1])
+    assert alive(daemon)
+    os.kill(daemon, signal.SIGKILL)
+
+
+async def test_a_fork_of_an_isolated_body_does_not_speak_for_it(desk: Desk) -> None:
+    ended = await desk.run(bodies.asks_in_a_fork, lane=Lane.PROCESS, takes_context=True)
+    assert (ended.state, ended.output) == (S.SUCCESS, b"5")
+    assert "only the process of the task itself" in desk.logs.read(1)
+
+
+async def test_a_line_without_end_is_cut_before_it_goes_over(desk: Desk) -> None:
+    ended = await desk.run(bodies.logs_without_end, lane=Lane.PROCESS, takes_context=True)
+    assert (ended.state, ended.output) == (S.SUCCESS, b'"done"')
+    assert len(desk.logs.read(1)) < 20_000
+    assert "[cut: " in desk.logs.read(1)
+
+
+async def test_a_process_that_cannot_be_understood_is_killed(desk: Desk) -> None:
+    ended = await desk.run(bodies.speaks_wrongly, lane=Lane.PROCESS, takes_context=True)
+    assert ended.failure is not None
+    assert (ended.state, "ValidationError" in ended.failure.message) == (S.FAILED, True)
+    (started,) = desk.of(ProcessStarted)
+    await gone(started.pid)
+
+
 @pytest.mark.parametrize(
     ("fn", "said"),
     [(lambda: 1, "a lambda"), (object(), "needs a plain function"), (len, "needs a plain function")],

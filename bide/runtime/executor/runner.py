@@ -2,6 +2,7 @@
 
 It waits for its work on the socket FD, imports the function, runs it in its main thread and tells
 the end. When the socket closes (its runtime is gone) it kills its own process group at once.
+A process that the body forks or starts has no end of the socket.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from bide.runtime.executor.frames import (
     unpack,
 )
 from bide.runtime.executor.job import Job
+from bide.runtime.executor.logs import SIZE_LIMIT
 from bide.runtime.values import Secret, decode, encode, redactor
 
 if TYPE_CHECKING:
@@ -50,9 +52,22 @@ class LifeLine:
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
+        self._socket.set_inheritable(False)
         self._lock = threading.Lock()
+        self.cut = False
+        os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        """In a fork of this process: an end held there would outlive the body, and mix two speakers."""
+        self.cut = True
+        self._socket.close()
 
     def send(self, message: Message) -> None:
+        if self.cut:  # the lock may be held by a thread that is not in this process
+            raise RefusedError(
+                "only the process of the task itself can do this: not one that its body has forked; "
+                "do it before the fork, or hand the result back to the body"
+            )
         with self._lock:
             self._socket.sendall(pack(message))
 
@@ -88,6 +103,12 @@ class RemoteAttempt:
         self._masking = threading.Lock()
 
     def log(self, text: str, level: str = "INFO") -> None:
+        if self._line.cut:
+            sys.stdout.write(f"{text}\n")  # is read from there, and logged
+            sys.stdout.flush()
+            return
+        if len(text) > SIZE_LIMIT:  # a whole log has no room for more; its lines are cut once it is redacted
+            text = f"{text[:SIZE_LIMIT]} [cut: {len(text) - SIZE_LIMIT} more characters]"
         self._line.send(Logged(level, text))
 
     @property
@@ -114,9 +135,11 @@ class RemoteAttempt:
 
     def _ask(self, name: str, message: Message) -> None:
         answered = self._steps[name] = threading.Event()
-        self._line.send(message)
-        answered.wait()
-        del self._steps[name]
+        try:
+            self._line.send(message)
+            answered.wait()
+        finally:
+            del self._steps[name]
 
     def recorded(self, name: str) -> None:
         if (step := self._steps.get(name)) is not None:

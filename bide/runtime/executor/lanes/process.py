@@ -1,7 +1,8 @@
 """The process lane: a plain function in a Python process of its own, killable, with a memory limit.
 
 The function goes over as a reference (file or module, and name) and is imported there; arguments
-and results are JSON. The child's end of the one socket between the two is its life line.
+and results are JSON. The child's end of the one socket between the two is its life line. The lane
+waits for the process and for what it says at once: neither can keep it when the other is over.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import socket
 import subprocess
 import sys
 from types import FunctionType
-from typing import Any
+from typing import Any, Final
 
 from bide.runtime.errors import PayloadError
 from bide.runtime.executor.attempt import Attempt, Fenced
@@ -34,6 +35,8 @@ from bide.runtime.executor.frames import (
 from bide.runtime.executor.job import CannotIsolate, Job
 from bide.runtime.executor.lanes.child import Child, sentence_of
 from bide.runtime.values import Secret, encode, redactor
+
+MOMENT_S: Final = 1.0
 
 
 async def run_process(attempt: Attempt, job: Job) -> bytes | None:
@@ -61,8 +64,7 @@ async def run_process(attempt: Attempt, job: Job) -> bytes | None:
                 raise Fenced
             writer.write(pack(work))
         listening = asyncio.create_task(_listen(attempt, reader, writer), name=f"bide:process:{attempt.id}")
-        status = await child.wait()
-        ended = await listening
+        status, ended = await _end(child, listening)
     finally:
         child.close()
         writer.close()
@@ -80,6 +82,18 @@ async def run_process(attempt: Attempt, job: Job) -> bytes | None:
     if ended.failure is not None:
         raise Told(ended.failure, ended.skipped)
     return ended.output
+
+
+async def _end(child: Child, listening: asyncio.Task[Ended | None]) -> tuple[int, Ended | None]:
+    """How the process ended, and its last word. Raises what made listening fail: nobody reads on then."""
+    either: set[asyncio.Future[Any]] = {child.exited, listening}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if listening.done():
+        listening.result()
+    status = await child.wait()
+    # what it said is there to be read; the line is still open when another process holds an end of it
+    await asyncio.wait([listening], timeout=MOMENT_S)
+    return status, listening.result() if listening.done() else None
 
 
 async def _listen(
