@@ -20,6 +20,7 @@ import msgspec
 from bide.runtime.errors import NotFoundError, PayloadError, UsageError
 
 OUTPUT_LIMIT: Final = 256 * 1024
+COMMAND_LIMIT: Final = 16 * 1024 * 1024
 _encoder = msgspec.json.Encoder()
 
 
@@ -31,7 +32,12 @@ def encode(value: Any, what: str = "the output", limit: int = OUTPUT_LIMIT) -> b
     """
     try:
         data = _encoder.encode(value)
-    except (TypeError, ValueError, msgspec.MsgspecError, RecursionError) as error:
+    except UnicodeEncodeError as error:
+        raise PayloadError(
+            f"{what} holds text that is no Unicode ({error.object[error.start : error.end]!r}, as in a file "
+            'name that is not UTF-8): replace it first, as by text.encode("utf-8", "replace").decode()'
+        ) from None
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError, RecursionError) as error:
         raise PayloadError(
             f"{what} is not JSON ({error}): return dicts, lists, strings and numbers, "
             "or write it to a file and return its path"
@@ -45,6 +51,15 @@ def encode(value: Any, what: str = "the output", limit: int = OUTPUT_LIMIT) -> b
 
 
 decode = msgspec.json.decode
+
+
+def storable(text: str) -> str:
+    r"""`text` as a database takes it: what stands for a byte that is not UTF-8 is spelled out.
+
+    >>> storable("caf\udce9.csv")
+    'caf\\udce9.csv'
+    """
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 class Secret(msgspec.Struct, frozen=True):

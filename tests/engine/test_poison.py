@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import sys
 from datetime import timedelta
@@ -11,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from bide import Context, Runtime, dag, task
+from bide import Context, Runtime, SkipTask, dag, task
 from bide.runtime.engine import commands
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import AttemptEnded
+from bide.runtime.engine.session import command_session
 from bide.runtime.engine.states import AttemptState
-from bide.runtime.errors import RefusedError, WaitBroken
+from bide.runtime.errors import PayloadError, RefusedError, UsageError, WaitBroken
 from bide.runtime.store.failure import BatchRejected
 from bide.runtime.store.writer import Writer
 from bide.sensors import FileSensor
@@ -179,3 +181,96 @@ async def test_what_is_refused_ends_what_it_was_about_and_nothing_else(
         assert "no poison here" in result.outputs["asks"]
         assert "no poison here" in (await runtime.operations.why(run.run_id, "sensor")).why
         assert runtime.slots_in_use == 0
+
+
+# --- text that is no Unicode: a file name whose bytes are not UTF-8 ---------------------------------
+
+ODD = os.fsdecode(b"caf\xe9.csv")
+
+
+@task(retries=1, retry_delay=timedelta(0))
+async def cannot_read() -> None:
+    raise ValueError(f"cannot read {ODD}")
+
+
+@task
+async def skips() -> None:
+    raise SkipTask(f"nothing in {ODD}")
+
+
+@task
+async def odd_output() -> str:
+    return ODD
+
+
+@task
+async def odd_names(ctx: Context) -> list[str]:
+    told = []
+    for use in (
+        lambda: ctx.once(ODD, lambda: 1),
+        lambda: ctx.wait(FileTrigger(path="/nowhere"), name=ODD),
+        lambda: ctx.wait(FileTrigger(path=ODD)),
+    ):
+        with pytest.raises(UsageError) as refused:
+            await use()
+        told.append(str(refused.value))
+    with pytest.raises(UsageError):
+        ctx.metrics(**{ODD: 1})
+    return told
+
+
+@task(isolate=True)
+def apart(ctx: Context) -> None:
+    ctx.log.info(ODD)
+    raise ValueError(f"cannot read {ODD}")
+
+
+@dag
+def odd() -> None:
+    cannot_read()
+    skips()
+    odd_output()
+    odd_names()
+    apart()
+
+
+async def test_text_that_is_no_unicode_is_spelled_out_in_reasons(tmp_path: Path) -> None:
+    async with Runtime(tmp_path / "bide.db", [odd]) as runtime:
+        run = await runtime.trigger("odd")
+        result = await run.wait(20)
+        shown = {line.task: line for line in (await run.show()).tasks}
+        assert shown["cannot_read"].reason == r"ValueError: cannot read caf\udce9.csv"
+        assert shown["cannot_read"].attempts == 2  # its retries are spent
+        assert shown["skips"].reason == r"nothing in caf\udce9.csv"
+        assert shown["apart"].reason == r"ValueError: cannot read caf\udce9.csv"
+        assert "the output holds text that is no Unicode" in shown["odd_output"].reason
+        assert result.tasks["odd_names"] == "success", shown["odd_names"].reason
+    assert journal(tmp_path / "bide.db") == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "args"),
+    [
+        ("trigger", {"dag": "holding", "params": {"path": ODD}}),
+        ("trigger", {"dag": "holding", "params": {}, "key": ODD}),
+        ("trigger", {"dag": "holding", "params": {}, "reason": ODD}),
+        ("trigger", {"dag": ODD, "params": {}}),
+        ("pause", {"dag": "holding", "reason": ODD}),
+        ("wait_satisfy", {"wait_id": 1, "event": {"name": ODD}}),
+        ("wait_fail", {"wait_id": 1, "reason": ODD}),
+    ],
+)
+async def test_a_command_with_text_that_is_no_unicode_is_refused_before_anything_is_decided(
+    tmp_path: Path, verb: str, args: dict[str, Any]
+) -> None:
+    async with Runtime(tmp_path / "bide.db", [holding]) as runtime:
+        gate.set()
+        run = await runtime.trigger("holding", params={"path": str(tmp_path / "drop")})
+        await runtime.settled()
+        with pytest.raises(PayloadError, match="holds text that is no Unicode"):
+            await runtime.command(verb, args)
+        (tmp_path / "drop").write_text("x")
+        assert (await run.wait(10)).state == "success"
+    assert journal(tmp_path / "bide.db") == []
+    with pytest.raises(PayloadError, match="holds text that is no Unicode"):
+        await command_session(tmp_path / "bide.db", verb, args)

@@ -2,6 +2,7 @@
 
 Inputs are facts that have happened. Effects are orders, carried out only after the commit of the
 batch that holds them. Payloads are JSON bytes, encoded and size-checked before they get here.
+Reasons may quote the world, a file name that is not UTF-8 say: they are made storable here.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from bide.runtime.engine.states import AttemptState
 from bide.runtime.graph.spec import DagSpec, TaskSpec
+from bide.runtime.values import storable
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -21,6 +24,9 @@ class Failure(msgspec.Struct, frozen=True):
     mro: tuple[str, ...] = ()
     final: bool = False  # never retried: `FailTask`, a result that is not JSON
     retry_after_us: int | None = None  # the least delay the failing side asked for
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "message", storable(self.message))
 
 
 # --- inputs ------------------------------------------------------------------------------------
@@ -114,6 +120,9 @@ class CodeMissing(msgspec.Struct, frozen=True):
     instance_id: int
     reason: str
 
+    def __post_init__(self) -> None:
+        force_setattr(self, "reason", storable(self.reason))
+
 
 class WaitFired(msgspec.Struct, frozen=True):
     wait_id: int
@@ -124,6 +133,9 @@ class WaitFailed(msgspec.Struct, frozen=True):
     wait_id: int
     reason: str
 
+    def __post_init__(self) -> None:
+        force_setattr(self, "reason", storable(self.reason))
+
 
 class WaitLooked(msgspec.Struct, frozen=True):
     """A look that did not end the wait, where the answer matters: the last one, a rescheduled one."""
@@ -132,6 +144,9 @@ class WaitLooked(msgspec.Struct, frozen=True):
     reason: str
     again_us: int | None = None
     failed: bool = False  # it saw nothing: unreachable, cut, refused
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "reason", storable(self.reason))
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -178,6 +193,9 @@ class DagRemoved(msgspec.Struct, frozen=True):
     dag: str
     reason: str
     gone: bool
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "reason", storable(self.reason))
 
 
 class Command(msgspec.Struct, frozen=True):

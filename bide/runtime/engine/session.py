@@ -21,6 +21,7 @@ from bide.runtime.errors import BideError, UnreachableError
 from bide.runtime.store.inline import InlineWriter
 from bide.runtime.store.load import load_world
 from bide.runtime.store.lock import Lock
+from bide.runtime.values import COMMAND_LIMIT, encode
 
 _NEEDS_A_RUNTIME = frozenset({"wait_look"})
 _ENDLESS = 1_000_000_000
@@ -42,6 +43,7 @@ async def command_session(
         raise UnreachableError(
             f"nobody runs the database {os.fspath(db)}, so nothing can look: start `bide serve`"
         )
+    encode(args, f"what {verb!r} was given", COMMAND_LIMIT)
     clock = clock if clock is not None else SystemClock()
     lock = await Lock(db).acquire("command", clock)
     try:

@@ -172,6 +172,7 @@ class Context:
         for name, number in given.items():
             if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
                 raise UsageError(f"ctx.metrics({name}={number!r}): a metric is a finite number")
+            encode(name, "the name of a metric")
         if self._attempt.metrics is None:
             self._attempt.metrics = {}
         self._attempt.metrics.update(numbers)
@@ -248,6 +249,7 @@ class Context:
         count = attempt.wait_count[base] = attempt.wait_count.get(base, 0) + 1
         if name is None:
             return f"{base}:{count}"
+        encode(name, "the name of a wait")
         if not name or count > 1:
             raise UsageError(
                 f"ctx.wait(..., name={name!r}): a name stands for one wait of the body; give each wait its own"
@@ -264,6 +266,7 @@ class Context:
         """
         if not name:
             raise UsageError("ctx.once needs a name for its step")
+        encode(name, "the name of a step")
         if self._attempt.order.task.lane is Lane.ASYNC:
             return self._once(name, fn)
         return self._once_here(name, fn)
@@ -312,7 +315,7 @@ def _trigger_data(trigger: Any, folder: str) -> tuple[bytes, str]:
         trigger = msgspec.structs.replace(trigger, **under)
     try:
         return msgspec.json.encode(trigger), config.tag
-    except (TypeError, msgspec.MsgspecError) as error:
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
         raise UsageError(f"the trigger {trigger!r} is not plain data: {error}") from None
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from bide.runtime.engine.messages import Failure, Start
-from bide.runtime.errors import PayloadError
 from bide.runtime.graph.facts import Facts
+from bide.runtime.values import storable
 
 HEAD: Final = 4
 FRAME_LIMIT: Final = 64 * 1024 * 1024
@@ -41,6 +42,9 @@ class Logged(msgspec.Struct, frozen=True, tag=True):
 
     level: str
     text: str
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "text", storable(self.text))
 
 
 class Resolved(msgspec.Struct, frozen=True, tag=True):
@@ -78,13 +82,8 @@ _decoder: Final = msgspec.msgpack.Decoder(Message)
 
 
 def pack(message: Message) -> bytes:
-    """A message as it goes over the wire; `PayloadError` when it is longer than the other side takes."""
+    """A message as it goes over the wire."""
     data = msgspec.msgpack.encode(message)
-    if len(data) > FRAME_LIMIT:
-        raise PayloadError(
-            f"{type(message).__name__} is a message of {len(data):,} bytes between the runtime and an isolated "
-            f"process, and the limit is {FRAME_LIMIT:,}: write what is large to a file and hand over its path"
-        )
     return len(data).to_bytes(HEAD, "big") + data
 
 

@@ -47,6 +47,7 @@ from bide.runtime.store.load import WorldRows, load_world
 from bide.runtime.store.lock import Lock
 from bide.runtime.store.writer import StorePort, Writer
 from bide.runtime.triggerer.triggerer import Triggerer
+from bide.runtime.values import COMMAND_LIMIT, encode
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -414,6 +415,7 @@ class Runtime(LiveHouse):
             raise RefusedError("the runtime is stopping and starts nothing new: ask again when it is back")
         if self._engine.full:
             raise RefusedError(f"not done: {self._engine.full}")
+        encode(args, f"what {verb!r} was given", COMMAND_LIMIT)  # refused here, it concerns nobody else
         token, reply = self._shell.expect_reply()
         self._engine.post(Command(token, verb, args))
         return await reply
