@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from bide.runtime.engine.messages import Failure, Start
+from bide.runtime.errors import PayloadError
 from bide.runtime.graph.facts import Facts
 from bide.runtime.values import storable
 
@@ -82,8 +83,13 @@ _decoder: Final = msgspec.msgpack.Decoder(Message)
 
 
 def pack(message: Message) -> bytes:
-    """A message as it goes over the wire."""
+    """A message as it goes over the wire; `PayloadError` when it is longer than the other side takes."""
     data = msgspec.msgpack.encode(message)
+    if len(data) > FRAME_LIMIT:
+        raise PayloadError(
+            f"{type(message).__name__} is a message of {len(data):,} bytes between the runtime and an isolated "
+            f"process, and the limit is {FRAME_LIMIT:,}: write what is large to a file and hand over its path"
+        )
     return len(data).to_bytes(HEAD, "big") + data
 
 
