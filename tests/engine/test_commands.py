@@ -9,7 +9,7 @@ import pytest
 from bide.runtime.engine.messages import CodeMissing, Command, DagRemoved, WaitFired
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.schedules import Every
-from tests.engine.declare import job, sensor
+from tests.engine.declare import job, loaded, seconds, sensor
 from tests.engine.scene import T0, Scene
 
 New = Callable[..., Scene]
@@ -435,6 +435,111 @@ def test_a_pause_does_not_lengthen_the_active_time_of_a_body_that_goes_on(scene:
     scene.advance(50)
     assert len(scene.stops) == 1
     scene.stopped("a")
+
+
+def test_what_begins_during_a_pause_moves_by_the_rest_of_it_only(scene: Scene) -> None:
+    scene.dag("d", job("a", retries=1, delay=20), job("b"), deadline_us=500_000_000)
+    first = scene.trigger("d")
+    scene.advance(10)
+    scene.command("pause", dag="d")
+    scene.advance(90)
+    scene.fails("a")  # to be tried again 20 s from here
+    scene.asks("b", "w", timeout=100)
+    second = scene.trigger("d")
+    scene.advance(5)
+    scene.crash(down=5)
+    scene.command("unpause", dag="d")
+    assert scene.now == T0 + seconds(110)
+    assert scene.instance("a", first)["due_us"] == T0 + seconds(130)
+    assert next(iter(scene.world.waits.values())).deadline == T0 + seconds(210)
+    runs = scene.world.runs
+    assert (runs[first].deadline, runs[second].deadline) == (T0 + seconds(600), T0 + seconds(610))
+    scene.advance(20)
+    assert scene.going.count("a") == 2
+    scene.fire("b")
+    while scene.going:
+        scene.end(scene.going[0])
+
+
+def test_a_deadline_that_begins_during_a_pause_moves_by_the_rest_of_it_only(scene: Scene) -> None:
+    scene.dag("d", job("a"), job("b", "a", deadline=100), job("c", deadline=100), sensor("s", timeout=300))
+    scene.trigger("d")
+    for _ in range(2):
+        scene.command("pause", dag="d")
+        scene.advance(50)
+        scene.command("unpause", dag="d")
+    assert scene.instance("c")["deadline_us"] == T0 + seconds(200)
+    scene.command("pause", dag="d")
+    scene.advance(50)
+    scene.end("a")
+    assert scene.instance("b")["deadline_us"] == T0 + seconds(250)
+    scene.advance(50)
+    scene.command("unpause", dag="d")
+    assert scene.instance("b")["deadline_us"] == T0 + seconds(300)
+    assert scene.instance("c")["deadline_us"] == T0 + seconds(300)
+    assert scene.instance("s")["deadline_us"] == T0 + seconds(500)
+    assert scene.world.waits[scene.wait_of("s")].deadline == T0 + seconds(500)
+    scene.fire("s")
+    scene.end("b", "c")
+
+
+def test_a_clock_that_was_put_back_before_a_pause_takes_nothing_from_it(scene: Scene) -> None:
+    scene.dag("d", sensor("s", timeout=100))
+    scene.trigger("d")
+    scene.step_clock(-1000)
+    scene.command("pause", dag="d")
+    scene.advance(50)
+    scene.command("unpause", dag="d")
+    assert scene.instance("s")["deadline_us"] == T0 + seconds(100 - 1000 + 50)
+    scene.fire("s")
+
+
+@pytest.mark.parametrize("crash", [False, True])
+@pytest.mark.parametrize("late", [50, 500])
+@pytest.mark.parametrize("mode", ["deferred", "poke", "reschedule"])
+def test_waits_go_on_when_on_pause_becomes_run_during_a_pause(
+    scene: Scene, mode: str, late: float, crash: bool
+) -> None:
+    tasks = (sensor("s", mode=mode, timeout=300), job("a"))
+    scene.dag("d", *tasks)
+    scene.trigger("d")
+    scene.asks("a", "w", timeout=300)
+    scene.command("pause", dag="d")
+    scene.advance(late)
+    if crash:
+        scene.dags["d"] = loaded("d", *tasks, on_pause="run")
+        scene.crash()
+    else:
+        scene.dag("d", *tasks, on_pause="run")
+    wait = scene.wait_of("a")
+    assert wait in scene.armed
+    assert {wait.deadline for wait in scene.world.waits.values()} == {T0 + seconds(300 + late)}
+    scene.advance(100)
+    scene.command("unpause", dag="d")
+    assert scene.world.waits[wait].deadline == T0 + seconds(300 + late)
+    assert scene.state("s") in ("deferred", "running")
+    scene.fire("a")
+    scene.fire("s")
+    scene.end("a")
+    assert scene.run_state() == "success"
+
+
+def test_waits_stand_still_from_when_on_pause_becomes_freeze(scene: Scene) -> None:
+    scene.dag("d", sensor("s", timeout=300), on_pause="run")
+    scene.trigger("d")
+    scene.command("pause", dag="d")
+    scene.advance(100)
+    wait = scene.wait_of("s")
+    assert wait in scene.armed
+    scene.dag("d", sensor("s", timeout=300), on_pause="freeze")
+    assert scene.armed == {}
+    scene.crash(down=1000)
+    assert scene.armed == {}
+    scene.command("unpause", dag="d")
+    assert wait in scene.armed
+    assert scene.world.waits[wait].deadline == T0 + seconds(300 + 1000)
+    scene.advance(300)
+    assert (scene.state("s"), scene.run_state()) == ("failed", "failed")
 
 
 def test_what_fires_during_a_pause_goes_on_after_it(scene: Scene) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from bide.runtime.clock import from_us
-from bide.runtime.engine import dags, firing, life, runs, waiting
+from bide.runtime.engine import firing, life, pausing, runs, waiting
 from bide.runtime.engine.messages import Command, Reply, RunOpened
 from bide.runtime.engine.restore import restore_run
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
@@ -117,14 +117,14 @@ def cancel(t: Turn, args: Args) -> Any:
 def pause(t: Turn, args: Args) -> Any:
     """{dag} -> {dag, paused}."""
     dag = _dag(t, args)
-    dags.pause(t, dag, args.get("reason") or "by hand")
+    pausing.pause(t, dag, args.get("reason") or "by hand")
     return {"dag": dag.name, "paused": True}
 
 
 def unpause(t: Turn, args: Args) -> Any:
     """{dag} -> {dag, paused}."""
     dag = _dag(t, args)
-    dags.unpause(t, dag, args.get("reason") or "by hand")
+    pausing.unpause(t, dag, args.get("reason") or "by hand")
     return {"dag": dag.name, "paused": False}
 
 

@@ -1,15 +1,15 @@
-"""DAGs: loaded, removed, paused; and the firings of their schedules, missed ones included."""
+"""DAGs: loaded and removed; and the firings of their schedules, missed ones included."""
 
 from __future__ import annotations
 
 import msgspec
 
 from bide.runtime.clock import from_us
-from bide.runtime.engine import life, runs, waiting
+from bide.runtime.engine import pausing, runs
 from bide.runtime.engine.messages import DagLoaded, DagRemoved
-from bide.runtime.engine.states import RunState, State
+from bide.runtime.engine.states import RunState
 from bide.runtime.engine.turn import FactKey, NeedFacts, Turn, dag_options
-from bide.runtime.engine.world import DagState, Due, Run
+from bide.runtime.engine.world import DagState, Due
 from bide.runtime.graph.compile import compile_spec
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.schedules import Firing, schedule_from_json
@@ -41,6 +41,7 @@ def dag_loaded(t: Turn, e: DagLoaded) -> None:
         dag.resources.clear()
     dag.tz = spec.tz
     dag.removed = False
+    frozen = dag.frozen
     dag.options = e.options
     schedule_json = e.schedule.decode()
     new_schedule = schedule_json != dag.schedule_json or dag.schedule is None
@@ -54,8 +55,9 @@ def dag_loaded(t: Turn, e: DagLoaded) -> None:
         _aim(t, dag)
     if written != (dag.version_id, dag.schedule_json, dag_options(dag), dag.removed):
         t.dirty_dags[dag.dag_id] = dag
+    pausing.on_pause_changed(t, dag, frozen=frozen)
     runs.start_queued(t, dag)
-    _let_go(t, dag)
+    pausing.let_go(t, dag)
 
 
 def _new_version(t: Turn, dag: DagState, e: DagLoaded) -> int:
@@ -78,80 +80,6 @@ def dag_removed(t: Turn, e: DagRemoved) -> None:
         dag.next_fires = None
         t.dirty_dags[dag.dag_id] = dag
         t.journal("dag", dag.dag_id, None, "loaded", "removed", e.reason)
-
-
-def _let_go(t: Turn, dag: DagState) -> None:
-    held, dag.stuck = list(dag.stuck.values()), {}
-    life.unstick(t, held)
-
-
-# --- pause ---------------------------------------------------------------------------------------
-
-
-def pause(t: Turn, dag: DagState, reason: str) -> None:
-    """Nothing of it starts; its waits are suspended, their deadlines stand still (`on_pause`)."""
-    if dag.paused:
-        return
-    dag.paused = t.now
-    t.dirty_dags[dag.dag_id] = dag
-    t.journal("dag", dag.dag_id, None, "active", "paused", reason)
-    if dag.frozen:
-        for run in _runs(t, dag):
-            for inst in run.instances:
-                for wait in waiting.open_waits(inst):
-                    waiting.disarm(t, wait, "paused")
-
-
-def unpause(t: Turn, dag: DagState, reason: str) -> None:
-    """Go on: deadlines move by the length of the pause, waits are looked at, missed firings judged."""
-    if not dag.paused:
-        return
-    frozen, paused_for = dag.frozen, t.now - dag.paused
-    dag.paused = 0
-    t.dirty_dags[dag.dag_id] = dag
-    t.journal("dag", dag.dag_id, None, "paused", "active", reason)
-    if frozen:
-        shift(t, _runs(t, dag), paused_for)
-        for run in _runs(t, dag):
-            for inst in run.instances:
-                if waiting.is_rescheduled(inst):
-                    if inst.state is State.DEFERRED:
-                        life.make_ready(t, inst, "looked at after the pause", resumed=True)
-                    continue
-                for wait in waiting.open_waits(inst):
-                    if inst.due is None:
-                        waiting.arm(t, wait)
-    runs.start_queued(t, dag)
-    _let_go(t, dag)
-    if dag.next_fires is not None:
-        t.world.timer(dag.next_fires, Due.SCHEDULE, dag.dag_id)
-
-
-def _runs(t: Turn, dag: DagState) -> list[Run]:
-    return [t.world.runs[run_id] for run_id in sorted(dag.runs)]
-
-
-def shift(t: Turn, of: list[Run], by: int) -> None:
-    """Move every stored deadline and delay of these runs by `by` microseconds."""
-    world = t.world
-    for run in of:
-        if run.deadline is not None:
-            run.deadline += by
-            t.dirty_runs[run.run_id] = run
-            world.timer(run.deadline, Due.RUN, run.run_id)
-        for inst in run.instances:
-            if inst.deadline is not None:
-                inst.deadline += by
-                t.dirty[inst.instance_id] = inst
-                world.timer(inst.deadline, Due.DEADLINE, inst.instance_id)
-            if inst.due is not None:
-                inst.due += by
-                t.dirty[inst.instance_id] = inst
-                world.timer(inst.due, Due.RETRY, inst.instance_id)
-            for wait in waiting.open_waits(inst):
-                wait.deadline += by
-                t.write_wait(wait)
-                world.timer(wait.deadline, Due.WAIT, wait.wait_id)
 
 
 # --- schedules -----------------------------------------------------------------------------------
@@ -255,10 +183,10 @@ def _may_overlap(t: Turn, dag: DagState, firing: Firing) -> bool:
     if overlap == "queue_all" or not dag.runs:
         return True
     if overlap == "cancel_running":
-        for run in _runs(t, dag):
+        for run in pausing.runs_of(t, dag):
             runs.cancel_run(t, run, "its DAG is due again (overlap=cancel_running)")
         return True
-    waiting = sum(run.state in (RunState.QUEUED, RunState.EXPANDING) for run in _runs(t, dag))
+    waiting = sum(run.state in (RunState.QUEUED, RunState.EXPANDING) for run in pausing.runs_of(t, dag))
     room = max(dag.options.get("max_active_runs", 1) - dag.active_runs, 0)
     if overlap == "queue_one" and waiting <= room:
         return True

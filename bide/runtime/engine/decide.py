@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bide.runtime.engine import admission, commands, dags, firing, life, recovery, runs
+from bide.runtime.engine import admission, commands, dags, firing, life, pausing, recovery, runs
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import (
     Acknowledge,
@@ -219,7 +219,7 @@ def _code_missing(t: Turn, e: CodeMissing) -> None:
 def _clock_stepped(t: Turn, e: ClockStepped) -> None:
     """A step moves schedules only: stored deadlines and delays move with the clock (P9)."""
     t.journal("clock", 0, None, "", "stepped", f"the wall clock moved by {e.step_us / 1_000_000:+.3f} s")
-    dags.shift(t, list(t.world.runs.values()), e.step_us)
+    pausing.shift(t, list(t.world.runs.values()), lambda _: e.step_us)
     for body in t.world.attempts.values():  # active time is elapsed time
         if body.active_from is not None:
             body.active_from += e.step_us

@@ -205,6 +205,7 @@ def _wait(world: World, row: WaitRow) -> None:
         row.key,
         row.trigger.encode(),
         row.kind,
+        row.created_us,
         row.deadline_us,
         row.poll_us,
     )

@@ -22,7 +22,7 @@ EXTERNAL = "external_task"
 def open_wait(t: Turn, inst: Instance, attempt_id: int, key: str, trigger: bytes, kind: str, deadline: int,
               poll: int) -> Wait:  # fmt: skip
     """A new row and its deadline. Nothing sees it yet: `arm` does that."""
-    wait = Wait(t.world.take_id("wait"), inst, attempt_id, key, trigger, kind, deadline, poll)
+    wait = Wait(t.world.take_id("wait"), inst, attempt_id, key, trigger, kind, t.now, deadline, poll)
     t.new_wait(wait)
     t.world.timer(deadline, Due.WAIT, wait.wait_id)
     return wait

@@ -93,7 +93,7 @@ class DagState:
         self.schedule_json = "{}"
         self.options: dict[str, Any] = {}
         self.tz = "UTC"
-        self.paused = 0  # the instant it was paused, or 0
+        self.paused = 0  # the instant it was paused, or from which it is frozen; else 0
         self.removed = False
         self.anchor: int | None = None
         self.watermark: int | None = None
@@ -252,6 +252,7 @@ class Wait:
     __slots__ = (
         "armed",
         "attempt_id",
+        "created",
         "deadline",
         "ended",
         "error",
@@ -277,6 +278,7 @@ class Wait:
         key: str,
         trigger: bytes,
         kind: str,
+        created: int,
         deadline: int,
         poll: int,
     ) -> None:
@@ -286,6 +288,7 @@ class Wait:
         self.key = key
         self.trigger = trigger
         self.kind = kind
+        self.created = created
         self.deadline = deadline
         self.poll = poll
         self.armed = False
