@@ -22,6 +22,8 @@ PATHS_LIMIT: Final = 1_000
 """Paths in one event; `count` says how many there were."""
 _MAGIC: Final = re.compile(r"[*?\[]")
 
+Signature = tuple[int, int, int, int]
+
 
 class FileFacts(msgspec.Struct, frozen=True):
     """What was seen of one file; instants are epoch microseconds, UTC."""
@@ -37,7 +39,7 @@ class FileFacts(msgspec.Struct, frozen=True):
     good: bool | None = None  # its content was read and is as asked; None: not read
 
     @property
-    def signature(self) -> tuple[int, int, int, int]:
+    def signature(self) -> Signature:
         """Changes whenever the file does."""
         return (self.size, self.mtime_us, self.ctime_us, self.inode)
 
@@ -53,8 +55,8 @@ class Seen(msgspec.Struct, frozen=True):
 class Memo(msgspec.Struct, frozen=True):
     """What is kept between looks: since when each file is as it is, and contents already read."""
 
-    since: dict[str, tuple[tuple[int, int, int, int], int]] = {}
-    read: dict[str, tuple[tuple[int, int, int, int], bool]] = {}
+    since: dict[str, tuple[Signature, int]] = {}
+    read: dict[str, tuple[Signature, bool]] = {}
 
 
 _NOTHING: Final = Memo()
@@ -133,8 +135,8 @@ class FileTrigger(Trigger, frozen=True, kw_only=True, tag="file"):
         memo = memo or _NOTHING
         fit: list[FileFacts] = []
         reason, again_us = "", None
-        since: dict[str, tuple[tuple[int, int, int, int], int]] = {}
-        read: dict[str, tuple[tuple[int, int, int, int], bool]] = {}
+        since: dict[str, tuple[Signature, int]] = {}
+        read: dict[str, tuple[Signature, bool]] = {}
         for file in seen.files:
             why, at_us, quiet_us = self._unfit(file, seen, memo, now)
             if quiet_us is not None and not (seen.steady and file.ctime_us <= now):

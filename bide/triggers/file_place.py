@@ -18,7 +18,7 @@ import msgspec
 
 from bide.runtime.clock import MINUTE
 from bide.triggers.base import Registration, TimerHandle
-from bide.triggers.file import FileFacts, FileTrigger, Seen, split_glob
+from bide.triggers.file import FileFacts, FileTrigger, Seen, Signature, split_glob
 from bide.triggers.file_look import (
     FOLDERS_LIMIT,
     Stat,
@@ -33,7 +33,8 @@ SWEEP_US: Final = MINUTE
 """A watched place is swept no more often than this."""
 
 Key = tuple[str, ...]
-
+Closed = Mapping[str, Signature | None]
+"""Names and paths that their writers have closed: for good (None), or as long as they are as they were."""
 
 AddWatch = Callable[[str, bool], int | None]
 """`add_watch(folder, appearing)`: a descriptor; `appearing`: also tell what appears unfinished."""
@@ -44,7 +45,7 @@ class Work(NamedTuple):
 
     place: Place
     waits: list[tuple[Registration, str]]
-    closed: set[str]
+    closed: Closed
     first: set[str]
     whole: bool
 
@@ -76,7 +77,7 @@ class Place:
         self.marked: dict[int, str] = {}  # wait -> name, of those that have a marker
         self.poll_us = 0
         self.dirty: set[str] = set()  # names to look at
-        self.closed: set[str] = set()  # of these, those whose writer has closed them
+        self.closed: dict[str, Signature | None] = {}  # of these, those whose writer has closed them
         self.first: set[str] = set()  # names whose waits have not been looked at yet
         self.all_dirty = False
         self.looking = False
@@ -130,13 +131,13 @@ class Place:
         if self.is_tree:
             self.dirty.add("")
             if closed:
-                self.closed.add(f"{folder}/{name}")
+                self.closed[f"{folder}/{name}"] = None
             return True
         if not closed:
             return False
         if name in self.names:
             self.dirty.add(name)
-            self.closed.add(name)
+            self.closed[name] = None
             return True
         self.dirty.update(self.marked.values())  # it may be the marker of any of them
         return bool(self.marked)
@@ -146,15 +147,20 @@ class Place:
         names = list(self.names) if self.all_dirty else [name for name in self.dirty if name in self.names]
         waits = [(wait, name) for name in names for wait in self.of(name)]
         work = Work(self, waits, self.closed, self.first, self.all_dirty or not self.sighted)
-        self.dirty, self.closed, self.first, self.all_dirty = set(), set(), set(), False
+        self.dirty, self.closed, self.first, self.all_dirty = set(), {}, set(), False
         return work
 
     def give_back(self, work: Work) -> None:
         """The look at this work did not happen: it is to be done again."""
         self.dirty.update(name for _, name in work.waits)
-        self.closed |= work.closed
+        self.closed = {**work.closed, **self.closed}
         self.first |= work.first
         self.all_dirty = self.all_dirty or work.whole
+
+    def look_again(self, name: str, closed: Mapping[str, Signature]) -> None:
+        """A look at `name` was not judged: have another, which knows what that one saw closed."""
+        self.dirty.add(name)
+        self.closed = {**closed, **self.closed}
 
     def has_work(self) -> bool:
         return self.all_dirty or bool(self.dirty)
@@ -242,11 +248,17 @@ def _seen(
             chosen = [with_marker(file, trigger, look) for file in chosen]
         elif trigger.settle_us == 0 and name not in work.first:
             chosen = [
-                file if name in work.closed or file.path in work.closed else _maybe_open(file)
+                file
+                if any(_closed(file, key, work.closed) for key in (name, file.path))
+                else _maybe_open(file)
                 for file in chosen
             ]
         seen.append((wait, name, Seen(tuple(chosen), steady, trouble)))
     return seen
+
+
+def _closed(file: FileFacts, key: str, closed: Closed) -> bool:
+    return key in closed and closed[key] in (None, file.signature)
 
 
 def _maybe_open(file: FileFacts) -> FileFacts:

@@ -16,7 +16,7 @@ import msgspec
 
 from bide.runtime.clock import MINUTE, SECOND
 from bide.triggers.base import LookFailed, PushSource, Registration, SourceWorld
-from bide.triggers.file import FileFacts, FileTrigger, Seen
+from bide.triggers.file import FileFacts, FileTrigger, Seen, Signature
 from bide.triggers.file_look import Stat, content_is, network_mounts
 from bide.triggers.file_place import AddWatch, Found, Key, Place, Work, look_at, place_key
 from bide.triggers.file_watch import Happened, Watch, open_watch
@@ -48,6 +48,19 @@ class Batch:
             self.returned = True
 
 
+class Unjudged:
+    """What looks brought for a wait while its files were being read: how many, and what was closed."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.closed: dict[str, Signature] = {}
+
+    def note(self, seen: Seen, trigger: FileTrigger) -> None:
+        self.looks += 1
+        if trigger.settle_us == 0:  # else it does not matter what is closed
+            self.closed.update((file.path, file.signature) for file in seen.files if file.closed)
+
+
 class FileSource(PushSource):
     """The hub. `look` is how a path is looked at, `os.stat` but in tests."""
 
@@ -60,7 +73,7 @@ class FileSource(PushSource):
         self._batches = 0
         self._apart = 0
         self._unclaimed: list[Happened] = []
-        self._reading: set[int] = set()
+        self._reading: dict[int, Unjudged] = {}
         self._watch: Watch | None = open_watch() if watch else None
         if self._watch is not None:
             world.spawn(self._follow(self._watch), "inotify")
@@ -298,11 +311,12 @@ class FileSource(PushSource):
             if seen.trouble and not seen.files:
                 self._world.failed(wait, seen.trouble)
                 continue
-            if wait.wait_id in self._reading:
+            if (unjudged := self._reading.get(wait.wait_id)) is not None:
+                unjudged.note(seen, wait.trigger)
                 continue
             ripe = self._ripe(wait, seen)
             if ripe:
-                self._reading.add(wait.wait_id)
+                self._reading[wait.wait_id] = Unjudged()
                 self._world.spawn(self._judge_content(place, name, wait, seen, ripe), "read")
                 continue
             self._observe(place, name, wait, seen)
@@ -327,13 +341,20 @@ class FileSource(PushSource):
             self._world.failed(wait, f"{place.base}: cannot be read ({error})")
             return
         finally:
-            self._reading.discard(wait.wait_id)
+            self._look_again(place.key, name, self._reading.pop(wait.wait_id))
         if wait.wait_id not in place.waits:
             return
         self._observe(place, name, wait, seen)
         if any(file.good is None and file in ripe for file in seen.files):
             place.recheck(name, self._world.now() + SECOND)  # it changed under our hands
         self._plan(place)
+
+    def _look_again(self, key: Key, name: str, unjudged: Unjudged) -> None:
+        """What came while we read is looked at now; the place may be another one by now, or gone."""
+        place = self._places.get(key)
+        if unjudged.looks and place is not None:
+            place.look_again(name, unjudged.closed)
+            self._enqueue(place)
 
     async def _read(self, wait: Registration, seen: Seen, ripe: list[FileFacts]) -> Seen:
         trigger: FileTrigger = wait.trigger

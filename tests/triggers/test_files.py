@@ -20,7 +20,9 @@ from bide.runtime.triggerer.triggerer import Triggerer
 from bide.triggers import FileTrigger, encode_trigger, file_look, file_source
 from bide.triggers.base import Source
 from bide.triggers.file import FileFacts, Seen
+from bide.triggers.file_place import Place, look_at, place_key
 from bide.triggers.file_source import FileSource
+from tests.servers.worlds import Wait
 
 LIMIT_S = 10.0
 
@@ -255,6 +257,63 @@ async def test_a_digest_is_read_after_settling_and_again_when_the_file_changes(
 async def test_a_text_across_the_border_of_two_chunks_is_found(files: Files, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * (file_look.CHUNK - 3) + b"needle" + b"y" * 10)
     await files.event(files.arm(path=tmp_path / "a", contains="needle"))
+
+
+async def test_what_comes_while_a_file_is_read_is_looked_at_once_that_is_over(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    def read(file: FileFacts, sha256: str | None, contains: str | None) -> bool | None:
+        assert not file.path.endswith("big.txt") or go_on.wait(LIMIT_S)
+        return file_look.content_is(file, sha256, contains)
+
+    monkeypatch.setattr(file_source, "content_is", read)
+    (tmp_path / "big.txt").write_text("unfit")
+    wait = files.arm(glob=tmp_path / "*.txt", contains="DONE", poll_s=3600)
+    beside = [files.arm(glob=tmp_path / "*.txt", min_size=size, poll_s=3600) for size in (10, 20)]
+    await files.answer(beside[1], "5 bytes, and 20 are the least")
+    for number, name in enumerate(("b.txt", "c.txt")):  # two looks, and neither is judged for the first wait
+        (tmp_path / name).write_text("DONE".ljust(10 * (number + 1)))
+        await files.event(beside[number])
+    assert wait not in files.ends
+    go_on.set()
+    assert (await files.event(wait))["paths"] == [str(tmp_path / "b.txt"), str(tmp_path / "c.txt")]
+
+
+async def test_what_comes_while_a_read_fails_is_looked_at_afterwards(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+
+    def read(file: FileFacts, sha256: str | None, contains: str | None) -> bool | None:
+        if not go_on.is_set():
+            assert go_on.wait(LIMIT_S)
+            raise PermissionError(13, "Permission denied", file.path)
+        return file_look.content_is(file, sha256, contains)
+
+    monkeypatch.setattr(file_source, "content_is", read)
+    (tmp_path / "a.txt").write_text("unfit")
+    wait = files.arm(glob=tmp_path / "*.txt", contains="DONE", poll_s=3600)
+    beside = files.arm(glob=tmp_path / "*.txt", min_size=10, poll_s=3600)
+    await files.answer(beside, "5 bytes, and 10 are the least")
+    (tmp_path / "b.txt").write_text("DONE".ljust(10))
+    await files.event(beside)
+    go_on.set()
+    assert (await files.event(wait))["paths"] == [str(tmp_path / "b.txt")]
+
+
+def test_a_file_seen_closed_is_so_at_the_next_look_unless_it_has_changed(tmp_path: Path) -> None:
+    place = Place(place_key(FileTrigger(glob=f"{tmp_path}/*", settle_us=0)))
+    place.add(Wait(FileTrigger(glob=f"{tmp_path}/*", settle_us=0)))
+    place.take_work()  # the first look: whatever is there counts as closed
+    for name in ("as_it_was", "grown"):
+        (tmp_path / name).write_text("x")
+    seen = [file_look.facts(f"{tmp_path}/{name}") for name in ("as_it_was", "grown")]
+    (tmp_path / "grown").write_text("xx")
+    place.look_again("", {file.path: file.signature for file in seen if file is not None})
+    [(_, _, again)] = look_at(place.take_work(), (), None, os.stat).seen
+    assert {Path(file.path).name: file.closed for file in again.files} == {"as_it_was": True, "grown": False}
 
 
 async def test_newer_than(files: Files, tmp_path: Path) -> None:
