@@ -17,11 +17,12 @@ from bide.runtime.engine import commands
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import AttemptEnded
 from bide.runtime.engine.session import command_session
+from bide.runtime.engine.shell import EngineShell
 from bide.runtime.engine.states import AttemptState
 from bide.runtime.errors import PayloadError, RefusedError, UsageError, WaitBroken
 from bide.runtime.store.failure import BatchRejected
 from bide.runtime.store.writer import Writer
-from bide.sensors import FileSensor
+from bide.sensors import ExternalTaskSensor, FileSensor
 from bide.triggers import FileTrigger
 
 gate = asyncio.Event()
@@ -154,6 +155,17 @@ def poisoned() -> None:
     bystander()
 
 
+@dag
+def beside() -> None:
+    ExternalTaskSensor("looks", dag="poison")
+    bystander()
+
+
+@dag
+def poison() -> None:
+    bystander()
+
+
 async def test_what_is_refused_ends_what_it_was_about_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -274,3 +286,40 @@ async def test_a_command_with_text_that_is_no_unicode_is_refused_before_anything
     assert journal(tmp_path / "bide.db") == []
     with pytest.raises(PayloadError, match="holds text that is no Unicode"):
         await command_session(tmp_path / "bide.db", verb, args)
+
+
+# --- questions to the database, between two batches -------------------------------------------------
+
+
+async def test_a_question_that_cannot_be_answered_costs_the_input_that_asked_it_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = EngineShell._fact
+
+    def picky(self: EngineShell, conn: sqlite3.Connection, key: Any) -> Any:
+        if "poison" in str(key):
+            raise ZeroDivisionError("no answer to this")
+        return answer(self, conn, key)
+
+    monkeypatch.setattr(EngineShell, "_fact", picky)
+    drop = tmp_path / "drop"
+    drop.write_text("x")
+    async with Runtime(tmp_path / "bide.db", [holding, beside, poison], slots=2) as runtime:
+        waits = await runtime.trigger("beside")
+        good, bad, other = await asyncio.gather(
+            runtime.trigger("holding", params={"path": str(drop)}, key="good"),
+            runtime.trigger("holding", params={"path": str(drop)}, key="poison"),
+            runtime.trigger("holding", params={"path": str(drop)}, key="other"),
+            return_exceptions=True,
+        )
+        assert isinstance(bad, RefusedError)
+        assert "no answer to this" in str(bad)
+        gate.set()
+        assert not isinstance(good, BaseException)
+        assert not isinstance(other, BaseException)
+        assert (await good.wait(10)).state == (await other.wait(10)).state == "success"
+        result = await waits.wait(10)
+        assert result.tasks == {"looks": "failed", "bystander": "success"}
+        shown = {line.task: line.reason for line in (await waits.show()).tasks}
+        assert "no answer to this" in shown["looks"]
+    assert [now for now, _ in journal(tmp_path / "bide.db")] == ["rejected"]

@@ -3,7 +3,8 @@
 While one batch is being synced, inputs pile up and form the next: group commit. `decide` N+1 never
 starts before commit N. A commit that fails for want of room is retried with back-off; one that is
 refused has its world restored and its inputs decided one by one, without the culprit; one whose
-outcome is unknown ends the engine.
+outcome is unknown ends the engine. A question to the database that cannot be answered costs the
+input that asked it, and no other.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
+
+import msgspec
 
 from bide.runtime.clock import SECOND, Clock
 from bide.runtime.engine.aftermath import aftermath
@@ -28,6 +31,7 @@ from bide.runtime.engine.messages import (
     Input,
     Recover,
     Reply,
+    WaitFailed,
 )
 from bide.runtime.engine.restore import adopt
 from bide.runtime.engine.turn import FactKey
@@ -35,6 +39,7 @@ from bide.runtime.engine.world import World
 from bide.runtime.errors import BideError, RefusedError, StoreFullError, StoreLostError
 from bide.runtime.failpoints import point
 from bide.runtime.store.writer import StorePort
+from bide.runtime.values import storable
 
 log = logging.getLogger("bide.engine")
 
@@ -276,8 +281,44 @@ class Engine:
 
     async def _ask(self, decision: Decision, known: Mapping[FactKey, Any]) -> None:
         """Load the facts that inputs need and offer them again, in front of all others."""
-        again, self._facts = await self._answered(decision, known)
+        try:
+            again, self._facts = await self._answered(decision, known)
+        except (StoreLostError, asyncio.CancelledError):
+            raise
+        except Exception:
+            log.exception("a question to the database failed: it is asked again input by input")
+            again, self._facts = await self._answered_alone(decision, known)
         self._inbox = [*again, *self._inbox]
+
+    async def _answered_alone(
+        self, decision: Decision, known: Mapping[FactKey, Any]
+    ) -> tuple[list[Input], Mapping[FactKey, Any]]:
+        """As `_answered`, one question after the other: whose question fails is rejected alone."""
+        again: list[Input] = []
+        facts: dict[FactKey, Any] = {}
+        for watched in decision.questions:
+            try:
+                seen, _ = await self._answered(
+                    msgspec.structs.replace(decision, questions=[watched], unmet=[]), {}
+                )
+                again += seen
+            except (StoreLostError, asyncio.CancelledError):
+                raise
+            except Exception as error:  # noqa: BLE001 - the waits that asked it fail
+                reason = f"rejected as a bug of bide: {_said(error)}"
+                again += [WaitFailed(wait_id, reason) for wait_id in self.world.watched.get(watched, ())]
+        for each, needed in decision.unmet:
+            try:
+                facts |= await self.shell.facts([*known, *needed])
+                again.append(each)
+            except (StoreLostError, asyncio.CancelledError):
+                raise
+            except Exception as error:  # noqa: BLE001 - recorded in the journal, and answered
+                instead, told = aftermath(each, _said(error))
+                if instead is not None:
+                    again.append(instead)
+                await self._reject(each, _said(error), told)
+        return again, facts
 
     async def _answered(
         self, decision: Decision, known: Mapping[FactKey, Any]
@@ -314,7 +355,7 @@ class Engine:
             except (StoreLostError, asyncio.CancelledError):
                 raise
             except Exception as culprit:  # noqa: BLE001 - recorded in the journal, and answered
-                why = f"{type(culprit).__name__}: {culprit}"
+                why = _said(culprit)
                 stands_in = each is instead
                 instead, told = aftermath(each, why)
                 if instead is not None and not stands_in:
@@ -360,3 +401,8 @@ class Engine:
         await self._write(changes)
         if told is not None:
             self.shell.act([told], committed=changes)
+
+
+def _said(error: Exception) -> str:
+    """The error as the journal and whoever asked are told it."""
+    return storable(f"{type(error).__name__}: {error}")
