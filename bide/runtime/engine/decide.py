@@ -87,6 +87,7 @@ def decide(
         if not t.announced:  # who was admitted may wait for what is over already
             break
     t.settle()
+    world.sweep_timers()
     return Decision(t.changes, t.effects, unmet, list(t.questions), more)
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from enum import IntEnum
-from heapq import heappush
+from heapq import heapify, heappush
 from typing import Any
 
 from bide.runtime.engine.messages import RunMeta, TriggerBuilt
-from bide.runtime.engine.states import AttemptState, RunState, State
+from bide.runtime.engine.states import OVER, AttemptState, RunState, State
 from bide.runtime.graph.compile import Compiled
 from bide.runtime.graph.spec import TaskSpec
 from bide.runtime.schedules import Schedule
@@ -302,6 +302,9 @@ class Wait:
         self.error = ""
 
 
+FEW_TIMERS = 512
+"""Void timers that are not worth a sweep."""
+
 Watched = tuple[str, str | None, int]
 """(dag, task or None for the whole run, logical date): what an external wait looks at."""
 
@@ -348,6 +351,43 @@ class World:
 
     def timer(self, at: int, kind: Due, subject_id: int) -> None:
         heappush(self.timers, (at, int(kind), subject_id))
+
+    def sweep_timers(self) -> None:
+        """Drop the void entries, once the living ones cannot be half of all.
+
+        An instance can have two entries, all else one. At least half of what is looked at goes:
+        an entry costs the same however many there are.
+        """
+        subjects = (
+            len(self.waits) + 2 * len(self.instances) + len(self.attempts) + len(self.runs) + len(self.dags)
+        )
+        if len(self.timers) <= FEW_TIMERS + 2 * subjects:
+            return
+        dags = {dag.dag_id: dag for dag in self.dags.values()}
+        self.timers = list(
+            {entry for entry in self.timers if self._says(entry[1], entry[2], dags) == entry[0]}
+        )
+        heapify(self.timers)
+
+    def _says(self, kind: int, subject_id: int, dags: dict[int, DagState]) -> int | None:
+        """The instant that the subject of a timer still says; None when there is none."""
+        match kind:
+            case Due.SCHEDULE:
+                dag = dags.get(subject_id)
+                return dag.next_fires if dag is not None else None
+            case Due.WAIT:
+                wait = self.waits.get(subject_id)
+                return wait.deadline if wait is not None else None
+            case Due.TIMEOUT:
+                body = self.attempts.get(subject_id)
+                return body.limit if body is not None else None
+            case Due.RUN:
+                run = self.runs.get(subject_id)
+                return run.deadline if run is not None else None
+        inst = self.instances.get(subject_id)
+        if inst is None or inst.state in OVER:
+            return None
+        return inst.due if kind == Due.RETRY else inst.deadline
 
     @property
     def next_timer(self) -> int | None:
