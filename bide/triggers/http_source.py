@@ -23,9 +23,10 @@ import msgspec
 from bide.runtime.clock import DAY, MINUTE, SECOND, to_us
 from bide.runtime.errors import UsageError
 from bide.runtime.values import redactor
+from bide.triggers._time_limit import TimeLimited
 from bide.triggers._web import CONNECTIONS, Answer, NewClient, Request, exchange, new_client
 from bide.triggers._web_clients import Clients
-from bide.triggers.base import LookFailed, PollSource, Registration, SourceWorld, reveal
+from bide.triggers.base import LookFailed, Registration, SourceWorld, reveal
 from bide.triggers.http import HttpRefused, HttpSeen, HttpTrigger, origin_of
 from bide.triggers.http_policy import HttpPolicy, literal_address, why_refused
 from bide.triggers.secret_refs import holds_secret
@@ -50,7 +51,7 @@ _ORIGIN_REST: Final = 5 * MINUTE
 """A Retry-After holds back its own request for as long as it says, other waits on the origin so long."""
 
 
-class HttpSource(PollSource):
+class HttpSource(TimeLimited):
     """One origin, or what a user's trigger class names as one; it may bring its own clients.
 
     `make_source = classmethod(lambda cls, key, world: HttpSource(key, world, new_client=mine))`.
@@ -66,42 +67,41 @@ class HttpSource(PollSource):
         policy: HttpPolicy | None = None,
         new_client: NewClient = new_client,
     ) -> None:
+        super().__init__()
         self.key = key
         self._world = world
         self._policy = HttpPolicy.of(os.environ) if policy is None else policy
         self._clients = Clients(world, new_client)
         self._rates: Counter[float] = Counter()
-        self._limits: Counter[float] = Counter()
         self._waiting: Counter[Hashable] = Counter()
         self._answers: OrderedDict[Hashable, HttpSeen] = OrderedDict()
         self._answers_size = 0
         self._resolved: dict[tuple[str, int], tuple[int, list[str]]] = {}
 
     def add(self, registration: Registration) -> None:
+        super().add(registration)
         trigger: HttpTrigger = registration.trigger
         self._waiting[trigger.poll_key()] += 1
-        self._limits[trigger.timeout] += 1
         if trigger.max_rps is not None:
             self._rates[trigger.max_rps] += 1
-        self._set_bounds()
+        self._set_spacing()
 
     def remove(self, registration: Registration, reason: str) -> None:
+        super().remove(registration, reason)
         trigger: HttpTrigger = registration.trigger
         key = trigger.poll_key()
         self._waiting[key] -= 1
         if self._waiting[key] <= 0:
             del self._waiting[key]
             self._forget(key)
-        self._limits[trigger.timeout] -= 1
         if trigger.max_rps is not None:
             self._rates[trigger.max_rps] -= 1
-        self._set_bounds()
+        self._set_spacing()
 
-    def _set_bounds(self) -> None:
-        """The slowest rate asked for rules the origin; the longest time limit rules the cut."""
-        self._rates, self._limits = +self._rates, +self._limits
+    def _set_spacing(self) -> None:
+        """The slowest rate asked for rules the origin."""
+        self._rates = +self._rates
         self.spacing_us = round(SECOND / min(self._rates)) if self._rates else 0
-        self.limit_us = round((max(self._limits, default=30.0) + 5) * SECOND)
 
     async def look(self, poll_key: Hashable, registrations: Sequence[Registration]) -> HttpSeen | HttpRefused:
         trigger: HttpTrigger = registrations[0].trigger

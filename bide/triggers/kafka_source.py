@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import Any, cast
 
 import msgspec
 
-from bide.runtime.clock import SECOND
-from bide.triggers.base import LookFailed, PollSource, Registration, SourceWorld, reveal
+from bide.triggers._time_limit import TimeLimited
+from bide.triggers.base import LookFailed, Registration, SourceWorld, reveal
 from bide.triggers.kafka import KafkaOffsetTrigger, KafkaSeen, TopicSeen
 from bide.triggers.kafka_cluster import EARLIEST, LATEST, KafkaCluster, KafkaRefusedError, Layout
 
 
-class KafkaSource(PollSource):
+class KafkaSource(TimeLimited):
     """One client per cluster and credentials; one look at a time, whatever the number of waits.
 
     Committed offsets are read before end offsets, so a lag is never taken for smaller than it is.
@@ -26,25 +25,13 @@ class KafkaSource(PollSource):
     max_in_flight = 1
 
     def __init__(self, key: Hashable, world: SourceWorld) -> None:
+        super().__init__()
         self.key = key
         self._world = world
         _, self._bootstrap, *security = cast("tuple[str, ...]", key)
         self._security: dict[str, Any] = msgspec.json.decode(security[0]) if security else {}
         self._cluster: KafkaCluster | None = None
-        self._limits: Counter[float] = Counter()
         self._highest: dict[tuple[str, int], int] = {}
-
-    def add(self, registration: Registration) -> None:
-        self._limits[registration.trigger.timeout] += 1
-        self._set_limit()
-
-    def remove(self, registration: Registration, reason: str) -> None:
-        self._limits[registration.trigger.timeout] -= 1
-        self._set_limit()
-
-    def _set_limit(self) -> None:
-        self._limits = +self._limits
-        self.limit_us = round((max(self._limits, default=10.0) + 2) * SECOND)
 
     async def look(self, poll_key: Hashable, registrations: Sequence[Registration]) -> KafkaSeen:
         triggers: set[tuple[str, str | None]] = set()

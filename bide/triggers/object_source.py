@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from typing import Any, Final, cast
 
 import msgspec
 
-from bide.runtime.clock import SECOND, to_us
+from bide.runtime.clock import to_us
 from bide.runtime.errors import UsageError
 from bide.runtime.values import redactor
-from bide.triggers.base import LookFailed, PollSource, Registration, SourceWorld, reveal
+from bide.triggers._time_limit import TimeLimited
+from bide.triggers.base import LookFailed, Registration, SourceWorld, reveal
 from bide.triggers.objects import Listing, ObjectSeen, ObjectTrigger
 
 HEADS: Final = 4
@@ -21,29 +21,17 @@ HEADS: Final = 4
 LISTED: Final = 100_000
 
 
-class ObjectSource(PollSource):
+class ObjectSource(TimeLimited):
     """One bucket with one set of options. `store` may be an obstore store of the user's own."""
 
     max_in_flight = 4
 
     def __init__(self, key: Hashable, world: SourceWorld, *, store: Any = None) -> None:
+        super().__init__()
         self.key = key
         self._world = world
         self._store = store
-        self._limits: Counter[float] = Counter()
         _require_obstore()
-
-    def add(self, registration: Registration) -> None:
-        self._limits[registration.trigger.timeout] += 1
-        self._set_limit()
-
-    def remove(self, registration: Registration, reason: str) -> None:
-        self._limits[registration.trigger.timeout] -= 1
-        self._set_limit()
-
-    def _set_limit(self) -> None:
-        self._limits = +self._limits
-        self.limit_us = round((max(self._limits, default=30.0) + 5) * SECOND)
 
     async def look(self, poll_key: Hashable, registrations: Sequence[Registration]) -> Listing:
         from obstore.exceptions import BaseError
