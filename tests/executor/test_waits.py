@@ -93,7 +93,7 @@ async def test_d15_recorded_answers_are_given_at_once_whatever_the_order_under_g
     asks = await asked(desk, 4)
     assert len({ask.key for ask in asks}) == 4
     assert asks[3].key == "n"
-    recorded = {ask.key: msgspec.json.encode(place) for place, ask in enumerate(asks)}
+    recorded = {ask.key: Answer(2, ask.key, msgspec.json.encode(place)) for place, ask in enumerate(asks)}
     ended = await desk.run(body, takes_context=True, recorded_waits=recorded)
     assert ended.output == b"[0,1,2,3]"
     desk.stop(first)
@@ -116,6 +116,9 @@ async def test_a_wait_that_ends_badly_raises(desk: Desk, answer: Any, error: typ
     (ask,) = await asked(desk, 1)
     desk.executor.answer(Answer(attempt_id, ask.key, **answer))
     assert (await desk.ended(attempt_id)).output == b'"caught"'
+    recorded = {ask.key: Answer(2, ask.key, **answer)}  # what its successor after a crash has of it
+    assert (await desk.run(body, takes_context=True, recorded_waits=recorded)).output == b'"caught"'
+    assert desk.of(WaitAsked) == [ask]
 
 
 async def test_a_wait_given_up_is_dropped(desk: Desk) -> None:

@@ -43,7 +43,7 @@ from bide.runtime.engine.messages import (
     WaitLooked,
 )
 from bide.runtime.engine.outputs import OutputCache
-from bide.runtime.engine.states import AttemptState
+from bide.runtime.engine.states import AttemptState, WaitState
 from bide.runtime.engine.turn import FactKey
 from bide.runtime.engine.world import World
 from bide.runtime.errors import BideError
@@ -291,7 +291,7 @@ class EngineShell:
             return job
         return msgspec.structs.replace(
             job,
-            recorded_waits={row.key: row.event.encode() for row in recorded.answers if row.event is not None},
+            recorded_waits={row.key: _answer(order.attempt_id, row) for row in recorded.answers},
             recorded_steps={name: value.encode() for name, value in recorded.steps.items()},
         )
 
@@ -396,6 +396,13 @@ class EngineShell:
     async def restored(self) -> tuple[World, Sequence[Input]]:
         """The world as the database has it, and the inputs that settle what is gone."""
         return await self.restore()
+
+
+def _answer(attempt_id: int, row: stored.AnswerRow) -> Answer:
+    """How a wait of a lost body ended, as its successor is told when it asks for it again."""
+    event = None if row.event is None else row.event.encode()
+    error = row.reason if event is None else ""
+    return Answer(attempt_id, row.key, event, error, row.state is WaitState.TIMED_OUT)
 
 
 def _is_external(trigger: bytes) -> bool:

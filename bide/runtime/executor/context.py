@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bide.runtime.clock import LONGEST, span_us
-from bide.runtime.engine.messages import WaitAsked, WaitDropped
+from bide.runtime.engine.messages import Answer, WaitAsked, WaitDropped
 from bide.runtime.errors import UsageError, WaitBroken, WaitTimedOut
 from bide.runtime.executor.attempt import Attempt, AttemptOver
 from bide.runtime.graph.facts import Facts, Interval
@@ -221,7 +221,7 @@ class Context:
         poll_us = _span(DEFAULT_POLL if poll_interval is None else poll_interval, "poll_interval")
         key = self._key(data, name)
         if (recorded := attempt.job.recorded_waits.get(key)) is not None:
-            return decode(recorded)
+            return _event_of(recorded, trigger)
         wait = attempt.open_wait(key)
         attempt.post(WaitAsked(attempt.id, key, data, kind, timeout_us, poll_us, not_before_us))
         attempt.asked(wait)
@@ -235,11 +235,7 @@ class Context:
                 rests(False)
             if attempt.drop_wait(key, wait) and not attempt.stopping:
                 attempt.post(WaitDropped(attempt.id, key))
-        if answer.timed_out:
-            raise WaitTimedOut(answer.error or f"the wait for {trigger.describe()} passed its time limit")
-        if answer.error or answer.event is None:
-            raise WaitBroken(f"the wait for {trigger.describe()} failed: {answer.error or 'no event came'}")
-        return decode(answer.event)
+        return _event_of(answer, trigger)
 
     def _key(self, data: bytes, name: str | None) -> str:
         attempt = self._attempt
@@ -317,6 +313,15 @@ def _trigger_data(trigger: Any, folder: str) -> tuple[bytes, str]:
         return msgspec.json.encode(trigger), config.tag
     except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
         raise UsageError(f"the trigger {trigger!r} is not plain data: {error}") from None
+
+
+def _event_of(answer: Answer, trigger: Trigger) -> Any:
+    """What a wait brought, now or before a crash: its event, or the error that it ended with."""
+    if answer.timed_out:
+        raise WaitTimedOut(answer.error or f"the wait for {trigger.describe()} passed its time limit")
+    if answer.error or answer.event is None:
+        raise WaitBroken(f"the wait for {trigger.describe()} failed: {answer.error or 'no event came'}")
+    return decode(answer.event)
 
 
 def _span(value: timedelta | float, what: str) -> int:

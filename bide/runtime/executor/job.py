@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bide.runtime.engine.messages import Start
+from bide.runtime.engine.messages import Answer, Start
 from bide.runtime.errors import BideError, UsageError
 from bide.runtime.graph.binding import Command
 from bide.runtime.graph.facts import Facts
@@ -28,8 +28,8 @@ class CannotIsolate(UsageError):  # noqa: N818 - what `retry_on` names reads as 
 class Job(msgspec.Struct, frozen=True):
     """A body ready to begin.
 
-    `recorded_waits` and `recorded_steps` are what a lost predecessor left: wait key -> event JSON,
-    step name -> value JSON. `watermark` is the task's committed one, JSON. `shell` is rendered
+    `recorded_waits` and `recorded_steps` are what a lost predecessor left: wait key -> how it
+    ended, step name -> value JSON. `watermark` is the task's committed one, JSON. `shell` is rendered
     (secrets resolved, templates filled); `fn` is None exactly when `shell` is given.
     """
 
@@ -37,7 +37,7 @@ class Job(msgspec.Struct, frozen=True):
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     facts: Facts
-    recorded_waits: dict[str, bytes] = {}
+    recorded_waits: dict[str, Answer] = {}
     recorded_steps: dict[str, bytes] = {}
     watermark: bytes | None = None
     shell: Command | ShellSpec | None = None
