@@ -30,6 +30,7 @@ from bide.runtime.engine.messages import (
     Found,
     Input,
     LookOnce,
+    OrphansKilled,
     Recover,
     Reply,
     RunEnded,
@@ -386,7 +387,8 @@ class Scene:
         rows = self.store.read_here(load_world)
         restore(self.world, rows)
         running = tuple(row.attempt_id for row in rows.attempts if row.state is AttemptState.RUNNING)
-        return self.feed(*self.dags.values(), Recover(running))
+        orphans = OrphansKilled(tuple(row.attempt_id for row in rows.processes))
+        return self.feed(*self.dags.values(), orphans, Recover(running))
 
     def compare(self) -> None:
         """Assert that the world as the database has it is the one in memory."""

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from bide.runtime.engine.messages import ProcessStarted
+from bide.runtime.graph.spec import Lane
 from tests.engine.declare import job, sensor
 from tests.engine.scene import Scene
 
@@ -133,3 +135,15 @@ def test_a_removed_wait_is_not_looked_at_again(scene: Scene) -> None:
     scene.command("cancel", run_id=run)
     scene.crash()
     assert (scene.armed, scene.world.waits) == ({}, {})
+
+
+def test_a_process_of_a_cancelled_attempt_is_forgotten_after_a_kill(scene: Scene) -> None:
+    """Its attempt is over, so nobody loses it: the row goes all the same, as the process has (I12)."""
+    scene.dag("d", job("a", lane=Lane.SHELL), job("b", lane=Lane.PROCESS))
+    run = scene.trigger("d")
+    for pid, attempt in enumerate(scene.bodies, 100):
+        scene.feed(ProcessStarted(attempt, pid, 1, "boot"))
+    scene.command("cancel", run_id=run)
+    assert len(scene._rows("SELECT * FROM process")) == 2
+    scene.crash()
+    assert scene._rows("SELECT * FROM process") == []

@@ -155,6 +155,30 @@ async def test_t15_a_process_that_outlives_its_runtime_does_not_keep_the_lock(
                 os.kill(pid, signal.SIGKILL)
 
 
+async def test_i12_no_process_is_on_record_after_a_start_that_followed_a_cancel_and_a_kill(
+    dag_file: Path, tmp_path: Path
+) -> None:
+    db, pid_file = tmp_path / "b.db", tmp_path / "pid"
+    service = OneFile(db, dag_file)
+    await service.start()
+    service.say("trigger lasting 2026-01-01 x")
+    await until(lambda: pid_in(pid_file))
+    row = recorded(db)
+    await service.kill()
+    with contextlib.closing(sqlite3.connect(db)) as conn:  # as a cancel whose body was not gone yet
+        conn.execute("UPDATE attempt SET state = 'cancelled', ended_us = started_us")
+        conn.execute("UPDATE task_instance SET state = 'cancelled'")
+        conn.execute("UPDATE run SET state = 'cancelled', ended_us = created_us")
+        conn.commit()
+    try:
+        async with Runtime(db):
+            assert not alive(row[0])
+        assert recorded(db) == []
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid_in(pid_file), signal.SIGKILL)
+
+
 async def test_a_recorded_process_that_is_another_by_now_is_left_alone(tmp_path: Path) -> None:
     @dag
     def quick() -> None:

@@ -173,6 +173,12 @@ class Recover(msgspec.Struct, frozen=True):
     running: tuple[int, ...]
 
 
+class OrphansKilled(msgspec.Struct, frozen=True):
+    """What earlier runtimes had started as processes is gone: their attempts, over or not."""
+
+    attempts: tuple[int, ...]
+
+
 class DagLoaded(msgspec.Struct, frozen=True):
     """A DAG's declaration as it now stands: its graph, its schedule, both as plain data.
 
@@ -221,6 +227,7 @@ Input = (
     | WaitLooked
     | Found
     | ClockStepped
+    | OrphansKilled
     | Recover
     | DagLoaded
     | DagRemoved

@@ -7,13 +7,18 @@ process is gone (D13). Deadlines keep their original instants.
 from __future__ import annotations
 
 from bide.runtime.engine import admission, life, runs, waiting
-from bide.runtime.engine.messages import Recover
+from bide.runtime.engine.messages import OrphansKilled, Recover
 from bide.runtime.engine.states import OVER, AttemptState, RunState, State, WaitState
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import Instance
 from bide.runtime.graph.spec import Lane
 
 LOST = "its process died"
+
+
+def orphans_killed(t: Turn, e: OrphansKilled) -> None:
+    """Forget the processes of all earlier runtimes, of attempts that were over as well (I12)."""
+    t.changes.processes_gone.extend((attempt_id,) for attempt_id in e.attempts)
 
 
 def recover(t: Turn, e: Recover) -> None:
@@ -41,7 +46,7 @@ def _settle(t: Turn, inst: Instance, attempt_open: bool) -> None:
     elif attempt_open:
         _lose(t, inst)
     elif inst.state is State.READY:
-        life.offer(t, inst, resumed=inst.inherits)
+        life.offer(t, inst, resumed=inst.inherits or inst.body is not None)
     elif inst.state is State.DEFERRED:  # parked when an earlier process died; still nobody's body
         for wait in waiting.open_waits(inst):
             waiting.arm(t, wait)

@@ -19,8 +19,8 @@ import msgspec
 
 from bide.runtime.clock import SECOND, Clock, SystemClock
 from bide.runtime.engine.loop import Engine
-from bide.runtime.engine.messages import Command, DagRemoved, Input, Recover
-from bide.runtime.engine.restore import adopt, restore
+from bide.runtime.engine.messages import Command, DagRemoved, Input, OrphansKilled, Recover
+from bide.runtime.engine.restore import adopt, refill, restore, undelivered
 from bide.runtime.engine.shell import EngineShell, dag_loaded
 from bide.runtime.engine.states import AttemptState
 from bide.runtime.engine.world import World
@@ -42,7 +42,7 @@ from bide.runtime.service.handles import RunHandle, RunResult
 from bide.runtime.service.holds import Holds
 from bide.runtime.service.live import LiveHouse
 from bide.runtime.service.views import owner_of
-from bide.runtime.store.facts import run_result, watermarks
+from bide.runtime.store.facts import ended_waits, run_result, watermarks
 from bide.runtime.store.load import WorldRows, load_world
 from bide.runtime.store.lock import Lock
 from bide.runtime.store.writer import StorePort, Writer
@@ -236,6 +236,8 @@ class Runtime(LiveHouse):
         point("triggerer-started")
         for each in (*self._loads(self._dags), *in_vain):
             self._engine.post(each)
+        if rows.processes:
+            self._engine.post(OrphansKilled(tuple(row.attempt_id for row in rows.processes)))
         self._engine.post(Recover(_running(rows)))
         self._engine.start(watch_clock=self._own_time)
         await self._engine.settled()
@@ -261,6 +263,7 @@ class Runtime(LiveHouse):
     def _world(self, epoch: int, rows: WorldRows) -> World:
         world = World(epoch=epoch, slots=self._slots, pools=self._pools)
         world.scheduling = self._schedules
+        world.slots.closed = self._draining
         restore(world, rows, {dag.hash: dag.spec for dag in self._dags})
         return world
 
@@ -276,7 +279,9 @@ class Runtime(LiveHouse):
         rows = await self.store.read(load_world)
         world = self._world(self.epoch, rows)
         bodies = self._shell.executor.ids
-        adopt(world, bodies, self._shell.triggerer.ids, self.clock.now())
+        adopt(world, self._engine.world, bodies, self._shell.triggerer.ids, self.clock.now())
+        if asked := undelivered(world, self._shell.executor.awaited):
+            refill(world, await self.store.read(lambda conn: ended_waits(conn, asked)))
         for dag in self._dags:
             state = world.dags.get(dag.name)
             if state is not None and state.hash == dag.hash:
