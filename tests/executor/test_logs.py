@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from pathlib import Path
 
 import pytest
 
+from bide import Context, Runtime, dag, task
 from bide.runtime.clock import SystemClock
 from bide.runtime.executor.logs import LogBook
 
@@ -95,3 +97,56 @@ def test_threads_write_whole_lines(book: LogBook) -> None:
     for thread in threads:
         thread.join()
     assert {line.split(" ", 1)[1] for line in book.read(9).splitlines()} == {"INFO word"}
+
+
+def test_only_logs_of_attempts_after_the_last_known_are_forgotten(book: LogBook, tmp_path: Path) -> None:
+    book.forget_after(0)
+    assert not book.folder.exists()
+    for attempt_id in (1, 2, 3, 40):
+        book.write(attempt_id, "hello")
+    book.flush()
+    (tmp_path / "mine.txt").write_text("mine")
+    kept = {"notes.log", "03.log", "4.log.gz", "-5.log", "٤.log", "6.log", "7.log", "0.log"}
+    for name in kept - {"6.log", "7.log"}:
+        (book.folder / name).write_text("mine")
+    (book.folder / "6.log").symlink_to(tmp_path / "mine.txt")
+    (book.folder / "7.log").mkdir()
+    book.forget_after(2)
+    assert {path.name for path in book.folder.iterdir()} == kept | {"1.log", "2.log"}
+    assert book.problem == ""
+
+
+def test_a_folder_of_logs_that_cannot_be_read_is_no_reason_not_to_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    book = LogBook(tmp_path / "file", SystemClock())
+    book.forget_after(0)
+    assert "Not a directory" in book.problem
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+async def test_a_database_made_anew_or_put_back_finds_no_logs_of_another(tmp_path: Path) -> None:
+    db = tmp_path / "bide.db"
+
+    async def run(*words: str) -> list[str]:
+        said = iter(words)
+
+        @task
+        async def says(ctx: Context) -> None:
+            ctx.log.info(next(said))
+
+        @dag
+        def talk() -> None:
+            says()
+
+        async with Runtime(db, [talk]) as runtime:
+            for _ in words:
+                assert (await (await runtime.trigger("talk")).wait(timeout=20)).ok
+            return [line.split()[2] for each in (1, 2) for line in runtime.logs.read(each).splitlines()]
+
+    assert await run("old") == ["old"]
+    db.unlink()
+    assert await run("new") == ["new"]
+    backup = await asyncio.to_thread(db.read_bytes)
+    assert await run("later") == ["new", "later"]
+    await asyncio.to_thread(db.write_bytes, backup)
+    assert await run("again") == ["new", "again"]

@@ -9,6 +9,7 @@ record for people, not state.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,6 +21,7 @@ from bide.runtime.values import redactor
 LINE_LIMIT: Final = 16 * 1024
 SIZE_LIMIT: Final = 10 * 1024 * 1024
 _FLUSH_AT: Final = 64 * 1024
+_NAMED: Final = re.compile(r"([1-9][0-9]{0,18})\.log", re.ASCII)
 
 
 class _Pending:
@@ -130,6 +132,25 @@ class LogBook:
                 self._pending.pop(attempt_id, None)
                 self._full.discard(attempt_id)
                 self.path(attempt_id).unlink(missing_ok=True)
+
+    def forget_after(self, last_id: int) -> None:
+        """Forget the logs of attempts after `last_id`, the newest that the database knows.
+
+        They are of another database that stood here, or were written after the backup that was put
+        back, and their ids are given out again. Nothing is touched but files named as `path` does.
+        """
+        try:
+            with os.scandir(self.folder) as entries:
+                found = [
+                    int(named[1])
+                    for entry in entries
+                    if (named := _NAMED.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False)
+                ]
+            self.prune(attempt_id for attempt_id in found if attempt_id > last_id)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self.problem = f"the logs of another database in {self.folder} stay: {error.strerror}"
 
     def _cut(self, line: str) -> bytes:
         data = line.encode(errors="replace")

@@ -203,6 +203,7 @@ class Runtime(LiveHouse):
         self.epoch = epoch
         self._shell = shell = EngineShell(self.store, self.clock)
         self.logs = self._log_book()
+        await self.store.read(lambda _: self.logs.forget_after(rows.last.attempt))
         self._holds = Holds(
             self.clock, self.logs, lambda kind, number: owner_of(self._engine.world, kind, number)
         )
