@@ -6,6 +6,8 @@ import asyncio
 import os
 import sqlite3
 import sys
+import threading
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -323,3 +325,153 @@ async def test_a_question_that_cannot_be_answered_costs_the_input_that_asked_it_
         shown = {line.task: line.reason for line in (await waits.show()).tasks}
         assert "no answer to this" in shown["looks"]
     assert [now for now, _ in journal(tmp_path / "bide.db")] == ["rejected"]
+
+
+# --- what bodies keep over a batch that was refused -------------------------------------------------
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[Runtime], Awaitable[None]]:
+    """Has the runtime refuse a batch, and so restore its world."""
+
+    def broken(t: Any, args: Any) -> Any:
+        t.world.waits.clear()
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setitem(commands.VERBS, "break", broken)
+
+    async def refuse(runtime: Runtime) -> None:
+        with pytest.raises(RefusedError, match="a bug"):
+            await runtime.command("break", {})
+
+    return refuse
+
+
+@task
+async def two_waits(ctx: Context) -> list[Any]:
+    ends = await asyncio.gather(
+        ctx.wait(FileTrigger(path="/nowhere/a"), name="a"),
+        ctx.wait(FileTrigger(path="/nowhere/b"), name="b"),
+        return_exceptions=True,
+    )
+    return [ends[0], str(ends[1]), await ctx.wait(FileTrigger(path="/nowhere/c"), name="c")]
+
+
+@dag
+def answered() -> None:
+    two_waits()
+
+
+@dag
+def busy() -> None:
+    bystander()
+
+
+@pytest.mark.parametrize("how_often", [1, 2])
+async def test_an_answer_that_waits_for_a_slot_outlives_a_refused_batch(
+    tmp_path: Path, refuse: Callable[[Runtime], Awaitable[None]], how_often: int
+) -> None:
+    async with Runtime(tmp_path / "bide.db", [answered, busy], slots=1) as runtime:
+        run = await runtime.trigger("answered")
+        await runtime.settled()
+        other = await runtime.trigger("busy")
+        await runtime.settled()
+        await runtime.command("wait_satisfy", {"wait_id": 1, "event": 7})
+        await runtime.command("wait_fail", {"wait_id": 2, "reason": "no more"})
+        for _ in range(how_often):
+            await refuse(runtime)
+        gate.set()
+        await other.wait(10)
+        await runtime.settled()
+        while not (open_waits := await runtime.waits()):
+            await asyncio.sleep(0)
+        await runtime.command("wait_satisfy", {"wait_id": int(open_waits[0].id), "event": 9})
+        fired, failed, third = (await run.wait(10)).outputs["two_waits"]
+        assert (fired, third) == (7, 9)
+        assert "no more" in failed
+        assert runtime.slots_in_use == 0
+
+
+go_on = threading.Event()
+at_once: list[int] = []
+
+
+@task(idempotent=False)
+def thread() -> None:
+    at_once.append(len([each for each in threading.enumerate() if each.name == "a body"]) + 1)
+    threading.current_thread().name = "a body"
+    go_on.wait(10)
+    threading.current_thread().name = "done"
+
+
+@dag
+def stubborn() -> None:
+    thread()
+
+
+async def test_a_body_that_outlives_its_run_keeps_its_slot_over_a_refused_batch(
+    tmp_path: Path, refuse: Callable[[Runtime], Awaitable[None]]
+) -> None:
+    """P5: its rerun does not begin beside it."""
+    go_on.clear()
+    at_once.clear()
+    async with Runtime(tmp_path / "bide.db", [stubborn], slots=2) as runtime:
+        run = await runtime.trigger("stubborn")
+        while not at_once:
+            await asyncio.sleep(0.01)
+        await runtime.command("cancel", {"run_id": 1})
+        await refuse(runtime)
+        await refuse(runtime)
+        assert runtime.slots_in_use == 1
+        await runtime.command("rerun", {"run_id": 1, "whole": True})
+        await runtime.settled()
+        assert [line.reason for line in (await run.show()).tasks] == [
+            "its former attempt has not stopped yet"
+        ]
+        await refuse(runtime)
+        assert runtime.slots_in_use == 1
+        go_on.set()
+        assert (await run.wait(10)).state == "success"
+        assert runtime.slots_in_use == 0
+    assert at_once == [1, 1]
+
+
+async def test_a_runtime_that_drains_starts_nothing_after_a_refused_batch(
+    tmp_path: Path, refuse: Callable[[Runtime], Awaitable[None]]
+) -> None:
+    drop = tmp_path / "drop"
+    drop.write_text("x")
+    async with Runtime(tmp_path / "bide.db", [holding]) as runtime:
+        run = await runtime.trigger("holding", params={"path": str(drop)})
+        draining = asyncio.create_task(runtime.drain(10))
+        await asyncio.sleep(0)
+        await refuse(runtime)
+        gate.set()
+        await draining
+        await runtime.settled()
+        assert runtime.slots_in_use == 0
+        assert {line.state for line in (await run.show()).tasks} <= {"deferred", "pending", "ready"}
+
+
+@task(timeout=timedelta(minutes=5))
+async def limited() -> None:
+    await gate.wait()
+
+
+@dag
+def timed() -> None:
+    limited()
+
+
+async def test_a_time_out_does_not_start_anew_at_a_refused_batch(
+    tmp_path: Path, refuse: Callable[[Runtime], Awaitable[None]]
+) -> None:
+    async with Runtime(tmp_path / "bide.db", [timed]) as runtime:
+        run = await runtime.trigger("timed")
+        await runtime.settled()
+        (before,) = [each.limit for each in runtime._engine.world.attempts.values()]
+        await refuse(runtime)
+        await refuse(runtime)
+        assert [each.limit for each in runtime._engine.world.attempts.values()] == [before]
+        gate.set()
+        assert (await run.wait(10)).state == "success"

@@ -378,13 +378,14 @@ class Engine:
 
     async def _restore(self, left: Sequence[Input]) -> None:
         """The world as the database has it. An attempt whose end is still to be decided is not lost."""
+        former = self.world
         self.world, settling = await self.shell.restored()
         ended = {each.attempt_id for each in (*left, *self._inbox) if isinstance(each, AttemptEnded)}
         missing = {each.instance_id for each in (*left, *self._inbox) if isinstance(each, CodeMissing)}
         for inst in self.world.instances.values():
             if inst.instance_id in missing and inst.attempt_id is not None:
                 ended.add(inst.attempt_id)
-        adopt(self.world, frozenset(ended), frozenset(), self.clock.now())
+        adopt(self.world, former, frozenset(ended), frozenset(), self.clock.now())
         for each in settling:
             if isinstance(each, Recover):
                 await self._decide_alone([Recover(tuple(one for one in each.running if one not in ended))])

@@ -6,7 +6,7 @@ like any other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,13 +14,14 @@ import msgspec
 from bide.runtime.engine.admission import hold_life, hold_slot
 from bide.runtime.engine.life import count_end
 from bide.runtime.engine.messages import RunMeta
-from bide.runtime.engine.states import OVER, RUN_OVER, AttemptState, RunState, State
+from bide.runtime.engine.states import OVER, RUN_OVER, AttemptState, RunState, State, WaitState
 from bide.runtime.engine.world import Attempt, DagState, Due, Instance, Run, Wait, World
 from bide.runtime.graph.compile import Compiled, compile_spec
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.schedules import schedule_from_json
 
 if TYPE_CHECKING:
+    from bide.runtime.store.facts import EndedWaitRow
     from bide.runtime.store.load import (
         AttemptRow,
         DagRow,
@@ -217,25 +218,85 @@ def _wait(world: World, row: WaitRow) -> None:
         inst.waits = {**(inst.waits or {}), row.key: wait}
 
 
-def adopt(world: World, bodies: frozenset[int], armed: frozenset[int], now: int) -> None:
-    """After a batch was refused: link the bodies that still go, and the waits that are still armed."""
+def adopt(world: World, former: World, bodies: frozenset[int], armed: frozenset[int], now: int) -> None:
+    """After a batch was refused: link the bodies that still go, and the waits that are still armed.
+
+    What no row tells, how long a body has been active, is taken over from the `former` world. Of
+    that only the bodies are looked at: the rest is as the refused batch left it.
+    """
     for inst in world.instances.values():
-        if inst.attempt_id is not None and inst.attempt_id in bodies:
-            _adopt(world, inst, Attempt(inst.attempt_id, inst, inst.attempt, now), now)
+        attempt_id = inst.attempt_id
+        if attempt_id is not None and attempt_id in bodies and attempt_id not in world.attempts:
+            _adopt(world, inst, attempt_id, former.attempts.get(attempt_id), now)
+    for was in former.attempts.values():
+        if was.attempt_id in bodies and was.inst.instance_id not in world.instances:
+            _adopt(world, _outlived(world, was), was.attempt_id, was, now)
     for wait_id in armed:
         wait = world.waits.get(wait_id)
         if wait is not None:
             wait.armed = True
 
 
-def _adopt(world: World, inst: Instance, body: Attempt, now: int) -> None:
+def _adopt(world: World, inst: Instance, attempt_id: int, was: Attempt | None, now: int) -> None:
+    body = Attempt(attempt_id, inst, inst.attempt, now)
+    if was is not None:
+        body.started = was.started
+        body.active = was.active + (now - was.active_from if was.active_from is not None else 0)
     inst.body = body
-    world.attempts[body.attempt_id] = body
+    world.attempts[attempt_id] = body
     if not inst.going:  # it was told to stop and has not: it keeps its slot until it has
         body.stopping = "its attempt has ended"
-        hold_slot(world, body, now)
+        if was is None or was.active_from is not None:
+            hold_slot(world, body, now)
     elif inst.state is State.RUNNING:
         hold_slot(world, body, now)
         if inst.task.timeout_us is not None:
-            body.limit = now + inst.task.timeout_us
+            body.limit = now + max(inst.task.timeout_us - body.active, 0)
             world.timer(body.limit, Due.TIMEOUT, body.attempt_id)
+
+
+def _outlived(world: World, was: Attempt) -> Instance:
+    """The instance of a body whose run is over: no part of the world, but what its slot is counted for."""
+    old = was.inst.run
+    compiled = world.compiled.setdefault(old.version_id, old.compiled)
+    run = Run(old.run_id, world.dags[old.dag.name], old.version_id, compiled, old.meta)
+    run.state = RunState.CANCELLED
+    inst = Instance(was.inst.instance_id, run, was.inst.ix, was.inst.since)
+    inst.map_index = was.inst.map_index
+    inst.state = State.CANCELLED
+    inst.attempt = was.number
+    inst.attempt_id = was.attempt_id
+    return inst
+
+
+def undelivered(world: World, awaited: Mapping[int, Collection[str]]) -> dict[int, Collection[str]]:
+    """Of what bodies wait for, by attempt: what may have ended while the body had no slot to hear of it."""
+    return {
+        attempt_id: awaited[attempt_id]
+        for attempt_id, body in world.attempts.items()
+        if body.inst.state is State.READY and not body.stopping and awaited.get(attempt_id)
+    }
+
+
+def refill(world: World, ended: Iterable[EndedWaitRow]) -> None:
+    """Give bodies that want a slot the answers that they get with it."""
+    for row in ended:
+        body = world.attempts[row.attempt_id]
+        inst = body.inst
+        wait = Wait(
+            row.wait_id,
+            inst,
+            row.attempt_id,
+            row.key,
+            b"",
+            row.kind,
+            row.created_us,
+            row.deadline_us,
+            row.poll_us,
+        )
+        wait.ended = True
+        wait.event = row.event.encode() if row.event is not None else None
+        wait.error = row.reason if row.event is None else ""
+        wait.timed_out = row.state is WaitState.TIMED_OUT
+        inst.waits = {**(inst.waits or {}), row.key: wait}
+        body.answers = [*(body.answers or ()), wait]

@@ -160,6 +160,11 @@ class Executor:
         """The attempts of `running`, by id."""
         return frozenset(self._live)
 
+    @property
+    def awaited(self) -> dict[int, tuple[str, ...]]:
+        """The keys of the waits that bodies have had no answer to, by attempt."""
+        return {attempt_id: tuple(each.waits) for attempt_id, each in self._live.items() if each.waits}
+
     def progress(self, attempt_id: int) -> tuple[float, float | None] | None:
         """(done, total) as the body last said, None when it said nothing."""
         attempt = self._live.get(attempt_id)

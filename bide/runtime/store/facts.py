@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
 from bide.runtime.errors import NotFoundError
-from bide.runtime.store.load import RUN, RunRow, rows
+from bide.runtime.store.load import RUN, RunRow, _Row, rows
 
 
 class TaskState(msgspec.Struct, frozen=True, array_like=True):
@@ -33,6 +33,21 @@ class AnswerRow(msgspec.Struct, frozen=True, array_like=True):
 
     key: str
     state: WaitState
+    event: str | None
+    reason: str
+
+
+class EndedWaitRow(_Row, frozen=True):
+    """How a wait of a body ended. `event` is JSON, None when it did not fire."""
+
+    wait_id: int
+    attempt_id: int
+    key: str
+    kind: str
+    state: WaitState
+    created_us: int
+    deadline_us: int
+    poll_us: int
     event: str | None
     reason: str
 
@@ -120,6 +135,21 @@ def recorded(conn: sqlite3.Connection, instance_id: int) -> Recorded:
         (instance_id,),
     ).fetchall()
     return Recorded(msgspec.convert(answers, list[AnswerRow]), dict(steps))
+
+
+def ended_waits(conn: sqlite3.Connection, asked: Mapping[int, Collection[str]]) -> list[EndedWaitRow]:
+    """Of the waits with these keys, by attempt, those that have ended with an answer; in their order."""
+    sql = (
+        f"SELECT {', '.join(EndedWaitRow.__struct_fields__)} FROM wait"
+        " WHERE instance_id = (SELECT instance_id FROM attempt WHERE attempt_id = ?1) AND attempt_id = ?1"
+        " AND state IN ('fired', 'failed', 'timed_out') ORDER BY wait_id"
+    )
+    return [
+        row
+        for attempt_id, keys in asked.items()
+        for row in rows(conn, EndedWaitRow, sql, (attempt_id,))
+        if row.key in keys
+    ]
 
 
 def watermark(conn: sqlite3.Connection, dag_id: int, task: str) -> str | None:
