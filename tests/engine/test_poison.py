@@ -383,8 +383,9 @@ async def test_an_answer_that_waits_for_a_slot_outlives_a_refused_batch(
         gate.set()
         await other.wait(10)
         await runtime.settled()
-        while not (open_waits := await runtime.waits()):
-            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while not (open_waits := await runtime.waits()):
+                await asyncio.sleep(0)
         await runtime.command("wait_satisfy", {"wait_id": int(open_waits[0].id), "event": 9})
         fired, failed, third = (await run.wait(10)).outputs["two_waits"]
         assert (fired, third) == (7, 9)
@@ -392,7 +393,7 @@ async def test_an_answer_that_waits_for_a_slot_outlives_a_refused_batch(
         assert runtime.slots_in_use == 0
 
 
-go_on = threading.Event()
+begun, go_on = threading.Event(), threading.Event()
 at_once: list[int] = []
 
 
@@ -400,6 +401,7 @@ at_once: list[int] = []
 def thread() -> None:
     at_once.append(len([each for each in threading.enumerate() if each.name == "a body"]) + 1)
     threading.current_thread().name = "a body"
+    begun.set()
     go_on.wait(10)
     threading.current_thread().name = "done"
 
@@ -414,11 +416,11 @@ async def test_a_body_that_outlives_its_run_keeps_its_slot_over_a_refused_batch(
 ) -> None:
     """P5: its rerun does not begin beside it."""
     go_on.clear()
+    begun.clear()
     at_once.clear()
     async with Runtime(tmp_path / "bide.db", [stubborn], slots=2) as runtime:
         run = await runtime.trigger("stubborn")
-        while not at_once:
-            await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(begun.wait, 10)
         await runtime.command("cancel", {"run_id": 1})
         await refuse(runtime)
         await refuse(runtime)
@@ -475,3 +477,37 @@ async def test_a_time_out_does_not_start_anew_at_a_refused_batch(
         assert [each.limit for each in runtime._engine.world.attempts.values()] == [before]
         gate.set()
         assert (await run.wait(10)).state == "success"
+
+
+tries: list[int] = []
+
+
+@task(retries=2, retry_on=OSError, retry_delay=timedelta(0))
+async def fails_once(ctx: Context) -> str:
+    tries.append(ctx.attempt)
+    if ctx.attempt == 1:
+        raise FileNotFoundError("a toxic reason")
+    return "well"
+
+
+@dag
+def retried() -> None:
+    fails_once()
+
+
+async def test_a_failure_that_is_refused_is_retried_as_it_would_have_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = Writer.commit
+
+    async def picky(self: Writer, changes: Changes, batch: int) -> None:
+        if any("toxic" in str(row[3]) for row in changes.attempts_set.values()):
+            raise BatchRejected("attempts_set", "CHECK", "no poison here")
+        await commit(self, changes, batch)
+
+    monkeypatch.setattr(Writer, "commit", picky)
+    tries.clear()
+    async with Runtime(tmp_path / "bide.db", [retried]) as runtime:
+        run = await runtime.trigger("retried")
+        assert (await run.wait(10)).outputs == {"fails_once": "well"}
+    assert tries == [1, 2]

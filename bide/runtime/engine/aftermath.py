@@ -6,6 +6,8 @@ what to tell at once.
 
 from __future__ import annotations
 
+import msgspec
+
 from bide.runtime.engine.messages import (
     Answer,
     AttemptEnded,
@@ -43,6 +45,10 @@ def aftermath(culprit: Input, why: str) -> tuple[Input | None, Effect | None]:
                 culprit.attempt_id, AttemptState.FAILED, failure=Failure(reason, final=True)
             )
             return failed, Stop(culprit.attempt_id, AttemptState.CANCELLED, reason)
+        case AttemptEnded(state=AttemptState.FAILED, failure=Failure() as own):
+            # it would have failed anyway: it is tried again as that failure would have been
+            failure = msgspec.structs.replace(own, message=reason)
+            return AttemptEnded(culprit.attempt_id, AttemptState.FAILED, failure=failure), None
         case AttemptEnded():
             failed = AttemptEnded(
                 culprit.attempt_id, AttemptState.FAILED, failure=Failure(reason, final=True)
