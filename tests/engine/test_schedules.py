@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from bide.runtime.clock import DAY, HOUR, SECOND
+from bide.runtime.engine.messages import DagRemoved
 from bide.runtime.schedules import Cron, Every
 from tests.engine.declare import job, sensor
 from tests.engine.scene import T0, Scene
@@ -183,3 +184,25 @@ def test_a_suspended_machine_judges_what_passed_in_due_order(scene: Scene) -> No
     scene.looked("early")
     scene.looked("late")
     scene.end("r")
+
+
+@pytest.mark.parametrize(("catchup", "runs"), [("latest", 2), ("all", 6), ("none", 1)])
+def test_a_dag_whose_code_is_not_loaded_is_not_fired_until_it_is(
+    scene: Scene, catchup: str, runs: int
+) -> None:
+    """Another runtime holds the database, without it: what is due stays due."""
+    scene.dag("d", job("a"), schedule=Every(hours=1), catchup=catchup)
+    scene.advance(0)
+    scene.end("a")
+    declared = scene.dags.pop("d")
+    scene.crash(down=1800)
+    scene.advance(4 * 3600)
+    scene.feed(DagRemoved("d", "its file is broken", gone=False))
+    scene.advance(3600)
+    assert len(scene.runs()) == 1
+    scene.feed(declared)
+    assert len(scene.runs()) == runs
+    scene.advance(3600)
+    assert len(scene.runs()) == runs + 1
+    while scene.going:
+        scene.end(scene.going[0])

@@ -157,6 +157,32 @@ async def test_sighup_reads_the_files_again(folder: Path) -> None:
         assert "two.py:1: this is not Python" in out
 
 
+async def test_a_dag_whose_file_went_while_nobody_served_is_removed_at_the_next_start(folder: Path) -> None:
+    async def known() -> list[str]:
+        _, out, _ = await said(folder, "dags", "--json")
+        return [dag["dag"] for dag in msgspec.json.decode(out)]
+
+    two = folder / "dags" / "two.py"
+    two.write_text(ONE.replace("def one", "def two"))
+    async with serving(folder, "dags"):
+        assert await known() == ["one", "two"]
+    two.write_text("def broken(:\n")
+    async with serving(folder, "dags") as service:
+        assert await known() == ["one", "two"]  # it may be in there
+        two.unlink()
+        service.process.send_signal(signal.SIGHUP)
+        await service.hear("read again: 1 DAG")
+        assert await known() == ["one"]
+    two.write_text(ONE.replace("def one", "def two"))
+    async with serving(folder, "dags"):
+        assert await known() == ["one", "two"]
+    two.unlink()
+    async with serving(folder, "dags"):
+        assert await known() == ["one"]
+        code, _, err = await said(folder, "trigger", "two")
+        assert (code, "was removed" in err) == (4, True), err
+
+
 WAITS = """
 from bide import dag
 from bide.sensors import ExternalTaskSensor

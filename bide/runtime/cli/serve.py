@@ -31,6 +31,6 @@ def serve_paths(config: Config) -> int:
         say(f"left out the DAG {dag.name!r}{f' of {dag.file}' if dag.file else ''}: {why}")
 
     def opens(found: Loaded) -> AbstractAsyncContextManager[Served]:
-        return open_runtime(config, db, found.dags, found.errors, refused=refused)
+        return open_runtime(config, db, found.dags, found.errors, refused=refused, whole=True)
 
     return asyncio.run(serve(db, config.paths, opens, say, config.stop_timeout))

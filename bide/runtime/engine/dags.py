@@ -48,11 +48,13 @@ def dag_loaded(t: Turn, e: DagLoaded) -> None:
     dag.schedule_json = schedule_json
     dag.schedule = schedule_from_json(schedule_json)
     dag.code = frozenset(task.name for task in spec.tasks)
-    dag.code_error = ""
+    was_out, dag.code_error = bool(dag.code_error), ""
     if dag.anchor is None:
         dag.anchor = t.now
     if new_schedule or dag.next_fires is None:
         _aim(t, dag)
+    elif was_out:  # its timer may have rung in vain
+        world.timer(dag.next_fires, Due.SCHEDULE, dag.dag_id)
     if written != (dag.version_id, dag.schedule_json, dag_options(dag), dag.removed):
         t.dirty_dags[dag.dag_id] = dag
     pausing.on_pause_changed(t, dag, frozen=frozen)
@@ -112,8 +114,11 @@ def fire_schedule(t: Turn, dag: DagState) -> None:
     """Decide every firing up to now: run it, or skip it with a journalled reason (C58).
 
     Only with catchup "all" are missed firings stepped through, some of them a turn; otherwise the
-    last one is found at once, however long nobody looked.
+    last one is found at once, however long nobody looked. Without its code a DAG is not fired: what
+    is due stays due until it is loaded, and is judged by catchup then.
     """
+    if dag.code_error:
+        return
     if dag.paused or dag.removed or dag.schedule is None or dag.watermark is None or dag.compiled is None:
         return
     first = _firing_after(dag, dag.watermark)

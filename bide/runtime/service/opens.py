@@ -26,12 +26,14 @@ async def open_runtime(
     schedules: bool = True,
     refused: Callable[[Dag, str], None] | None = None,
     echo: Echo | None = None,
+    whole: bool = False,
 ) -> AsyncIterator[Runtime]:
     """A runtime over `db` with these DAGs; `errors` are the files that could not be loaded.
 
     `schedules=False`: only what is triggered runs. `refused` is told of DAGs that wait in vain for
     another one; without it they are a `GraphError`. What tasks print, and what they log the usual
-    way, goes to their logs; `echo` is told of it as well.
+    way, goes to their logs; `echo` is told of it as well. `whole`: these DAGs
+    are all there are, any other that the database knows is gone.
     """
     from bide.runtime.executor.printed import recorded
     from bide.runtime.service.runtime import Pool, Runtime
@@ -51,6 +53,7 @@ async def open_runtime(
         refused=refused,
         capture_output=True,
         echo=echo,
+        whole=whole,
     )
     with recorded():
         async with runtime:

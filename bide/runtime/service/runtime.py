@@ -95,6 +95,7 @@ class Runtime(LiveHouse):
         refused: Callable[[Dag, str], None] | None = None,
         capture_output: bool = False,
         echo: Echo | None = None,
+        whole: bool = False,
     ) -> None:
         """`store` replaces the database thread by a writer of the caller's; `errors`: file -> sentence.
 
@@ -102,7 +103,8 @@ class Runtime(LiveHouse):
         `refused` is told of each DAG that waits in vain for another one: it is not loaded, the
         others are. Without it such a DAG is a `GraphError` at entry. `capture_output=True` replaces
         `sys.stdout` and `sys.stderr` while this is open: what tasks print goes to their logs, all
-        else where it went. `echo` is told of each line that a task writes.
+        else where it went. `echo` is told of each line that a task writes. `whole=True`: `dags` are all
+        there are; any other that the database knows is gone, unless one of `errors` may hide it.
         """
         if slots < 1:
             raise UsageError(f"slots={slots} runs nothing: give 1 or more")
@@ -125,6 +127,7 @@ class Runtime(LiveHouse):
         self._vain: dict[str, str] = {}
         self._capture_output = capture_output
         self._echo = echo
+        self._whole = whole
         self._captured = ExitStack()
         self._draining = False
         self._entered = False
@@ -177,13 +180,25 @@ class Runtime(LiveHouse):
 
     async def _admissible(self) -> list[DagRemoved]:
         """Leave out the DAGs that wait in vain, and say so; `GraphError` when nobody is to be told."""
-        wrong = self._vain = await self._in_vain(self._dags)
+        gone = await self._gone(self._dags, self._load_errors)
+        wrong = self._vain = await self._in_vain(self._dags, gone=gone)
         for dag in [dag for dag in self._dags if dag.name in wrong]:
             if self._refused is None:
                 raise GraphError(wrong[dag.name])
             self._dags.remove(dag)
             self._refused(dag, wrong[dag.name])
-        return [DagRemoved(name, reason, gone=False) for name, reason in wrong.items()]
+        return [
+            *(DagRemoved(name, _GONE, gone=True) for name in gone),
+            *(DagRemoved(name, reason, gone=False) for name, reason in wrong.items()),
+        ]
+
+    async def _gone(self, dags: Iterable[Dag], errors: Mapping[str, str]) -> list[str]:
+        """What the database knows and nobody declares any more; a broken file may be where it is."""
+        if not self._whole or errors:
+            return []
+        from bide.runtime.service.crossing import undeclared
+
+        return await undeclared(self.store, dags)
 
     async def _in_vain(
         self, dags: Sequence[Dag], loaded: Iterable[Dag] = (), gone: Iterable[str] = ()
@@ -341,9 +356,10 @@ class Runtime(LiveHouse):
         """
         now = {dag.name for dag in dags}
         gone = [name for name in self._shell.dags if name not in now and not self._broken(name, errors)]
+        gone += [name for name in await self._gone(dags, errors) if name not in gone]
         for name in gone:
-            del self._shell.dags[name]
-            self._engine.post(DagRemoved(name, "its file is gone, or no longer declares it", gone=True))
+            self._shell.dags.pop(name, None)
+            self._engine.post(DagRemoved(name, _GONE, gone=True))
         wrong = self._vain = await self._in_vain(dags, list(self._shell.dags.values()), gone)
         for dag in [dag for dag in dags if dag.name in wrong]:
             if dag.name not in self._shell.dags:
@@ -479,6 +495,9 @@ class Runtime(LiveHouse):
             if isinstance(failure, BideError):
                 raise failure
             raise StoreLostError(f"the engine has stopped: {failure}") from failure
+
+
+_GONE = "its file is gone, or no longer declares it"
 
 
 def _running(rows: WorldRows) -> tuple[int, ...]:

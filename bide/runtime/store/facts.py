@@ -239,3 +239,8 @@ def run_result(conn: sqlite3.Connection, run_id: int) -> tuple[str, dict[str, st
         (run_id,),
     )
     return row[0], tasks, {task: msgspec.json.decode(value) for task, value in values}
+
+
+def dag_names(conn: sqlite3.Connection) -> list[str]:
+    """The DAGs that were ever loaded and are not removed."""
+    return [name for (name,) in conn.execute("SELECT name FROM dag WHERE removed = 0 ORDER BY dag_id")]
