@@ -12,8 +12,8 @@ import base64
 import os
 import socket
 from collections import Counter, OrderedDict
-from collections.abc import Hashable, Sequence
-from datetime import UTC
+from collections.abc import Hashable, Mapping, Sequence
+from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -48,6 +48,7 @@ _REMEMBERED: Final = 16 * 1024 * 1024
 _REMEMBERED_EACH: Final = 256 * 1024
 _RESOLVED_FOR: Final = 5 * SECOND
 _ORIGIN_REST: Final = 5 * MINUTE
+_DATES_PART: Final = timedelta(seconds=2)
 """A Retry-After holds back its own request for as long as it says, other waits on the origin so long."""
 
 
@@ -262,8 +263,24 @@ def _content(body: Any) -> bytes:
 
 
 def _validators(seen: HttpSeen) -> list[tuple[str, str]]:
+    """What to ask with whether something changed. [] while a change might leave it as it is.
+
+    A date of whole seconds vouches for nothing in its own second (RFC 9110, 8.8.2.2), and neither does an
+    ETag that is made of one, as those of common servers for files are.
+    """
+    if "last-modified" in seen.headers and not _rested(seen.headers):
+        return []
     pairs = (("if-none-match", "etag"), ("if-modified-since", "last-modified"))
     return [(name, seen.headers[header]) for name, header in pairs if header in seen.headers]
+
+
+def _rested(headers: Mapping[str, str]) -> bool:
+    """Answered so long after the last change that another one must show in the date."""
+    try:
+        answered, changed = (parsedate_to_datetime(headers[name]) for name in ("date", "last-modified"))
+        return answered - changed >= _DATES_PART
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _text(answer: Answer) -> str:

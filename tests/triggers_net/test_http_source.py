@@ -63,6 +63,25 @@ async def test_an_unchanged_answer_is_judged_again_without_its_body(
     assert http_server.asked[1].headers["if-none-match"] == '"v1"'
 
 
+@pytest.mark.parametrize(
+    ("date", "asked_with"),
+    [
+        ("Sun, 15 Mar 2026 10:00:00 GMT", set()),  # it may be changed again in this second
+        ("Sun, 15 Mar 2026 10:00:01 GMT", set()),
+        ("Sun, 15 Mar 2026 10:00:02 GMT", {"if-none-match", "if-modified-since"}),
+        ("no date", set()),
+    ],
+)
+async def test_a_change_within_the_second_of_the_last_one_is_not_missed(
+    http_server: HttpServer, lookout: Lookout, date: str, asked_with: set[str]
+) -> None:
+    headers = {"date": date, "last-modified": "Sun, 15 Mar 2026 10:00:00 GMT", "etag": '"69b6-13"'}
+    trigger = HttpTrigger(url=http_server.on("/", reply(200, {"n": 1}, headers)), json_path="n", equals=2)
+    for _ in range(2):
+        await lookout(trigger)
+    assert {"if-none-match", "if-modified-since"} & set(http_server.asked[1].headers) == asked_with
+
+
 async def test_a_304_that_was_not_asked_for_is_a_status_like_others(
     http_server: HttpServer, lookout: Lookout
 ) -> None:
