@@ -159,6 +159,7 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, desk: dict[str, st
                 os.killpg(session.pid, 9)  # whatever the page left running
             except ProcessLookupError:
                 pass
+            session.wait()
     output = (tmp_path / ".session.out").read_text()
     for n, step in enumerate(typed):
         where = f"{page.name}:{step.line}: {step.command}"
