@@ -31,7 +31,7 @@ def waiting_until(due: datetime) -> Dag:
     @dag
     def waiting() -> None:
         for i in range(EACH):
-            TimeSensor(f"t{i}", at=due, timeout=timedelta(days=2))
+            TimeSensor(f"t{i}", at=due)
             ExternalTaskSensor(f"e{i}", dag="upstream", task="never", timeout=timedelta(days=2))
 
     return waiting

@@ -40,7 +40,7 @@ def waiting_on(folder: Path) -> Dag:
         for i in range(WAITS):
             match i % 3:
                 case 0:
-                    TimeSensor(f"w{i}", at=due, timeout=LONG)
+                    TimeSensor(f"w{i}", at=due)
                 case 1:
                     FileSensor(f"w{i}", path=str(folder / f"{i % 100}" / f"{i}.csv"), timeout=LONG)
                 case _:
