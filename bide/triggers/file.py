@@ -62,7 +62,7 @@ class Memo(msgspec.Struct, frozen=True):
 _NOTHING: Final = Memo()
 
 
-class FileTrigger(Trigger, frozen=True, kw_only=True, tag="file"):
+class FileTrigger(Trigger, frozen=True, kw_only=True, tag="file", gc=False):
     """A file at `path`, or `count` files that match `glob`, each fit to be used.
 
     Fit is a file of at least `min_size` bytes (default 1) that has been quiet for `settle_us`

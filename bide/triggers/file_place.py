@@ -72,7 +72,6 @@ class Place:
         self.base = key[0]
         self.parts = key[2:]
         self.recursive = len(key) > 1 and key[1] == "recursive"
-        self.waits: dict[int, Registration] = {}
         self.names: dict[str, Registration | dict[int, Registration]] = {}  # mostly one wait a name
         self.marked: dict[int, str] = {}  # wait -> name, of those that have a marker
         self.poll_us = 0
@@ -96,9 +95,8 @@ class Place:
         return len(self.key) > 1
 
     def add(self, wait: Registration) -> None:
-        self.waits[wait.wait_id] = wait
         self.poll_us = min(self.poll_us or wait.poll_us, wait.poll_us)
-        name = "" if self.is_tree else os.path.basename(wait.trigger.path)
+        name = self._name(wait)
         there = self.names.get(name)
         if there is None:
             self.names[name] = wait
@@ -112,14 +110,23 @@ class Place:
         self.first.add(name)
 
     def remove(self, wait: Registration) -> None:
-        self.waits.pop(wait.wait_id, None)
         self.marked.pop(wait.wait_id, None)
-        name = "" if self.is_tree else os.path.basename(wait.trigger.path)
+        name = self._name(wait)
         there = self.names.get(name)
         if isinstance(there, dict):
             there.pop(wait.wait_id, None)
         if not there or (not isinstance(there, dict) and there.wait_id == wait.wait_id):
             self.names.pop(name, None)
+
+    def _name(self, wait: Registration) -> str:
+        return "" if self.is_tree else os.path.basename(wait.trigger.path)
+
+    def holds(self, wait: Registration, name: str) -> bool:
+        """Whether this wait for `name` is still one of its waits."""
+        there = self.names.get(name)
+        if isinstance(there, dict):
+            return wait.wait_id in there
+        return there is not None and there.wait_id == wait.wait_id
 
     def of(self, name: str) -> list[Registration]:
         """The waits for one name."""

@@ -98,7 +98,7 @@ class FileSource(PushSource):
         if place is None:
             return
         place.remove(registration)
-        if place.waits:
+        if place.names:
             return
         del self._places[place.key]
         for timer in (place.sweep, place.again_timer):
@@ -298,7 +298,7 @@ class FileSource(PushSource):
                 self._tell(place, happened)
 
     def _hangs(self, place: Place) -> None:
-        for wait in list(place.waits.values()):
+        for wait in [wait for name in place.names for wait in place.of(name)]:
             self._world.failed(wait, f"{place.base} does not answer: a look at it hangs (a dead mount?)")
         self._plan(place)
 
@@ -306,7 +306,7 @@ class FileSource(PushSource):
         for number, (wait, name, seen) in enumerate(found.seen, 1):
             if number % _JUDGED_AT_ONCE == 0:
                 await asyncio.sleep(0)
-            if wait.wait_id not in place.waits:
+            if not place.holds(wait, name):
                 continue
             if seen.trouble and not seen.files:
                 self._world.failed(wait, seen.trouble)
@@ -342,7 +342,7 @@ class FileSource(PushSource):
             return
         finally:
             self._look_again(place.key, name, self._reading.pop(wait.wait_id))
-        if wait.wait_id not in place.waits:
+        if not place.holds(wait, name):
             return
         self._observe(place, name, wait, seen)
         if any(file.good is None and file in ripe for file in seen.files):

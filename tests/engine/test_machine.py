@@ -90,6 +90,7 @@ class Machine(RuleBasedStateMachine):
             Path(self.folder.name) / "bide.db", slots=3, pools={"db": (2, None), "api": (2, 3)}, budget=300
         )
         self.late: list[Input] = []
+        self.asked: set[tuple[int, str]] = set()  # keys are asked for once by a body
 
     @initialize(
         first=tasks(), second=tasks(("d0",)), budget=st.sampled_from([3, 300]), runs=st.integers(1, 3),
@@ -176,9 +177,9 @@ class Machine(RuleBasedStateMachine):
     )  # fmt: skip
     def body_asks(self, data: st.DataObject, key: str, timeout: float, not_before: int | None) -> None:
         start = self.scene.bodies[data.draw(st.sampled_from(sorted(self.scene.bodies)))]
-        inst = self.scene.world.attempts[start.attempt_id].inst
-        if start.attempt_id in self.scene.stops or (inst.waits and key in inst.waits and not start.recorded):
+        if start.attempt_id in self.scene.stops or (start.attempt_id, key) in self.asked:
             return
+        self.asked.add((start.attempt_id, key))
         self.scene.asks(start.task.name, key, timeout=timeout, run=start.run_id, not_before=not_before)
 
     @precondition(lambda self: self.scene.bodies)

@@ -323,3 +323,16 @@ def test_a_thousand_waiters_are_woken_over_several_turns(new_scene: New) -> None
     scene.checking = True
     assert scene.turns - before > 3
     assert scene.run_state(run) == "success"
+
+
+def test_a_body_of_a_thousand_waits_keeps_none_that_it_has_the_answer_of(scene: Scene) -> None:
+    scene.dag("d", job("a"))
+    scene.trigger("d")
+    inst = scene.world.attempts[scene.attempt("a")].inst
+    for number in range(1_000):
+        scene.asks("a", f"w{number}")
+        [wait] = scene.world.waits
+        scene.feed(WaitFired(wait, b"1"))
+        assert scene.state("a") == "running"
+        assert not inst.waits
+    assert len(scene.answers) == 1_000

@@ -198,7 +198,10 @@ def active_us(t: Turn, inst: Instance) -> int:
 
 
 def deliver(t: Turn, body: Attempt, wait: Wait) -> None:
+    """Hand a body its answer. It is not kept: a key is asked for once, and a successor reads the row."""
     body.told += 1
+    if body.inst.waits is not None:
+        body.inst.waits.pop(wait.key, None)
     t.effects.append(Answer(body.attempt_id, wait.key, wait.event, wait.error, wait.timed_out))
 
 

@@ -210,7 +210,7 @@ class Instance:
         self.body: Attempt | None = None  # an attempt whose body may still be going
         self.built: TriggerBuilt | None = None  # a sensor's trigger, until its wait begins
         self.wait: Wait | None = None  # a sensor's
-        self.waits: dict[str, Wait] | None = None  # a body's, by key, ended ones included
+        self.waits: dict[str, Wait] | None = None  # a body's, by key, until it has the answer
 
 
 class Attempt:
