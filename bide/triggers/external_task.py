@@ -10,6 +10,8 @@ from bide.triggers.base import ENGINE, Fail, Fire, NotYet, Trigger, Verdict
 
 SUCCESS_STATES: tuple[str, ...] = ("success",)
 FAIL_STATES: tuple[str, ...] = ("failed", "upstream_failed", "skipped", "cancelled", "lost")
+MISSING = "missing"
+"""Seen instead of an end where the graph of that date has no such task: it will never have one (C27)."""
 
 
 class ExternalTaskTrigger(Trigger, frozen=True, kw_only=True, tag="external_task"):
@@ -34,6 +36,8 @@ class ExternalTaskTrigger(Trigger, frozen=True, kw_only=True, tag="external_task
             return Fire({"dag": self.dag, "task": self.task, "logical_us": self.logical_us, "state": seen})
         if seen in self.fail_on:
             return Fail(f"{self.describe()} is {seen}")
+        if seen == MISSING:
+            return Fail(f"{self.describe()} will never be: the graph of that run has no task {self.task!r}")
         return NotYet("not over" if seen is None else f"it is {seen}")
 
     def describe(self) -> str:

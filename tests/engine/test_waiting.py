@@ -244,6 +244,42 @@ def test_c24_c25_an_upstream_that_ends_badly_is_seen_at_once(scene: Scene, end: 
     assert scene.state("s", run) == "failed"
 
 
+def test_c27_a_task_that_vanishes_from_the_other_dag_is_not_waited_for_in_vain(scene: Scene) -> None:
+    scene.dag("up", job("a"), job("b"))
+    scene.dag("d", sensor("s", waits_for=upstream()))
+    early = scene.trigger("d")
+    scene.dag("up", job("b"))
+    assert scene.state("s", early) == "failed"
+    assert "has no task 'a'" in scene.reason("s", early)
+    scene.trigger("up", logical_us=T0)
+    during = scene.trigger("d")
+    assert scene.state("s", during) == "failed"
+    scene.end("b")
+    after = scene.trigger("d")
+    assert scene.state("s", after) == "failed"
+
+
+def test_c27_a_look_of_a_rescheduled_wait_sees_that_the_task_has_vanished(scene: Scene) -> None:
+    scene.dag("up", job("a"), job("b"))
+    scene.dag("d", sensor("s", mode="reschedule", waits_for=upstream(), poll=10))
+    scene.trigger("d")
+    scene.dag("up", job("b"))
+    assert scene.state("s") == "running"
+    scene.looked("s", "not over")
+    assert (scene.state("s"), "has no task 'a'" in scene.reason("s")) == ("failed", True)
+
+
+def test_c27_a_run_that_still_has_the_task_is_waited_for(scene: Scene) -> None:
+    scene.dag("up", job("a"), job("b"))
+    scene.dag("d", sensor("s", waits_for=upstream()))
+    scene.trigger("up", logical_us=T0)
+    run = scene.trigger("d")
+    scene.dag("up", job("b"))
+    assert scene.state("s", run) == "deferred"
+    scene.end("a")
+    assert scene.state("s", run) == "success"
+
+
 def test_c28_an_upstream_that_waits_itself_is_no_end(scene: Scene) -> None:
     scene.dag("up", sensor("a"))
     scene.dag("d", sensor("s", waits_for=upstream()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bide.runtime.clock import from_us
-from bide.runtime.engine import pausing, runs
+from bide.runtime.engine import pausing, runs, waiting
 from bide.runtime.engine.messages import DagLoaded, DagRemoved
 from bide.runtime.engine.states import RunState
 from bide.runtime.engine.turn import FactKey, NeedFacts, Turn, dag_options
@@ -39,6 +39,7 @@ def dag_loaded(t: Turn, e: DagLoaded) -> None:
             world.compiled[version_id] = compile_spec(spec)
         dag.compiled = world.compiled[version_id]
         dag.resources.clear()
+        waiting.ask_again(t, dag)
     dag.tz = spec.tz
     dag.removed = False
     frozen = dag.frozen

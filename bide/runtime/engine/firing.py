@@ -30,6 +30,7 @@ from bide.runtime.engine.world import Due, Instance, Wait, Watched
 from bide.runtime.graph.spec import OnTimeout
 from bide.runtime.triggerer.pace import least_us, period_us
 from bide.triggers.base import Fail, Fire
+from bide.triggers.external_task import MISSING
 
 LATE_US = 1_000_000
 """A deadline that is judged later than this passed while nobody looked: one last look is due."""
@@ -93,7 +94,9 @@ def wait_looked(t: Turn, e: WaitLooked) -> None:
     if wait is None:
         return
     inst = wait.inst
-    if wait.last_look:
+    if wait.kind == waiting.EXTERNAL and waiting.is_missing(t, *waiting.watched_of(wait)):
+        _tell(t, wait, MISSING)
+    elif wait.last_look:
         time_out(t, wait, e.reason)
     elif inst.state is State.RUNNING and inst.wait is wait and not wait.armed and inst.body is not None:
         wait.held = life.active_us(t, inst)
@@ -114,8 +117,11 @@ def _next_look(t: Turn, wait: Wait, e: WaitLooked) -> int:
 
 
 def found(t: Turn, e: Found) -> None:
-    if e.state is not None:
-        t.announced.append(((e.dag, e.task, e.logical_us), e.state))
+    state = e.state
+    if state is None and waiting.is_missing(t, e.dag, e.task, e.logical_us):
+        state = MISSING
+    if state is not None:
+        t.announced.append(((e.dag, e.task, e.logical_us), state))
 
 
 def wait_asked(t: Turn, e: WaitAsked) -> None:
@@ -280,15 +286,16 @@ class Wake:
             t.budget -= 1
             wait = self.waits.pop()
             if not wait.ended and wait.armed:
-                self._tell(t, wait)
+                _tell(t, wait, self.state)
         return True
 
-    def _tell(self, t: Turn, wait: Wait) -> None:
-        match waiting.decode_external(wait.trigger).judge(self.state, None, t.now):
-            case Fire(event=event):
-                fire(t, wait, msgspec.json.encode(event))
-            case Fail(reason=reason):
-                fail(t, wait, reason)
+
+def _tell(t: Turn, wait: Wait, state: str) -> None:
+    match waiting.decode_external(wait.trigger).judge(state, None, t.now):
+        case Fire(event=event):
+            fire(t, wait, msgspec.json.encode(event))
+        case Fail(reason=reason):
+            fail(t, wait, reason)
 
 
 def wake(t: Turn, key: Watched, state: str) -> None:

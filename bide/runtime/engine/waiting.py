@@ -12,7 +12,7 @@ from bide.runtime.clock import LAST_US
 from bide.runtime.engine.messages import Arm, Disarm, LookOnce
 from bide.runtime.engine.states import State, WaitState
 from bide.runtime.engine.turn import Turn
-from bide.runtime.engine.world import Due, Instance, Wait, Watched
+from bide.runtime.engine.world import DagState, Due, Instance, Wait, Watched
 from bide.runtime.graph.spec import Mode
 from bide.triggers.external_task import ExternalTaskTrigger
 
@@ -66,7 +66,7 @@ def disarm(t: Turn, wait: Wait, reason: str) -> None:
         return
     wait.armed = False
     if wait.kind == EXTERNAL:
-        key = watched_key(decode_external(wait.trigger))
+        key = watched_of(wait)
         waiters = t.world.watched.get(key)
         if waiters is not None:
             waiters.pop(wait.wait_id, None)
@@ -116,6 +116,10 @@ def decode_external(trigger: bytes) -> ExternalTaskTrigger:
     return msgspec.json.decode(trigger, type=ExternalTaskTrigger)
 
 
+def watched_of(wait: Wait) -> Watched:
+    return watched_key(decode_external(wait.trigger))
+
+
 def watched_key(trigger: ExternalTaskTrigger) -> Watched:
     return (trigger.dag, trigger.task, trigger.logical_us)
 
@@ -137,11 +141,32 @@ def watch(t: Turn, wait: Wait) -> None:
     if run is None:
         t.questions[key] = None
         return
-    ix = None if trigger.task is None else run.compiled.index.get(trigger.task)
-    if ix is not None and ix < len(run.instances):
+    if trigger.task is None:
+        return
+    ix = run.compiled.index.get(trigger.task)
+    if ix is None:
+        t.questions[key] = None
+    elif ix < len(run.instances):
         state = run.instances[ix].state
         if state in WATCHED_ENDS:
             t.announced.append((key, state.value))
+
+
+def ask_again(t: Turn, dag: DagState) -> None:
+    """The graph of a DAG is another one: have those judged that wait for a task it does not have."""
+    index = dag.compiled.index if dag.compiled is not None else {}
+    for key in t.world.watched:
+        if key[0] == dag.name and key[1] is not None and key[1] not in index:
+            t.questions[key] = None
+
+
+def is_missing(t: Turn, dag: str, task: str | None, logical_us: int) -> bool:
+    """Whether the graph of that date, of its run or else the newest, has no such task (C27)."""
+    there = t.world.dags.get(dag)
+    if there is None or there.compiled is None or task is None:
+        return False
+    run = t.world.runs.get(t.world.run_at.get((there.dag_id, logical_us), 0))
+    return task not in (there.compiled if run is None else run.compiled).index
 
 
 WATCHED_ENDS = frozenset(

@@ -11,6 +11,7 @@ import msgspec
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
 from bide.runtime.errors import NotFoundError
 from bide.runtime.store.load import RUN, RunRow, _Row, rows
+from bide.triggers.external_task import MISSING
 
 
 class TaskState(msgspec.Struct, frozen=True, array_like=True):
@@ -175,7 +176,10 @@ def outputs_of(conn: sqlite3.Connection, run_id: int, tasks: Iterable[str]) -> d
 
 
 def end_state(conn: sqlite3.Connection, dag: str, task: str | None, logical_us: int) -> str | None:
-    """The end state of the newest run of that logical date, or of a task of it; None: not over."""
+    """The end state of the newest run of that logical date, or of a task of it; None: not over.
+
+    `MISSING` when that run is over and never had such a task.
+    """
     row = conn.execute("SELECT dag_id FROM dag WHERE name = ?", (dag,)).fetchone()
     found = run_at(conn, row[0], logical_us, task) if row else None
     if found is None:
@@ -183,6 +187,8 @@ def end_state(conn: sqlite3.Connection, dag: str, task: str | None, logical_us: 
     if task is None:
         return found.state.value if found.state in RUN_OVER else None
     states = {each.state for each in found.tasks}
+    if not states and found.state in RUN_OVER:  # one that was cancelled may never have been whole
+        return found.state.value if found.state is RunState.CANCELLED else MISSING
     if len(states) == 1 and (only := next(iter(states))) in OVER | {State.LOST}:
         return only.value
     return None
