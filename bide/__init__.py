@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bide.runtime.errors import BideError as BideError
     from bide.runtime.errors import FailTask as FailTask
+    from bide.runtime.errors import Skip as Skip
     from bide.runtime.errors import SkipTask as SkipTask
     from bide.runtime.executor.context import Context as Context
     from bide.runtime.executor.context import current as current
     from bide.runtime.graph.dag import Dag as Dag
     from bide.runtime.graph.dag import dag as dag
     from bide.runtime.graph.spec import TriggerRule as TriggerRule
+    from bide.runtime.graph.task import branch as branch
     from bide.runtime.graph.task import shell as shell
     from bide.runtime.graph.task import task as task
     from bide.runtime.schedules import Cron as Cron
@@ -38,8 +40,10 @@ _HOME = {
     "Pool": "bide.runtime.service.runtime",
     "Runtime": "bide.runtime.service.runtime",
     "Secret": "bide.runtime.values",
+    "Skip": "bide.runtime.errors",
     "SkipTask": "bide.runtime.errors",
     "TriggerRule": "bide.runtime.graph.spec",
+    "branch": "bide.runtime.graph.task",
     "current": "bide.runtime.executor.context",
     "dag": "bide.runtime.graph.dag",
     "shell": "bide.runtime.graph.task",
@@ -58,8 +62,10 @@ __all__ = [
     "Pool",
     "Runtime",
     "Secret",
+    "Skip",
     "SkipTask",
     "TriggerRule",
+    "branch",
     "current",
     "dag",
     "shell",

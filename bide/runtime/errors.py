@@ -94,7 +94,18 @@ class WaitBroken(BideError):  # noqa: N818 - as above
 
 
 class SkipTask(Exception):  # noqa: N818 - a signal that a task raises, not an error
-    """Raise it in a task to end it `skipped`, with the reason given."""
+    """Raise it in a task to end it `skipped`, with the reason given; `bide.Skip` is the same.
+
+    What stands downstream follows its trigger rules. With `downstream=True` all of it that has not
+    started is skipped, whatever the rules say; tear-downs excepted.
+    """
+
+    def __init__(self, reason: str = "", *, downstream: bool = False) -> None:
+        super().__init__(*([reason] if reason else []))
+        self.downstream = downstream
+
+
+Skip = SkipTask
 
 
 class FailTask(Exception):  # noqa: N818 - a signal that a task raises, not an error

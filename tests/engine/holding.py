@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bide.runtime.engine.admission import global_need, need_of
 from bide.runtime.engine.changes import Changes
+from bide.runtime.engine.control import as_seen
 from bide.runtime.engine.states import LEGAL, LEGAL_ATTEMPT, LEGAL_RUN, LEGAL_WAIT, OVER, RunState, State
 from bide.runtime.engine.waiting import EXTERNAL, decode_external, open_waits, watched_key
 from bide.runtime.engine.world import Instance, Resource, Run, World
@@ -147,7 +148,7 @@ def _run(world: World, run: Run) -> None:
     over = sum(inst.state in OVER for inst in run.instances)
     left = len(run.compiled.tasks) - over
     assert run.open == left, f"run {run.run_id}: {run.open} open are counted, {left} are"
-    bad = sum(inst.state in _BAD for inst in run.instances)
+    bad = sum(inst.state in _BAD and inst.task.fails_run for inst in run.instances)
     assert run.bad == bad, f"run {run.run_id}: {run.bad} bad are counted, {bad} are"
     if world.agenda:
         return
@@ -165,7 +166,8 @@ def counted(inst: Instance) -> tuple[int, int, int]:
 
 def standing(inst: Instance) -> tuple[int, int, int]:
     """(success, failed, skipped) of the upstreams as they stand."""
-    states = [inst.run.instances[up].state for up in inst.run.compiled.upstream[inst.ix]]
+    run = inst.run
+    states = [as_seen(run, up, inst.ix, run.instances[up].state) for up in run.compiled.upstream[inst.ix]]
     ends = [state for state in states if state in OVER]
     success, skipped = ends.count(State.SUCCESS), ends.count(State.SKIPPED)
     return success, len(ends) - success - skipped, skipped
@@ -238,7 +240,7 @@ def _ids(world: World) -> dict[str, int]:
 def _of_run(run: Run) -> tuple[Any, ...]:
     return (
         run.state, run.started, run.deadline, run.reason, run.kind, run.version_id, run.meta, run.open, run.bad,
-        len(run.instances),
+        len(run.instances), run.choices,
     )  # fmt: skip
 
 

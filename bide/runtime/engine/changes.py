@@ -16,6 +16,8 @@ class Changes:
     __slots__ = (
         "attempts_new",
         "attempts_set",
+        "choices",
+        "choices_gone",
         "dags_set",
         "events",
         "idempotency",
@@ -62,6 +64,10 @@ class Changes:
         """(instance_id, value), replaced when there is one"""
         self.outputs_gone: list[Row] = []
         """(instance_id,): a rerun forgets the old output; applied before `outputs`"""
+        self.choices_gone: list[Row] = []
+        """(instance_id,): what a branch chose counts no more; applied before `choices`"""
+        self.choices: dict[int, Row] = {}
+        """instance_id -> (instance_id, chosen), replaced when there is one"""
         self.waits_new: list[Row] = []
         """(wait_id, instance_id, attempt_id, key, kind, trigger, state, created_us, deadline_us,
         poll_us)"""

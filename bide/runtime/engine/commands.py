@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from bide.runtime.clock import from_us
-from bide.runtime.engine import firing, life, pausing, runs, waiting
+from bide.runtime.engine import control, firing, life, pausing, runs, waiting
 from bide.runtime.engine.messages import Command, Reply, RunOpened
 from bide.runtime.engine.restore import restore_run
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
@@ -172,7 +172,8 @@ def rerun(t: Turn, args: Args) -> Any:
     elif task is not None:
         ix = _instance(run, task).ix
         below = _below(run, ix)
-        chosen = {ix} | {d for d in below if args.get("downstream") or run.instances[d].state in _AGAIN}
+        again = _AGAIN | {State.SKIPPED} if ix in run.choices else _AGAIN
+        chosen = {ix} | {d for d in below if args.get("downstream") or run.instances[d].state in again}
     else:
         chosen = {inst.ix for inst in run.instances if inst.state in _AGAIN}
         for ix in list(chosen):
@@ -251,7 +252,8 @@ def _reset(t: Turn, inst: Instance) -> None:
     run = inst.run
     if inst.state in OVER:
         run.open += 1
-        run.bad -= inst.state in (State.FAILED, State.UPSTREAM_FAILED)
+        run.bad -= inst.task.fails_run and inst.state in (State.FAILED, State.UPSTREAM_FAILED)
+    control.forget(t, inst)
     inst.failures = inst.lost = 0
     inst.inherits = False
     inst.deadline = inst.due = None
@@ -265,7 +267,7 @@ def _recount(run: Run, inst: Instance) -> None:
     for up in run.compiled.upstream[inst.ix]:
         state = run.instances[up].state
         if state in OVER:
-            life.count_end(inst, state)
+            life.count_end(inst, control.as_seen(run, up, inst.ix, state))
 
 
 _MARKS = {state.value: state for state in (State.SUCCESS, State.FAILED, State.SKIPPED)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bide.runtime.engine import admission, waiting
+from bide.runtime.engine import admission, control, waiting
 from bide.runtime.engine.messages import Answer, AttemptEnded, Build, Failure, OutputKnown, Start, Stop
 from bide.runtime.engine.retry import delay_us, is_retried
 from bide.runtime.engine.states import OVER, AttemptState, State, WaitState
@@ -30,12 +30,15 @@ def judge(t: Turn, inst: Instance) -> None:
     answer = verdict(
         inst.task.rule, inst.run.compiled.waiting[inst.ix], inst.n_success, inst.n_failed, inst.n_skipped
     )
+    why = ""
+    if inst.run.choices or inst.task.setups:
+        answer, why = control.overruled(t, inst, answer)
     if answer is Verdict.RUN:
         make_ready(t, inst, "")
     elif answer is Verdict.SKIP:
-        finish(t, inst, State.SKIPPED, f"its rule {inst.task.rule.value} did not hold")
+        finish(t, inst, State.SKIPPED, why or f"its rule {inst.task.rule.value} did not hold")
     elif answer is Verdict.UPSTREAM_FAILED:
-        finish(t, inst, State.UPSTREAM_FAILED, _in_vain(inst))
+        finish(t, inst, State.UPSTREAM_FAILED, why or _in_vain(inst))
 
 
 def _in_vain(inst: Instance) -> str:
@@ -236,6 +239,8 @@ def attempt_ended(t: Turn, e: AttemptEnded) -> None:
 
 
 def _end(t: Turn, inst: Instance, body: Attempt, e: AttemptEnded) -> None:
+    if inst.task.branch or e.cuts:
+        e = control.decided(t, inst, e)
     failure = e.failure
     message = failure.message if failure is not None else ""
     t.end_attempt(inst, e.attempt_id, e.state, active=body.active, error=message or None, metrics=e.metrics)
@@ -302,13 +307,14 @@ def finish(t: Turn, inst: Instance, state: State, reason: str) -> None:
     run = inst.run
     run.dag.stuck.pop(inst.instance_id, None)
     waiting.announce(t, inst)
-    run.bad += (state in _BAD) - was_bad
+    if inst.task.fails_run:
+        run.bad += (state in _BAD) - was_bad
     if was_over:
         return
     run.open -= 1
     downstream = run.compiled.downstream[inst.ix]
     if downstream:
-        t.later(_Spread(run, downstream, state))
+        t.later(_Spread(run, inst.ix, downstream, state))
     if run.open == 0:
         t.ended_runs.append(run)
 
@@ -316,10 +322,11 @@ def finish(t: Turn, inst: Instance, state: State, reason: str) -> None:
 class _Spread:
     """Tells the downstreams of an instance how it ended, a few at a time."""
 
-    __slots__ = ("at", "downstream", "run", "state")
+    __slots__ = ("at", "downstream", "ix", "run", "state")
 
-    def __init__(self, run: Run, downstream: tuple[int, ...], state: State) -> None:
+    def __init__(self, run: Run, ix: int, downstream: tuple[int, ...], state: State) -> None:
         self.run = run
+        self.ix = ix
         self.downstream = downstream
         self.state = state
         self.at = 0
@@ -332,7 +339,7 @@ class _Spread:
             t.budget -= 1
             inst = instances[self.downstream[self.at]]
             self.at += 1
-            count_end(inst, state)
+            count_end(inst, control.as_seen(self.run, self.ix, inst.ix, state))
             if inst.state is State.PENDING:
                 judge(t, inst)
         return True
@@ -378,4 +385,5 @@ def end_now(t: Turn, inst: Instance, state: State, reason: str) -> None:
         ended = AttemptState.SUCCESS if state is State.SUCCESS else AttemptState.CANCELLED
         t.end_attempt(inst, inst.attempt_id, ended, active=active_us(t, inst), error=reason)
     stop_body(t, inst, AttemptState.CANCELLED, reason)
+    control.forget(t, inst)
     finish(t, inst, state, reason)

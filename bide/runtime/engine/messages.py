@@ -41,6 +41,7 @@ class AttemptEnded(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     watermark: bytes | None = None
     metrics: bytes | None = None
+    cuts: bool = False  # skipped, and all that stands below with it
 
 
 class WaitAsked(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bide.runtime.engine import control
 from bide.runtime.engine.admission import hold_life, hold_slot
 from bide.runtime.engine.life import count_end
 from bide.runtime.engine.messages import RunMeta
@@ -60,6 +61,8 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
         enter(world, run)
     for inst_row in rows.instances:
         _instance(world, world.runs[inst_row.run_id], inst_row)
+    for choice in rows.choices:
+        control.remember(world.runs[choice.run_id], choice.task, choice.chosen)
     attempts = {row.attempt_id: row for row in rows.attempts}
     for run in world.runs.values():
         count(run)
@@ -79,6 +82,8 @@ def restore_run(world: World, rows: RunRows, *, aside: bool = False) -> Run:
     run = _run(world, rows.run, dag)
     for row in rows.instances:
         _instance(world, run, row)
+    for choice in rows.choices:
+        control.remember(run, choice.task, choice.chosen)
     count(run)
     if not aside:
         enter(world, run)
@@ -113,13 +118,13 @@ def enter(world: World, run: Run) -> None:
 def count(run: Run) -> None:
     """Counters of a run and of its instances, from the states of all."""
     run.open = len(run.compiled.tasks) - sum(inst.state in OVER for inst in run.instances)
-    run.bad = sum(inst.state in _BAD for inst in run.instances)
+    run.bad = sum(inst.state in _BAD and inst.task.fails_run for inst in run.instances)
     downstream = run.compiled.downstream
     for inst in run.instances:
         if inst.state in OVER:
             for below in downstream[inst.ix]:
                 if below < len(run.instances):
-                    count_end(run.instances[below], inst.state)
+                    count_end(run.instances[below], control.as_seen(run, inst.ix, below, inst.state))
 
 
 def _version(world: World, row: VersionRow) -> Compiled:

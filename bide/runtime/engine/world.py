@@ -118,6 +118,7 @@ class Run:
 
     __slots__ = (
         "bad",
+        "choices",
         "compiled",
         "created",
         "dag",
@@ -146,6 +147,7 @@ class Run:
         self.instances: list[Instance] = []
         self.open = 0  # instances that have not ended
         self.bad = 0  # of the ended: failed or upstream_failed
+        self.choices: dict[int, frozenset[int] | None] = {}  # see control.py
         self.created = 0
         self.started: int | None = None
         self.deadline: int | None = None

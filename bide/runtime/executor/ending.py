@@ -29,10 +29,11 @@ class ProcessFailed(BideError):  # noqa: N818 - what `retry_on` names reads as w
 class Told(Exception):  # noqa: N818 - carries an end that was told, it is none of its own
     """How the body ended over there, when it did not succeed."""
 
-    def __init__(self, failure: Failure, skipped: bool) -> None:
+    def __init__(self, failure: Failure, skipped: bool, cuts: bool = False) -> None:
         super().__init__(failure.message)
         self.failure = failure
         self.skipped = skipped
+        self.downstream = cuts
 
 
 def failure_of(error: BaseException, *, final: bool = False) -> Failure:

@@ -33,6 +33,7 @@ from bide.runtime.executor.lanes.coroutine import run_coroutine
 from bide.runtime.executor.lanes.threads import Threads, run_in_thread
 from bide.runtime.executor.logs import LogBook
 from bide.runtime.executor.watchdog import Blocked, Watchdog, doing
+from bide.runtime.graph.branching import names_of
 from bide.runtime.graph.spec import Lane
 from bide.runtime.values import encode, redactor
 
@@ -237,6 +238,8 @@ class Executor:
                 output = await run_in_thread(self._threads, attempt, job)
         if attempt.stop is not None:
             raise asyncio.CancelledError
+        if order.task.branch and order.task.lane is not Lane.PROCESS:
+            output = names_of(output)
         if output is not None and order.task.lane is not Lane.PROCESS:  # that one comes as JSON
             output = encode(output)
         return AttemptEnded(
@@ -262,7 +265,9 @@ class Executor:
         if isinstance(error, SkipTask) or (isinstance(error, Told) and error.skipped):
             failure = _failure(error)
             attempt.log(f"skipped: {failure.message}")
-            return AttemptEnded(attempt.id, AttemptState.SKIPPED, failure=failure, metrics=metrics)
+            return AttemptEnded(
+                attempt.id, AttemptState.SKIPPED, failure=failure, metrics=metrics, cuts=error.downstream
+            )
         if cancelled:
             failure = Failure(
                 "the body was cancelled from within: a CancelledError left it, and nobody had asked to stop it",

@@ -74,6 +74,7 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
     output: bytes | None = None
     failure: Failure | None = None
     skipped: bool = False
+    cuts: bool = False  # skipped, and all that stands below with it
     watermark: bytes | None = None
     metrics: dict[str, int | float] | None = None
 

@@ -37,6 +37,7 @@ from bide.runtime.executor.frames import (
 )
 from bide.runtime.executor.job import Job
 from bide.runtime.executor.logs import SIZE_LIMIT
+from bide.runtime.graph.branching import names_of
 from bide.runtime.values import Secret, decode, encode, redactor
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def main(fd: int) -> None:
 def _run(work: Work, attempt: RemoteAttempt) -> Ended:
     failure: Failure | None = None
     output: bytes | None = None
-    skipped = False
+    skipped = cuts = False
     context = Context(cast("Attempt", attempt))
     try:
         _limit_memory(work.order.task.memory_limit)
@@ -189,16 +190,18 @@ def _run(work: Work, attempt: RemoteAttempt) -> Ended:
         value = fn(*job.args, **job.kwargs)
         if inspect.iscoroutine(value):
             value = asyncio.run(value)
+        if work.order.task.branch:
+            value = names_of(value)
         output = None if value is None else encode(value)
     except SkipTask as error:
-        failure, skipped = failure_of(error), True
+        failure, skipped, cuts = failure_of(error), True, error.downstream
     except Stopped as error:
         failure = failure_of(error)
     except BaseException as error:  # noqa: BLE001 - the one place that records how the body ended
         failure = _failure(error, work)
         attempt.log(user_traceback(error), "ERROR")
     attempt.over = True
-    return Ended(output, failure, skipped, attempt.watermark, attempt.metrics)
+    return Ended(output, failure, skipped, cuts, attempt.watermark, attempt.metrics)
 
 
 def _failure(error: BaseException, work: Work) -> Failure:

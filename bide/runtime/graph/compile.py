@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bide.runtime.graph.branching import beyond
 from bide.runtime.graph.spec import DagSpec, TaskSpec
 
 
@@ -20,6 +21,8 @@ class Compiled:
     """Tasks without an upstream."""
     waiting: tuple[int, ...]
     """Per task: its number of upstreams."""
+    beyond: dict[int, dict[int, frozenset[int]]]
+    """Per branch and task right below it: which of the others right below it stand below that one."""
 
 
 def compile_spec(spec: DagSpec) -> Compiled:
@@ -33,12 +36,16 @@ def compile_spec(spec: DagSpec) -> Compiled:
         upstream.append(ups)
         for up in ups:
             below[up].append(place)
+    downstream = tuple(map(tuple, below))
     return Compiled(
         spec=spec,
         tasks=tasks,
         index=index,
         upstream=tuple(upstream),
-        downstream=tuple(map(tuple, below)),
+        downstream=downstream,
         roots=tuple([place for place, ups in enumerate(upstream) if not ups]),
         waiting=tuple(map(len, upstream)),
+        beyond={
+            place: beyond(place, downstream, upstream) for place, task in enumerate(tasks) if task.branch
+        },
     )

@@ -32,6 +32,10 @@ class CommandOptions(TypedDict, total=False):
     inlets: object  # names, or objects with a `.name`
     outlets: object
     max_active: int | None  # of this task at once, over all runs
+    setup: bool  # makes what others need, and a tear-down takes away
+    teardown: bool  # runs when all upstreams have ended, if its set-ups succeeded
+    fails_run: bool  # whether its failure fails the run
+    depends_on_past: bool  # not before this task of the run before ended well
     owner: str
     doc: str
     memory_limit: int | None  # bytes; process and shell lanes
@@ -41,6 +45,7 @@ class TaskOptions(CommandOptions, total=False):
     """The options of `@task` and `.options(...)`."""
 
     name: str
+    branch: bool  # what it returns names those right downstream that run
     isolate: bool  # a killable process of its own
     lane: Lane | str
 
@@ -104,6 +109,11 @@ _KNOWN: Final = frozenset(get_type_hints(TaskOptions))
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "idempotent": (bool,),
     "isolate": (bool,),
+    "branch": (bool,),
+    "setup": (bool,),
+    "teardown": (bool,),
+    "fails_run": (bool,),
+    "depends_on_past": (bool,),
     "pool": (str, type(None)),
     "owner": (str,),
     "doc": (str,),

@@ -104,6 +104,13 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     doc: str = ""
     sensor: SensorSpec | None = None
     shell: ShellSpec | None = None
+    group: str = ""  # the group it stands in, with those around it: "extract.daily"
+    branch: bool = False  # its output names those right downstream that run
+    setup: bool = False  # makes what others need, and a tear-down takes away
+    teardown: bool = False  # takes away; starts when all upstreams have ended, however
+    setups: tuple[str, ...] = ()  # of a tear-down: it runs when one of them succeeded
+    fails_run: bool = True  # its failure fails the run
+    depends_on_past: bool = False  # not before this task of the run before ended well
 
 
 class DagSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -94,6 +94,29 @@ def task(fn: Any = None, /, **options: Any) -> Any:
     return lambda wrapped: Task(wrapped, options)
 
 
+@overload
+def branch(fn: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def branch(**options: Unpack[TaskOptions]) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def branch(fn: Any = None, /, **options: Any) -> Any:
+    """Make a function a task that chooses what runs right downstream of it: `@task(branch=True)`.
+
+    It returns a name, a list of names, the tasks themselves, or None for none of them. The others
+    are skipped ("not chosen by ..."), and what stands below follows its trigger rule: a join of the
+    alternatives wants `trigger_rule="none_failed_min_one_success"`. A name that is no task right
+    downstream fails the branch.
+
+    >>> @branch
+    ... def pick(rows: int) -> str:
+    ...     return "full" if rows > 1000 else "delta"
+    >>> pick(5)
+    'delta'
+    """
+    if fn is not None:
+        return Task(fn, {"branch": True})
+    return lambda wrapped: Task(wrapped, {**options, "branch": True})
+
+
 def shell(
     name: str,
     command: str | Callable[[Facts], str],

@@ -67,6 +67,12 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         _insert("output", "instance_id, value")
         + " ON CONFLICT (instance_id) DO UPDATE SET value = excluded.value",
     ),
+    ("choices_gone", "DELETE FROM choice WHERE instance_id = ?"),
+    (
+        "choices",
+        _insert("choice", "instance_id, chosen")
+        + " ON CONFLICT (instance_id) DO UPDATE SET chosen = excluded.chosen",
+    ),
     (
         "waits_new",
         _insert(
@@ -93,7 +99,7 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
 """(list of `Changes`, statement), in the order they are written: parents before children."""
 
 _BATCH: Final = "UPDATE meta SET value = ? WHERE key = 'batch' AND value < ?"
-_DELETES: Final = frozenset({"outputs_gone", "processes_gone"})
+_DELETES: Final = frozenset({"choices_gone", "outputs_gone", "processes_gone"})
 
 
 def write(conn: sqlite3.Connection, changes: Changes, batch: int, at: Hook | None = None) -> None:

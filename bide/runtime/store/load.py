@@ -114,6 +114,14 @@ class WaitRow(_Row, frozen=True):
     poll_us: int
 
 
+class ChoiceRow(_Row, frozen=True):
+    """What a branch chose: JSON of names right downstream; null: nothing below it runs."""
+
+    run_id: int
+    task: str
+    chosen: str
+
+
 class LastIds(msgspec.Struct, frozen=True):
     """The highest id given so far, 0 when there is none; the next one is the engine's to give."""
 
@@ -140,6 +148,7 @@ class WorldRows(msgspec.Struct, frozen=True):
     last: LastIds
     epoch: int
     batch: int
+    choices: list[ChoiceRow] = []
 
 
 class RunRows(msgspec.Struct, frozen=True):
@@ -150,6 +159,7 @@ class RunRows(msgspec.Struct, frozen=True):
     instances: list[InstanceRow]
     attempts: list[AttemptRow]
     waits: list[WaitRow]
+    choices: list[ChoiceRow] = []
 
 
 DAG: Final = ", ".join(DagRow.__struct_fields__)
@@ -217,6 +227,7 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
         last=last_ids(conn),
         epoch=meta(conn, "epoch"),
         batch=meta(conn, "batch"),
+        choices=_choices(conn, _UNFINISHED),
     )
     _belongs(
         "run", "graph", world.runs, lambda run: run.version_id, {row.version_id for row in world.versions}
@@ -275,7 +286,16 @@ def load_run(conn: sqlite3.Connection, run_id: int) -> RunRows | None:
             " (SELECT instance_id FROM task_instance WHERE run_id = ?) ORDER BY wait_id",
             one,
         ),
+        choices=_choices(conn, "?", one),
     )
+
+
+def _choices(conn: sqlite3.Connection, runs: str, values: tuple[Any, ...] = ()) -> list[ChoiceRow]:
+    sql = (
+        "SELECT i.run_id, i.task, c.chosen FROM choice c JOIN task_instance i USING (instance_id)"
+        f" WHERE i.run_id IN ({runs}) ORDER BY instance_id"
+    )
+    return rows(conn, ChoiceRow, sql, values)
 
 
 def last_ids(conn: sqlite3.Connection) -> LastIds:

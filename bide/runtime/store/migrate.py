@@ -76,10 +76,11 @@ def migrate(
     """
     todo = shipped() if migrations is None else migrations
     version = version_of(conn)
+    new = version == 0  # made in this very call: there is nothing to keep a copy of
     for migration in todo:
         if migration.number <= version:
             continue
-        if version > 0:
+        if not new:
             _copy(conn, path.with_name(f"{path.name}.before-{migration.number:04d}"))
         _apply(conn, migration, at)
         version = migration.number

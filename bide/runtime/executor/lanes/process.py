@@ -80,7 +80,7 @@ async def run_process(attempt: Attempt, job: Job) -> bytes | None:
     attempt.watermark = ended.watermark
     attempt.metrics = ended.metrics
     if ended.failure is not None:
-        raise Told(ended.failure, ended.skipped)
+        raise Told(ended.failure, ended.skipped, ended.cuts)
     return ended.output
 
 

@@ -1,0 +1,197 @@
+"""Branches, skips with all that stands below, set-ups and tear-downs: decided, persisted, restored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from bide.runtime.engine.messages import Failure
+from bide.runtime.errors import RefusedError
+from tests.engine.declare import job
+from tests.engine.scene import Scene
+
+
+def fork(scene: Scene) -> None:
+    scene.dag(
+        "d",
+        job("pick", branch=True),
+        job("full", "pick"),
+        job("delta", "pick"),
+        job("join", "full", "delta", rule="none_failed_min_one_success"),
+        job("mail", "full", "delta"),
+    )
+    scene.trigger("d")
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_a_branch_runs_what_it_chose_and_the_join_goes_on(scene: Scene, crash: bool) -> None:
+    fork(scene)
+    scene.end("pick", output="full")
+    if crash:
+        scene.crash()
+    assert scene.states() == {
+        "pick": "success", "full": "running", "delta": "skipped", "join": "pending", "mail": "pending",
+    }  # fmt: skip
+    assert scene.reason("delta") == "not chosen by pick"
+    scene.end("full")
+    assert scene.state("join") == "running"
+    assert (scene.state("mail"), scene.reason("mail")) == ("skipped", "its rule all_success did not hold")
+    scene.end("join")
+    assert scene.run_state() == "success"
+
+
+@pytest.mark.parametrize("budget", [1, 2, 3])
+@pytest.mark.parametrize("returned", [["a"], [], None, ["a", "c"]])
+def test_a_crash_between_the_choice_and_its_spread_changes_nothing(
+    scene: Scene, budget: int, returned: object
+) -> None:
+    scene.dag(
+        "d", job("pick", branch=True), *(job(n, "pick") for n in "abc"), job("end", *"abc", rule="all_done")
+    )
+    scene.trigger("d")
+    scene.budget = budget
+    attempt = scene.attempt("pick")
+    scene.turn(scene.ended(attempt, output=msgspec.json.encode(returned)))
+    scene.crash()
+    taken = set(returned) if isinstance(returned, list) else set()
+    states = scene.states()
+    assert {n for n in "abc" if states[n] == "skipped"} == set("abc") - taken
+    assert {n for n in "abc" if states[n] == "running"} == taken
+
+
+def test_a_wrong_choice_fails_the_branch_with_the_names_there_are(scene: Scene) -> None:
+    scene.dag(
+        "d", job("pick", branch=True, retries=3), job("full", "pick"), job("delta", "pick"), job("x", "full")
+    )
+    scene.trigger("d")
+    scene.end("pick", output=["ful"])
+    assert scene.state("pick") == "failed"
+    assert scene.reason("pick") == (
+        "the branch 'pick' chose 'ful', which is no task right downstream of it: did you mean 'full'?; "
+        "there are: full, delta"
+    )
+    assert scene.states()["delta"] == "upstream_failed"
+    assert scene.attempts("pick") == ["failed"], "a wrong name is not tried again"
+
+
+def test_what_stands_below_a_chosen_one_is_not_skipped_by_the_branch(scene: Scene) -> None:
+    scene.dag(
+        "d", job("pick", branch=True), job("a", "pick"), job("b", "pick"),
+        job("join", "pick", "a", "b", rule="none_failed_min_one_success"),
+    )  # fmt: skip
+    scene.trigger("d")
+    scene.end("pick", output=["a"])
+    assert (scene.state("b"), scene.state("join")) == ("skipped", "pending")
+    scene.end("a")
+    assert scene.state("join") == "running"
+
+
+def test_choosing_the_join_alone_skips_the_alternatives(scene: Scene) -> None:
+    scene.dag(
+        "d", job("pick", branch=True), job("a", "pick"), job("join", "pick", "a", rule="none_failed"),
+    )  # fmt: skip
+    scene.trigger("d")
+    scene.end("pick", output=["join"])
+    assert scene.states() == {"pick": "success", "a": "skipped", "join": "running"}
+
+
+def test_a_skip_with_downstream_skips_all_below_whatever_the_rules(scene: Scene) -> None:
+    scene.dag(
+        "d", job("check"), job("a", "check", rule="all_done"), job("b", "a", rule="none_failed"), job("other"),
+        job("both", "b", "other", rule="all_done"),
+    )  # fmt: skip
+    scene.trigger("d")
+    attempt = scene.attempt("check")
+    scene.feed(scene.ended(attempt, "skipped", failure=Failure("no rows today"), cuts=True))
+    assert scene.state("both") == "pending"
+    scene.crash()
+    scene.end("other")
+    assert scene.states() == {
+        "check": "skipped", "a": "skipped", "b": "skipped", "other": "success", "both": "skipped",
+    }  # fmt: skip
+    assert scene.reason("both") == "skipped with all that stands below check: no rows today"
+
+
+def test_a_rerun_of_a_branch_opens_what_it_skipped(scene: Scene) -> None:
+    fork(scene)
+    scene.end("pick", output="full")
+    scene.end("full", "join")
+    run = scene.runs()[-1][0]
+    scene.command("rerun", run_id=run, task="pick")
+    scene.end("pick", output="delta")
+    states = scene.states()
+    assert (states["full"], states["delta"]) == ("success", "running")
+    scene.end("delta")
+    assert scene.state("mail") == "running"
+
+
+def test_a_branch_marked_by_hand_lets_all_go_on(scene: Scene) -> None:
+    fork(scene)
+    scene.end("pick", output=[])
+    run = scene.runs()[-1][0]
+    assert scene.run_state() == "success"
+    scene.command("mark", run_id=run, task="pick", state="failed")
+    assert scene.states()["full"] == "upstream_failed"
+    scene.command("mark", run_id=run, task="pick", state="success")
+    assert (scene.state("full"), scene.state("delta")) == ("running", "running")
+    with pytest.raises(RefusedError):
+        scene.command("mark", run_id=run, task="pick", state="success")
+
+
+# --- set-ups and tear-downs --------------------------------------------------------------------------
+
+
+def cluster(scene: Scene, **teardown: Any) -> None:
+    scene.dag(
+        "d",
+        job("create", setup=True),
+        job("work", "create"),
+        job("more", "work"),
+        job("delete", "create", "more", rule="all_done", teardown=True, setups=("create",), **teardown),
+    )
+    scene.trigger("d")
+
+
+@pytest.mark.parametrize("crash", [False, True])
+@pytest.mark.parametrize("how", ["success", "failed", "skipped"])
+def test_a_tear_down_runs_however_its_scope_ended(scene: Scene, how: str, crash: bool) -> None:
+    cluster(scene)
+    scene.end("create")
+    if how == "success":
+        scene.end("work", "more")
+    else:
+        scene.fails("work", "no rows", state=how)
+    if crash:
+        scene.crash()
+    assert scene.going == ["delete"]
+    scene.end("delete")
+    assert scene.run_state() == ("failed" if how == "failed" else "success")
+
+
+@pytest.mark.parametrize(("how", "then"), [("failed", "upstream_failed"), ("skipped", "skipped")])
+def test_a_tear_down_has_nothing_to_do_when_its_set_up_did_not_succeed(
+    scene: Scene, how: str, then: str
+) -> None:
+    cluster(scene)
+    scene.fails("create", "no quota", state=how)
+    assert scene.state("delete") == then
+    assert scene.reason("delete") == f"there is nothing to tear down: create ({how})"
+
+
+def test_a_skip_with_downstream_spares_the_tear_down(scene: Scene) -> None:
+    cluster(scene)
+    scene.end("create")
+    scene.feed(scene.ended(scene.attempt("work"), "skipped", failure=Failure("nothing new"), cuts=True))
+    assert (scene.state("more"), scene.state("delete")) == ("skipped", "running")
+
+
+@pytest.mark.parametrize(("fails_run", "run"), [(True, "failed"), (False, "success")])
+def test_a_failed_tear_down_fails_the_run_unless_told_otherwise(
+    scene: Scene, fails_run: bool, run: str
+) -> None:
+    cluster(scene, fails_run=fails_run)
+    scene.end("create", "work", "more")
+    scene.fails("delete", "API gone")
+    assert scene.run_state() == run
