@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bide.runtime.schedules import Cron as Cron
     from bide.runtime.schedules import Every as Every
     from bide.runtime.schedules import Manual as Manual
+    from bide.runtime.schedules.promise import by as by
     from bide.runtime.service.runtime import Pool as Pool
     from bide.runtime.service.runtime import Runtime as Runtime
     from bide.runtime.values import Secret as Secret
@@ -44,6 +45,7 @@ _HOME = {
     "SkipTask": "bide.runtime.errors",
     "TriggerRule": "bide.runtime.graph.spec",
     "branch": "bide.runtime.graph.task",
+    "by": "bide.runtime.schedules.promise",
     "current": "bide.runtime.executor.context",
     "dag": "bide.runtime.graph.dag",
     "shell": "bide.runtime.graph.task",
@@ -66,6 +68,7 @@ __all__ = [
     "SkipTask",
     "TriggerRule",
     "branch",
+    "by",
     "current",
     "dag",
     "shell",

@@ -22,6 +22,7 @@ from bide.runtime.graph.options import task_fields
 from bide.runtime.graph.render import check, render
 from bide.runtime.graph.spec import Lane, Mode, OnTimeout, SensorSpec, TriggerRule
 from bide.runtime.graph.validate import suggestion
+from bide.runtime.schedules.promise import Promise
 from bide.runtime.values import Secret
 from bide.triggers.base import Trigger
 
@@ -49,6 +50,7 @@ class SensorOptions(TypedDict, total=False):
     max_retry_delay: timedelta | None
     jitter: float
     deadline: timedelta | None
+    deadline_alert: Promise | timedelta | None
     inlets: object
     outlets: object
     owner: str

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from bide.runtime.engine.admission import global_need, need_of
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.control import as_seen
 from bide.runtime.engine.states import LEGAL, LEGAL_ATTEMPT, LEGAL_RUN, LEGAL_WAIT, OVER, RunState, State
 from bide.runtime.engine.waiting import EXTERNAL, decode_external, open_waits, watched_key
-from bide.runtime.engine.world import Instance, Resource, Run, World
+from bide.runtime.engine.world import Due, Instance, Resource, Run, World
 from bide.runtime.graph.spec import Lane
+from bide.runtime.schedules.promise import Promise
 
 if TYPE_CHECKING:
     from tests.engine.scene import Scene
@@ -67,6 +70,7 @@ def hold(scene: Scene) -> None:
     _slots(world)
     _bodies(scene, world)
     _waits(scene, world)
+    _alarms(scene, world)
     for run in world.runs.values():
         _run(world, run)
     for dag in world.dags.values():
@@ -144,6 +148,54 @@ def _waits(scene: Scene, world: World) -> None:
             assert open_waits(inst), f"{inst.task.name} is deferred and waits for nothing"
 
 
+def _alarms(scene: Scene, world: World) -> None:
+    """Alarms are of what is open, and none that is due is left to itself."""
+    timers = set(world.timers)
+    for (kind, subject_id), alarm in world.alarms.items():
+        inst = world.instances.get(subject_id) if kind is Due.TASK_ALERT else None
+        run = inst.run if inst is not None else world.runs.get(subject_id)
+        assert run is not None, f"an alarm is left of {kind.name} {subject_id}"
+        assert inst is None or inst.state not in OVER, f"an alarm of {inst.task.name}, which is over"
+        still = bool(alarm.span) and run.dag.frozen
+        assert still or (alarm.due, int(kind), subject_id) in timers, f"nothing rings for {run.run_id}"
+
+
+class Promised:
+    """Which runs must have been found late, told by their ends alone: for promises on the wall.
+
+    A run is watched from its making, or its reopening, if its time lies ahead. The first turn at or after
+    that time finds it late if it was open when the turn began. A scheduled run that is made after its
+    time is late at once.
+    """
+
+    def __init__(self) -> None:
+        self.watched: dict[int, int] = {}
+        self.late: set[int] = set()
+
+    def take(self, world: World, changes: Changes, now: int) -> None:
+        for run_id, due in list(self.watched.items()):
+            if due <= now:
+                self.late.add(run_id)
+                del self.watched[run_id]
+        for row in changes.events:
+            _seq, _at, _epoch, subject, run_id, _run, was, state, _reason = row
+            if subject != "run":
+                continue
+            if state in ("success", "failed", "cancelled"):
+                self.watched.pop(run_id, None)
+            elif was in ("", "success", "failed", "cancelled") and run_id in world.runs:
+                self._watch(world.runs[run_id], now, made=not was)
+
+    def _watch(self, run: Run, now: int, *, made: bool) -> None:
+        written = run.dag.options.get("deadline_alert")
+        if written is not None and "at" in written:
+            due = msgspec.convert(written, Promise).instant(run.meta.end_us, run.meta.tz)
+            if due > now:
+                self.watched[run.run_id] = due
+            elif made and run.kind == "scheduled" and due >= (run.dag.anchor or 0):
+                self.late.add(run.run_id)
+
+
 def _run(world: World, run: Run) -> None:
     over = sum(inst.state in OVER for inst in run.instances)
     left = len(run.compiled.tasks) - over
@@ -212,6 +264,8 @@ def _nobody_sleeps(scene: Scene, world: World) -> None:
 def same(one: World, other: World) -> None:
     """Assert that two worlds say the same of everything that must survive a crash."""
     assert _ids(one) == _ids(other)
+    assert one.alarms == other.alarms
+    assert one.marks == other.marks
     assert set(one.runs) == set(other.runs)
     for run_id, run in one.runs.items():
         assert _of_run(run) == _of_run(other.runs[run_id])

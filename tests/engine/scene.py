@@ -92,6 +92,7 @@ class Scene:
         """Whether triggers are built at once."""
         self.answers: list[Answer] = []
         self.journal = holding.Journal()
+        self.promised = holding.Promised()
         self._begin()
 
     def _begin(self) -> None:
@@ -127,6 +128,7 @@ class Scene:
         decision = decide(self.world, inputs, self.now, facts, self.budget)
         self.turns += 1
         self.journal.take(decision.changes)
+        self.promised.take(self.world, decision.changes, self.now)
         if decision.changes:
             self.batch += 1
             self.store.commit_here(decision.changes, self.batch)
@@ -403,8 +405,16 @@ class Scene:
             holding.hold(self)
             self.compare()
             assert invariants.check(self.store._raw) == []
+            self._alerts_are_as_promised()
         finally:
             self.store.close_here()
+
+    def _alerts_are_as_promised(self) -> None:
+        """Each promise on the wall was found broken once, exactly where its run was still open (C79)."""
+        found = self._rows(
+            "SELECT run_id FROM alert WHERE kind = 'run' AND promise LIKE 'by %' ORDER BY run_id"
+        )
+        assert sorted(self.promised.late) == [run_id for (run_id,) in found]
 
 
 def _run(work: Any) -> Any:

@@ -31,6 +31,7 @@ from bide.runtime.engine.states import State
 from bide.runtime.errors import RefusedError
 from bide.runtime.graph.spec import TaskSpec, TriggerRule
 from bide.runtime.schedules import Every
+from bide.runtime.schedules.promise import Promise, by
 from bide.triggers.external_task import ExternalTaskTrigger
 from tests.engine.declare import job, seconds, sensor
 from tests.engine.scene import T0, Scene
@@ -54,6 +55,9 @@ def tasks(draw: st.DrawFn, others: tuple[str, ...] = ()) -> list[TaskSpec]:
             "delay": draw(st.sampled_from([0, 0, 20])),
             "max_active": draw(st.sampled_from([None, None, 1])),
             "slots": draw(st.sampled_from([1, 1, 2])),
+            "alert": draw(
+                st.sampled_from([None, None, Promise(after_us=seconds(70)), by("00:10", tz="UTC")])
+            ),
         }
         kind = draw(st.sampled_from(["job", "job", "sensor", "external"]))
         if kind == "job":
@@ -97,16 +101,19 @@ class Machine(RuleBasedStateMachine):
         on_pause=st.sampled_from(["freeze", "run"]), cap=st.sampled_from([None, 2]),
         overlap=st.sampled_from(["queue_all", "queue_one", "skip", "cancel_running"]),
         catchup=st.sampled_from(["all", "latest", "none"]),
+        alert=st.sampled_from([{"after_us": seconds(90)}, {"at": "00:05", "tz": "UTC"}, {"at": "00:00:40"}]),
     )  # fmt: skip
     def declare(
         self, first: list[TaskSpec], second: list[TaskSpec], budget: int, runs: int, on_pause: str,
-        cap: int | None, overlap: str, catchup: str,
+        cap: int | None, overlap: str, catchup: str, alert: dict[str, Any],
     ) -> None:  # fmt: skip
         self.scene.budget = budget
-        self.scene.dag("d0", *first, max_active_runs=runs, on_pause=on_pause, max_active_tasks=cap)
+        self.scene.dag(
+            "d0", *first, max_active_runs=runs, on_pause=on_pause, max_active_tasks=cap, deadline_alert=alert
+        )
         self.scene.dag(
             "d1", *second, max_active_runs=runs, schedule=Every(seconds=400), overlap=overlap, catchup=catchup,
-            deadline_us=seconds(900), on_pause=on_pause,
+            deadline_us=seconds(900), on_pause=on_pause, deadline_alert=alert,
         )  # fmt: skip
         self.scene.trigger("d0", logical_us=T0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bide.runtime.clock import SECOND
 from bide.runtime.engine.world import FEW_TIMERS, Due
 from bide.runtime.schedules import Every
+from bide.runtime.schedules.promise import Promise
 from tests.engine.declare import job, sensor
 from tests.engine.scene import T0, Scene
 
@@ -35,8 +36,13 @@ def test_timers_of_what_is_over_do_not_pile_up_until_their_instants(scene: Scene
 
 def test_a_sweep_keeps_every_timer_that_counts(scene: Scene) -> None:
     """Of each kind: they ring as they do without a sweep."""
+    within = Promise(after_us=150 * SECOND)
     scene.dag(
-        "d", job("a", retries=1, delay=50), job("b", timeout=60, deadline=100), deadline_us=300 * SECOND
+        "d",
+        job("a", retries=1, delay=50),
+        job("b", timeout=60, deadline=100, alert=within),
+        deadline_us=300 * SECOND,
+        deadline_alert={"after_us": 200 * SECOND},
     )
     scene.dag("e", sensor("s", timeout=200), sensor("r", mode="reschedule", poll=40), schedule=Every(hours=1))
     scene.advance(0)

@@ -127,7 +127,7 @@ def whole_run(book: Book, run_id: int = 1) -> Iterator[tuple[Changes, int]]:
     yield book.take()
     book.end(second)
     book.changes.outputs.append((load, "42"))
-    book.changes.watermarks.append((1, "load", str(run_id)))
+    book.changes.watermarks.append((1, "load", str(run_id), T0 + run_id))
     book.move(load, "success")
     book.move(send, "ready")
     last = book.start(send)

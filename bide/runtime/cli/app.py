@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import bide
-from bide.runtime.cli import waits
+from bide.runtime.cli import alerts, waits
 from bide.runtime.cli.asking import (
     ASLEEP,
     Dag,
@@ -46,6 +46,7 @@ app = App(
     result_action="return_value",
 )
 app.command(waits.app)
+app.command(alerts.app)
 
 
 # --- run, serve ----------------------------------------------------------------------------------
@@ -146,6 +147,8 @@ def show(run: Run, /, *, db: Db = None, json: Json = False) -> int:
         for t in found.tasks
     ]
     print_table(("task", "state", "attempts", "reason"), rows, "no tasks")
+    for alert in found.alerts:
+        write(f"alert {alert.id} ({alert.state}): {alert.text}")
     return 0
 
 

@@ -14,6 +14,10 @@ Row = tuple[Any, ...]
 
 class Changes:
     __slots__ = (
+        "alarms_gone",
+        "alarms_set",
+        "alerts_new",
+        "alerts_set",
         "attempts_new",
         "attempts_set",
         "choices",
@@ -76,7 +80,16 @@ class Changes:
         self.steps: list[Row] = []
         """(instance_id, attempt_id, name, value)"""
         self.watermarks: list[Row] = []
-        """(dag_id, task, value), replaced when there is one"""
+        """(dag_id, task, value, end_us), replaced when there is one"""
+        self.alarms_set: list[Row] = []
+        """(kind, subject_id, due_us, span_us, said): armed, or moved"""
+        self.alarms_gone: list[Row] = []
+        """(kind, subject_id): fired, or its subject has ended; never one of `alarms_set`"""
+        self.alerts_new: list[Row] = []
+        """(alert_id, key, kind, run_id, subject, promise, due_us, fired_us, text, payload); one whose key is
+        there already is left out"""
+        self.alerts_set: dict[int, Row] = {}
+        """alert_id -> (state, alert_id)"""
         self.idempotency: list[Row] = []
         """(key, result, created_us)"""
         self.events: list[Row] = []

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from bide.runtime.clock import from_us
-from bide.runtime.engine import control, firing, life, pausing, runs, waiting
+from bide.runtime.engine import alerting, control, firing, life, pausing, runs, waiting
 from bide.runtime.engine.messages import Command, Reply, RunOpened
 from bide.runtime.engine.restore import restore_run
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
@@ -244,6 +244,7 @@ def reopen(t: Turn, run: Run, reason: str) -> None:
         run.deadline = None
         run.dag.active_runs += 1
         t.effects.append(RunOpened(run.meta))
+        alerting.run_again(t, run)
         t.move_run(run, RunState.RUNNING, reason)
 
 
@@ -260,6 +261,8 @@ def _reset(t: Turn, inst: Instance) -> None:
     inst.wait = inst.waits = inst.built = None
     t.changes.outputs_gone.append((inst.instance_id,))
     t.move(inst, State.PENDING, "rerun")
+    if inst.task.alert is not None:
+        alerting.task_again(t, inst)
 
 
 def _recount(run: Run, inst: Instance) -> None:
@@ -373,4 +376,6 @@ VERBS: dict[str, Callable[[Turn, Args], Any]] = {
     "wait_extend": wait_extend,
     "wait_satisfy": wait_satisfy,
     "wait_fail": wait_fail,
+    "alert_take": alerting.take,
+    "alert_ack": alerting.acknowledge,
 }

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from bide.runtime.engine import admission, commands, dags, firing, life, pausing, recovery, runs
+from bide.runtime.engine import admission, alerting, commands, dags, firing, life, pausing, recovery, runs
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import (
     Acknowledge,
@@ -182,6 +182,8 @@ def _timer_due(t: Turn, e: DueTimer) -> None:
             run = world.runs.get(subject)
             if run is not None and run.deadline == due and not run.dag.frozen:
                 runs.overdue(t, run)
+        case Due.RUN_ALERT | Due.TASK_ALERT:
+            alerting.rung(t, Due(e.kind), subject, due)
 
 
 # --- small handlers ------------------------------------------------------------------------------

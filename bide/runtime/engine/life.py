@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bide.runtime.engine import admission, control, waiting
+from bide.runtime.clock import from_us
+from bide.runtime.engine import admission, alerting, control, waiting
 from bide.runtime.engine.messages import Answer, AttemptEnded, Build, Failure, OutputKnown, Start, Stop
 from bide.runtime.engine.retry import delay_us, is_retried
 from bide.runtime.engine.states import OVER, AttemptState, State, WaitState
@@ -59,6 +60,8 @@ def make_ready(t: Turn, inst: Instance, reason: str, *, resumed: bool = False) -
         inst.deadline = t.now + task.deadline_us
         t.world.timer(inst.deadline, Due.DEADLINE, inst.instance_id)
     inst.due = None
+    if task.alert is not None and inst.state is State.PENDING:
+        alerting.task_ready(t, inst)
     t.move(inst, State.READY, reason)
     offer(t, inst, resumed=resumed)
 
@@ -247,7 +250,7 @@ def _end(t: Turn, inst: Instance, body: Attempt, e: AttemptEnded) -> None:
     waiting.close_waits(t, inst, WaitState.CANCELLED, "the attempt ended")
     if e.state is AttemptState.SUCCESS:
         if e.watermark is not None:
-            t.changes.watermarks.append((inst.run.dag.dag_id, inst.task.name, e.watermark.decode()))
+            _move_watermark(t, inst, e.watermark)
         succeed(t, inst, e.output, "")
     elif e.state is AttemptState.SKIPPED:
         finish(t, inst, State.SKIPPED, message or "the task skipped itself")
@@ -257,6 +260,21 @@ def _end(t: Turn, inst: Instance, body: Attempt, e: AttemptEnded) -> None:
         finish(t, inst, State.FAILED, f"{message or 'timed out'}; not idempotent, so not tried again")
     else:
         failed(t, inst, failure or Failure("the attempt failed and gave no reason"))
+
+
+def _move_watermark(t: Turn, inst: Instance, value: bytes) -> None:
+    """It moves with the intervals: what a run of an earlier one says of it is left out (S3-51)."""
+    run, key = inst.run, (inst.run.dag.dag_id, inst.task.name)
+    end, known = run.meta.end_us, t.world.marks.get(key)
+    if known is not None and end < known:
+        t.journal(
+            "watermark", inst.instance_id, run.run_id, "", "kept",
+            f"{inst.task.name} has one of an interval that ends at {from_us(known).isoformat()}, "
+            f"and this run's ends at {from_us(end).isoformat()}",
+        )  # fmt: skip
+        return
+    t.world.marks[key] = end
+    t.changes.watermarks.append((*key, value.decode(), end))
 
 
 def succeed(t: Turn, inst: Instance, output: bytes | None, reason: str) -> None:
@@ -304,6 +322,8 @@ def finish(t: Turn, inst: Instance, state: State, reason: str) -> None:
     inst.built = None
     waiting.close_waits(t, inst, WaitState.CANCELLED, f"the task instance is {state.value}")
     admission.give_life(t, inst)
+    if inst.task.alert is not None:
+        alerting.task_over(t, inst)
     run = inst.run
     run.dag.stuck.pop(inst.instance_id, None)
     waiting.announce(t, inst)

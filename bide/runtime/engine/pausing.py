@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bide.runtime.engine import life, runs, waiting
+from bide.runtime.engine import alerting, life, runs, waiting
 from bide.runtime.engine.states import State
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import DagState, Due, Instance, Run
@@ -114,6 +114,8 @@ def shift(t: Turn, of: list[Run], by: Callable[[int], int]) -> None:
                 wait.deadline += by(wait.created)
                 t.write_wait(wait)
                 world.timer(wait.deadline, Due.WAIT, wait.wait_id)
+        if world.alarms:
+            alerting.shift(t, run, by)
 
 
 def _deadline_begun(inst: Instance, deadline: int) -> int:

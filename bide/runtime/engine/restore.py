@@ -16,7 +16,8 @@ from bide.runtime.engine.admission import hold_life, hold_slot
 from bide.runtime.engine.life import count_end
 from bide.runtime.engine.messages import RunMeta
 from bide.runtime.engine.states import OVER, RUN_OVER, AttemptState, RunState, State, WaitState
-from bide.runtime.engine.world import Attempt, DagState, Due, Instance, Run, Wait, World
+from bide.runtime.engine.turn import ALARMS
+from bide.runtime.engine.world import Alarm, Attempt, DagState, Due, Instance, Run, Wait, World
 from bide.runtime.graph.compile import Compiled, compile_spec
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.schedules import schedule_from_json
@@ -73,6 +74,12 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
                 hold_life(world, inst)
     for wait_row in rows.waits:
         _wait(world, wait_row)
+    kinds = {stored: kind for kind, stored in ALARMS.items()}
+    for alarm in rows.alarms:
+        kind = kinds[alarm.kind]
+        world.alarms[kind, alarm.subject_id] = Alarm(alarm.due_us, alarm.span_us, alarm.said)
+        world.timer(alarm.due_us, kind, alarm.subject_id)
+    world.marks.update({(mark.dag_id, mark.task): mark.end_us for mark in rows.marks})
 
 
 def restore_run(world: World, rows: RunRows, *, aside: bool = False) -> Run:

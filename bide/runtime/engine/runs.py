@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bide.runtime.engine import life
+from bide.runtime.engine import alerting, life
 from bide.runtime.engine.messages import RunEnded, RunMeta, RunOpened
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State
 from bide.runtime.engine.turn import Turn
@@ -37,6 +37,7 @@ def create_run(t: Turn, dag: DagState, *, kind: str, run_key: str, firing: Firin
     if span is not None:
         run.deadline = t.now + span
         world.timer(run.deadline, Due.RUN, run_id)
+    alerting.run_made(t, run)
     t.changes.runs_new.append(
         (run_id, dag.dag_id, dag.version_id, run.state.value, kind, run_key, meta.logical_us, meta.start_us,
          meta.end_us, meta.scheduled_us, encoded.decode(), t.now, run.deadline, reason)
@@ -78,6 +79,8 @@ class _Expand:
             instances.append(inst)
             by_id[instance_id] = inst
             rows.append((instance_id, run.run_id, tasks[ix].name, -1, pending, t.now))
+            if tasks[ix].alert is not None:
+                alerting.task_made(t, inst)
             instance_id += 1
         world.next_id["instance"] = instance_id
         if until < len(tasks):
@@ -150,6 +153,8 @@ def end_run(t: Turn, run: Run) -> None:
 def leave(t: Turn, run: Run) -> None:
     """A run that is over leaves the world; who waits for it hears of it."""
     world, dag = t.world, run.dag
+    if world.alarms:
+        alerting.run_over(t, run)
     del world.runs[run.run_id]
     dag.runs.discard(run.run_id)
     where = (dag.dag_id, run.meta.logical_us)

@@ -124,6 +124,8 @@ class EngineShell:
         """Carry out the effects of a batch that is committed, in order; one that fails takes no other with it."""
         for row in committed.watermarks:
             self.watermarks[row[0], row[1]] = row[2].encode()
+        for alert in committed.alerts_new:
+            log.warning("%s", alert[8])
         for dag_row in committed.dags_set:
             self.dag_ids[dag_row[1]] = dag_row[0]
         acts = self._acts
@@ -388,6 +390,10 @@ class EngineShell:
                 return load_run(conn, run_id)
             case ("version", int(dag_id), str(digest)):
                 return stored.version_id(conn, dag_id, digest)
+            case ("alert", int(alert_id)):
+                return stored.alert_state(conn, alert_id)
+            case ("alerts_new", int(limit)):
+                return stored.new_alerts(conn, limit)
             case ("idempotency", str(name)):
                 return stored.idempotency_result(conn, name)
             case _:

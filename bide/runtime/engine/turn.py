@@ -9,7 +9,7 @@ no turn takes long.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -25,9 +25,11 @@ from bide.runtime.engine.states import (
     State,
     WaitState,
 )
-from bide.runtime.engine.world import DagState, Instance, Resource, Run, Wait, Watched, World
+from bide.runtime.engine.world import DagState, Due, Instance, Resource, Run, Wait, Watched, World
 
 FactKey = tuple[Any, ...]
+ALARMS: Final = {Due.RUN_ALERT: "run", Due.TASK_ALERT: "task"}
+"""How kinds of alarms are stored."""
 
 
 class NeedFacts(Exception):  # noqa: N818 - a signal to the loop: load these and offer the input again
@@ -40,6 +42,7 @@ class NeedFacts(Exception):  # noqa: N818 - a signal to the loop: load these and
 
 class Turn:
     __slots__ = (
+        "alarms",
         "announced",
         "budget",
         "changes",
@@ -65,6 +68,7 @@ class Turn:
         self.dirty: dict[int, Instance] = {}
         self.dirty_runs: dict[int, Run] = {}
         self.dirty_dags: dict[int, DagState] = {}
+        self.alarms: dict[tuple[Due, int], None] = {}  # armed, moved or gone in this turn
         self.freed: list[Resource] = []
         self.questions: dict[Watched, None] = {}
         self.announced: list[tuple[Watched, str]] = []
@@ -191,6 +195,13 @@ class Turn:
             changes.runs_set[run.run_id] = (
                 run.state.value, run.started, ended, run.deadline, run.reason, run.run_id,
             )  # fmt: skip
+        for key in self.alarms:
+            alarm = self.world.alarms.get(key)
+            kind = ALARMS[key[0]]
+            if alarm is None:
+                changes.alarms_gone.append((kind, key[1]))
+            else:
+                changes.alarms_set.append((kind, key[1], alarm.due, alarm.span, alarm.said))
         for dag in self.dirty_dags.values():
             changes.dags_set.append(
                 (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from enum import IntEnum
 from heapq import heapify, heappush
-from typing import Any
+from typing import Any, NamedTuple
 
 from bide.runtime.engine.messages import RunMeta, TriggerBuilt
 from bide.runtime.engine.states import OVER, AttemptState, RunState, State
@@ -27,6 +27,8 @@ class Due(IntEnum):
     DEADLINE = 3  # an instance's total time
     TIMEOUT = 4  # an attempt's active time
     RUN = 5  # a run's deadline
+    RUN_ALERT = 6  # a run is late by then, and goes on
+    TASK_ALERT = 7  # an instance is
 
 
 class Resource:
@@ -304,6 +306,14 @@ class Wait:
         self.error = ""
 
 
+class Alarm(NamedTuple):
+    """A promise that is not broken yet: `span` is what was promised, 0 for a time on the wall."""
+
+    due: int
+    span: int
+    said: str
+
+
 FEW_TIMERS = 512
 """Void timers that are not worth a sweep."""
 
@@ -334,6 +344,10 @@ class World:
         self.timers: list[tuple[int, int, int]] = []  # (instant, Due, id)
         self.ready: list[tuple[tuple[int, int, int], Instance]] = []
         self.slotless: list[tuple[tuple[int, int, int], Instance]] = []  # woken, and in need of no slot
+        self.alarms: dict[tuple[Due, int], Alarm] = {}  # armed: of runs and instances that are not over
+        self.marks: dict[
+            tuple[int, str], int
+        ] = {}  # (dag_id, task) -> the interval's end its watermark is of
         self.agenda: deque[Any] = deque()  # work that a later turn goes on with: see turn.py
         self.next_id = {"dag": 1, "version": 1, "run": 1, "instance": 1, "attempt": 1, "wait": 1, "event": 1}
         self.ticket = 0
@@ -361,7 +375,12 @@ class World:
         an entry costs the same however many there are.
         """
         subjects = (
-            len(self.waits) + 2 * len(self.instances) + len(self.attempts) + len(self.runs) + len(self.dags)
+            len(self.waits)
+            + 2 * len(self.instances)
+            + len(self.attempts)
+            + len(self.runs)
+            + len(self.dags)
+            + len(self.alarms)
         )
         if len(self.timers) <= FEW_TIMERS + 2 * subjects:
             return
@@ -386,6 +405,9 @@ class World:
             case Due.RUN:
                 run = self.runs.get(subject_id)
                 return run.deadline if run is not None else None
+            case Due.RUN_ALERT | Due.TASK_ALERT:
+                alarm = self.alarms.get((Due(kind), subject_id))
+                return alarm.due if alarm is not None else None
         inst = self.instances.get(subject_id)
         if inst is None or inst.state in OVER:
             return None

@@ -20,6 +20,7 @@ from bide.runtime.graph.policy import policy_fields
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.graph.validate import check_graph, check_name
 from bide.runtime.schedules import Manual, Schedule
+from bide.runtime.schedules.promise import Promise
 
 
 class DagOptions(TypedDict, total=False):
@@ -36,6 +37,9 @@ class DagOptions(TypedDict, total=False):
     overlap: str | None  # due while others run: "queue_all", "queue_one", "skip", "cancel_running"
     backfill_window: timedelta | None  # how far back catchup reaches
     deadline: timedelta | None  # of a run, from its creation
+    deadline_alert: (
+        Promise | timedelta | None
+    )  # a run is late by then: by("05:45"), or a span from its creation
     on_pause: str  # its waits: "freeze" their deadlines, or let them "run"
     owner: str
     tags: Iterable[str]

@@ -10,6 +10,7 @@ from bide.runtime.clock import LONGEST, span_us
 from bide.runtime.errors import GraphError
 from bide.runtime.graph.spec import Lane, TriggerRule
 from bide.runtime.graph.validate import check_name, check_ranges, suggestion
+from bide.runtime.schedules.promise import Promise
 
 
 class CommandOptions(TypedDict, total=False):
@@ -23,6 +24,7 @@ class CommandOptions(TypedDict, total=False):
     retry_on: type[BaseException] | tuple[type[BaseException], ...]
     timeout: timedelta | None  # active time of one attempt
     deadline: timedelta | None  # from first ready to the end, waiting included
+    deadline_alert: Promise | timedelta | None  # late by then: by("05:45"), or a span from first ready
     idempotent: bool
     max_lost: int  # starts lost in a row before the task waits for a person
     pool: str | None
@@ -63,6 +65,17 @@ def _optional_span(value: object, option: str) -> int | None:
     return None if value is None else span(value, option)
 
 
+def promise(value: object, option: str) -> Promise | None:
+    """`by("05:45")`, or a span from the beginning."""
+    if value is None or isinstance(value, Promise):
+        return value
+    if not isinstance(value, timedelta):
+        raise GraphError(f'{option} is {value!r}, and must be by("05:45") or a timedelta')
+    if value <= timedelta(0):
+        raise GraphError(f"{option} must be longer than nothing")
+    return Promise(after_us=span(value, option))
+
+
 def _names(value: object, option: str) -> tuple[str, ...]:
     items = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
     names = []
@@ -100,6 +113,7 @@ _CONVERT: Final[dict[str, tuple[str, Callable[[object, str], object]]]] = {
     "max_retry_delay": ("max_retry_delay_us", _optional_span),
     "timeout": ("timeout_us", _optional_span),
     "deadline": ("deadline_us", _optional_span),
+    "deadline_alert": ("alert", promise),
     "retry_on": ("retry_on", _class_paths),
     "trigger_rule": ("rule", _rule),
     "inlets": ("inlets", _names),

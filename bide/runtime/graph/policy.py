@@ -9,6 +9,7 @@ a version, so a change of it makes none:
     backfill_window_us       how far back catchup reaches; None: no bound
     max_active_runs, max_active_tasks, deadline_us, on_pause    as in the spec
     tz                       the DAG's zone
+    deadline_alert           when a run is late: a `Promise`; absent: never
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from bide.runtime.clock import to_us
 from bide.runtime.errors import GraphError, UsageError
-from bide.runtime.graph.options import span
+from bide.runtime.graph.options import promise, span
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.schedules import Manual, Schedule
 from bide.runtime.schedules.zones import zone
@@ -41,6 +44,7 @@ _KNOWN: Final = frozenset(
         "overlap",
         "backfill_window",
         "deadline",
+        "deadline_alert",
         "on_pause",
         "owner",
         "tags",
@@ -102,6 +106,8 @@ def policy_fields(owner: str, options: Mapping[str, Any]) -> tuple[dict[str, Any
         "overlap": _one_of(owner, "overlap", overlap, _OVERLAP),
         "backfill_window_us": spans["backfill_window"],
     }
+    if (alert := promise(options.get("deadline_alert"), f"{owner}: deadline_alert")) is not None:
+        policy["deadline_alert"] = msgspec.to_builtins(alert)
     return fields, schedule.in_zone(tz), policy
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from bide.runtime.schedules.promise import Promise
+
 
 class TriggerRule(StrEnum):
     """When a task may start, judged on the end states of its direct upstreams."""
@@ -111,6 +113,7 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     setups: tuple[str, ...] = ()  # of a tear-down: it runs when one of them succeeded
     fails_run: bool = True  # its failure fails the run
     depends_on_past: bool = False  # not before this task of the run before ended well
+    alert: Promise | None = None  # when it is late; it goes on
 
 
 class DagSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

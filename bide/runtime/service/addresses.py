@@ -37,6 +37,11 @@ def wait_number(text: str) -> int:
     return _number(text, "wait", "`bide waits` lists them")
 
 
+def alert_number(text: str) -> int:
+    """The number of an alert from what was typed."""
+    return _number(text, "alert", "`bide alerts` lists them")
+
+
 def _number(text: str, what: str, advice: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise UsageError(f"{text!r} names no {what}: {what}s have whole numbers; {advice}")

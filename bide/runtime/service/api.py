@@ -98,6 +98,7 @@ def make_app(operations: Doors, alive: Callable[[], str], ready: Callable[[], st
     _health(app, alive, ready or alive)
     _dags_and_runs(app, operations)
     _waits(app, operations)
+    _alerts(app, operations)
     return app
 
 
@@ -235,3 +236,17 @@ def _waits(app: FastAPI, ops: Doors) -> None:
     @app.post("/api/v1/waits/{wait}/fail")
     async def fail(wait: str, body: FailBody | None = None) -> Response:
         return _json(await ops.wait_fail(wait, body.reason if body else ""))
+
+
+def _alerts(app: FastAPI, ops: Doors) -> None:
+    @app.get("/api/v1/alerts")
+    async def alerts(
+        run: str | None = None,
+        state: str | None = None,
+        limit: Annotated[int, Query(json_schema_extra={"minimum": 1, "maximum": 100_000})] = 100,
+    ) -> Response:
+        return _json(await ops.alerts(run, state, limit))
+
+    @app.post("/api/v1/alerts/{alert}/ack")
+    async def acknowledge(alert: str) -> Response:
+        return _json(await ops.alert_ack(alert))

@@ -20,6 +20,7 @@ from bide.runtime import errors
 from bide.runtime.errors import BideError, GaveUpError, RefusedError, UnreachableError
 from bide.runtime.service.places import owner_of
 from bide.runtime.service.shapes import (
+    AlertLine,
     DagLine,
     Done,
     Health,
@@ -77,6 +78,14 @@ class ServiceClient:
 
     async def waits(self) -> list[WaitLine]:
         return self._get(list[WaitLine], "/waits")
+
+    async def alerts(
+        self, run: str | None = None, state: str | None = None, limit: int = 100
+    ) -> list[AlertLine]:
+        return self._get(list[AlertLine], "/alerts", run=run, state=state, limit=limit)
+
+    async def alert_ack(self, alert: str) -> Done:
+        return self._post(Done, f"/alerts/{_part(alert)}/ack", {})
 
     async def trigger(
         self,

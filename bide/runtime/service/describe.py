@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 
 from bide.runtime.errors import BideError
+from bide.runtime.service.shapes import AlertLine, iso
+from bide.runtime.store.reader import AlertShown
 
 
 def schedule_words(stored: str) -> str:
@@ -49,3 +51,18 @@ def error_words(stored: str | None) -> str:
     except msgspec.DecodeError:
         return stored
     return str(fields.get("message", stored)) if isinstance(fields, dict) else stored
+
+
+def alert_line(alert: AlertShown) -> AlertLine:
+    """An alert as every door shows it."""
+    return AlertLine(
+        id=str(alert.alert_id),
+        kind=alert.kind,
+        subject=alert.subject,
+        run_id=None if alert.run_id is None else str(alert.run_id),
+        promise=alert.promise,
+        due=iso(alert.due_us),
+        fired=iso(alert.fired_us),
+        state=alert.state,
+        text=alert.text,
+    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bide.runtime.engine.explain import Look, Progress, Refusal
 from bide.runtime.service.shapes import (
+    AlertLine,
     DagLine,
     Done,
     Health,
@@ -126,6 +127,14 @@ class Doors(Protocol):
     async def waits(self) -> list[WaitLine]:
         """Open ones, the nearest deadline first."""
         ...
+
+    async def alerts(
+        self, run: str | None = None, state: str | None = None, limit: int = 100
+    ) -> list[AlertLine]:
+        """Who was late, the newest first."""
+        ...
+
+    async def alert_ack(self, alert: str) -> Done: ...
 
     async def trigger(
         self,

@@ -7,13 +7,14 @@ from collections import Counter
 import msgspec
 
 from bide.runtime.engine.admission import needs_no_slot
-from bide.runtime.engine.explain import InstanceFacts, RunFacts, Upstream, WaitFacts
+from bide.runtime.engine.explain import InstanceFacts, Late, RunFacts, Upstream, WaitFacts
 from bide.runtime.engine.states import RunState, State
 from bide.runtime.graph.spec import DagSpec, TriggerRule
 from bide.runtime.service.describe import error_words, trigger_words
 from bide.runtime.service.doors import Live
 from bide.runtime.service.shapes import iso
 from bide.runtime.store.reader import (
+    AlertShown,
     AttemptShown,
     DagShown,
     Reader,
@@ -34,6 +35,7 @@ class Scene(msgspec.Struct, frozen=True):
     attempts: dict[int, AttemptShown]
     waits: list[WaitShown]
     active: list[RunShown]
+    alerts: list[AlertShown]
 
 
 def scene(reader: Reader, run_id: int) -> Scene:
@@ -49,6 +51,7 @@ def scene(reader: Reader, run_id: int) -> Scene:
         {attempt.attempt_id: attempt for attempt in reader.attempts(run_id)},
         reader.waits(run_id),
         active,
+        reader.alerts(run_id),
     )
 
 
@@ -80,6 +83,10 @@ def of_run(scene: Scene, live: Live | None, held: bool) -> RunFacts:
         frozen=bool(scene.dag and scene.dag.paused) and scene.spec.on_pause == "freeze",
         live=held,
         stopping=live is not None and live.stopping,
+        late=tuple(
+            (alert.subject.removeprefix(run.dag).removeprefix("."), Late(alert.promise, alert.due_us))
+            for alert in scene.alerts
+        ),
     )
 
 
@@ -118,6 +125,11 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
         within=live is not None or not held,
         stopping=live is not None and live.stopping and not (spec is not None and needs_no_slot(spec)),
         progress=live.progress(instance.attempt_id) if live and instance.attempt_id is not None else None,
+        late=tuple(
+            Late(alert.promise, alert.due_us)
+            for alert in scene.alerts
+            if alert.subject == f"{scene.run.dag}.{_name(instance.task, instance.map_index)}"
+        ),
     )
 
 

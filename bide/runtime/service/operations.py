@@ -7,22 +7,31 @@ of a guest. It holds no state and writes nothing itself.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from bide.runtime.clock import Clock
+from bide.runtime.clock import SECOND, Clock
 from bide.runtime.engine.explain import explain_instance, explain_run
 from bide.runtime.engine.states import OVER, RunState, State
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.service import facts
-from bide.runtime.service.addresses import read_date, read_span, run_number, task_address, wait_number
-from bide.runtime.service.describe import schedule_words, trigger_words
+from bide.runtime.service.addresses import (
+    alert_number,
+    read_date,
+    read_span,
+    run_number,
+    task_address,
+    wait_number,
+)
+from bide.runtime.service.describe import alert_line, schedule_words, trigger_words
 from bide.runtime.service.doors import Door, Live
 from bide.runtime.service.logs import read_log
 from bide.runtime.service.shapes import (
+    AlertLine,
     DagLine,
     Detail,
     Done,
@@ -43,6 +52,7 @@ from bide.runtime.store.reader import Reader
 
 T = TypeVar("T")
 _LOOKS = 3  # of a difference between the living and the database that is more than a moment's
+ALERT_STATES = ("new", "taken", "acked")
 _MARKS = (State.SUCCESS, State.FAILED, State.SKIPPED)
 
 
@@ -187,6 +197,18 @@ class Operations:
             last_look=iso_or_none(look.at_us) if look else None,
         )
 
+    async def alerts(
+        self, run: str | None = None, state: str | None = None, limit: int = 100
+    ) -> list[AlertLine]:
+        if state is not None and state not in ALERT_STATES:
+            raise UsageError(f"{state!r} is no state of an alert: use one of {', '.join(ALERT_STATES)}")
+        if not 1 <= limit <= 100_000:
+            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
+        run_id = None if run is None else run_number(run)
+        if run_id is not None:
+            await self._reader.ask(Reader.run, run_id)
+        return [alert_line(each) for each in await self._reader.ask(Reader.alerts, run_id, state, limit)]
+
     async def doctor(self) -> Health:
         from bide.runtime.service.doctor import examine, out_of_step, step
 
@@ -276,6 +298,10 @@ class Operations:
         args = {"wait_id": wait_number(wait), "reason": reason or "failed by hand"}
         return await self._do("wait_fail", f"wait {wait} has failed", args)
 
+    async def alert_ack(self, alert: str) -> Done:
+        args = {"alert_id": alert_number(alert)}
+        return await self._do("alert_ack", f"alert {alert} is acknowledged", args)
+
     async def _do(self, verb: str, said: str, args: dict[str, Any]) -> Done:
         return Done(done=said, result=await self._door.command(verb, args))
 
@@ -305,6 +331,9 @@ def _instant(text: str) -> int:
 
 def _show(reader: Reader, run_id: int) -> RunShown:
     run = reader.run(run_id)
+    held: Counter[tuple[str, int]] = Counter()
+    for attempt in reader.attempts(run_id):
+        held[attempt.task, attempt.map_index] += attempt.active_us
     return RunShown(
         run_id=str(run_id),
         dag=run.dag,
@@ -318,9 +347,11 @@ def _show(reader: Reader, run_id: int) -> RunShown:
                 state=task.state.value,
                 attempts=task.attempts,
                 reason=task.reason,
+                slot_seconds=held[task.task, task.map_index] / SECOND,
             )
             for task in reader.tasks(run_id)
         ),
+        alerts=tuple(alert_line(each) for each in reader.alerts(run_id)),
     )
 
 

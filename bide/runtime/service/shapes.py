@@ -45,22 +45,43 @@ class RunLine(_Shape, frozen=True):
 
 
 class TaskLine(_Shape, frozen=True):
-    """`map_index` is -1 for a task that is not mapped; `attempts` counts starts, of any outcome."""
+    """`map_index` is -1 for a task that is not mapped; `attempts` counts starts, of any outcome.
+
+    `slot_seconds` is how long attempts that are over have held a slot, all of them together.
+    """
 
     task: str
     map_index: int
     state: str
     attempts: int
     reason: str
+    slot_seconds: float = 0.0
+
+
+class AlertLine(_Shape, frozen=True):
+    """Somebody was late. `kind` says what `subject` is; `state` is new, taken or acked."""
+
+    id: str
+    kind: str
+    subject: str
+    run_id: str | None
+    promise: str
+    due: str
+    fired: str
+    state: str
+    text: str
 
 
 class RunShown(_Shape, frozen=True):
+    """`alerts` are those of the run and of its tasks, the newest first."""
+
     run_id: str
     dag: str
     state: str
     logical_date: str
     interval: Interval
     tasks: tuple[TaskLine, ...]
+    alerts: tuple[AlertLine, ...] = ()
 
 
 class WaitLine(_Shape, frozen=True):

@@ -90,16 +90,30 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("steps", _insert("step", "instance_id, attempt_id, name, value")),
     (
         "watermarks",
-        _insert("watermark", "dag_id, task, value")
-        + " ON CONFLICT (dag_id, task) DO UPDATE SET value = excluded.value",
+        _insert("watermark", "dag_id, task, value, end_us")
+        + " ON CONFLICT (dag_id, task) DO UPDATE SET value = excluded.value, end_us = excluded.end_us",
     ),
+    (
+        "alarms_set",
+        _insert("alarm", "kind, subject_id, due_us, span_us, said")
+        + " ON CONFLICT (kind, subject_id) DO UPDATE SET due_us = excluded.due_us,"
+        " span_us = excluded.span_us, said = excluded.said",
+    ),
+    ("alarms_gone", "DELETE FROM alarm WHERE kind = ? AND subject_id = ?"),
+    (
+        "alerts_new",
+        _insert("alert", "alert_id, key, kind, run_id, subject, promise, due_us, fired_us, text, payload")
+        + " ON CONFLICT (key) DO NOTHING",
+    ),
+    ("alerts_set", "UPDATE alert SET state = ? WHERE alert_id = ?"),
     ("idempotency", _insert("idempotency", "key, result, created_us")),
     ("events", _insert("event", "seq, at_us, epoch, subject, subject_id, run_id, was, now, reason")),
 )
 """(list of `Changes`, statement), in the order they are written: parents before children."""
 
 _BATCH: Final = "UPDATE meta SET value = ? WHERE key = 'batch' AND value < ?"
-_DELETES: Final = frozenset({"choices_gone", "outputs_gone", "processes_gone"})
+_MAYBE: Final = frozenset({"choices_gone", "outputs_gone", "processes_gone", "alarms_gone", "alerts_new"})
+"""What may find nothing to do."""
 
 
 def write(conn: sqlite3.Connection, changes: Changes, batch: int, at: Hook | None = None) -> None:
@@ -127,7 +141,7 @@ def write(conn: sqlite3.Connection, changes: Changes, batch: int, at: Hook | Non
             if type(rows) is dict:
                 rows = rows.values()
             done = conn.executemany(sql, rows).rowcount
-            if done != len(rows) and name not in _DELETES:
+            if done != len(rows) and name not in _MAYBE:
                 raise BatchRejected(name, "no such row", f"{len(rows)} rows were to be set, {done} are there")
         step = "meta"
         if at:

@@ -226,6 +226,34 @@ def newest_dags(conn: sqlite3.Connection, names: Iterable[str]) -> list[StoredDa
     ]
 
 
+def alert_state(conn: sqlite3.Connection, alert_id: int) -> str | None:
+    """new, taken or acked; None when there is no such alert."""
+    row = conn.execute("SELECT state FROM alert WHERE alert_id = ?", (alert_id,)).fetchone()
+    return row[0] if row else None
+
+
+def new_alerts(conn: sqlite3.Connection, limit: int) -> list[dict[str, Any]]:
+    """The oldest alerts that nobody has taken, whole, as plain JSON."""
+    found = conn.execute(
+        "SELECT alert_id, kind, subject, promise, due_us, fired_us, text, payload FROM alert"
+        " WHERE state = 'new' ORDER BY alert_id LIMIT ?",
+        (limit,),
+    ).fetchall()
+    return [
+        {
+            "id": alert_id,
+            "kind": kind,
+            "subject": subject,
+            "promise": promise,
+            "due_us": due,
+            "fired_us": fired,
+            "text": text,
+            "payload": msgspec.json.decode(payload),
+        }
+        for alert_id, kind, subject, promise, due, fired, text, payload in found
+    ]
+
+
 def watermarks(conn: sqlite3.Connection) -> dict[tuple[int, str], bytes]:
     """(dag_id, task) -> JSON, all of them: there is at most one a task."""
     found = conn.execute("SELECT dag_id, task, value FROM watermark").fetchall()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
@@ -122,6 +122,22 @@ class ChoiceRow(_Row, frozen=True):
     chosen: str
 
 
+class AlarmRow(_Row, frozen=True):
+    kind: Literal["run", "task"]
+    subject_id: int
+    due_us: int
+    span_us: int
+    said: str
+
+
+class MarkRow(_Row, frozen=True):
+    """Which interval a task's watermark is of."""
+
+    dag_id: int
+    task: str
+    end_us: int
+
+
 class LastIds(msgspec.Struct, frozen=True):
     """The highest id given so far, 0 when there is none; the next one is the engine's to give."""
 
@@ -145,6 +161,8 @@ class WorldRows(msgspec.Struct, frozen=True):
     """The current ones of instances that are not over, and any that still is `running`."""
     processes: list[ProcessRow]
     waits: list[WaitRow]
+    alarms: list[AlarmRow]
+    marks: list[MarkRow]
     last: LastIds
     epoch: int
     batch: int
@@ -169,6 +187,8 @@ INSTANCE: Final = ", ".join(f"i.{name}" for name in InstanceRow.__struct_fields_
 ATTEMPT: Final = ", ".join(f"a.{name}" for name in AttemptRow.__struct_fields__)
 PROCESS: Final = ", ".join(ProcessRow.__struct_fields__)
 WAIT: Final = ", ".join(WaitRow.__struct_fields__)
+ALARM: Final = ", ".join(AlarmRow.__struct_fields__)
+MARK: Final = ", ".join(MarkRow.__struct_fields__)
 _OVER: Final = ", ".join(f"'{state}'" for state in sorted(OVER))
 _INSTANCE_OF: Final = "SELECT instance_id FROM task_instance WHERE instance_id = ?"
 _UNFINISHED: Final = "SELECT run_id FROM run WHERE ended_us IS NULL"
@@ -224,6 +244,10 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
             f"SELECT {PROCESS} FROM process ORDER BY attempt_id",
         ),
         waits=waits,
+        alarms=rows(conn, AlarmRow, f"SELECT {ALARM} FROM alarm ORDER BY kind, subject_id"),
+        marks=rows(
+            conn, MarkRow, f"SELECT {MARK} FROM watermark WHERE end_us IS NOT NULL ORDER BY dag_id, task"
+        ),
         last=last_ids(conn),
         epoch=meta(conn, "epoch"),
         batch=meta(conn, "batch"),

@@ -79,6 +79,14 @@ WHERE w.state = 'open' AND w.wait_id > :after AND (:run_id IS NULL OR i.run_id =
 ORDER BY w.wait_id
 LIMIT :limit;
 
+-- :name alerts
+-- `bide alerts`: who was late, newest first; `run_id` and `state` narrow it.
+SELECT alert_id, kind, run_id, subject, promise, due_us, fired_us, text, payload, state
+FROM alert
+WHERE (:run_id IS NULL OR run_id = :run_id) AND (:state IS NULL OR state = :state)
+ORDER BY alert_id DESC
+LIMIT :limit;
+
 -- :name events
 -- `bide events`, the live feed: the journal after a sequence number.
 SELECT seq, at_us, epoch, subject, subject_id, run_id, was, now, reason

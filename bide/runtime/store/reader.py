@@ -110,6 +110,19 @@ class WaitShown(_Shown, frozen=True):
     reason: str
 
 
+class AlertShown(_Shown, frozen=True):
+    alert_id: int
+    kind: str
+    run_id: int | None
+    subject: str
+    promise: str
+    due_us: int
+    fired_us: int
+    text: str
+    payload: str
+    state: str
+
+
 class EventShown(_Shown, frozen=True):
     seq: int
     at_us: int
@@ -198,6 +211,12 @@ class Reader:
     def waits(self, run_id: int | None = None, after: int = 0, limit: int = 100_000) -> list[WaitShown]:
         """Open waits, oldest first. `after`: only ids above it, to page on."""
         return self._all(WaitShown, "waits", run_id=run_id, after=after, limit=limit)
+
+    def alerts(
+        self, run_id: int | None = None, state: str | None = None, limit: int = 100
+    ) -> list[AlertShown]:
+        """The newest first, of everything or of one run."""
+        return self._all(AlertShown, "alerts", run_id=run_id, state=state, limit=limit)
 
     def events(self, after: int = 0, run_id: int | None = None, limit: int = 1000) -> list[EventShown]:
         """The journal after the sequence number `after`, of everything or of one run."""

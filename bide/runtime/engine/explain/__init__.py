@@ -7,6 +7,7 @@ the sentence then says what the database alone can tell.
 
 from bide.runtime.engine.explain.facts import (
     InstanceFacts,
+    Late,
     Look,
     Progress,
     Refusal,
@@ -21,6 +22,7 @@ from bide.runtime.engine.explain.words import instant_words, progress_words, spa
 
 __all__ = [
     "InstanceFacts",
+    "Late",
     "Look",
     "Progress",
     "Refusal",

@@ -60,6 +60,13 @@ class Upstream(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class Late(msgspec.Struct, frozen=True):
+    """A promise that was not kept: an alert has said so."""
+
+    promise: str
+    due_us: int
+
+
 class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one task instance. Instants are epoch microseconds, UTC."""
 
@@ -89,6 +96,7 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
     within: bool = True  # and what it has in memory is known here: looks, refusals
     stopping: bool = False  # it starts nothing new
     progress: Progress | None = None  # of the attempt that runs
+    late: tuple[Late, ...] = ()  # its own alerts, the newest first
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,3 +120,4 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     frozen: bool = False  # paused, and waits with their deadlines stand still
     live: bool = False
     stopping: bool = False  # the runtime that holds the database starts nothing new
+    late: tuple[tuple[str, Late], ...] = ()  # alerts of it ("") and of its tasks, the newest first

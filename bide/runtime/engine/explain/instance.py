@@ -10,6 +10,7 @@ from bide.runtime.engine.explain.words import (
     STOPPING,
     because,
     instant_words,
+    late_words,
     progress_words,
     span_words,
 )
@@ -24,6 +25,10 @@ def explain_instance(f: InstanceFacts, now: int) -> Why:
         details = (*details, ("task deadline", instant_words(f.deadline_us, now)))
     if f.paused and f.state not in _ENDED:
         details = (*details, ("DAG", "paused"))
+    if f.late and f.state in _ENDED:
+        details = (*details, ("was", late_words(f.late[0], now)))
+    elif f.late:
+        sentence += f"; {late_words(f.late[0], now)}"
     if not f.live and f.state not in _ENDED and f.state is not State.LOST:
         after = f"{after}; {ASLEEP}" if after else ASLEEP
     return Why(state=f.state.value, sentence=sentence, since_us=f.since_us, details=details, next=after)

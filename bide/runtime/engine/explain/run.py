@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bide.runtime.engine.explain.facts import RunFacts, Why
-from bide.runtime.engine.explain.words import ASLEEP, STOPPING, because, instant_words
+from bide.runtime.engine.explain.words import ASLEEP, STOPPING, because, instant_words, late_words
 from bide.runtime.engine.states import RunState, State
 
 
@@ -43,11 +43,17 @@ def explain_run(f: RunFacts, now: int) -> Why:
         case RunState.CANCELLED:
             since, sentence = f.ended_us, f"it was cancelled{because(f.reason)}"
             after = f"`bide rerun {f.run}` takes it up again"
+    of_run = [late for task, late in f.late if not task]
+    details += [(f"task {task}", late_words(late, now)) for task, late in f.late[:10] if task]
     over = f.state in (RunState.SUCCESS, RunState.FAILED, RunState.CANCELLED)
     if f.deadline_us is not None and not over:
         details.append(("run deadline", instant_words(f.deadline_us, now)))
     if not f.live and not over:
         after = f"{after}; {ASLEEP}" if after else ASLEEP
+    if of_run and over:
+        details.append(("was", late_words(of_run[0], now)))
+    elif of_run:
+        sentence += f"; {late_words(of_run[0], now)}"
     return Why(state=f.state.value, sentence=sentence, since_us=since, details=tuple(details), next=after)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bide.runtime.clock import DAY, HOUR, MINUTE, SECOND, from_us
-from bide.runtime.engine.explain.facts import Progress
+from bide.runtime.engine.explain.facts import Late, Progress
 
 ASLEEP: Final = "nothing moves until a runtime opens this database: start `bide serve`, or `bide run` the DAG"
 STOPPING: Final = "the runtime is stopping and starts nothing new"
@@ -59,6 +59,18 @@ def progress_words(progress: Progress) -> str:
         return f"{done:.15g}"
     share = f" ({100 * done / total:.0f} %)" if total > 0 else ""
     return f"{done:.15g} of {total:.15g}{share}"
+
+
+def late_words(late: Late, now: int) -> str:
+    """Since when something is late, and what was promised.
+
+    >>> late_words(Late("by 05:45 Europe/Berlin", 1781495100000000), 1781495100000000)
+    'late since 05:45 Europe/Berlin, 2026-06-15 03:45:00Z (now)'
+    """
+    wall = late.promise.removeprefix("by ")
+    said = f" {wall}," if wall != late.promise else ""
+    promised = "" if said else f", promised {late.promise}"
+    return f"late since{said} {instant_words(late.due_us, now)}{promised}"
 
 
 def because(reason: str) -> str:

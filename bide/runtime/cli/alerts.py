@@ -1,0 +1,55 @@
+"""`bide alerts`: what was late, and who knows of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from bide.runtime.cli.asking import Db, Json, asked, done
+from bide.runtime.cli.output import print_json, print_table, stamp
+
+app = App(name="alerts", help="What was late: list (bare), ack.")
+
+State = Annotated[str | None, Parameter(help="Only those in this state: new, taken or acked.")]
+Limit = Annotated[int, Parameter(help="At most so many, the newest.")]
+OfRun = Annotated[str | None, Parameter(help="Only those of this run and of its tasks.")]
+
+
+def _list_alerts(run: str | None, state: str | None, limit: int, db: str | None, json: bool) -> int:
+    found = asked(db, lambda ops: ops.alerts(run, state, limit))
+    if json:
+        print_json(found)
+    else:
+        rows = [(a.id, a.subject, a.run_id, a.promise, stamp(a.due), stamp(a.fired), a.state) for a in found]
+        heads = ("alert", "late", "run", "promised", "due", "found", "state")
+        print_table(heads, rows, "nothing was late")
+    return 0
+
+
+@app.default
+def bare(
+    *, run: OfRun = None, state: State = None, limit: Limit = 100, db: Db = None, json: Json = False
+) -> int:
+    """List what was late, the newest first."""
+    return _list_alerts(run, state, limit, db, json)
+
+
+@app.command(name="list")
+def listed(
+    *, run: OfRun = None, state: State = None, limit: Limit = 100, db: Db = None, json: Json = False
+) -> int:
+    """List what was late, the newest first."""
+    return _list_alerts(run, state, limit, db, json)
+
+
+@app.command(name="ack")
+def ack(
+    alert: Annotated[str, Parameter(help="The alert: its number; `bide alerts` lists them.")],
+    /,
+    *,
+    db: Db = None,
+    json: Json = False,
+) -> int:
+    """Say that somebody knows of it."""
+    return done(db, json, lambda ops: ops.alert_ack(alert))
