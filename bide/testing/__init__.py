@@ -14,14 +14,36 @@ from bide.testing.fakes import FakeKafka as FakeKafka
 from bide.testing.fakes import FakeSource as FakeSource
 from bide.testing.runtime import SimRuntime as SimRuntime
 from bide.testing.runtime import sim_runtime as sim_runtime
+from bide.testing.simulation import Begun as Begun
+from bide.testing.simulation import Down as Down
+from bide.testing.simulation import Order as Order
+from bide.testing.simulation import Report as Report
+from bide.testing.simulation import Rule as Rule
+from bide.testing.simulation import Script as Script
+from bide.testing.simulation import Simulation as Simulation
+from bide.testing.simulation import Spread as Spread
+from bide.testing.simulation import When as When
+from bide.testing.simulation import read_script as read_script
+from bide.testing.simulation import simulated as simulated
 
 __all__ = [
+    "Begun",
+    "Down",
     "FakeHttp",
     "FakeKafka",
     "FakeSource",
+    "Order",
+    "Report",
+    "Rule",
+    "Script",
     "SimClock",
     "SimRuntime",
+    "Simulation",
+    "Spread",
+    "When",
     "assert_order",
+    "read_script",
     "sim_runtime",
+    "simulated",
     "starts_of",
 ]

@@ -27,6 +27,29 @@ Span = timedelta | float
 """A timedelta, or seconds."""
 
 
+class Call:
+    """A call that is due at an instant of the clock."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call: Callable[[], None] | None = call
+
+    def done(self) -> bool:
+        """Whether it was made, or taken back."""
+        return self._call is None
+
+    def cancel(self) -> None:
+        """Take it back; nothing happens when it was made."""
+        self._call = None
+
+    def set_result(self, _: None) -> None:
+        """Make it: what wakes sleepers calls this, too."""
+        call, self._call = self._call, None
+        if call is not None:
+            call()
+
+
 class SimClock:
     """A `Clock` for tests: `now()`, `elapsed()`, `sleep_until()`, and `advance` to move it.
 
@@ -48,7 +71,7 @@ class SimClock:
         self.patience = patience
         self.moves = 0
         """How often time has moved."""
-        self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._sleepers: list[tuple[int, int, asyncio.Future[None] | Call]] = []
         self._number = 0
         self._probes: list[Callable[[], bool]] = []
         self._stepped: list[Callable[[int], None]] = []
@@ -83,6 +106,13 @@ class SimClock:
     async def sleep(self, span: Span) -> None:
         """Sleep for a span of this clock's time: what a body under test does to take its time."""
         await self.sleep_until(self._wall + _us(span))
+
+    def call_at(self, at_us: int, call: Callable[[], None]) -> Call:
+        """Have `call` made once the clock has been moved to `at_us`, among the sleepers of that instant."""
+        due = Call(call)
+        self._number += 1
+        heappush(self._sleepers, (at_us, self._number, due))
+        return due
 
     @property
     def next_due(self) -> int | None:

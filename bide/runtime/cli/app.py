@@ -86,6 +86,32 @@ def serve(
     return serve_paths(settings(db=db, slots=slots, paths=list(paths) or None, stop_timeout=limit))
 
 
+@app.command
+def simulate(
+    *targets: Annotated[
+        str,
+        Parameter(help="TARGETs (file.py[:dag], module[:dag]), and folders whose *.py files declare DAGs."),
+    ],
+    since: Annotated[str, Parameter(name="--from", help="The first instant, such as 2026-06-01; UTC.")],
+    until: Annotated[
+        str, Parameter(name="--to", help="The instant at which it ends, itself not lived through.")
+    ],
+    seed: Annotated[
+        int | None, Parameter(help="Of what the script leaves to chance; else the script's.")
+    ] = None,
+    script: Annotated[
+        str | None, Parameter(help="Durations, failures and arrivals: a .toml, .json or .py file.")
+    ] = None,
+    out: Annotated[str | None, Parameter(help="Also write the journal there, as JSON lines.")] = None,
+    slots: Slots = None,
+    json: Json = False,
+) -> int:
+    """Simulate DAGs over a stretch of time, in seconds and without their bodies, and report."""
+    from bide.runtime.cli.simulate import simulate_dags
+
+    return simulate_dags(targets, settings(slots=slots), since, until, seed, json, out, script)
+
+
 # --- reading -------------------------------------------------------------------------------------
 
 

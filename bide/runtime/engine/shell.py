@@ -94,6 +94,8 @@ class EngineShell:
         self.watermarks: dict[tuple[int, str], bytes] = {}
         self.dag_ids: dict[str, int] = {}
         self.listeners: list[Callable[[Changes], None]] = []
+        self.heard: dict[type, Callable[[Any], None]] = {}
+        """Who is told of a run's opening and end, when these are carried out."""
         self._params: dict[int, dict[str, Any]] = {}
         self._outputs = OutputCache()
         self._replies: dict[int, asyncio.Future[Any]] = {}
@@ -162,6 +164,8 @@ class EngineShell:
 
     def _run_opened(self, e: RunOpened) -> None:
         self.runs[e.run.run_id] = e.run
+        if self.heard:
+            self._tell(e)
 
     def _run_ended(self, e: RunEnded) -> None:
         self.runs.pop(e.run_id, None)
@@ -170,6 +174,13 @@ class EngineShell:
         for waiter in self._ends.pop(e.run_id, []):
             if not waiter.done():
                 waiter.set_result(e.state)
+        if self.heard:
+            self._tell(e)
+
+    def _tell(self, e: RunOpened | RunEnded) -> None:
+        listener = self.heard.get(type(e))
+        if listener is not None:
+            listener(e)
 
     def _reply(self, e: Reply) -> None:
         waiter = self._replies.pop(e.token, None)

@@ -13,7 +13,7 @@ from bide.runtime.executor.echo import Echo
 from bide.runtime.graph.dag import Dag
 
 if TYPE_CHECKING:
-    from bide.runtime.service.runtime import Runtime
+    from bide.runtime.service.runtime import Pool, Runtime
 
 
 @asynccontextmanager
@@ -36,17 +36,13 @@ async def open_runtime(
     are all there are, any other that the database knows is gone.
     """
     from bide.runtime.executor.printed import recorded
-    from bide.runtime.service.runtime import Pool, Runtime
+    from bide.runtime.service.runtime import Runtime
 
-    pools: dict[str, Pool | int] = {
-        name: pool if isinstance(pool, int) else Pool(slots=pool.slots, in_flight=pool.in_flight)
-        for name, pool in config.pools.items()
-    }
     runtime = Runtime(
         db=db,
         dags=dags,
         slots=config.slots,
-        pools=pools,
+        pools=pools_of(config),
         synchronous=config.synchronous,
         errors=errors,
         schedules=schedules,
@@ -59,3 +55,13 @@ async def open_runtime(
         async with runtime:
             gc.freeze()  # what was loaded stays to the end: no collection walks it again and holds up the loop
             yield runtime
+
+
+def pools_of(config: Config) -> dict[str, Pool | int]:
+    """The pools of the settings, as a `Runtime` takes them."""
+    from bide.runtime.service.runtime import Pool
+
+    return {
+        name: pool if isinstance(pool, int) else Pool(slots=pool.slots, in_flight=pool.in_flight)
+        for name, pool in config.pools.items()
+    }

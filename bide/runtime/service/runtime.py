@@ -232,16 +232,7 @@ class Runtime(LiveHouse):
         shell.triggerer = Triggerer(
             self.clock, self._engine.post, predicates=shell.predicate, log=self._waiting_log
         )
-        shell.executor = Executor(
-            self.clock,
-            self._engine.post,
-            logs=self.logs,
-            epoch=epoch,
-            fence=self._may_begin,
-            resolve=shell.resolve,
-            threads=self._slots,
-            on_blocked=self._holds.blocked,
-        )
+        shell.executor = self._executor(epoch)
         if not self._watchdog:
             shell.executor.watchdog.close()
         shell.triggerer.watch = shell.executor.watchdog
@@ -259,6 +250,19 @@ class Runtime(LiveHouse):
         await self._engine.settled()
         self._raise_failure()
         point("recovered")
+
+    def _executor(self, epoch: int) -> Executor:
+        """What carries out attempts; a simulation puts its own in this place."""
+        return Executor(
+            self.clock,
+            self._engine.post,
+            logs=self.logs,
+            epoch=epoch,
+            fence=self._may_begin,
+            resolve=self._shell.resolve,
+            threads=self._slots,
+            on_blocked=self._holds.blocked,
+        )
 
     def _log_book(self) -> LogBook:
         folder = f"{self.db}.logs"

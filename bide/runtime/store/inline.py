@@ -63,9 +63,12 @@ class InlineWriter:
         connect: Connect = sqlite3.connect,
         before: Fault | None = None,
         after: Fault | None = None,
+        lasting: bool = True,
     ) -> Self:
-        """`open` for code without a loop."""
+        """`open` for code without a loop. `lasting=False`: no commit is ever synced, for scratch databases."""
         conn = open_database(path, synchronous=synchronous, create=create, connect=connect)
+        if not lasting:
+            conn.execute("PRAGMA synchronous = OFF")
         return cls(conn, Path(os.path.realpath(path)), before, after)
 
     async def commit(self, changes: Changes, batch: int) -> None:
