@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bide.runtime.executor.context import current as current
     from bide.runtime.graph.dag import Dag as Dag
     from bide.runtime.graph.dag import dag as dag
+    from bide.runtime.graph.groups import group as group
     from bide.runtime.graph.spec import TriggerRule as TriggerRule
     from bide.runtime.graph.task import branch as branch
     from bide.runtime.graph.task import shell as shell
@@ -48,6 +49,7 @@ _HOME = {
     "by": "bide.runtime.schedules.promise",
     "current": "bide.runtime.executor.context",
     "dag": "bide.runtime.graph.dag",
+    "group": "bide.runtime.graph.groups",
     "shell": "bide.runtime.graph.task",
     "task": "bide.runtime.graph.task",
 }
@@ -71,6 +73,7 @@ __all__ = [
     "by",
     "current",
     "dag",
+    "group",
     "shell",
     "task",
 ]

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -59,8 +60,13 @@ def tasks(draw: st.DrawFn, others: tuple[str, ...] = ()) -> list[TaskSpec]:
                 st.sampled_from([None, None, Promise(after_us=seconds(70)), by("00:10", tz="UTC")])
             ),
         }
-        kind = draw(st.sampled_from(["job", "job", "sensor", "external"]))
-        if kind == "job":
+        kind = draw(st.sampled_from(["job", "job", "sensor", "external", "branch", "teardown"]))
+        if kind == "branch":
+            common["branch"] = True
+        elif kind == "teardown" and ups:
+            common |= {"rule": "all_done", "teardown": True, "setups": (ups[0],)}
+            common["fails_run"] = draw(st.booleans())
+        if kind in ("job", "branch", "teardown"):
             made.append(
                 job(
                     f"t{n}", *ups, idempotent=draw(st.sampled_from([True, True, False])),
@@ -173,9 +179,20 @@ class Machine(RuleBasedStateMachine):
         state = "failed" if how == "final" else how
         if stop is not None and how != "success":
             state, failure = stop.state.value, Failure(stop.reason)
-        ended = self.scene.ended(attempt, state, failure=failure, output=b"1" if state == "success" else None)
+        output = self._output(attempt) if state == "success" else None
+        cuts = state == "skipped" and attempt % 3 == 0
+        ended = self.scene.ended(attempt, state, failure=failure, output=output, cuts=cuts)
         self.late.append(ended)
         return ended
+
+    def _output(self, attempt: int) -> bytes:
+        """What a body returns: a branch some of those below it, sometimes a name that is none of them."""
+        body = self.scene.world.attempts[attempt]
+        if not body.inst.task.branch:
+            return b"1"
+        compiled = body.inst.run.compiled
+        below = [compiled.tasks[ix].name for ix in compiled.downstream[body.inst.ix]]
+        return msgspec.json.encode(["nobody"] if attempt % 7 == 6 else below[attempt % (len(below) + 1) :])
 
     @precondition(lambda self: self.scene.bodies)
     @rule(

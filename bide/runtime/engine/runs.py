@@ -139,7 +139,7 @@ def end_run(t: Turn, run: Run) -> None:
         return
     if run.state is RunState.RUNNING:
         run.dag.active_runs -= 1
-    failed = [inst for inst in run.instances if inst.state is State.FAILED] if run.bad else []
+    failed = [i for i in run.instances if i.state is State.FAILED and i.task.fails_run] if run.bad else []
     if run.bad:
         names = ", ".join(inst.task.name for inst in failed[:3]) or "an upstream"
         t.move_run(run, RunState.FAILED, f"failed: {names}" + (", ..." if len(failed) > 3 else ""))

@@ -66,18 +66,20 @@ class Node:
 class Body:
     """The nodes of one DAG, in the order of their declaration."""
 
-    __slots__ = ("_used", "name", "nodes")
+    __slots__ = ("_used", "groups", "name", "nodes", "open_groups")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.nodes: dict[str, Node] = {}
+        self.groups: dict[str, None] = {}
+        self.open_groups: list[str] = []  # within which nodes are declared now, outermost first
         self._used: dict[str, int] = {}
 
     def free_name(self, base: str) -> str:
         """`base`, or `base_2`, `base_3`, ... when it is taken."""
         count = self._used.get(base, 0) + 1
         name = base if count == 1 else f"{base}_{count}"
-        while name in self.nodes:
+        while name in self.nodes or name in self.groups:
             count += 1
             name = f"{base}_{count}"
         self._used[base] = count
@@ -123,9 +125,13 @@ def declare(
     if body is None:
         raise GraphError(f"{name!r} is declared outside of a DAG: put it into a function with @dag")
     check_name(name, "task")
+    if body.open_groups:
+        around = body.open_groups[-1]
+        name = check_name(f"{around}.{name}", "task")
+        fields = {**fields, "group": around}
     if numbered:
         name = body.free_name(name)
-    elif name in body.nodes:
+    elif name in body.nodes or name in body.groups:
         raise GraphError(f"the DAG {body.name!r} has two tasks named {name!r}: give one of them another name")
     node = Node(body, name, fields, code)
     lane: Lane = fields["lane"]

@@ -16,8 +16,10 @@ import msgspec
 from bide.runtime.errors import BideError, GraphError
 from bide.runtime.graph.building import Body, in_body
 from bide.runtime.graph.code import Code
+from bide.runtime.graph.picture import flowchart
 from bide.runtime.graph.policy import policy_fields
 from bide.runtime.graph.spec import DagSpec
+from bide.runtime.graph.teardowns import settle
 from bide.runtime.graph.validate import check_graph, check_name
 from bide.runtime.schedules import Manual, Schedule
 from bide.runtime.schedules.promise import Promise
@@ -108,14 +110,8 @@ class Dag:
         return f"<dag {self.name!r}: {count} task{'' if count == 1 else 's'}, {self.schedule.describe()}>"
 
     def mermaid(self) -> str:
-        """The graph as a Mermaid flowchart."""
-        place = {task.name: f"t{n}" for n, task in enumerate(self.spec.tasks)}
-        lines = ["flowchart LR"]
-        for task in self.spec.tasks:
-            left, right = ("([", "])") if task.sensor is not None else ("[", "]")
-            lines.append(f'    {place[task.name]}{left}"{task.name}"{right}')
-        lines += [f"    {place[up]} --> {place[down]}" for up, down in self.edges]
-        return "\n".join(lines)
+        """The graph as a Mermaid flowchart, a subgraph for each group."""
+        return flowchart(self.spec.tasks)
 
     def _repr_html_(self) -> str:
         return f'<pre class="mermaid">{self.mermaid()}</pre>'
@@ -161,6 +157,10 @@ def _build(fn: Callable[[], object], options: Mapping[str, Any]) -> Dag:
     file = Path(fn.__code__.co_filename)
     if "doc" not in options:
         fields["doc"] = inspect.getdoc(fn) or ""
+    try:
+        settle(body)
+    except GraphError as error:
+        raise GraphError(f"{file}:{fn.__code__.co_firstlineno}: {error}") from error
     spec = DagSpec(name=name, tasks=tuple([node.spec() for node in body.nodes.values()]), **fields)
     try:
         return Dag(

@@ -23,6 +23,14 @@ class Linked:
         """The handle of what this node returns."""
         raise NotImplementedError
 
+    def firsts(self) -> Iterable[Node]:
+        """The nodes that start after what stands on the left of `>>`."""
+        return [self.output.node]
+
+    def lasts(self) -> Iterable[Node]:
+        """The nodes that what stands on the right of `>>` starts after."""
+        return [self.output.node]
+
     def __rshift__(self, other: T) -> T:
         """`a >> b`, `a >> [b, c]`: the right side starts after this one; the right side is returned."""
         _link([self], _each(other))
@@ -65,6 +73,24 @@ class Output(Linked):
         if type(key) not in (str, int):
             raise GraphError(f"{self!r} is picked from by a key or an index, not by {key!r}")
         return Output(self.node, (*self.at, key))
+
+    def as_setup(self) -> Output:
+        """Make its task a set-up: what it makes is taken away by a tear-down."""
+        from bide.runtime.graph.teardowns import mark_setup
+
+        mark_setup(self.node)
+        return self
+
+    def as_teardown(self, setups: Any = (), *, fails_run: bool | None = None) -> Output:
+        """Make its task a tear-down, of `setups` (outputs), which it then stands after.
+
+        It starts when all above it have ended, however, if one of its set-ups had succeeded; without
+        `setups` those right above it count. `fails_run=False`: the run does not fail with it.
+        """
+        from bide.runtime.graph.teardowns import mark_teardown
+
+        mark_teardown(self.node, [node for side in _each(setups) for node in side.lasts()], fails_run)
+        return self
 
     def __repr__(self) -> str:
         return f"<output of {self.node.name!r}{''.join(f'[{key!r}]' for key in self.at)}>"
@@ -109,8 +135,8 @@ def _each(side: Any) -> Iterable[Linked]:
 
 
 def _link(before: Iterable[Linked], after: Iterable[Linked]) -> None:
-    upstream = [side.output.node for side in before]
+    upstream = [node for side in before for node in side.lasts()]
     for side in after:
-        node: Node = side.output.node
-        for up in upstream:
-            node.after(up)
+        for node in side.firsts():
+            for up in upstream:
+                node.after(up)

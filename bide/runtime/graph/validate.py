@@ -68,6 +68,12 @@ def check_graph(spec: DagSpec) -> None:
                 )
             if up == task.name:
                 raise GraphError(f"the task {up!r} cannot stand after itself")
+        for up in task.setups:
+            if up not in task.upstream:
+                raise GraphError(
+                    f"the tear-down {task.name!r} of the DAG {spec.name!r} has the set-up {up!r}, "
+                    "and does not stand after it"
+                )
     if not _in_order(spec.tasks):
         _refuse_cycles(spec)
 
