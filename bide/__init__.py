@@ -23,15 +23,19 @@ if TYPE_CHECKING:
     from bide.runtime.graph.task import branch as branch
     from bide.runtime.graph.task import shell as shell
     from bide.runtime.graph.task import task as task
+    from bide.runtime.schedules import AnyOf as AnyOf
     from bide.runtime.schedules import Cron as Cron
     from bide.runtime.schedules import Every as Every
     from bide.runtime.schedules import Manual as Manual
+    from bide.runtime.schedules import On as On
+    from bide.runtime.schedules import within as within
     from bide.runtime.schedules.promise import by as by
     from bide.runtime.service.runtime import Pool as Pool
     from bide.runtime.service.runtime import Runtime as Runtime
     from bide.runtime.values import Secret as Secret
 
 _HOME = {
+    "AnyOf": "bide.runtime.schedules",
     "BideError": "bide.runtime.errors",
     "Context": "bide.runtime.executor.context",
     "Cron": "bide.runtime.schedules",
@@ -39,6 +43,7 @@ _HOME = {
     "Every": "bide.runtime.schedules",
     "FailTask": "bide.runtime.errors",
     "Manual": "bide.runtime.schedules",
+    "On": "bide.runtime.schedules",
     "Pool": "bide.runtime.service.runtime",
     "Runtime": "bide.runtime.service.runtime",
     "Secret": "bide.runtime.values",
@@ -52,10 +57,12 @@ _HOME = {
     "group": "bide.runtime.graph.groups",
     "shell": "bide.runtime.graph.task",
     "task": "bide.runtime.graph.task",
+    "within": "bide.runtime.schedules",
 }
 
 __version__ = "0.1.0"
 __all__ = [
+    "AnyOf",
     "BideError",
     "Context",
     "Cron",
@@ -63,6 +70,7 @@ __all__ = [
     "Every",
     "FailTask",
     "Manual",
+    "On",
     "Pool",
     "Runtime",
     "Secret",
@@ -76,6 +84,7 @@ __all__ = [
     "group",
     "shell",
     "task",
+    "within",
 ]
 
 

@@ -11,6 +11,7 @@ entry point in the group `bide.triggers` whose name is the trigger's tag.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Hashable, Sequence
+from hashlib import sha256
 from typing import Any, Protocol
 
 import msgspec
@@ -72,6 +73,12 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_
         Where its author names no time-out, the default one counts from this instant.
         """
         return None
+
+    def event_key(self, event: Any) -> Any:
+        """What of an event tells it from another: where it is held by a schedule, the same one
+        makes no second run. Plain JSON data; all of the event unless a kind says less.
+        """
+        return event
 
     def describe(self) -> str:
         """A few words for people: `file drops/2026-11-20.csv`. Never a secret's value."""
@@ -250,6 +257,11 @@ def reveal(value: Any) -> Any:
     return value
 
 
+def key_of(trigger: Trigger, event: Any) -> str:
+    """The key of an event that fired a trigger: the same for the same event, in few letters."""
+    return sha256(msgspec.json.encode(trigger.event_key(event), order="sorted")).hexdigest()[:32]
+
+
 ENGINE: Hashable = ("engine",)
 """The source key of what the engine itself sees: such a wait is never armed here."""
 
@@ -268,5 +280,6 @@ __all__ = [
     "TimerHandle",
     "Trigger",
     "Verdict",
+    "key_of",
     "reveal",
 ]

@@ -139,7 +139,11 @@ def _waits(scene: Scene, world: World) -> None:
             assert (wait_id in world.watched.get(key, {})) == wait.armed
         else:
             assert (wait_id in scene.armed) == wait.armed, f"wait {wait_id}: armed is {wait.armed}"
-    assert set(scene.armed) <= set(world.waits), "a wait is armed that is not open"
+    assert set(scene.armed) <= set(world.waits) | set(world.standing), "a wait is armed that is not open"
+    for held_id, held in world.standing.items():
+        assert held.dag.standing[held_id] is held
+        assert (held_id in scene.armed) == held.armed, f"standing {held_id}: armed is {held.armed}"
+        assert held.armed != (_idle(world, held.dag) or held.due is not None), "a standing wait sleeps"
     for waiters in world.watched.values():
         assert waiters, "an empty set of waiters is kept"
         assert set(waiters) <= set(world.waits)
@@ -317,8 +321,20 @@ def _of_wait(wait: Any) -> tuple[Any, ...]:
     )
 
 
+def _of_standing(held: Any) -> tuple[Any, ...]:
+    return (
+        held.dag.name, held.kind, held.trigger, held.poll, held.since, held.firings, held.fired, held.event_key,
+    )  # fmt: skip
+
+
 def _of_dag(dag: Any) -> tuple[Any, ...]:
     return (
         dag.dag_id, dag.version_id, dag.hash, dag.schedule_json, dag.options, dag.paused, dag.removed, dag.anchor,
-        dag.watermark, dag.next_fires, dag.active_runs, dag.runs, dag.tz,
+        dag.watermark, dag.next_fires, dag.active_runs, dag.runs, dag.tz, dag.backlog,
+        {held_id: _of_standing(held) for held_id, held in dag.standing.items()},
     )  # fmt: skip
+
+
+def _idle(world: World, dag: Any) -> bool:
+    """Whether nothing of its schedule may happen now."""
+    return bool(dag.code_error or dag.paused or dag.removed) or not world.scheduling

@@ -20,6 +20,7 @@ class Changes:
         "alerts_set",
         "attempts_new",
         "attempts_set",
+        "backlogs",
         "choices",
         "choices_gone",
         "dags_set",
@@ -33,6 +34,9 @@ class Changes:
         "processes_gone",
         "runs_new",
         "runs_set",
+        "skips",
+        "standing_gone",
+        "standing_set",
         "steps",
         "versions_new",
         "waits_new",
@@ -44,6 +48,8 @@ class Changes:
         self.dags_set: list[Row] = []
         """(dag_id, name, version_id, schedule, options, paused, removed, anchor_us, watermark_us,
         next_fires_us): written whole, new or not"""
+        self.backlogs: list[Row] = []
+        """(backlog, dag_id): JSON, the ranges of missed firings that are still to be run"""
         self.versions_new: list[Row] = []
         """(version_id, dag_id, hash, spec, created_us)"""
         self.runs_new: list[Row] = []
@@ -77,6 +83,13 @@ class Changes:
         poll_us)"""
         self.waits_set: dict[int, Row] = {}
         """wait_id -> (attempt_id, state, deadline_us, ended_us, event, reason, wait_id)"""
+        self.skips: list[Row] = []
+        """(dag_id, from_us, until_us, reason, at_us): firings that are not run"""
+        self.standing_set: dict[int, Row] = {}
+        """standing_id -> (standing_id, dag_id, kind, trigger, poll_us, since_us, firings, fired_us, event_key):
+        written whole, new or not"""
+        self.standing_gone: list[Row] = []
+        """(ended_us, standing_id): its schedule no longer has it; applied after `standing_set`"""
         self.steps: list[Row] = []
         """(instance_id, attempt_id, name, value)"""
         self.watermarks: list[Row] = []

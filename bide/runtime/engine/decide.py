@@ -14,7 +14,19 @@ from typing import Any, Final
 
 import msgspec
 
-from bide.runtime.engine import admission, alerting, commands, dags, firing, life, pausing, recovery, runs
+from bide.runtime.engine import (
+    admission,
+    alerting,
+    commands,
+    dags,
+    firing,
+    life,
+    pausing,
+    recovery,
+    runs,
+    scheduling,
+    standing,
+)
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import (
     Acknowledge,
@@ -89,7 +101,7 @@ def decide(
             break
     t.settle()
     world.sweep_timers()
-    return Decision(t.changes, t.effects, unmet, list(t.questions), more)
+    return Decision(t.changes, t.effects, unmet, list(t.questions), more or t.again)
 
 
 def _follow(t: Turn) -> bool:
@@ -152,9 +164,17 @@ def _timer_due(t: Turn, e: DueTimer) -> None:
     world, due, subject = t.world, e.due, e.subject_id
     match e.kind:
         case Due.SCHEDULE:
-            dag = next((dag for dag in world.dags.values() if dag.dag_id == subject), None)
-            if dag is not None and dag.next_fires == due and world.scheduling:
-                dags.fire_schedule(t, dag)
+            dag = world.dag_of.get(subject)
+            if dag is not None and dag.next_fires == due:
+                scheduling.fire(t, dag)
+        case Due.CATCHUP:
+            dag = world.dag_of.get(subject)
+            if dag is not None and dag.asked:
+                scheduling.catch_up(t, dag)
+        case Due.STANDING:
+            held = world.standing.get(subject)
+            if held is not None and held.due == due:
+                standing.arm(t, held)
         case Due.WAIT:
             wait = world.waits.get(subject)
             if wait is not None and wait.deadline == due and not wait.inst.run.dag.frozen:

@@ -11,7 +11,7 @@ from datetime import timedelta
 import msgspec
 
 from bide.runtime.clock import LAST_US, from_us
-from bide.runtime.engine import admission, life, waiting
+from bide.runtime.engine import admission, life, standing, waiting
 from bide.runtime.engine.messages import (
     BuildFailed,
     Failure,
@@ -80,12 +80,16 @@ def wait_fired(t: Turn, e: WaitFired) -> None:
     wait = t.world.waits.get(e.wait_id)
     if wait is not None:
         fire(t, wait, e.event)
+    elif (held := t.world.standing.get(e.wait_id)) is not None:
+        standing.fired(t, held, e.event)
 
 
 def wait_failed(t: Turn, e: WaitFailed) -> None:
     wait = t.world.waits.get(e.wait_id)
     if wait is not None:
         fail(t, wait, e.reason)
+    elif (held := t.world.standing.get(e.wait_id)) is not None:
+        standing.broke(t, held, e.reason)
 
 
 def wait_looked(t: Turn, e: WaitLooked) -> None:

@@ -281,6 +281,9 @@ class Arm(msgspec.Struct, frozen=True):
     poll_us: int
     backoff: float
     deadline_us: int
+    had: str | None = (
+        None  # of a schedule's trigger: the key of the last event, which is no new one; "": none yet
+    )
 
 
 class Disarm(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bide.runtime.engine import alerting, life, runs, waiting
+from bide.runtime.engine import alerting, life, runs, standing, waiting
 from bide.runtime.engine.states import State
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import DagState, Due, Instance, Run
@@ -21,6 +21,7 @@ def pause(t: Turn, dag: DagState, reason: str) -> None:
     dag.paused = t.now
     t.dirty_dags[dag.dag_id] = dag
     t.journal("dag", dag.dag_id, None, "active", "paused", reason)
+    standing.disarm_all(t, dag, "paused")
     if dag.frozen:
         _suspend(t, dag)
 
@@ -39,6 +40,8 @@ def unpause(t: Turn, dag: DagState, reason: str) -> None:
     let_go(t, dag)
     if dag.next_fires is not None:
         t.world.timer(dag.next_fires, Due.SCHEDULE, dag.dag_id)
+    t.catch_up(dag)
+    standing.arm_all(t, dag)
 
 
 def on_pause_changed(t: Turn, dag: DagState, *, frozen: bool) -> None:

@@ -6,7 +6,7 @@ process is gone (D13). Deadlines keep their original instants.
 
 from __future__ import annotations
 
-from bide.runtime.engine import admission, life, runs, waiting
+from bide.runtime.engine import admission, life, runs, standing, waiting
 from bide.runtime.engine.messages import OrphansKilled, Recover
 from bide.runtime.engine.states import OVER, AttemptState, RunState, State, WaitState
 from bide.runtime.engine.turn import Turn
@@ -36,6 +36,8 @@ def recover(t: Turn, e: Recover) -> None:
             t.ended_runs.append(run)
     for dag in t.world.dags.values():
         runs.start_queued(t, dag)
+        t.catch_up(dag)
+        standing.arm_all(t, dag)
 
 
 def _settle(t: Turn, inst: Instance, attempt_open: bool) -> None:

@@ -17,7 +17,7 @@ from bide.runtime.engine.life import count_end
 from bide.runtime.engine.messages import RunMeta
 from bide.runtime.engine.states import OVER, RUN_OVER, AttemptState, RunState, State, WaitState
 from bide.runtime.engine.turn import ALARMS
-from bide.runtime.engine.world import Alarm, Attempt, DagState, Due, Instance, Run, Wait, World
+from bide.runtime.engine.world import Alarm, Attempt, DagState, Due, Instance, Run, Standing, Wait, World
 from bide.runtime.graph.compile import Compiled, compile_spec
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.schedules import schedule_from_json
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         InstanceRow,
         RunRow,
         RunRows,
+        StandingRow,
         VersionRow,
         WaitRow,
         WorldRows,
@@ -55,8 +56,8 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
             _version(world, version)
     hashes = {version.version_id: version.hash for version in rows.versions}
     for row in rows.dags:
-        world.dags[row.name] = _dag(world, row, hashes)
-    by_id = {dag.dag_id: dag for dag in world.dags.values()}
+        world.add_dag(_dag(world, row, hashes))
+    by_id = world.dag_of
     for run_row in rows.runs:
         run = _run(world, run_row, by_id[run_row.dag_id])
         enter(world, run)
@@ -80,11 +81,13 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
         world.alarms[kind, alarm.subject_id] = Alarm(alarm.due_us, alarm.span_us, alarm.said)
         world.timer(alarm.due_us, kind, alarm.subject_id)
     world.marks.update({(mark.dag_id, mark.task): mark.end_us for mark in rows.marks})
+    for held_row in rows.standing:
+        _standing(world, held_row)
 
 
 def restore_run(world: World, rows: RunRows, *, aside: bool = False) -> Run:
     """One run brought back; `aside`: only to be looked at, not a part of the world."""
-    dag = next(dag for dag in world.dags.values() if dag.dag_id == rows.run.dag_id)
+    dag = world.dag_of[rows.run.dag_id]
     _version(world, rows.version)
     run = _run(world, rows.run, dag)
     for row in rows.instances:
@@ -157,6 +160,7 @@ def _dag(world: World, row: DagRow, hashes: dict[int, str]) -> DagState:
     dag.anchor = row.anchor_us
     dag.watermark = row.watermark_us
     dag.next_fires = row.next_fires_us
+    dag.backlog = msgspec.json.decode(row.backlog, type=list[tuple[int, int]])
     if dag.next_fires is not None:
         world.timer(dag.next_fires, Due.SCHEDULE, dag.dag_id)
     return dag
@@ -230,6 +234,15 @@ def _wait(world: World, row: WaitRow) -> None:
         inst.waits = {**(inst.waits or {}), row.key: wait}
 
 
+def _standing(world: World, row: StandingRow) -> None:
+    dag = world.dag_of[row.dag_id]
+    held = Standing(row.standing_id, dag, row.kind, row.trigger.encode(), row.poll_us, row.since_us)
+    held.firings = row.firings
+    held.fired = row.fired_us
+    held.event_key = row.event_key
+    world.standing[row.standing_id] = dag.standing[row.standing_id] = held
+
+
 def adopt(world: World, former: World, bodies: frozenset[int], armed: frozenset[int], now: int) -> None:
     """After a batch was refused: link the bodies that still go, and the waits that are still armed.
 
@@ -244,7 +257,7 @@ def adopt(world: World, former: World, bodies: frozenset[int], armed: frozenset[
         if was.attempt_id in bodies and was.inst.instance_id not in world.instances:
             _adopt(world, _outlived(world, was), was.attempt_id, was, now)
     for wait_id in armed:
-        wait = world.waits.get(wait_id)
+        wait = world.waits.get(wait_id) or world.standing.get(wait_id)
         if wait is not None:
             wait.armed = True
 

@@ -167,6 +167,7 @@ def leave(t: Turn, run: Run) -> None:
     if key in world.watched:
         t.announced.append((key, run.state.value))
     start_queued(t, dag)
+    t.catch_up(dag)
 
 
 def overdue(t: Turn, run: Run) -> None:

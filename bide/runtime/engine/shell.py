@@ -395,6 +395,8 @@ class EngineShell:
                 return stored.end_state(conn, dag, task, logical)
             case ("run_by_key", int(dag_id), str(run_key)):
                 return stored.run_by_key(conn, dag_id, run_key)
+            case ("run_within", int(dag_id), int(start), int(end)):
+                return stored.run_within(conn, dag_id, start, end)
             case ("run_by_logical", int(dag_id), int(logical)):
                 return stored.run_by_logical(conn, dag_id, logical)
             case ("run", int(run_id)):

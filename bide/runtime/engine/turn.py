@@ -42,6 +42,7 @@ class NeedFacts(Exception):  # noqa: N818 - a signal to the loop: load these and
 
 class Turn:
     __slots__ = (
+        "again",
         "alarms",
         "announced",
         "budget",
@@ -63,6 +64,7 @@ class Turn:
         self.now = now
         self.facts = facts
         self.budget = budget
+        self.again = False  # a timer was set that is due at once
         self.changes = Changes()
         self.effects: list[Effect] = []
         self.dirty: dict[int, Instance] = {}
@@ -179,6 +181,12 @@ class Turn:
     def later(self, work: Callable[[Turn], bool]) -> None:
         """Put work on the agenda: it is called in this turn or a later one until it returns True."""
         self.world.agenda.append(work)
+
+    def catch_up(self, dag: DagState) -> None:
+        """Have it looked, in a turn to come, whether there is room for runs of missed firings."""
+        if dag.backlog and not dag.asked:
+            dag.asked = self.again = True
+            self.world.timer(0, Due.CATCHUP, dag.dag_id)
 
     # --- the end of the turn -------------------------------------------------------------------
 

@@ -29,6 +29,8 @@ class Due(IntEnum):
     RUN = 5  # a run's deadline
     RUN_ALERT = 6  # a run is late by then, and goes on
     TASK_ALERT = 7  # an instance is
+    CATCHUP = 20  # a DAG has missed firings, and may have room for their runs
+    STANDING = 21  # a schedule's trigger that broke is armed again
 
 
 class Resource:
@@ -64,6 +66,8 @@ class DagState:
     __slots__ = (
         "active_runs",
         "anchor",
+        "asked",
+        "backlog",
         "code",
         "code_error",
         "compiled",
@@ -79,6 +83,7 @@ class DagState:
         "runs",
         "schedule",
         "schedule_json",
+        "standing",
         "stuck",
         "tz",
         "version_id",
@@ -100,6 +105,9 @@ class DagState:
         self.anchor: int | None = None
         self.watermark: int | None = None
         self.next_fires: int | None = None
+        self.backlog: list[tuple[int, int]] = []  # missed firings to be run: (after, until], oldest first
+        self.asked = False  # a timer is set that looks for room for them
+        self.standing: dict[int, Standing] = {}  # the triggers of its schedule
         self.code: frozenset[str] = frozenset()
         self.code_error = "not loaded"
         self.runs: set[int] = set()  # unfinished
@@ -314,6 +322,39 @@ class Alarm(NamedTuple):
     said: str
 
 
+class Standing:
+    """A trigger of a schedule: waited for without a run, as long as its DAG is there."""
+
+    __slots__ = (
+        "armed",
+        "dag",
+        "due",
+        "event_key",
+        "fired",
+        "firings",
+        "kind",
+        "poll",
+        "since",
+        "standing_id",
+        "trigger",
+    )
+
+    def __init__(
+        self, standing_id: int, dag: DagState, kind: str, trigger: bytes, poll: int, since: int
+    ) -> None:
+        self.standing_id = standing_id
+        self.dag = dag
+        self.kind = kind
+        self.trigger = trigger
+        self.poll = poll
+        self.since = since
+        self.firings = 0
+        self.fired: int | None = None
+        self.event_key = ""  # of the event that fired it last
+        self.armed = False
+        self.due: int | None = None  # it broke, and is armed again then
+
+
 FEW_TIMERS = 512
 """Void timers that are not worth a sweep."""
 
@@ -334,6 +375,8 @@ class World:
         }
         self.resources: dict[str, Resource] = {}
         self.dags: dict[str, DagState] = {}
+        self.dag_of: dict[int, DagState] = {}  # the same, by id
+        self.standing: dict[int, Standing] = {}
         self.runs: dict[int, Run] = {}
         self.run_at: dict[tuple[int, int], int] = {}  # (dag_id, logical date) -> its newest unfinished run
         self.instances: dict[int, Instance] = {}
@@ -353,6 +396,10 @@ class World:
         self.ticket = 0
         self.dormant = False  # a command session: states move, nothing starts
         self.scheduling = True  # False: firings stay due, for the next runtime that takes them
+
+    def add_dag(self, dag: DagState) -> None:
+        self.dags[dag.name] = dag
+        self.dag_of[dag.dag_id] = dag
 
     def take_id(self, kind: str) -> int:
         taken = self.next_id[kind]
@@ -379,23 +426,27 @@ class World:
             + 2 * len(self.instances)
             + len(self.attempts)
             + len(self.runs)
-            + len(self.dags)
+            + 2 * len(self.dags)
+            + len(self.standing)
             + len(self.alarms)
         )
         if len(self.timers) <= FEW_TIMERS + 2 * subjects:
             return
-        dags = {dag.dag_id: dag for dag in self.dags.values()}
-        self.timers = list(
-            {entry for entry in self.timers if self._says(entry[1], entry[2], dags) == entry[0]}
-        )
+        self.timers = list({entry for entry in self.timers if self._says(entry[1], entry[2]) == entry[0]})
         heapify(self.timers)
 
-    def _says(self, kind: int, subject_id: int, dags: dict[int, DagState]) -> int | None:
+    def _says(self, kind: int, subject_id: int) -> int | None:
         """The instant that the subject of a timer still says; None when there is none."""
         match kind:
             case Due.SCHEDULE:
-                dag = dags.get(subject_id)
+                dag = self.dag_of.get(subject_id)
                 return dag.next_fires if dag is not None else None
+            case Due.CATCHUP:
+                dag = self.dag_of.get(subject_id)
+                return 0 if dag is not None and dag.asked else None
+            case Due.STANDING:
+                held = self.standing.get(subject_id)
+                return held.due if held is not None else None
             case Due.WAIT:
                 wait = self.waits.get(subject_id)
                 return wait.deadline if wait is not None else None

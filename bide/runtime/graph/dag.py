@@ -21,7 +21,7 @@ from bide.runtime.graph.policy import policy_fields
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.graph.teardowns import settle
 from bide.runtime.graph.validate import check_graph, check_name
-from bide.runtime.schedules import Manual, Schedule
+from bide.runtime.schedules import Manual, Schedule, Within
 from bide.runtime.schedules.promise import Promise
 
 
@@ -33,7 +33,8 @@ class DagOptions(TypedDict, total=False):
     start: datetime | str | None  # no firing before; naive: in the DAG's zone
     end: datetime | str | None  # no firing from here on
     tz: str | None  # the DAG's zone; else its schedule's, else UTC
-    catchup: str  # missed firings: "latest", "all", "none"
+    catchup: str | Within  # missed firings: "latest", "all", "none", within(timedelta)
+    catchup_cap: int | None  # of "all" and within: so many at most, the newest
     max_active_runs: int
     max_active_tasks: int | None
     overlap: str | None  # due while others run: "queue_all", "queue_one", "skip", "cancel_running"
@@ -166,7 +167,7 @@ def _build(fn: Callable[[], object], options: Mapping[str, Any]) -> Dag:
         return Dag(
             spec,
             code={node.name: node.code for node in body.nodes.values()},
-            schedule=schedule,
+            schedule=schedule.in_folder(file.parent) if file.is_absolute() else schedule,
             options=policy,
             file=file if file.is_absolute() and file.suffix == ".py" else None,
         )

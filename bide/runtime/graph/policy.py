@@ -4,7 +4,9 @@
 a version, so a change of it makes none:
 
     start_us, end_us         firings stand in [start, end); None: no bound
-    catchup                  "latest" | "all" | "none": of firings missed
+    catchup                  "latest" | "all" | "none" | "within": of firings missed
+    catchup_within_us        how far back "within" reaches; only there with it
+    catchup_cap              how many missed firings are run at most; only there when given
     overlap                  "queue_all" | "queue_one" | "skip" | "cancel_running"
     backfill_window_us       how far back catchup reaches; None: no bound
     max_active_runs, max_active_tasks, deadline_us, on_pause    as in the spec
@@ -25,7 +27,8 @@ from bide.runtime.clock import to_us
 from bide.runtime.errors import GraphError, UsageError
 from bide.runtime.graph.options import promise, span
 from bide.runtime.graph.validate import suggestion
-from bide.runtime.schedules import Manual, Schedule
+from bide.runtime.schedules import Manual, Schedule, Within
+from bide.runtime.schedules.catchup import MOST
 from bide.runtime.schedules.zones import zone
 from bide.runtime.values import decode, encode
 
@@ -39,6 +42,7 @@ _KNOWN: Final = frozenset(
         "end",
         "tz",
         "catchup",
+        "catchup_cap",
         "max_active_runs",
         "max_active_tasks",
         "overlap",
@@ -67,8 +71,9 @@ def policy_fields(owner: str, options: Mapping[str, Any]) -> tuple[dict[str, Any
         )
     tz = options.get("tz") or schedule.zone_name or "UTC"
     in_zone = zone(tz)
-    catchup = _one_of(owner, "catchup", options.get("catchup", "latest"), _CATCHUP)
-    overlap = options.get("overlap") or ("queue_all" if catchup == "all" else "queue_one")
+    catchup = _catchup(owner, options)
+    every = catchup["catchup"] in ("all", "within") or any(part.event for part in schedule.parts())
+    overlap = options.get("overlap") or ("queue_all" if every else "queue_one")
     runs = _count(owner, "max_active_runs", options.get("max_active_runs", 1))
     tasks = options.get("max_active_tasks")
     if tasks is not None:
@@ -102,7 +107,7 @@ def policy_fields(owner: str, options: Mapping[str, Any]) -> tuple[dict[str, Any
         **shared,
         "start_us": start,
         "end_us": end,
-        "catchup": catchup,
+        **catchup,
         "overlap": _one_of(owner, "overlap", overlap, _OVERLAP),
         "backfill_window_us": spans["backfill_window"],
     }
@@ -111,9 +116,27 @@ def policy_fields(owner: str, options: Mapping[str, Any]) -> tuple[dict[str, Any
     return fields, schedule.in_zone(tz), policy
 
 
-def _one_of(owner: str, option: str, value: Any, allowed: tuple[str, ...]) -> str:
+def _catchup(owner: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that judge missed firings, as they are stored."""
+    asked, cap = options.get("catchup", "latest"), options.get("catchup_cap")
+    if isinstance(asked, Within):
+        found: dict[str, Any] = {"catchup": "within", "catchup_within_us": asked.span_us}
+    else:
+        found = {"catchup": _one_of(owner, "catchup", asked, _CATCHUP, " or within(timedelta(...))")}
+    if cap is not None:
+        if _count(owner, "catchup_cap", cap) > MOST:
+            raise GraphError(f"{owner}: catchup_cap is {cap}, and must be {MOST:,} at most")
+        if found["catchup"] not in ("all", "within"):
+            raise GraphError(
+                f'{owner}: catchup_cap bounds catchup="all" and within(...), and catchup is {asked!r}'
+            )
+        found["catchup_cap"] = cap
+    return found
+
+
+def _one_of(owner: str, option: str, value: Any, allowed: tuple[str, ...], more: str = "") -> str:
     if value not in allowed:
-        raise GraphError(f"{owner}: {option} is {value!r}, and must be one of {', '.join(allowed)}")
+        raise GraphError(f"{owner}: {option} is {value!r}, and must be one of {', '.join(allowed)}{more}")
     return str(value)
 
 

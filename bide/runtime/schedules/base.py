@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from pathlib import Path
+from typing import ClassVar, NamedTuple
 
 import msgspec
+
+from bide.triggers.base import Trigger
 
 
 class Firing(NamedTuple):
@@ -16,7 +19,28 @@ class Firing(NamedTuple):
 
 
 class Schedule(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=True, repr_omit_defaults=True):
-    """The base of all schedules: plain data, stored as JSON."""
+    """The base of all schedules: plain data, stored as JSON.
+
+    A kind is of one of two sorts. Those of the clock answer `next_after` and `last_until`, and the
+    engine keeps one timer a DAG for them. Those of events set `event` and answer None to both: what
+    wakes them creates the run itself, and finds them with `parts`, in an `AnyOf` too. `standing` is
+    the trigger that the engine holds for such a kind, if it is one.
+    """
+
+    event: ClassVar[bool] = False
+    """Its runs are made by something that happens, not by the clock."""
+
+    def parts(self) -> tuple[Schedule, ...]:
+        """What it is made of: itself, or the members of an `AnyOf` in their order."""
+        return (self,)
+
+    def standing(self) -> Trigger | None:
+        """What is waited for as long as the DAG is loaded: each time it comes true, a run is made."""
+        return None
+
+    def in_folder(self, _folder: Path) -> Schedule:
+        """The same schedule, where relative paths are under the folder of the DAG's file."""
+        return self
 
     def next_after(self, us: int, anchor_us: int | None = None) -> Firing | None:
         """The first firing strictly after `us`; None when there is none.

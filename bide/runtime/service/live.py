@@ -66,7 +66,8 @@ class LiveHouse:
     def unwatched(self) -> frozenset[int]:
         """The waits that a source should watch and none does, by id; a moment's difference is none."""
         waits = self._engine.world.waits.values()
-        return frozenset(w.wait_id for w in waits if w.armed and w.kind != EXTERNAL) - self.watched
+        held = {held.standing_id for held in self._engine.world.standing.values() if held.armed}
+        return (frozenset(w.wait_id for w in waits if w.armed and w.kind != EXTERNAL) | held) - self.watched
 
     def look(self, wait_id: int) -> Look | None:
         """The last look of an armed wait; None when it is not armed."""

@@ -33,6 +33,7 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         " removed = excluded.removed, anchor_us = excluded.anchor_us,"
         " watermark_us = excluded.watermark_us, next_fires_us = excluded.next_fires_us",
     ),
+    ("backlogs", "UPDATE dag SET backlog = ? WHERE dag_id = ?"),
     ("versions_new", _insert("dag_version", "version_id, dag_id, hash, spec, created_us")),
     (
         "runs_new",
@@ -87,6 +88,16 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
             " WHERE wait_id = ?"
         ),
     ),
+    ("skips", _insert("skipped_firing", "dag_id, from_us, until_us, reason, at_us")),
+    (
+        "standing_set",
+        _insert(
+            "standing", "standing_id, dag_id, kind, trigger, poll_us, since_us, firings, fired_us, event_key"
+        )
+        + " ON CONFLICT (standing_id) DO UPDATE SET firings = excluded.firings, fired_us = excluded.fired_us,"
+        " event_key = excluded.event_key",
+    ),
+    ("standing_gone", "UPDATE standing SET ended_us = ? WHERE standing_id = ?"),
     ("steps", _insert("step", "instance_id, attempt_id, name, value")),
     (
         "watermarks",

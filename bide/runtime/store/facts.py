@@ -67,6 +67,18 @@ def run_by_key(conn: sqlite3.Connection, dag_id: int, run_key: str) -> RunRow | 
     return found[0] if found else None
 
 
+def run_within(conn: sqlite3.Connection, dag_id: int, start_us: int, end_us: int) -> RunRow | None:
+    """A run whose logical date lies in the interval, over or not: the latest date of them."""
+    found = rows(
+        conn,
+        RunRow,
+        f"SELECT {RUN} FROM run WHERE dag_id = ? AND logical_us >= ? AND logical_us < ?"
+        " ORDER BY logical_us DESC LIMIT 1",
+        (dag_id, start_us, max(end_us, start_us + 1)),
+    )
+    return found[0] if found else None
+
+
 def run_by_logical(conn: sqlite3.Connection, dag_id: int, logical_us: int) -> RunRow | None:
     """The newest run of that logical date, over or not."""
     found = rows(

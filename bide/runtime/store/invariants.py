@@ -301,6 +301,7 @@ def live(
         for attempt in sorted(set(running) - set(bodies))
     ]
     known = {wait for (wait,) in conn.execute("SELECT wait_id FROM wait WHERE state = 'open'")}
+    known |= {held for (held,) in conn.execute("SELECT standing_id FROM standing WHERE ended_us IS NULL")}
     found += [
         Violation("I4", f"wait {wait} is armed and not open in the store", (wait,))
         for wait in sorted(set(armed) - known)

@@ -35,6 +35,21 @@ class DagRow(_Row, frozen=True):
     anchor_us: int | None
     watermark_us: int | None
     next_fires_us: int | None
+    backlog: str
+
+
+class StandingRow(_Row, frozen=True):
+    """A trigger of a schedule, waited for without a run."""
+
+    standing_id: int
+    dag_id: int
+    kind: str
+    trigger: str
+    poll_us: int
+    since_us: int
+    firings: int
+    fired_us: int | None
+    event_key: str
 
 
 class VersionRow(_Row, frozen=True):
@@ -154,6 +169,7 @@ class WorldRows(msgspec.Struct, frozen=True):
     """Unfinished runs with ALL their instances, the newest versions and those in use, open waits."""
 
     dags: list[DagRow]
+    standing: list[StandingRow]
     versions: list[VersionRow]
     runs: list[RunRow]
     instances: list[InstanceRow]
@@ -181,6 +197,7 @@ class RunRows(msgspec.Struct, frozen=True):
 
 
 DAG: Final = ", ".join(DagRow.__struct_fields__)
+STANDING: Final = ", ".join(StandingRow.__struct_fields__)
 VERSION: Final = ", ".join(VersionRow.__struct_fields__)
 RUN: Final = ", ".join(RunRow.__struct_fields__)
 INSTANCE: Final = ", ".join(f"i.{name}" for name in InstanceRow.__struct_fields__)
@@ -218,6 +235,9 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
     waits = rows(conn, WaitRow, f"SELECT {WAIT} FROM wait WHERE state = 'open' ORDER BY wait_id")
     world = WorldRows(
         dags=rows(conn, DagRow, f"SELECT {DAG} FROM dag ORDER BY dag_id"),
+        standing=rows(
+            conn, StandingRow, f"SELECT {STANDING} FROM standing WHERE ended_us IS NULL ORDER BY standing_id"
+        ),
         versions=rows(
             conn,
             VersionRow,
@@ -326,7 +346,8 @@ def last_ids(conn: sqlite3.Connection) -> LastIds:
     found = conn.execute(
         "SELECT (SELECT max(dag_id) FROM dag), (SELECT max(version_id) FROM dag_version),"
         " (SELECT max(run_id) FROM run), (SELECT max(instance_id) FROM task_instance),"
-        " (SELECT max(attempt_id) FROM attempt), (SELECT max(wait_id) FROM wait),"
+        " (SELECT max(attempt_id) FROM attempt),"
+        " max(coalesce((SELECT max(wait_id) FROM wait), 0), coalesce((SELECT max(standing_id) FROM standing), 0)),"
         " (SELECT max(seq) FROM event)"
     ).fetchone()
     return LastIds(*(value or 0 for value in found))

@@ -35,6 +35,7 @@ class Waiting:
         "deadline_us",
         "failures",
         "group",
+        "had",
         "host",
         "last_answer",
         "last_look_us",
@@ -67,6 +68,7 @@ class Waiting:
         self.backoff = backoff
         self.deadline_us = deadline_us
         self.host = host
+        self.had: str | None = None  # of a schedule: the key of the event that is no new one
         self.group: Group | None = None
         self.memo: Any = None
         self.over = False

@@ -24,7 +24,7 @@ from bide.runtime.triggerer.threads import Threads
 from bide.runtime.triggerer.timers import Timers
 from bide.runtime.values import encode, redactor
 from bide.triggers import decode_trigger
-from bide.triggers.base import Fail, Fire, NotYet, Source, SourceWorld, Verdict
+from bide.triggers.base import Fail, Fire, NotYet, Source, SourceWorld, Verdict, key_of
 
 Predicates = Callable[[str, str], Callable[..., Any]]
 Post = Callable[[Input], None]
@@ -112,6 +112,7 @@ class Triggerer:
             return
         wait = self._welcome(order, order.poll_us, order.backoff, order.deadline_us)
         if wait is not None:
+            wait.had = order.had
             self._waits[order.wait_id] = wait
             wait.host.add(wait)
 
@@ -221,6 +222,8 @@ class Triggerer:
                 verdict = self._judge_watched(wait, seen, now)
             else:
                 verdict = wait.trigger.judge(seen, wait.memo, now)
+            if wait.had and type(verdict) is Fire and key_of(wait.trigger, verdict.event) == wait.had:
+                verdict = NotYet("nothing new since it last fired", memo=wait.memo)
         except Exception as error:  # noqa: BLE001 - a judgement that raises ends its own wait, nothing else
             verdict = Fail(f"{wait.trigger.describe()} could not be judged: {type(error).__name__}: {error}")
         match verdict:
@@ -365,8 +368,8 @@ class Triggerer:
 
     def _line(self, wait: Waiting, text: str, *, end: bool = False) -> None:
         """Log what was seen. Of a great many waits the first lines are left for a quiet moment."""
-        if not text or wait.lines > LINES_LIMIT:
-            return
+        if not text or wait.lines > LINES_LIMIT or wait.had is not None:
+            return  # what a schedule waits for has no attempt, and no log
         if wait.lines == 0 and not end and self._backlog:
             self._unsaid.append(wait)
             return
