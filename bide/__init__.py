@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bide.runtime.assets import Asset as Asset
     from bide.runtime.errors import BideError as BideError
     from bide.runtime.errors import FailTask as FailTask
     from bide.runtime.errors import Skip as Skip
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bide.runtime.schedules import Every as Every
     from bide.runtime.schedules import Manual as Manual
     from bide.runtime.schedules import On as On
+    from bide.runtime.schedules import OnAssets as OnAssets
     from bide.runtime.schedules import within as within
     from bide.runtime.schedules.promise import by as by
     from bide.runtime.service.runtime import Pool as Pool
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AnyOf": "bide.runtime.schedules",
+    "Asset": "bide.runtime.assets",
     "BideError": "bide.runtime.errors",
     "Context": "bide.runtime.executor.context",
     "Cron": "bide.runtime.schedules",
@@ -44,6 +47,7 @@ _HOME = {
     "FailTask": "bide.runtime.errors",
     "Manual": "bide.runtime.schedules",
     "On": "bide.runtime.schedules",
+    "OnAssets": "bide.runtime.schedules",
     "Pool": "bide.runtime.service.runtime",
     "Runtime": "bide.runtime.service.runtime",
     "Secret": "bide.runtime.values",
@@ -63,6 +67,7 @@ _HOME = {
 __version__ = "0.1.0"
 __all__ = [
     "AnyOf",
+    "Asset",
     "BideError",
     "Context",
     "Cron",
@@ -71,6 +76,7 @@ __all__ = [
     "FailTask",
     "Manual",
     "On",
+    "OnAssets",
     "Pool",
     "Runtime",
     "Secret",

@@ -285,6 +285,7 @@ def same(one: World, other: World) -> None:
         for inst_id, inst in one.instances.items():
             if inst.state is State.PENDING:
                 assert counted(inst) == counted(other.instances[inst_id])
+    assert _of_assets(one) == _of_assets(other)
     for name, pool in one.pools.items():
         assert pool[1].used >= other.pools[name][1].used, f"pool {name}: more is in flight after a restart"
         left = sum(bool(inst.held) and inst.state is State.READY for inst in one.instances.values())
@@ -338,3 +339,18 @@ def _of_dag(dag: Any) -> tuple[Any, ...]:
 def _idle(world: World, dag: Any) -> bool:
     """Whether nothing of its schedule may happen now."""
     return bool(dag.code_error or dag.paused or dag.removed) or not world.scheduling
+
+
+def _of_assets(world: World) -> dict[str, Any]:
+    """What must be known of assets: the newest versions, the cursors, what is pending, what runs are open."""
+    return {
+        "last": {asset.name: (asset.asset_id, asset.last) for asset in world.assets.named.values()},
+        "consumers": {
+            dag_id: (
+                consumer.schedule, consumer.cursors, consumer.pending.rule, sorted(each.key for each in consumer.pending),
+                consumer.pending.groups, consumer.open_runs,
+            )
+            for dag_id, consumer in world.assets.consumers.items()
+        },
+        "woken": {name: sorted(asset.consumers) for name, asset in world.assets.named.items() if asset.consumers},
+    }  # fmt: skip

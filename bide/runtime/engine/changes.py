@@ -18,6 +18,13 @@ class Changes:
         "alarms_set",
         "alerts_new",
         "alerts_set",
+        "asset_cursors_gone",
+        "asset_cursors_set",
+        "asset_drops",
+        "asset_pending_gone",
+        "asset_pending_new",
+        "asset_versions_new",
+        "assets_new",
         "attempts_new",
         "attempts_set",
         "backlogs",
@@ -32,6 +39,7 @@ class Changes:
         "outputs_gone",
         "processes",
         "processes_gone",
+        "run_triggers",
         "runs_new",
         "runs_set",
         "skips",
@@ -105,6 +113,22 @@ class Changes:
         """alert_id -> (state, alert_id)"""
         self.idempotency: list[Row] = []
         """(key, result, created_us)"""
+        self.assets_new: list[Row] = []
+        """(asset_id, name, created_us)"""
+        self.asset_versions_new: list[Row] = []
+        """(asset_version_id, asset_id, dag_id, run_id, instance_id, start_us, end_us, state, created_us)"""
+        self.asset_cursors_set: dict[Row, Row] = {}
+        """(dag_id, asset_id) -> (dag_id, asset_id, asset_version_id, split_us): written whole, new or not"""
+        self.asset_cursors_gone: list[Row] = []
+        """(dag_id, asset_id): applied after `asset_cursors_set`"""
+        self.asset_pending_gone: list[Row] = []
+        """(dag_id, asset_version_id, part_us, again): applied before `asset_pending_new`"""
+        self.asset_pending_new: dict[Row, Row] = {}
+        """key -> (dag_id, asset_version_id, part_us, again)"""
+        self.run_triggers: list[Row] = []
+        """(run_id, asset_version_id, part_us, again, used)"""
+        self.asset_drops: list[Row] = []
+        """(dag_id, asset_version_id, part_us, again, at_us, reason)"""
         self.events: list[Row] = []
         """(seq, at_us, epoch, subject, subject_id, run_id, was, now, reason)"""
 

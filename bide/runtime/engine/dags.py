@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bide.runtime.engine import pausing, runs, scheduling, standing, waiting
+from bide.runtime.engine.assets import declaring
 from bide.runtime.engine.messages import DagLoaded, DagRemoved
 from bide.runtime.engine.turn import Turn, dag_options
 from bide.runtime.engine.world import DagState, Due
@@ -58,6 +59,7 @@ def dag_loaded(t: Turn, e: DagLoaded) -> None:
     pausing.let_go(t, dag)
     t.catch_up(dag)
     standing.keep(t, dag)
+    declaring.declared(t, dag, spec)
 
 
 def _new_version(t: Turn, dag: DagState, e: DagLoaded) -> int:

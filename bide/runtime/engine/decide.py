@@ -27,6 +27,7 @@ from bide.runtime.engine import (
     scheduling,
     standing,
 )
+from bide.runtime.engine.assets import consuming, publishing
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import (
     Acknowledge,
@@ -35,6 +36,7 @@ from bide.runtime.engine.messages import (
     ClockStepped,
     CodeMissing,
     Command,
+    ConsumerAsked,
     DagLoaded,
     DagRemoved,
     Effect,
@@ -101,6 +103,7 @@ def decide(
             break
     t.settle()
     world.sweep_timers()
+    unmet += t.asks.items()
     return Decision(t.changes, t.effects, unmet, list(t.questions), more or t.again)
 
 
@@ -108,11 +111,14 @@ def _follow(t: Turn) -> bool:
     """Work off the agenda, and what the ends of instances and runs bring about."""
     agenda = t.world.agenda
     while True:
+        if t.published or t.due_consumers:
+            publishing.publish_all(t)
+            consuming.evaluate_all(t)
         while t.announced:
             firing.wake(t, *t.announced.pop())
         while t.ended_runs:
             runs.end_run(t, t.ended_runs.pop())
-        if t.announced:
+        if t.announced or t.due_consumers:
             continue
         if not agenda:
             return False
@@ -277,6 +283,7 @@ _HANDLERS: Final[dict[type, Callable[[Turn, Any], None]]] = {
     DagRemoved: dags.dag_removed,
     Command: commands.command,
     DueTimer: _timer_due,
+    ConsumerAsked: consuming.asked,
 }
 
 __all__ = ["BUDGET", "Decision", "RunState", "decide"]

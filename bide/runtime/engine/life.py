@@ -329,6 +329,8 @@ def finish(t: Turn, inst: Instance, state: State, reason: str) -> None:
     waiting.announce(t, inst)
     if inst.task.fails_run:
         run.bad += (state in _BAD) - was_bad
+    if inst.task.outlets and state is State.SUCCESS:
+        t.published.append(inst)
     if was_over:
         return
     run.open -= 1

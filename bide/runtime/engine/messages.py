@@ -205,6 +205,12 @@ class DagRemoved(msgspec.Struct, frozen=True):
         force_setattr(self, "reason", storable(self.reason))
 
 
+class ConsumerAsked(msgspec.Struct, frozen=True):
+    """A DAG that looks at assets goes on with what the database has said of them."""
+
+    dag_id: int
+
+
 class Command(msgspec.Struct, frozen=True):
     """What a person or a program asked for; answered by `Reply` with the same token."""
 
@@ -232,6 +238,7 @@ Input = (
     | Recover
     | DagLoaded
     | DagRemoved
+    | ConsumerAsked
     | Command
 )
 

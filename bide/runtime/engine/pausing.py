@@ -42,6 +42,8 @@ def unpause(t: Turn, dag: DagState, reason: str) -> None:
         t.world.timer(dag.next_fires, Due.SCHEDULE, dag.dag_id)
     t.catch_up(dag)
     standing.arm_all(t, dag)
+    if (consumer := t.world.assets.consumers.get(dag.dag_id)) is not None:
+        t.due_consumers.append(consumer)
 
 
 def on_pause_changed(t: Turn, dag: DagState, *, frozen: bool) -> None:

@@ -7,6 +7,7 @@ process is gone (D13). Deadlines keep their original instants.
 from __future__ import annotations
 
 from bide.runtime.engine import admission, life, runs, standing, waiting
+from bide.runtime.engine.assets import consuming
 from bide.runtime.engine.messages import OrphansKilled, Recover
 from bide.runtime.engine.states import OVER, AttemptState, RunState, State, WaitState
 from bide.runtime.engine.turn import Turn
@@ -38,6 +39,7 @@ def recover(t: Turn, e: Recover) -> None:
         runs.start_queued(t, dag)
         t.catch_up(dag)
         standing.arm_all(t, dag)
+    consuming.recover(t)
 
 
 def _settle(t: Turn, inst: Instance, attempt_open: bool) -> None:

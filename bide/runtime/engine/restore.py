@@ -13,6 +13,7 @@ import msgspec
 
 from bide.runtime.engine import control
 from bide.runtime.engine.admission import hold_life, hold_slot
+from bide.runtime.engine.assets.restoring import restore_assets
 from bide.runtime.engine.life import count_end
 from bide.runtime.engine.messages import RunMeta
 from bide.runtime.engine.states import OVER, RUN_OVER, AttemptState, RunState, State, WaitState
@@ -58,6 +59,7 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
     for row in rows.dags:
         world.add_dag(_dag(world, row, hashes))
     by_id = world.dag_of
+    restore_assets(world, rows, by_id)
     for run_row in rows.runs:
         run = _run(world, run_row, by_id[run_row.dag_id])
         enter(world, run)
@@ -117,6 +119,7 @@ def enter(world: World, run: Run) -> None:
     run.dag.runs.add(run.run_id)
     where = (run.dag.dag_id, run.meta.logical_us)
     world.run_at[where] = max(run.run_id, world.run_at.get(where, 0))
+    world.assets.opened(run.dag.dag_id, run.kind, run.run_id)
     if run.state is RunState.QUEUED:
         run.dag.queued.append(run.run_id)
     elif run.state is RunState.RUNNING:

@@ -162,6 +162,9 @@ def leave(t: Turn, run: Run) -> None:
         del world.run_at[where]
     for inst in run.instances:
         world.instances.pop(inst.instance_id, None)
+    if (consumer := world.assets.consumers.get(dag.dag_id)) is not None:
+        consumer.open_runs.discard(run.run_id)
+        t.due_consumers.append(consumer)
     t.effects.append(RunEnded(run.run_id, run.state.value))
     key = (dag.name, None, run.meta.logical_us)
     if key in world.watched:

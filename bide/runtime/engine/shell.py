@@ -407,6 +407,12 @@ class EngineShell:
                 return stored.alert_state(conn, alert_id)
             case ("alerts_new", int(limit)):
                 return stored.new_alerts(conn, limit)
+            case ("asset_after", str(asset), int(after), int(limit)):
+                return stored.versions_after(conn, asset, after, limit)
+            case ("asset_over", str(asset), int(start), int(end)):
+                return stored.versions_over(conn, asset, start, end)
+            case ("asset_since", int(dag_id), version, at_us, asset):
+                return stored.versions_since(conn, dag_id, version, at_us, asset)
             case ("idempotency", str(name)):
                 return stored.idempotency_result(conn, name)
             case _:

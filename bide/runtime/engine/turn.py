@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime.engine.assets.state import Consumer
 from bide.runtime.engine.changes import Changes
-from bide.runtime.engine.messages import Effect
+from bide.runtime.engine.messages import Effect, Input
 from bide.runtime.engine.states import (
     LEGAL,
     LEGAL_RUN,
@@ -45,16 +46,19 @@ class Turn:
         "again",
         "alarms",
         "announced",
+        "asks",
         "budget",
         "changes",
         "dirty",
         "dirty_dags",
         "dirty_runs",
+        "due_consumers",
         "effects",
         "ended_runs",
         "facts",
         "freed",
         "now",
+        "published",
         "questions",
         "world",
     )
@@ -75,6 +79,12 @@ class Turn:
         self.questions: dict[Watched, None] = {}
         self.announced: list[tuple[Watched, str]] = []
         self.ended_runs: list[Run] = []
+        self.published: list[Instance] = []
+        """Successes of tasks with outlets, whose versions are to be recorded in this very turn."""
+        self.due_consumers: list[Consumer] = []
+        """Those that may be able to make a run now."""
+        self.asks: dict[Input, tuple[FactKey, ...]] = {}
+        """What goes on as an input once the database has been asked."""
 
     # --- facts ---------------------------------------------------------------------------------
 
@@ -84,6 +94,10 @@ class Turn:
             return self.facts[key]
         except KeyError:
             raise NeedFacts(key) from None
+
+    def ask(self, then: Input, *keys: FactKey) -> None:
+        """Have `then` decided in the next turn, with what the database says of `keys`."""
+        self.asks[then] = (*self.asks.get(then, ()), *keys)
 
     # --- journal -------------------------------------------------------------------------------
 

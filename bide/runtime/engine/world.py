@@ -11,6 +11,7 @@ from enum import IntEnum
 from heapq import heapify, heappush
 from typing import Any, NamedTuple
 
+from bide.runtime.engine.assets.state import Assets
 from bide.runtime.engine.messages import RunMeta, TriggerBuilt
 from bide.runtime.engine.states import OVER, AttemptState, RunState, State
 from bide.runtime.graph.compile import Compiled
@@ -392,7 +393,9 @@ class World:
             tuple[int, str], int
         ] = {}  # (dag_id, task) -> the interval's end its watermark is of
         self.agenda: deque[Any] = deque()  # work that a later turn goes on with: see turn.py
-        self.next_id = {"dag": 1, "version": 1, "run": 1, "instance": 1, "attempt": 1, "wait": 1, "event": 1}
+        self.assets = Assets()
+        kinds = ("dag", "version", "run", "instance", "attempt", "wait", "event", "asset", "asset_version")
+        self.next_id = dict.fromkeys(kinds, 1)
         self.ticket = 0
         self.dormant = False  # a command session: states move, nothing starts
         self.scheduling = True  # False: firings stay due, for the next runtime that takes them

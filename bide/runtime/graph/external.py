@@ -148,6 +148,8 @@ class _Wait:
         own = self.known[self.dag.name]
         if isinstance(own.schedule, Manual) or isinstance(target.schedule, Manual):
             return ""
+        if any(part.event for each in (own, target) for part in each.schedule.parts()):
+            return ""  # their dates are those of the events to come
         try:
             met = self._meet(own, target)
             nearest = "" if met else self._nearest(own, target)

@@ -67,7 +67,7 @@ def policy_fields(owner: str, options: Mapping[str, Any]) -> tuple[dict[str, Any
     if not isinstance(schedule, Schedule):
         raise GraphError(
             f"{owner}: schedule is {schedule!r}, and must be a schedule: "
-            'Manual(), Every(hours=1) or Cron("0 2 * * *")'
+            'Manual(), Every(hours=1), Cron("0 2 * * *") or OnAssets(orders, consume="each")'
         )
     tz = options.get("tz") or schedule.zone_name or "UTC"
     in_zone = zone(tz)

@@ -9,6 +9,7 @@ from bide.runtime.schedules.cron import Cron
 from bide.runtime.schedules.every import Every
 from bide.runtime.schedules.manual import Manual
 from bide.runtime.schedules.on import On
+from bide.runtime.schedules.on_assets import OnAssets
 from bide.runtime.schedules.stored import schedule_from_json
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Firing",
     "Manual",
     "On",
+    "OnAssets",
     "Schedule",
     "Within",
     "schedule_from_json",

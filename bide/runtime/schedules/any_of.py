@@ -10,6 +10,7 @@ from msgspec.structs import force_setattr
 from bide.runtime.errors import ScheduleError
 from bide.runtime.schedules.base import Firing, Schedule
 from bide.runtime.schedules.manual import Manual
+from bide.runtime.schedules.on_assets import OnAssets
 
 
 class _Members(type(Schedule)):  # type: ignore[misc]  # msgspec types its metaclass as plain `type`
@@ -42,6 +43,8 @@ class AnyOf(Schedule, frozen=True, tag="any_of", metaclass=_Members):
             if isinstance(member, Manual):
                 raise ScheduleError("AnyOf with Manual(): a DAG can always be started by hand; leave it out")
             flat += member.parts()
+        if sum(isinstance(member, OnAssets) for member in flat) > 1:
+            raise ScheduleError("AnyOf with OnAssets twice: join their assets by | in one OnAssets")
         if len(flat) < 2:
             raise ScheduleError(
                 f"AnyOf takes two schedules or more, and has {len(flat)}: use the schedule itself"

@@ -14,6 +14,7 @@ from bide.runtime.schedules.cron import Cron
 from bide.runtime.schedules.every import Every
 from bide.runtime.schedules.manual import Manual
 from bide.runtime.schedules.on import on_from
+from bide.runtime.schedules.on_assets import OnAssets
 
 _Raw = dict[str, Any]
 
@@ -31,6 +32,7 @@ KINDS: Final[dict[str, Callable[[_Raw], Schedule]]] = {
     "every": _plain(Every),
     "cron": _plain(Cron),
     "on": on_from,
+    "on_assets": _plain(OnAssets),
     "any_of": _any_of,
 }
 """By tag: how a kind is made from its JSON. One more kind is one more line."""

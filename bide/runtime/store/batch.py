@@ -118,6 +118,28 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ),
     ("alerts_set", "UPDATE alert SET state = ? WHERE alert_id = ?"),
     ("idempotency", _insert("idempotency", "key, result, created_us")),
+    ("assets_new", _insert("asset", "asset_id, name, created_us")),
+    (
+        "asset_versions_new",
+        _insert(
+            "asset_version",
+            "asset_version_id, asset_id, dag_id, run_id, instance_id, start_us, end_us, state, created_us",
+        ),
+    ),
+    (
+        "asset_cursors_set",
+        _insert("asset_cursor", "dag_id, asset_id, asset_version_id, split_us")
+        + " ON CONFLICT (dag_id, asset_id) DO UPDATE SET asset_version_id = excluded.asset_version_id,"
+        " split_us = excluded.split_us",
+    ),
+    ("asset_cursors_gone", "DELETE FROM asset_cursor WHERE dag_id = ? AND asset_id = ?"),
+    (
+        "asset_pending_gone",
+        "DELETE FROM asset_pending WHERE dag_id = ? AND asset_version_id = ? AND part_us = ? AND again = ?",
+    ),
+    ("asset_pending_new", _insert("asset_pending", "dag_id, asset_version_id, part_us, again")),
+    ("run_triggers", _insert("run_trigger", "run_id, asset_version_id, part_us, again, used")),
+    ("asset_drops", _insert("asset_drop", "dag_id, asset_version_id, part_us, again, at_us, reason")),
     ("events", _insert("event", "seq, at_us, epoch, subject, subject_id, run_id, was, now, reason")),
 )
 """(list of `Changes`, statement), in the order they are written: parents before children."""

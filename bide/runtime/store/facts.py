@@ -290,3 +290,66 @@ def run_result(conn: sqlite3.Connection, run_id: int) -> tuple[str, dict[str, st
 def dag_names(conn: sqlite3.Connection) -> list[str]:
     """The DAGs that were ever loaded and are not removed."""
     return [name for (name,) in conn.execute("SELECT name FROM dag WHERE removed = 0 ORDER BY dag_id")]
+
+
+class VersionRow(_Row, frozen=True):
+    """A version of an asset: its data interval `[start, end)`, and what made it, where bide knows."""
+
+    asset_version_id: int
+    asset: str
+    start_us: int
+    end_us: int
+    run_id: int | None
+    dag: str | None
+    task: str | None
+    created_us: int
+
+
+_VERSIONS = (
+    "SELECT v.asset_version_id, a.name, v.start_us, v.end_us, v.run_id, d.name, i.task, v.created_us"
+    " FROM asset_version v JOIN asset a USING (asset_id) LEFT JOIN dag d USING (dag_id)"
+    " LEFT JOIN task_instance i USING (instance_id)"
+)
+
+
+def versions_after(conn: sqlite3.Connection, asset: str, after: int, limit: int) -> list[VersionRow]:
+    """The versions of an asset with a number above `after`, in their order."""
+    return rows(
+        conn,
+        VersionRow,
+        f"{_VERSIONS} WHERE v.asset_id = (SELECT asset_id FROM asset WHERE name = ?)"
+        " AND v.asset_version_id > ? ORDER BY v.asset_version_id LIMIT ?",
+        (asset, after, limit),
+    )
+
+
+def versions_over(conn: sqlite3.Connection, asset: str, start_us: int, end_us: int) -> list[VersionRow]:
+    """The versions of an asset whose interval shares something with `[start, end)`, or is the same instant."""
+    return rows(
+        conn,
+        VersionRow,
+        f"{_VERSIONS} WHERE v.asset_id = (SELECT asset_id FROM asset WHERE name = ?1)"
+        " AND (v.start_us < ?3 AND v.end_us > ?2 OR v.start_us = ?2 AND v.end_us = ?3)"
+        " ORDER BY v.asset_version_id",
+        (asset, start_us, end_us),
+    )
+
+
+def versions_since(conn: sqlite3.Connection, dag_id: int, version: int | None, at_us: int | None,
+                   asset: str | None) -> list[tuple[VersionRow, int]]:  # fmt: skip
+    """For a replay: what a consumer may have had from a version or an instant on, and how often it had it."""
+    found = rows(
+        conn,
+        VersionRow,
+        f"{_VERSIONS} JOIN asset_cursor c ON c.dag_id = ?1 AND c.asset_id = v.asset_id"
+        " WHERE v.asset_version_id <= c.asset_version_id AND (?2 IS NULL OR v.asset_version_id >= ?2)"
+        " AND (?3 IS NULL OR v.created_us >= ?3) AND (?4 IS NULL OR a.name = ?4) ORDER BY v.asset_version_id",
+        (dag_id, version, at_us, asset),
+    )
+    again = (
+        "SELECT max(again) FROM (SELECT again FROM asset_pending WHERE dag_id = ?1 AND asset_version_id = ?2"
+        " UNION ALL SELECT t.again FROM run_trigger t JOIN run r USING (run_id) WHERE r.dag_id = ?1"
+        " AND t.asset_version_id = ?2 UNION ALL SELECT again FROM asset_drop WHERE dag_id = ?1 AND asset_version_id = ?2)"
+    )
+    times = [conn.execute(again, (dag_id, row.asset_version_id)).fetchone()[0] for row in found]
+    return [(row, -1 if n is None else n) for row, n in zip(found, times, strict=True)]

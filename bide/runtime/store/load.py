@@ -153,6 +153,33 @@ class MarkRow(_Row, frozen=True):
     end_us: int
 
 
+class AssetRow(_Row, frozen=True):
+    """An asset with its newest version, 0 when it has none."""
+
+    asset_id: int
+    name: str
+    last: int
+
+
+class CursorRow(_Row, frozen=True):
+    dag_id: int
+    asset_id: int
+    asset_version_id: int
+    split_us: int | None
+
+
+class PendingRow(_Row, frozen=True):
+    """A version, or a period of one, that a consumer has before it."""
+
+    dag_id: int
+    asset_version_id: int
+    asset: str
+    start_us: int
+    end_us: int
+    part_us: int
+    again: int
+
+
 class LastIds(msgspec.Struct, frozen=True):
     """The highest id given so far, 0 when there is none; the next one is the engine's to give."""
 
@@ -163,6 +190,8 @@ class LastIds(msgspec.Struct, frozen=True):
     attempt: int
     wait: int
     event: int
+    asset: int = 0
+    asset_version: int = 0
 
 
 class WorldRows(msgspec.Struct, frozen=True):
@@ -183,6 +212,9 @@ class WorldRows(msgspec.Struct, frozen=True):
     epoch: int
     batch: int
     choices: list[ChoiceRow] = []
+    assets: list[AssetRow] = []
+    cursors: list[CursorRow] = []
+    pending: list[PendingRow] = []
 
 
 class RunRows(msgspec.Struct, frozen=True):
@@ -206,6 +238,16 @@ PROCESS: Final = ", ".join(ProcessRow.__struct_fields__)
 WAIT: Final = ", ".join(WaitRow.__struct_fields__)
 ALARM: Final = ", ".join(AlarmRow.__struct_fields__)
 MARK: Final = ", ".join(MarkRow.__struct_fields__)
+CURSOR: Final = ", ".join(CursorRow.__struct_fields__)
+ASSETS: Final = (
+    "SELECT asset_id, name, coalesce((SELECT max(asset_version_id) FROM asset_version v"
+    " WHERE v.asset_id = a.asset_id), 0) FROM asset a ORDER BY asset_id"
+)
+PENDING: Final = (
+    "SELECT p.dag_id, p.asset_version_id, a.name, v.start_us, v.end_us, p.part_us, p.again FROM asset_pending p"
+    " JOIN asset_version v USING (asset_version_id) JOIN asset a USING (asset_id)"
+    " ORDER BY p.dag_id, p.asset_version_id, p.part_us, p.again"
+)
 _OVER: Final = ", ".join(f"'{state}'" for state in sorted(OVER))
 _INSTANCE_OF: Final = "SELECT instance_id FROM task_instance WHERE instance_id = ?"
 _UNFINISHED: Final = "SELECT run_id FROM run WHERE ended_us IS NULL"
@@ -272,6 +314,9 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
         epoch=meta(conn, "epoch"),
         batch=meta(conn, "batch"),
         choices=_choices(conn, _UNFINISHED),
+        assets=rows(conn, AssetRow, ASSETS),
+        cursors=rows(conn, CursorRow, f"SELECT {CURSOR} FROM asset_cursor ORDER BY dag_id, asset_id"),
+        pending=rows(conn, PendingRow, PENDING),
     )
     _belongs(
         "run", "graph", world.runs, lambda run: run.version_id, {row.version_id for row in world.versions}
@@ -348,7 +393,8 @@ def last_ids(conn: sqlite3.Connection) -> LastIds:
         " (SELECT max(run_id) FROM run), (SELECT max(instance_id) FROM task_instance),"
         " (SELECT max(attempt_id) FROM attempt),"
         " max(coalesce((SELECT max(wait_id) FROM wait), 0), coalesce((SELECT max(standing_id) FROM standing), 0)),"
-        " (SELECT max(seq) FROM event)"
+        " (SELECT max(seq) FROM event), (SELECT max(asset_id) FROM asset),"
+        " (SELECT max(asset_version_id) FROM asset_version)"
     ).fetchone()
     return LastIds(*(value or 0 for value in found))
 

@@ -1,0 +1,1 @@
+"""Assets in the engine: versions recorded with successes, consumers that make runs of them."""
