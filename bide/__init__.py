@@ -17,9 +17,14 @@ if TYPE_CHECKING:
     from bide.runtime.errors import SkipTask as SkipTask
     from bide.runtime.executor.context import Context as Context
     from bide.runtime.executor.context import current as current
+    from bide.runtime.graph.builder import LAST_ADDED as LAST_ADDED
+    from bide.runtime.graph.builder import TaskChain as TaskChain
+    from bide.runtime.graph.builder import TaskGraphBuilder as TaskGraphBuilder
+    from bide.runtime.graph.call import call as call
     from bide.runtime.graph.dag import Dag as Dag
     from bide.runtime.graph.dag import dag as dag
     from bide.runtime.graph.groups import group as group
+    from bide.runtime.graph.failure import Failure as Failure
     from bide.runtime.graph.spec import TriggerRule as TriggerRule
     from bide.runtime.graph.task import branch as branch
     from bide.runtime.graph.task import shell as shell
@@ -39,12 +44,14 @@ if TYPE_CHECKING:
 _HOME = {
     "AnyOf": "bide.runtime.schedules",
     "Asset": "bide.runtime.assets",
+    "LAST_ADDED": "bide.runtime.graph.builder",
     "BideError": "bide.runtime.errors",
     "Context": "bide.runtime.executor.context",
     "Cron": "bide.runtime.schedules",
     "Dag": "bide.runtime.graph.dag",
     "Every": "bide.runtime.schedules",
     "FailTask": "bide.runtime.errors",
+    "Failure": "bide.runtime.graph.failure",
     "Manual": "bide.runtime.schedules",
     "On": "bide.runtime.schedules",
     "OnAssets": "bide.runtime.schedules",
@@ -53,9 +60,12 @@ _HOME = {
     "Secret": "bide.runtime.values",
     "Skip": "bide.runtime.errors",
     "SkipTask": "bide.runtime.errors",
+    "TaskChain": "bide.runtime.graph.builder",
+    "TaskGraphBuilder": "bide.runtime.graph.builder",
     "TriggerRule": "bide.runtime.graph.spec",
     "branch": "bide.runtime.graph.task",
     "by": "bide.runtime.schedules.promise",
+    "call": "bide.runtime.graph.call",
     "current": "bide.runtime.executor.context",
     "dag": "bide.runtime.graph.dag",
     "group": "bide.runtime.graph.groups",
@@ -68,12 +78,14 @@ __version__ = "0.1.0"
 __all__ = [
     "AnyOf",
     "Asset",
+    "LAST_ADDED",
     "BideError",
     "Context",
     "Cron",
     "Dag",
     "Every",
     "FailTask",
+    "Failure",
     "Manual",
     "On",
     "OnAssets",
@@ -82,9 +94,12 @@ __all__ = [
     "Secret",
     "Skip",
     "SkipTask",
+    "TaskChain",
+    "TaskGraphBuilder",
     "TriggerRule",
     "branch",
     "by",
+    "call",
     "current",
     "dag",
     "group",

@@ -53,6 +53,7 @@ class SensorOptions(TypedDict, total=False):
     deadline_alert: Promise | timedelta | None
     inlets: object
     outlets: object
+    on_failure: object
     owner: str
     doc: str
 

@@ -32,6 +32,7 @@ class Changes:
         "choices_gone",
         "dags_set",
         "events",
+        "failures",
         "idempotency",
         "instances_new",
         "instances_set",
@@ -78,6 +79,8 @@ class Changes:
         """(attempt_id, pid, started, boot_id)"""
         self.processes_gone: list[Row] = []
         """(attempt_id,): its body has ended; applied after `processes`"""
+        self.failures: list[Row] = []
+        """(instance_id, error_type, at_us), replaced when there is one"""
         self.outputs: list[Row] = []
         """(instance_id, value), replaced when there is one"""
         self.outputs_gone: list[Row] = []

@@ -19,7 +19,7 @@ from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitStat
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import DagState, Due, Instance, Run, Wait
 from bide.runtime.errors import BideError, NotFoundError, RefusedError, UsageError
-from bide.runtime.graph.spec import TriggerRule
+from bide.runtime.graph.spec import Role, TriggerRule
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.schedules import Firing
 
@@ -178,6 +178,7 @@ def rerun(t: Turn, args: Args) -> Any:
         chosen = {inst.ix for inst in run.instances if inst.state in _AGAIN}
         for ix in list(chosen):
             chosen |= {d for d in _below(run, ix) if run.instances[d].state in OVER}
+    chosen |= _beside(run, chosen)
     busy = [run.instances[ix] for ix in sorted(chosen) if run.instances[ix].state not in OVER | {State.LOST}]
     if busy:
         still = ", ".join(inst.task.name for inst in busy[:5])
@@ -235,6 +236,19 @@ def _below(run: Run, ix: int) -> set[int]:
         if at not in found:
             found.add(at)
             edge.extend(run.compiled.downstream[at])
+    return found
+
+
+def _beside(run: Run, chosen: set[int]) -> set[int]:
+    """The handlers and callbacks that hear of what is to be rerun: they may start again for it."""
+    found: set[int] = set()
+    edge = list(chosen) if run.compiled.handled else []
+    while edge:
+        for ix in run.compiled.downstream[edge.pop()]:
+            inst = run.instances[ix]
+            if inst.task.role is not Role.TASK and ix not in found and inst.state is not State.PENDING:
+                found.add(ix)
+                edge.append(ix)
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
+from bide.runtime.engine import handling
 from bide.runtime.engine.messages import AttemptEnded, Failure
 from bide.runtime.engine.states import AttemptState, State
 from bide.runtime.engine.turn import Turn
@@ -17,7 +18,7 @@ from bide.runtime.engine.world import Instance, Run
 from bide.runtime.errors import GraphError
 from bide.runtime.graph.branching import chosen, spared
 from bide.runtime.graph.rules import Verdict
-from bide.runtime.graph.spec import TriggerRule
+from bide.runtime.graph.spec import Role, TriggerRule
 
 EARLY = frozenset({TriggerRule.ONE_SUCCESS, TriggerRule.ONE_FAILED, TriggerRule.ALWAYS})
 """Rules that do not wait for all upstreams: a branch that did not choose them is skipped to them, no more."""
@@ -34,7 +35,8 @@ def decided(t: Turn, inst: Instance, e: AttemptEnded) -> AttemptEnded:
     if not inst.task.branch or e.state is not AttemptState.SUCCESS:
         return e
     run = inst.run
-    names = [run.compiled.tasks[below].name for below in run.compiled.downstream[inst.ix]]
+    below = [run.compiled.tasks[place] for place in run.compiled.downstream[inst.ix]]
+    names = [task.name for task in below if task.role is Role.TASK]
     returned = msgspec.json.decode(e.output) if e.output is not None else []
     try:
         taken = chosen(inst.task.name, inst.task.group, returned, names)
@@ -73,6 +75,8 @@ def forget(t: Turn, inst: Instance) -> None:
 
 def as_seen(run: Run, up: int, below: int, state: State) -> State:
     """How the end of an upstream counts for one right below it."""
+    if run.compiled.handled and (role := run.compiled.tasks[below].role) is not Role.TASK:
+        return handling.as_heard(run.compiled.tasks[up], role, state)
     if run.choices and state is State.SUCCESS and not _lets(run, up, below):
         return State.SKIPPED
     return state

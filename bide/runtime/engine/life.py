@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bide.runtime.clock import from_us
-from bide.runtime.engine import admission, alerting, control, waiting
+from bide.runtime.engine import admission, alerting, control, handling, waiting
 from bide.runtime.engine.messages import Answer, AttemptEnded, Build, Failure, OutputKnown, Start, Stop
 from bide.runtime.engine.retry import delay_us, is_retried
 from bide.runtime.engine.states import OVER, AttemptState, State, WaitState
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import Attempt, Due, Instance, Run, Wait
 from bide.runtime.graph.rules import Verdict, verdict
-from bide.runtime.graph.spec import Lane, Mode, TaskSpec
+from bide.runtime.graph.spec import Lane, Mode, Role, TaskSpec
 
 _BAD = frozenset({State.FAILED, State.UPSTREAM_FAILED})
 _NOT_WELL = _BAD | {State.CANCELLED}  # what a rule counts as failed
@@ -28,12 +28,15 @@ def is_sensor(task: TaskSpec) -> bool:
 
 def judge(t: Turn, inst: Instance) -> None:
     """Ask the trigger rule of a pending instance, now that an upstream has ended."""
-    answer = verdict(
-        inst.task.rule, inst.run.compiled.waiting[inst.ix], inst.n_success, inst.n_failed, inst.n_skipped
-    )
     why = ""
-    if inst.run.choices or inst.task.setups:
-        answer, why = control.overruled(t, inst, answer)
+    if inst.task.role is not Role.TASK:
+        answer, why = handling.verdict_of(inst)
+    else:
+        answer = verdict(
+            inst.task.rule, inst.run.compiled.waiting[inst.ix], inst.n_success, inst.n_failed, inst.n_skipped
+        )
+        if inst.run.choices or inst.task.setups:
+            answer, why = control.overruled(t, inst, answer)
     if answer is Verdict.RUN:
         make_ready(t, inst, "")
     elif answer is Verdict.SKIP:
@@ -280,7 +283,7 @@ def _move_watermark(t: Turn, inst: Instance, value: bytes) -> None:
 def succeed(t: Turn, inst: Instance, output: bytes | None, reason: str) -> None:
     if output is not None:
         t.changes.outputs.append((inst.instance_id, output.decode()))
-        if inst.run.compiled.downstream[inst.ix]:
+        if inst.run.compiled.downstream[inst.ix] or inst.run.compiled.handled:
             t.effects.append(OutputKnown(inst.run.run_id, inst.task.name, inst.map_index, output))
     elif inst.attempt > 1:  # a rerun that returns nothing: what it had returned is not at hand any more
         t.effects.append(OutputKnown(inst.run.run_id, inst.task.name, inst.map_index, b"null"))
@@ -296,6 +299,7 @@ def failed(t: Turn, inst: Instance, failure: Failure) -> None:
         if inst.task.sensor is not None and inst.task.sensor.soft_fail:
             finish(t, inst, State.SKIPPED, f"soft_fail: {failure.message}")
         else:
+            handling.note(t, inst, failure)
             finish(t, inst, State.FAILED, failure.message)
         return
     delay = delay_us(inst.task, inst.failures, failure, inst.attempt_id or inst.instance_id)

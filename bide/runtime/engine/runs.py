@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from bide.runtime.engine import alerting, life
+from bide.runtime.engine import alerting, handling, life
 from bide.runtime.engine.messages import RunEnded, RunMeta, RunOpened
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import DagState, Due, Instance, Run
 from bide.runtime.graph.rules import Verdict, verdict
+from bide.runtime.graph.spec import Role
 from bide.runtime.schedules import Firing
 
 CHUNK = 2_000
@@ -127,6 +128,8 @@ class _Roots:
             self.at += 1
             if inst.state is not State.PENDING:
                 continue
+            if inst.task.role is not Role.TASK:
+                continue
             if not waiting[inst.ix] or verdict(inst.task.rule, waiting[inst.ix], 0, 0, 0) is Verdict.RUN:
                 t.budget -= 1
                 life.make_ready(t, inst, "")
@@ -139,11 +142,9 @@ def end_run(t: Turn, run: Run) -> None:
         return
     if run.state is RunState.RUNNING:
         run.dag.active_runs -= 1
-    failed = [i for i in run.instances if i.state is State.FAILED and i.task.fails_run] if run.bad else []
     if run.bad:
-        names = ", ".join(inst.task.name for inst in failed[:3]) or "an upstream"
-        t.move_run(run, RunState.FAILED, f"failed: {names}" + (", ..." if len(failed) > 3 else ""))
-    elif run.instances and all(inst.state is State.CANCELLED for inst in run.instances):
+        t.move_run(run, RunState.FAILED, handling.ended_words(run))
+    elif run.instances and handling.all_cancelled(run):
         t.move_run(run, RunState.CANCELLED, "every task was cancelled")
     else:
         t.move_run(run, RunState.SUCCESS, "")
@@ -174,10 +175,13 @@ def leave(t: Turn, run: Run) -> None:
 
 
 def overdue(t: Turn, run: Run) -> None:
-    """Its deadline passed: what has not ended fails with that reason, and so does the run."""
+    """Its deadline passed: what has not ended fails with that reason, and so does the run.
+
+    Handlers and callbacks of a run that has begun are there for that: they start, or go on.
+    """
     reason = "the deadline of the run passed"
     for inst in run.instances:
-        if inst.state not in OVER:
+        if inst.state not in OVER and (run.state is not RunState.RUNNING or inst.task.role is Role.TASK):
             life.end_now(t, inst, State.FAILED, reason)
     if run.state is RunState.EXPANDING:
         cancel_run(t, run, reason)

@@ -54,8 +54,11 @@ from bide.runtime.graph.binding import bind, bind_command, bind_params, referenc
 from bide.runtime.graph.code import Code
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.facts import Facts
-from bide.runtime.graph.spec import Lane, ShellSpec
+from bide.runtime.graph.failure import Failure
+from bide.runtime.graph.signature import Parameters
+from bide.runtime.graph.spec import Lane, Role, ShellSpec
 from bide.runtime.store import facts as stored
+from bide.runtime.store import failures as failed
 from bide.runtime.store.load import load_run
 from bide.runtime.store.writer import StorePort
 from bide.runtime.triggerer.triggerer import Triggerer
@@ -281,7 +284,7 @@ class EngineShell:
         code = self.code(order.dag, order.task.name)
         needed = references(order.task)
         missing = [up for up in needed if self._outputs.get(order.run_id, up) is None]
-        if missing or order.recorded:
+        if missing or order.recorded or _is_told(order, code):
             return self._resolve_later(order, context, missing)
         return self._job(order, code, context, self._values(order.run_id, needed))
 
@@ -299,7 +302,10 @@ class EngineShell:
         if order.recorded:
             recorded = await self.store.read(lambda conn: stored.recorded(conn, order.instance_id))
         code = self.code(order.dag, order.task.name)
-        job = self._job(order, code, context, self._values(order.run_id, references(order.task)))
+        told: list[Failure] = []
+        if _is_told(order, code):
+            told = await self.store.read(lambda conn: failed.failures_of(conn, order.run_id, order.task))
+        job = self._job(order, code, context, self._values(order.run_id, references(order.task)), told)
         if recorded is None:
             return job
         return msgspec.structs.replace(
@@ -316,7 +322,9 @@ class EngineShell:
         for task in tasks:
             self._outputs.keep(run_id, task, found[task].encode() if task in found else b"null")
 
-    def _job(self, order: Start, code: Code, context: Context, values: dict[str, Any]) -> Job:
+    def _job(
+        self, order: Start, code: Code, context: Context, values: dict[str, Any], told: Sequence[Failure] = ()
+    ) -> Job:
         task = order.task
         facts = self.facts_of(order.run_id, task.name, order.map_index, order.number)
         watermark = self.watermarks.get((self.dag_ids.get(order.dag, 0), task.name))
@@ -324,7 +332,7 @@ class EngineShell:
             command = bind_command(task, code, values, facts)
             shell = ShellSpec(command=command.command, env=command.env, cwd=command.cwd)
             return Job(None, (), {}, facts, watermark=watermark, shell=shell, cwd=command.cwd)
-        args, kwargs = bind(task, code, values, facts, context)
+        args, kwargs = bind(task, code, values, facts, context, told)
         return Job(code.fn, args, kwargs, facts, watermark=watermark)
 
     # --- sensors ---------------------------------------------------------------------------------
@@ -428,6 +436,11 @@ def _answer(attempt_id: int, row: stored.AnswerRow) -> Answer:
     event = None if row.event is None else row.event.encode()
     error = row.reason if event is None else ""
     return Answer(attempt_id, row.key, event, error, row.state is WaitState.TIMED_OUT)
+
+
+def _is_told(order: Start, code: Code) -> bool:
+    """Whether a handler or callback wants to know what failed: that is read from the database."""
+    return order.task.role is not Role.TASK and code.fn is not None and bool(Parameters.of(code.fn).failure)
 
 
 def _is_external(trigger: bytes) -> bool:

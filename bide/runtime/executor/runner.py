@@ -17,6 +17,8 @@ import threading
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+
 from bide.runtime.engine.messages import Failure
 from bide.runtime.errors import RefusedError, SkipTask, UsageError
 from bide.runtime.executor.context import Context, _current
@@ -38,6 +40,7 @@ from bide.runtime.executor.frames import (
 from bide.runtime.executor.job import Job
 from bide.runtime.executor.logs import SIZE_LIMIT
 from bide.runtime.graph.branching import names_of
+from bide.runtime.graph.failure import Failure as TaskFailure
 from bide.runtime.values import Secret, decode, encode, redactor
 
 if TYPE_CHECKING:
@@ -244,6 +247,10 @@ def _argument(value: Any, context: Context) -> Any:
         return value
     if "$context" in value:
         return context
+    if "$failure" in value:
+        return msgspec.convert(value["$failure"], TaskFailure)
+    if "$failures" in value:
+        return msgspec.convert(value["$failures"], list[TaskFailure])
     return Secret(value["$secret"]) if "$secret" in value else value["$lit"]
 
 

@@ -6,7 +6,7 @@ The form is described in `values.py`: literals are JSON, everything else is a re
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from bide.runtime.errors import GraphError
@@ -143,12 +143,18 @@ def _found(value: Any) -> str:
 
 
 def bind(
-    spec: TaskSpec, code: Code, outputs: Mapping[str, Any], facts: Facts, context: object
+    spec: TaskSpec,
+    code: Code,
+    outputs: Mapping[str, Any],
+    facts: Facts,
+    context: object,
+    failures: Sequence[object] = (),
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments for the function of a task.
 
     `outputs` are those of its upstreams by name; one that has none (skipped, failed) reads as
-    None. `context` goes to each parameter annotated `Context`. A `Secret` arrives as its value,
+    None. `context` goes to each parameter annotated `Context`, the first of `failures` to one annotated
+    `Failure`. A `Secret` arrives as its value,
     or as the `Secret` where the parameter is annotated so. Raises `GraphError` when a part of an
     output is not there or the function no longer takes these arguments.
     """
@@ -168,7 +174,7 @@ def bind(
         key: (keep if key in parameters.secrets else resolve)(value, code.kwargs.get(key, _MISSING))
         for key, value in spec.kwargs.items()
     }
-    return parameters.call(spec.name, tuple(args), kwargs, context)
+    return parameters.call(spec.name, tuple(args), kwargs, context, failures)
 
 
 def bind_params(spec: TaskSpec, code: Code, outputs: Mapping[str, Any]) -> dict[str, Any]:

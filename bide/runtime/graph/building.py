@@ -5,10 +5,10 @@ One body at a time in one context. Declaring is O(1) a node: nothing looks at th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,16 +16,24 @@ from bide.runtime.errors import GraphError
 from bide.runtime.graph.binding import encode_value
 from bide.runtime.graph.code import Code
 from bide.runtime.graph.handle import Output
-from bide.runtime.graph.spec import Lane, SensorSpec, ShellSpec, TaskSpec
+from bide.runtime.graph.spec import Lane, Role, SensorSpec, ShellSpec, TaskSpec
 from bide.runtime.graph.validate import check_name
 
 _body: ContextVar[Body | None] = ContextVar("bide_dag_body", default=None)
 
 
-class Node:
-    """One node of a body. `fields` are those of `TaskSpec` but name, upstream and arguments."""
+class Handling(Protocol):
+    """What can be given as `on_failure`: a task, which makes a node at each place, or a call, which is one."""
 
-    __slots__ = ("body", "code", "encoded", "fields", "name", "upstream")
+    def handler_in(self, body: Body) -> Node:
+        """The node of it in the body that is being declared, with the role that the body gives it."""
+        ...
+
+
+class Node:
+    """One node of a body. `fields` are those of `TaskSpec` but name, upstream, arguments and handling."""
+
+    __slots__ = ("body", "code", "encoded", "fields", "handles", "name", "role", "upstream")
 
     def __init__(self, body: Body, name: str, fields: Mapping[str, Any], code: Code) -> None:
         self.body = body
@@ -33,6 +41,8 @@ class Node:
         self.fields = fields
         self.code = code
         self.upstream: dict[str, None] = {}
+        self.role = body.role
+        self.handles: dict[str, None] = {}
         self.encoded: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
 
     @property
@@ -53,37 +63,73 @@ class Node:
         self.upstream[other.name] = None
 
     def use(self, output: Output) -> None:
-        """Note an output among the arguments."""
-        self.after(output.node)
+        """Note an output among the arguments. A handler waits for none: it gets what is there when it starts."""
+        if self.role is Role.TASK or output.node.body is not self.body:
+            self.after(output.node)
 
     def spec(self) -> TaskSpec:
         args, kwargs = self.encoded
         return TaskSpec(
-            name=self.name, upstream=tuple(self.upstream), args=args, kwargs=kwargs, **self.fields
-        )
+            name=self.name, upstream=tuple(self.upstream), args=args, kwargs=kwargs, role=self.role,
+            handles=tuple(self.handles), **self.fields,
+        )  # fmt: skip
 
 
 class Body:
     """The nodes of one DAG, in the order of their declaration."""
 
-    __slots__ = ("_used", "groups", "name", "nodes", "open_groups")
+    __slots__ = ("_used", "called", "groups", "name", "nodes", "open_groups", "reserved", "role")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, reserved: Container[str] = ()) -> None:
+        """`reserved`: names that no number is given to make, because somebody has them already."""
         self.name = name
+        self.reserved = reserved
         self.nodes: dict[str, Node] = {}
         self.groups: dict[str, None] = {}
         self.open_groups: list[str] = []  # within which nodes are declared now, outermost first
+        self.called: dict[int, Node] = {}  # by id of the call, which the author's code keeps
+        self.role = Role.TASK
         self._used: dict[str, int] = {}
 
     def free_name(self, base: str) -> str:
         """`base`, or `base_2`, `base_3`, ... when it is taken."""
         count = self._used.get(base, 0) + 1
         name = base if count == 1 else f"{base}_{count}"
-        while name in self.nodes or name in self.groups:
+        while name in self.nodes or name in self.groups or name in self.reserved:
             count += 1
             name = f"{base}_{count}"
         self._used[base] = count
         return name
+
+    @contextmanager
+    def declaring(self, role: Role) -> Iterator[None]:
+        """Within: the nodes that are declared have this role."""
+        before, self.role = self.role, role
+        try:
+            yield
+        finally:
+            self.role = before
+
+    def handle(self, node: Node, handler: Handling) -> None:
+        """Have the failure of a node start a handler."""
+        with self.declaring(Role.HANDLER):
+            found = handler.handler_in(self)
+        if found.role is not Role.HANDLER:
+            raise GraphError(
+                f"{found.name!r} is a {found.role.value} of the DAG {self.name!r}, and cannot handle the failure "
+                f"of {node.name!r} as well: give it a call of its own"
+            )
+        found.handles[node.name] = None
+
+    def call_back(self, role: Role, callback: Handling) -> None:
+        """Have the end of the whole graph start a callback."""
+        with self.declaring(role):
+            found = callback.handler_in(self)
+        if found.role is not role:
+            raise GraphError(
+                f"{found.name!r} is a {found.role.value} of the DAG {self.name!r}, and cannot be its {role.value} "
+                "as well: give it a call of its own"
+            )
 
 
 @contextmanager
@@ -115,7 +161,8 @@ def declare(
 ) -> Node:
     """Declare a node in the body of the current DAG.
 
-    `fields` are fields of `TaskSpec` (but name, upstream, args, kwargs), with `lane` at least.
+    `fields` are fields of `TaskSpec` (but name, upstream, args, kwargs), with `lane` at least, and
+    `on_failure`, which makes a node of its own.
     The arguments are those of `code`. A sensor gives `fields["sensor"]` with empty `params`
     and its parameters as `code.kwargs`; a command `fields["shell"]` and its environment likewise.
     Outputs among them become edges. `numbered`: a name that is taken gets a number
@@ -133,6 +180,10 @@ def declare(
         name = body.free_name(name)
     elif name in body.nodes or name in body.groups:
         raise GraphError(f"the DAG {body.name!r} has two tasks named {name!r}: give one of them another name")
+    on_failure: Handling | None = None
+    if "on_failure" in fields:
+        on_failure = fields["on_failure"]
+        fields = {key: value for key, value in fields.items() if key != "on_failure"}
     node = Node(body, name, fields, code)
     lane: Lane = fields["lane"]
     if code.args or code.kwargs:
@@ -145,6 +196,8 @@ def declare(
         else:
             node.encoded = (args, kwargs)
     body.nodes[name] = node
+    if on_failure is not None:
+        body.handle(node, on_failure)
     return node
 
 

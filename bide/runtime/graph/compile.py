@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bide.runtime.graph.branching import beyond
-from bide.runtime.graph.spec import DagSpec, TaskSpec
+from bide.runtime.graph.handlers import waits_on
+from bide.runtime.graph.spec import DagSpec, Role, TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """The tasks of a version in declaration order, and their edges by index in both directions."""
+    """The tasks of a version in declaration order, and their edges by index in both directions.
+
+    What a handler or a callback hears of is an edge as well: it is told of each end by the same counters.
+    """
 
     spec: DagSpec
     tasks: tuple[TaskSpec, ...]
@@ -23,6 +27,8 @@ class Compiled:
     """Per task: its number of upstreams."""
     beyond: dict[int, dict[int, frozenset[int]]]
     """Per branch and task right below it: which of the others right below it stand below that one."""
+    handled: bool
+    """Whether there are handlers or callbacks."""
 
 
 def compile_spec(spec: DagSpec) -> Compiled:
@@ -31,8 +37,10 @@ def compile_spec(spec: DagSpec) -> Compiled:
     index = {task.name: place for place, task in enumerate(tasks)}
     below: list[list[int]] = [[] for _ in tasks]
     upstream: list[tuple[int, ...]] = []
+    handled = any(task.role is not Role.TASK for task in tasks)
+    beside = waits_on(spec) if handled else {}
     for place, task in enumerate(tasks):
-        ups = tuple([index[name] for name in task.upstream])
+        ups = tuple([index[name] for name in beside.get(task.name, task.upstream)])
         upstream.append(ups)
         for up in ups:
             below[up].append(place)
@@ -48,4 +56,5 @@ def compile_spec(spec: DagSpec) -> Compiled:
         beyond={
             place: beyond(place, downstream, upstream) for place, task in enumerate(tasks) if task.branch
         },
+        handled=handled,
     )

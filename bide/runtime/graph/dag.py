@@ -16,9 +16,10 @@ import msgspec
 from bide.runtime.errors import BideError, GraphError
 from bide.runtime.graph.building import Body, in_body
 from bide.runtime.graph.code import Code
+from bide.runtime.graph.handlers import CALLBACKS
 from bide.runtime.graph.picture import flowchart
 from bide.runtime.graph.policy import policy_fields
-from bide.runtime.graph.spec import DagSpec
+from bide.runtime.graph.spec import DagSpec, Role
 from bide.runtime.graph.teardowns import settle
 from bide.runtime.graph.validate import check_graph, check_name
 from bide.runtime.schedules import Manual, Schedule, Within
@@ -44,6 +45,8 @@ class DagOptions(TypedDict, total=False):
         Promise | timedelta | None
     )  # a run is late by then: by("05:45"), or a span from its creation
     on_pause: str  # its waits: "freeze" their deadlines, or let them "run"
+    on_all_failed: object  # a task or a call, once, when all has ended and something failed
+    on_success: object  # likewise, when nothing failed
     owner: str
     tags: Iterable[str]
     params: Mapping[str, Any]  # defaults of the run's parameters, JSON
@@ -90,8 +93,8 @@ class Dag:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The names of the tasks, in the order of their declaration."""
-        return tuple([task.name for task in self.spec.tasks])
+        """The names of the tasks of the main graph, in the order of their declaration."""
+        return tuple([task.name for task in self.spec.tasks if task.role is Role.TASK])
 
     @property
     def edges(self) -> tuple[tuple[str, str], ...]:
@@ -101,13 +104,18 @@ class Dag:
     @property
     def failure_edges(self) -> tuple[tuple[str, str], ...]:
         """(task, its failure handler) by name."""
-        return ()
+        return tuple([(name, task.name) for task in self.spec.tasks for name in task.handles])
+
+    @property
+    def callbacks(self) -> dict[str, str]:
+        """The callbacks of the whole graph: `on_all_failed`, `on_success` -> the name of its task."""
+        return {task.role.value: task.name for task in self.spec.tasks if task.role in CALLBACKS}
 
     def __call__(self) -> Dag:
         return self
 
     def __repr__(self) -> str:
-        count = len(self.spec.tasks)
+        count = len(self.tasks)
         return f"<dag {self.name!r}: {count} task{'' if count == 1 else 's'}, {self.schedule.describe()}>"
 
     def mermaid(self) -> str:
@@ -149,7 +157,7 @@ def _build(fn: Callable[[], object], options: Mapping[str, Any]) -> Dag:
     except BideError as error:
         raise type(error)(f"{fn.__code__.co_filename}:{fn.__code__.co_firstlineno}: {error}") from error
     body = Body(name)
-    _run_body(fn, body)
+    _run_body(fn, body, options)
     if not body.nodes:
         raise GraphError(
             f"{fn.__code__.co_filename}:{fn.__code__.co_firstlineno}: the DAG {name!r} has no tasks: "
@@ -159,27 +167,55 @@ def _build(fn: Callable[[], object], options: Mapping[str, Any]) -> Dag:
     if "doc" not in options:
         fields["doc"] = inspect.getdoc(fn) or ""
     try:
-        settle(body)
-    except GraphError as error:
-        raise GraphError(f"{file}:{fn.__code__.co_firstlineno}: {error}") from error
-    spec = DagSpec(name=name, tasks=tuple([node.spec() for node in body.nodes.values()]), **fields)
-    try:
-        return Dag(
-            spec,
-            code={node.name: node.code for node in body.nodes.values()},
-            schedule=schedule.in_folder(file.parent) if file.is_absolute() else schedule,
-            options=policy,
-            file=file if file.is_absolute() and file.suffix == ".py" else None,
-        )
+        return _whole(body, fields, schedule, policy, file)
     except GraphError as error:
         raise GraphError(f"{file}:{fn.__code__.co_firstlineno}: {error}") from error
 
 
-def _run_body(fn: Callable[[], object], body: Body) -> None:
+def made_of(body: Body, fill: Callable[[Body], None], options: Mapping[str, Any], file: Path) -> Dag:
+    """The DAG of what `fill` declares in a body. `options` are those of `@dag`, without its name."""
+    check_name(body.name, "DAG")
+    fields, schedule, policy = policy_fields(f"the DAG {body.name!r}", options)
+    with in_body(body):
+        fill(body)
+        _call_back(body, options)
+    return _whole(body, fields, schedule, policy, file)
+
+
+def _call_back(body: Body, options: Mapping[str, Any]) -> None:
+    for role in (Role.ON_ALL_FAILED, Role.ON_SUCCESS):
+        callback = options.get(role.value)
+        if callback is None:
+            continue
+        if not hasattr(callback, "handler_in"):
+            raise GraphError(
+                f"the DAG {body.name!r}: {role.value} is {callback!r}, and must be a task or a call of one: "
+                f"{role.value}=clean_up, {role.value}=call(clean_up, ...)"
+            )
+        body.call_back(role, callback)
+
+
+def _whole(
+    body: Body, fields: Mapping[str, Any], schedule: Schedule, policy: Mapping[str, Any], file: Path
+) -> Dag:
+    settle(body)
+    spec = DagSpec(name=body.name, tasks=tuple([node.spec() for node in body.nodes.values()]), **fields)
+    return Dag(
+        spec,
+        code={node.name: node.code for node in body.nodes.values()},
+        schedule=schedule.in_folder(file.parent) if file.is_absolute() else schedule,
+        options=policy,
+        file=file if file.is_absolute() and file.suffix == ".py" else None,
+    )
+
+
+def _run_body(fn: Callable[[], object], body: Body, options: Mapping[str, Any]) -> None:
     """Run the body; whatever it raises becomes a `GraphError` with the line it came from."""
     try:
         with in_body(body):
             result = fn()
+            if body.nodes:
+                _call_back(body, options)
     except Exception as error:
         where = _place(error, fn.__code__.co_filename)
         if isinstance(error, BideError):

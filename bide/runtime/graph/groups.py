@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, overload
 from bide.runtime.errors import GraphError
 from bide.runtime.graph.building import Body, Node, current_body
 from bide.runtime.graph.handle import Linked, Output
+from bide.runtime.graph.spec import Role
 from bide.runtime.graph.validate import check_name
 
 P = ParamSpec("P")
@@ -59,7 +60,8 @@ class Group(Linked):
         found = [
             node
             for node in self.body.nodes.values()
-            if (of := node.fields.get("group", "")) == self.name or of.startswith(within)
+            if ((of := node.fields.get("group", "")) == self.name or of.startswith(within))
+            and node.role is Role.TASK
         ]
         if not found:
             raise GraphError(f"the group {self.name!r} has no tasks, so there is nothing to join")

@@ -38,6 +38,7 @@ class CommandOptions(TypedDict, total=False):
     teardown: bool  # runs when all upstreams have ended, if its set-ups succeeded
     fails_run: bool  # whether its failure fails the run
     depends_on_past: bool  # not before this task of the run before ended well
+    on_failure: object  # a task or a call that starts if this one fails
     owner: str
     doc: str
     memory_limit: int | None  # bytes; process and shell lanes
@@ -108,6 +109,14 @@ def _rule(value: object, option: str) -> TriggerRule:
         raise GraphError(f"{option} is {value!r}, and must be one of {', '.join(TriggerRule)}") from None
 
 
+def _handler(value: object, option: str) -> object:
+    if value is None or hasattr(value, "handler_in"):
+        return value
+    raise GraphError(
+        f"{option} is {value!r}, and must be a task or a call of one: on_failure=alert, on_failure=call(alert, ...)"
+    )
+
+
 _CONVERT: Final[dict[str, tuple[str, Callable[[object, str], object]]]] = {
     "retry_delay": ("retry_delay_us", span),
     "max_retry_delay": ("max_retry_delay_us", _optional_span),
@@ -118,6 +127,7 @@ _CONVERT: Final[dict[str, tuple[str, Callable[[object, str], object]]]] = {
     "trigger_rule": ("rule", _rule),
     "inlets": ("inlets", _names),
     "outlets": ("outlets", _names),
+    "on_failure": ("on_failure", _handler),
 }
 _KNOWN: Final = frozenset(get_type_hints(TaskOptions))
 _TYPES: Final[dict[str, tuple[type, ...]]] = {

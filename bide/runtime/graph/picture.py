@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bide.runtime.graph.handlers import CALLBACKS
 from bide.runtime.graph.spec import TaskSpec
 
 
 def flowchart(tasks: Sequence[TaskSpec]) -> str:
     """One node a task, one subgraph a group; sensors are round, branches and tear-downs have their own shapes.
+
+    Dotted edges lead to failure handlers; callbacks of the graph stand beside it.
 
     >>> from bide.runtime.graph.spec import Lane
     >>> print(flowchart([TaskSpec(name="e.load", lane=Lane.ASYNC, group="e")]))
@@ -20,6 +23,7 @@ def flowchart(tasks: Sequence[TaskSpec]) -> str:
     place = {task.name: f"t{n}" for n, task in enumerate(tasks)}
     lines = ["flowchart LR", *_within("", tasks, place, {}, "    ")]
     lines += [f"    {place[up]} --> {place[task.name]}" for task in tasks for up in task.upstream]
+    lines += [f"    {place[name]} -. fails .-> {place[task.name]}" for task in tasks for name in task.handles]
     return "\n".join(lines)
 
 
@@ -36,6 +40,7 @@ def _within(
         if task.group == group:
             left, right = _shape(task)
             name = task.name[len(group) + 1 :] if group else task.name
+            name += f" ({task.role.value})" if task.role in CALLBACKS else ""
             lines.append(f'{indent}{place[task.name]}{left}"{name}"{right}')
         elif (child := _child(group, task.group)) in inner:
             number = numbers.setdefault(child, len(numbers))

@@ -50,6 +50,8 @@ _KNOWN: Final = frozenset(
         "deadline",
         "deadline_alert",
         "on_pause",
+        "on_all_failed",
+        "on_success",
         "owner",
         "tags",
         "params",

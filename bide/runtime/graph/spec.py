@@ -54,6 +54,15 @@ class OnTimeout(StrEnum):
     SUCCEED = "succeed"  # goes on without: its output is null
 
 
+class Role(StrEnum):
+    """What a node is in its graph: handlers and callbacks stand beside the main graph (S2-21, S2-25)."""
+
+    TASK = "task"
+    HANDLER = "handler"  # starts only if one of the tasks that it handles fails
+    ON_ALL_FAILED = "on_all_failed"  # starts once all else has ended, if something of it failed
+    ON_SUCCESS = "on_success"  # starts once all else has ended, if nothing of it failed
+
+
 class SensorSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a sensor waits for and how. `params` are the sensor's own, templates not yet rendered."""
 
@@ -114,6 +123,8 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fails_run: bool = True  # its failure fails the run
     depends_on_past: bool = False  # not before this task of the run before ended well
     alert: Promise | None = None  # when it is late; it goes on
+    role: Role = Role.TASK
+    handles: tuple[str, ...] = ()  # of a handler: the tasks whose failure starts it
 
 
 class DagSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

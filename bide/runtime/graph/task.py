@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
 
 from bide.runtime.errors import GraphError
-from bide.runtime.graph.building import current_body, declare
+from bide.runtime.graph.building import Body, Node, current_body, declare
 from bide.runtime.graph.code import Code
 from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.handle import Linked, Output
 from bide.runtime.graph.options import CommandOptions, TaskOptions, lane_of, task_fields
 from bide.runtime.graph.render import check
 from bide.runtime.graph.signature import Parameters
-from bide.runtime.graph.spec import Lane, ShellSpec
+from bide.runtime.graph.spec import Lane, Role, ShellSpec
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,9 +61,22 @@ class Task(Generic[P, R]):
                     "move the call into the function with @dag"
                 )
             return self.fn(*args, **kwargs)
+        return Output(self._declare(args, kwargs, numbered=not self._given))
+
+    def _declare(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, numbered: bool) -> Node:
         self._parameters.check(self.name, args, kwargs)
         code = Code(fn=self.fn, args=args, kwargs=kwargs)
-        return Output(declare(self.name, fields=self._fields, code=code, numbered=not self._given))
+        node = declare(self.name, fields=self._fields, code=code, numbered=numbered)
+        if self._parameters.must_fail and node.role in (Role.TASK, Role.ON_SUCCESS):
+            raise GraphError(
+                f"the task {self.name!r} takes a Failure ({', '.join(self._parameters.must_fail)}), and here it "
+                "handles none: give it as on_failure= or on_all_failed=, or give the parameter a default"
+            )
+        return node
+
+    def handler_in(self, _body: Body) -> Node:
+        """A failure handler of its own at each place where it is given as one."""
+        return self._declare((), {}, numbered=True)
 
     def options(self, **overrides: Unpack[TaskOptions]) -> Task[P, R]:
         """The same task with other options at one place: `load.options(name="x", retries=5)(...)`."""

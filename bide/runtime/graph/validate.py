@@ -8,7 +8,8 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from bide.runtime.errors import GraphError
-from bide.runtime.graph.spec import DagSpec, TaskSpec
+from bide.runtime.graph.handlers import check_handlers
+from bide.runtime.graph.spec import DagSpec, Role, TaskSpec
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
@@ -74,6 +75,8 @@ def check_graph(spec: DagSpec) -> None:
                     f"the tear-down {task.name!r} of the DAG {spec.name!r} has the set-up {up!r}, "
                     "and does not stand after it"
                 )
+    if any(task.role is not Role.TASK or task.handles for task in spec.tasks):
+        check_handlers(spec)
     if not _in_order(spec.tasks):
         _refuse_cycles(spec)
 
@@ -82,14 +85,14 @@ def _in_order(tasks: Iterable[TaskSpec]) -> bool:
     """Whether each task is declared after its upstreams: then there is no cycle."""
     seen: set[str] = set()
     for task in tasks:
-        if not seen.issuperset(task.upstream):
+        if not seen.issuperset(task.upstream) or not seen.issuperset(task.handles):
             return False
         seen.add(task.name)
     return True
 
 
 def _refuse_cycles(spec: DagSpec) -> None:
-    sorter = TopologicalSorter({task.name: task.upstream for task in spec.tasks})
+    sorter = TopologicalSorter({task.name: (*task.upstream, *task.handles) for task in spec.tasks})
     try:
         sorter.prepare()
     except CycleError as error:

@@ -305,7 +305,7 @@ class Runtime(LiveHouse):
         for dag in self._dags:
             state = world.dags.get(dag.name)
             if state is not None and state.hash == dag.hash:
-                state.code, state.code_error = frozenset(dag.tasks), ""
+                state.code, state.code_error = frozenset(task.name for task in dag.spec.tasks), ""
         return world, [Recover(tuple(each for each in _running(rows) if each not in bodies))]
 
     async def __aexit__(

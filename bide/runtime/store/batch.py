@@ -62,6 +62,11 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ),
     ("processes", _insert("process", "attempt_id, pid, started, boot_id")),
     ("processes_gone", "DELETE FROM process WHERE attempt_id = ?"),
+    (
+        "failures",
+        _insert("failure", "instance_id, error_type, at_us")
+        + " ON CONFLICT (instance_id) DO UPDATE SET error_type = excluded.error_type, at_us = excluded.at_us",
+    ),
     ("outputs_gone", "DELETE FROM output WHERE instance_id = ?"),
     (
         "outputs",

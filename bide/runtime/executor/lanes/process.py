@@ -34,6 +34,7 @@ from bide.runtime.executor.frames import (
 )
 from bide.runtime.executor.job import CannotIsolate, Job
 from bide.runtime.executor.lanes.child import Child, sentence_of
+from bide.runtime.graph.failure import Failure
 from bide.runtime.values import Secret, encode, redactor
 
 MOMENT_S: Final = 1.0
@@ -180,9 +181,13 @@ def reference_of(fn: Any) -> tuple[str, str, str | None]:
 
 
 def _argument(value: Any) -> Any:
-    """Two things of ours may stand among the arguments; the rest is JSON."""
+    """Three things of ours may stand among the arguments; the rest is JSON."""
     if isinstance(value, Context):
         return {"$context": True}
+    if isinstance(value, Failure):
+        return {"$failure": value}
+    if isinstance(value, list) and value and isinstance(value[0], Failure):
+        return {"$failures": value}
     if isinstance(value, Secret):
         return {"$secret": value.ref}
     return {"$lit": value} if isinstance(value, dict) else value

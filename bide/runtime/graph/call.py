@@ -1,0 +1,150 @@
+"""`call(fn, *args)`: a task that is to run once in a graph, as an immutable value.
+
+A call is what it is by identity: one call is one node of a graph, and two calls of one function are two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from bide.runtime.errors import GraphError
+from bide.runtime.graph.building import Body, Node
+from bide.runtime.graph.handle import Linked, Output
+from bide.runtime.graph.task import Task, shell
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from bide.runtime.graph.options import TaskOptions
+
+_PLAIN: Final = (str, int, float, bool, type(None))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """A function with its arguments, made by `call`. `call["key"]`, as an argument of another, picks a part.
+
+    Nothing runs when it is made. Options are those of `@task`; `.options(...)` gives a new call.
+    """
+
+    fn: Any
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not declares(self.fn) and self.base_name != "<lambda>":
+            self.task()  # a wrong option is told where it is written
+
+    def options(self, **overrides: Unpack[TaskOptions]) -> Call:
+        """The same call with other options: `call(load, "a").options(name="load_a", retries=5)`."""
+        return Call(self.fn, self.args, self.kwargs, {**self.overrides, **overrides})
+
+    @property
+    def base_name(self) -> str:
+        """The name of its node, before a number is put behind it."""
+        if "name" in self.overrides:
+            return str(self.overrides["name"])
+        if declares(self.fn):
+            return str(self.kwargs.get("name", self.args[0] if self.args else self.fn.__name__))
+        return str(getattr(self.fn, "name", None) or getattr(self.fn, "__name__", self.fn))
+
+    @property
+    def named(self) -> bool:
+        """Whether its name was said at this place: taken twice it is an error, not a number."""
+        return "name" in self.overrides or declares(self.fn)
+
+    def task(self) -> Task[Any, Any]:
+        if isinstance(self.fn, Task):
+            return self.fn.options(**self.overrides) if self.overrides else self.fn
+        return Task(self.fn, dict(self.overrides))
+
+    def declare(self, body: Body, name: str | None = None) -> Node:
+        """Its node in the body that is being declared, made at the first time."""
+        made = body.called.get(id(self))
+        if made is None:
+            args = [resolved(value, body) for value in self.args]
+            kwargs = {key: resolved(value, body) for key, value in self.kwargs.items()}
+            if declares(self.fn):
+                options = {key: value for key, value in self.overrides.items() if key != "name"}
+                if "name" in self.overrides and args:
+                    args[0] = self.overrides["name"]
+                elif "name" in self.overrides:
+                    kwargs["name"] = self.overrides["name"]
+                made = self.fn(*args, **kwargs, **options).output.node
+            else:
+                task = self.task()
+                made = (task if name is None else task.options(name=name))(*args, **kwargs).output.node
+            body.called[id(self)] = made
+        return made
+
+    def handler_in(self, body: Body) -> Node:
+        """One handler, however many tasks it is given to: it starts at the first failure of them."""
+        return self.declare(body)
+
+    def __getitem__(self, key: str | int) -> Part:
+        return Part(self, (key,))
+
+    __iter__: ClassVar[None] = None  # a call has parts and no end of them
+
+    def __repr__(self) -> str:
+        return f"<call of {self.base_name!r}>"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A part of what a call will return: `fetched["path"]`."""
+
+    call: Call
+    at: tuple[str | int, ...]
+
+    def __getitem__(self, key: str | int) -> Part:
+        return Part(self.call, (*self.at, key))
+
+    __iter__: ClassVar[None] = None
+
+
+def call(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
+    """A call of a task or of a plain function, to be put into a graph.
+
+    Arguments are JSON, or other calls of the graph, whose outputs they then get. Sensors and `shell` are
+    called the same way, with their name first: `call(FileSensor, "drop", path="in.csv")`.
+
+    >>> def fetch(url): ...
+    >>> call(fetch, "https://example.org").options(retries=3)
+    <call of 'fetch'>
+    """
+    if not callable(fn) or isinstance(fn, (Call, Part, Output)):
+        raise GraphError(f"call(...) takes a task or a function and its arguments, not {fn!r}")
+    return Call(fn, args, kwargs)
+
+
+def declares(fn: Any) -> bool:
+    """Whether calling it makes a node by itself: a sensor, a command."""
+    return fn is shell or (isinstance(fn, type) and issubclass(fn, Linked))
+
+
+def resolved(value: Any, body: Body) -> Any:
+    """An argument with the calls in it replaced by the outputs of their nodes."""
+    if isinstance(value, _PLAIN):
+        return value
+    if isinstance(value, Call):
+        return Output(_node(value, body))
+    if isinstance(value, Part):
+        return Output(_node(value.call, body), value.at)
+    if type(value) in (list, tuple):
+        return type(value)([resolved(item, body) for item in value])
+    if type(value) is dict:
+        return {key: resolved(item, body) for key, item in value.items()}
+    return value
+
+
+def _node(wanted: Call, body: Body) -> Node:
+    node = body.called.get(id(wanted))
+    if node is None:
+        raise GraphError(
+            f"{wanted!r} is an argument of another call, and is not in the graph {body.name!r} yet: add it first"
+        )
+    return node
