@@ -7,7 +7,7 @@ process, and nothing is scanned. Pure judgement: `life.py` acts on it.
 from __future__ import annotations
 
 from bide.runtime.engine.messages import Failure
-from bide.runtime.engine.states import State
+from bide.runtime.engine.states import OVER, State
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import Instance, Run
 from bide.runtime.graph.rules import Verdict
@@ -20,7 +20,7 @@ def as_heard(task: TaskSpec, role: Role, state: State) -> State:
     A handler is for a task that failed itself; a callback for a run that fails. What was cancelled,
     or may fail without harm to its run, has not failed for that.
     """
-    if state is State.SUCCESS:
+    if state is State.SUCCESS or state not in OVER:
         return state
     if role is Role.HANDLER:
         return state if state is State.FAILED else State.SKIPPED

@@ -86,9 +86,11 @@ class TaskGraphBuilder:
     Options are those of `@dag`. A call that is refused (`GraphError`, a `ValueError`) changes nothing.
     """
 
-    def __init__(self, name: str = "graph", **options: Unpack[DagOptions]) -> None:
+    def __init__(self, name: str, /, **options: Unpack[DagOptions]) -> None:
+        if "name" in options:
+            raise GraphError(f"the graph {name!r} is named once: leave name={options['name']!r} out")
         self.name = name
-        self._options: dict[str, Any] = {"name": name, **options}
+        self._options: dict[str, Any] = dict(options)
         self._added: dict[str, _Added] = {}
         self._names: dict[int, str] = {}  # by id of the call, which `_added` keeps
         self._used: dict[str, int] = {}
@@ -217,8 +219,11 @@ class TaskGraphBuilder:
             return []
         if isinstance(depends_on, LastAdded):
             return list(self._cursor)
-        one = isinstance(depends_on, Call | TaskChain | str)
-        return [self._name_of(each) for each in ([depends_on] if one else depends_on)]  # type: ignore[list-item, union-attr]
+        if isinstance(depends_on, (Call, TaskChain, str)):
+            return [self._name_of(depends_on)]
+        if not isinstance(depends_on, Iterable):
+            raise GraphError(f"depends_on takes calls, names and chains, not {depends_on!r}")
+        return [self._name_of(each) for each in depends_on]
 
     def _name_of(self, wanted: object) -> str:
         if isinstance(wanted, TaskChain):

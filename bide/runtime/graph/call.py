@@ -5,9 +5,10 @@ A call is what it is by identity: one call is one node of a graph, and two calls
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from bide.runtime.errors import GraphError
 from bide.runtime.graph.building import Body, Node
@@ -15,8 +16,6 @@ from bide.runtime.graph.handle import Linked, Output
 from bide.runtime.graph.task import Task, shell
 
 if TYPE_CHECKING:
-    from typing import Unpack
-
     from bide.runtime.graph.options import TaskOptions
 
 _PLAIN: Final = (str, int, float, bool, type(None))
@@ -35,8 +34,12 @@ class Call:
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not declares(self.fn) and self.base_name != "<lambda>":
-            self.task()  # a wrong option is told where it is written
+        object.__setattr__(self, "args", tuple(map(_as_it_is, self.args)))
+        for name in ("kwargs", "overrides"):
+            given = {key: _as_it_is(value) for key, value in getattr(self, name).items()}
+            object.__setattr__(self, name, MappingProxyType(given))
+        if not declares(self.fn) and self.base_name != "<lambda>":  # a mistake is told where it is written
+            self.task().takes(self.args, self.kwargs)
 
     def options(self, **overrides: Unpack[TaskOptions]) -> Call:
         """The same call with other options: `call(load, "a").options(name="load_a", retries=5)`."""
@@ -87,7 +90,8 @@ class Call:
     def __getitem__(self, key: str | int) -> Part:
         return Part(self, (key,))
 
-    __iter__: ClassVar[None] = None  # a call has parts and no end of them
+    def __iter__(self) -> Iterator[Any]:
+        raise GraphError(f"what {self!r} returns is not known before it runs, so it cannot be iterated over")
 
     def __repr__(self) -> str:
         return f"<call of {self.base_name!r}>"
@@ -103,7 +107,8 @@ class Part:
     def __getitem__(self, key: str | int) -> Part:
         return Part(self.call, (*self.at, key))
 
-    __iter__: ClassVar[None] = None
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.call)
 
 
 def call(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
@@ -116,7 +121,7 @@ def call(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
     >>> call(fetch, "https://example.org").options(retries=3)
     <call of 'fetch'>
     """
-    if not callable(fn) or isinstance(fn, (Call, Part, Output)):
+    if not callable(fn):
         raise GraphError(f"call(...) takes a task or a function and its arguments, not {fn!r}")
     return Call(fn, args, kwargs)
 
@@ -138,6 +143,15 @@ def resolved(value: Any, body: Body) -> Any:
         return type(value)([resolved(item, body) for item in value])
     if type(value) is dict:
         return {key: resolved(item, body) for key, item in value.items()}
+    return value
+
+
+def _as_it_is(value: Any) -> Any:
+    """A copy of lists and dicts: what their owner does with them later is no part of the call."""
+    if type(value) is list:
+        return [_as_it_is(item) for item in value]
+    if type(value) is dict:
+        return {key: _as_it_is(item) for key, item in value.items()}
     return value
 
 

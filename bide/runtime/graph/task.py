@@ -64,7 +64,7 @@ class Task(Generic[P, R]):
         return Output(self._declare(args, kwargs, numbered=not self._given))
 
     def _declare(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, numbered: bool) -> Node:
-        self._parameters.check(self.name, args, kwargs)
+        self.takes(args, kwargs)
         code = Code(fn=self.fn, args=args, kwargs=kwargs)
         node = declare(self.name, fields=self._fields, code=code, numbered=numbered)
         if self._parameters.must_fail and node.role in (Role.TASK, Role.ON_SUCCESS):
@@ -73,6 +73,10 @@ class Task(Generic[P, R]):
                 "handles none: give it as on_failure= or on_all_failed=, or give the parameter a default"
             )
         return node
+
+    def takes(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Refuse arguments that the function does not take."""
+        self._parameters.check(self.name, args, dict(kwargs))
 
     def handler_in(self, _body: Body) -> Node:
         """A failure handler of its own at each place where it is given as one."""
