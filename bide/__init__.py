@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from bide.runtime.graph.call import call as call
     from bide.runtime.graph.dag import Dag as Dag
     from bide.runtime.graph.dag import dag as dag
-    from bide.runtime.graph.groups import group as group
     from bide.runtime.graph.failure import Failure as Failure
+    from bide.runtime.graph.groups import group as group
     from bide.runtime.graph.spec import TriggerRule as TriggerRule
     from bide.runtime.graph.task import branch as branch
     from bide.runtime.graph.task import shell as shell
@@ -76,9 +76,9 @@ _HOME = {
 
 __version__ = "0.1.0"
 __all__ = [
+    "LAST_ADDED",
     "AnyOf",
     "Asset",
-    "LAST_ADDED",
     "BideError",
     "Context",
     "Cron",
