@@ -146,6 +146,9 @@ EVENT = "INSERT INTO event SELECT max(seq) + 1, 0, 1, {} FROM event"
         ("I12", "UPDATE dag SET version_id = 9", "names the version 9"),
         ("I12", "UPDATE wait SET attempt_id = 111 WHERE wait_id = 2", "its attempt is another's"),
         ("I12", "INSERT INTO step VALUES (11, 999, 'x', '1')", "recorded step"),
+        ("I12", "INSERT INTO alarm VALUES ('run', 1, 5, 0, 'by 05:45 UTC')", "run 1, which is over"),
+        ("I12", "INSERT INTO alarm VALUES ('task', 11, 5, 9, 'within 9')", "instance 11, which is over"),
+        ("I12", "INSERT INTO alarm VALUES ('task', 999, 5, 9, 'within 9')", "instance 999"),
     ],
 )
 def test_a_damaged_store_is_named(conn: sqlite3.Connection, which: str, damage: str, says: str) -> None:

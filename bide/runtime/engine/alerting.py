@@ -119,7 +119,10 @@ def rung(t: Turn, kind: Due, subject_id: int, due: int) -> None:
     if alarm is None or alarm.due != due:
         return
     inst = t.world.instances.get(subject_id) if kind is Due.TASK_ALERT else None
-    run = inst.run if inst is not None else t.world.runs[subject_id]
+    runs = t.world.runs if kind is Due.RUN_ALERT else {}
+    run = inst.run if inst is not None else runs.get(subject_id)
+    if run is None:  # a row that nobody owns: `doctor` names it
+        return
     if not (alarm.span and run.dag.frozen):
         t.budget -= 1
         _ring(t, kind, subject_id, alarm, run, inst)

@@ -179,7 +179,12 @@ class Context:
 
     @property
     def watermark(self) -> Any:
-        """How far this task has come, over all its runs; None at first. Committed with the success."""
+        """How far this task has come, over all its runs; None at first. Committed with the success.
+
+        It moves with the intervals: what a run of an earlier interval than the last one that moved it says
+        (a backfill, a rerun, a slower neighbour) is left out, and the journal says so. A run of the past
+        reads `ctx.interval`, not the watermark. Of a mapped task it cannot be set.
+        """
         attempt = self._attempt
         data = attempt.watermark
         if data is None and attempt.job is not None:
@@ -188,6 +193,11 @@ class Context:
 
     @watermark.setter
     def watermark(self, value: Any) -> None:
+        if self.map_index >= 0:
+            raise UsageError(
+                f"ctx.watermark of {self.task}[{self.map_index}]: a watermark is the task's, over all its runs, "
+                "not one for each mapped instance: set it in a task downstream of all of them"
+            )
         self._attempt.watermark = encode(value, "the watermark", 16 * 1024)
 
     async def wait(

@@ -192,7 +192,7 @@ def i8_one_run_a_slot(conn: sqlite3.Connection) -> list[Violation]:
 
 def i12_nothing_without_its_owner(conn: sqlite3.Connection) -> list[Violation]:
     found = []
-    for words, sql in _ORPHANS:
+    for words, sql in (*_ORPHANS, *_ALARMS):
         found += _ask(conn, "I12", words, sql)
     graphs = specs(conn)
     for instance, task, version in conn.execute(
@@ -249,6 +249,23 @@ _ORPHANS: Final = (
         (
             "SELECT instance_id, attempt_id FROM step s WHERE NOT EXISTS"
             " (SELECT 1 FROM attempt a WHERE a.attempt_id = s.attempt_id AND a.instance_id = s.instance_id)"
+        ),
+    ),
+)
+
+_ALARMS: Final = (
+    (
+        "an alarm is set for run {0}, which is over or not there",
+        (
+            "SELECT subject_id FROM alarm WHERE kind = 'run' AND NOT EXISTS"
+            " (SELECT 1 FROM run WHERE run_id = subject_id AND ended_us IS NULL)"
+        ),
+    ),
+    (
+        "an alarm is set for instance {0}, which is over or not there",
+        (
+            "SELECT subject_id FROM alarm WHERE kind = 'task' AND NOT EXISTS"
+            f" (SELECT 1 FROM task_instance WHERE instance_id = subject_id AND state NOT IN ({_OVER}))"
         ),
     ),
 )
