@@ -93,6 +93,10 @@ class WaitBroken(BideError):  # noqa: N818 - as above
     """A wait within a task can never come true, by the judgement of its trigger or its source."""
 
 
+class OutputError(BideError):
+    """An output of a task is not published: not written, refused by a check, or out of reach."""
+
+
 class SkipTask(Exception):  # noqa: N818 - a signal that a task raises, not an error
     """Raise it in a task to end it `skipped`, with the reason given; `bide.Skip` is the same.
 

@@ -59,7 +59,7 @@ class ObjectSource(TimeLimited):
         if self._store is None:
             _, root, *options = cast("tuple[str, ...]", self.key)
             values = reveal(msgspec.json.decode(options[0])) if options else {}
-            self._store = await self._world.in_thread(_open, root, values, trigger.timeout)
+            self._store = await self._world.in_thread(open_store, root, values, trigger.timeout)
         return self._store
 
     async def _heads(self, store: Any, keys: set[str]) -> dict[str, ObjectSeen]:
@@ -103,7 +103,7 @@ def _require_obstore() -> None:
         ) from None
 
 
-def _open(root: str, options: dict[str, Any], timeout: float) -> Any:
+def open_store(root: str, options: dict[str, Any], timeout: float) -> Any:
     """An obstore store. Reads credentials of the environment where the options give none."""
     from datetime import timedelta
 

@@ -162,4 +162,4 @@ def test_a_wrong_deadline_alert_is_refused_where_it_is_written(wrong: Any) -> No
     with pytest.raises(GraphError, match="deadline_alert"):
         task(deadline_alert=wrong)(quick.fn)
     with pytest.raises(GraphError, match="deadline_alert"):
-        dag(name="d", deadline_alert=wrong)(lambda: quick())
+        dag(name="d", deadline_alert=wrong)(lambda: None)
