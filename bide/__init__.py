@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bide.runtime.graph.dag import dag as dag
     from bide.runtime.graph.failure import Failure as Failure
     from bide.runtime.graph.groups import group as group
+    from bide.runtime.graph.mapping import unmapped as unmapped
     from bide.runtime.graph.spec import TriggerRule as TriggerRule
     from bide.runtime.graph.task import branch as branch
     from bide.runtime.graph.task import shell as shell
@@ -72,6 +73,7 @@ _HOME = {
     "shell": "bide.runtime.graph.task",
     "task": "bide.runtime.graph.task",
     "within": "bide.runtime.schedules",
+    "unmapped": "bide.runtime.graph.mapping",
 }
 
 __version__ = "0.1.0"
@@ -105,6 +107,7 @@ __all__ = [
     "group",
     "shell",
     "task",
+    "unmapped",
     "within",
 ]
 

@@ -22,7 +22,7 @@ CODE = sorted(p for p in (ROOT / "bide").rglob("*.py"))
 TREES = {p.relative_to(ROOT).as_posix(): ast.parse(p.read_text(), str(p)) for p in CODE}
 
 # The shell around `decide`: it reads the mailbox, commits and acts. Everything else in engine/ is pure.
-ENGINE_SHELL = {"loop", "session", "shell"}
+ENGINE_SHELL = {"loop", "manifests", "session", "shell"}
 WORLDLY = {
     "anyio", "asyncio", "concurrent", "httpx", "aiokafka", "aiosqlite", "sqlite3", "logging", "random",
     "secrets", "select", "signal", "socket", "subprocess", "threading", "time", "uuid",

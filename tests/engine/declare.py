@@ -9,7 +9,7 @@ import msgspec
 from bide.runtime.clock import SECOND
 from bide.runtime.engine.messages import DagLoaded
 from bide.runtime.graph.dag import Dag
-from bide.runtime.graph.spec import DagSpec, Lane, Mode, OnTimeout, SensorSpec, TaskSpec, TriggerRule
+from bide.runtime.graph.spec import DagSpec, Lane, MapSpec, Mode, OnTimeout, SensorSpec, TaskSpec, TriggerRule
 from bide.runtime.schedules import Manual, Schedule
 from bide.triggers.external_task import ExternalTaskTrigger
 
@@ -64,6 +64,21 @@ def sensor(
         timeout_given=timeout_given,
     )
     return job(name, *upstream, lane=Lane.WAIT, sensor=spec, **fields)
+
+
+def mapped(
+    name: str,
+    *upstream: str,
+    over: str | list[Any],
+    shard: int | None = None,
+    limit: int = 10_000,
+    **fields: Any,
+) -> TaskSpec:
+    """A mapped task: over a list, or over the output of the task that `over` names."""
+    ups = upstream if isinstance(over, list) else tuple(dict.fromkeys((over, *upstream)))
+    item: Any = over if isinstance(over, list) else {"$out": over}
+    spec = MapSpec(over=("item",), shard=shard, limit=limit)
+    return job(name, *ups, map=spec, kwargs={"item": item}, **fields)
 
 
 def loaded(name: str, *tasks: TaskSpec, schedule: Schedule | None = None, **options: Any) -> DagLoaded:

@@ -10,6 +10,8 @@ import msgspec
 from bide.runtime.engine.admission import global_need, need_of
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.control import as_seen
+from bide.runtime.engine.fan import Fan
+from bide.runtime.engine.life import is_summary
 from bide.runtime.engine.states import LEGAL, LEGAL_ATTEMPT, LEGAL_RUN, LEGAL_WAIT, OVER, RunState, State
 from bide.runtime.engine.waiting import EXTERNAL, decode_external, open_waits, watched_key
 from bide.runtime.engine.world import Due, Instance, Resource, Run, World
@@ -73,6 +75,11 @@ def hold(scene: Scene) -> None:
     _alarms(scene, world)
     for run in world.runs.values():
         _run(world, run)
+        for inst in run.instances:
+            if inst.fan is not None:
+                _fan(scene, inst, inst.fan)
+    everyone = sum(1 for run in world.runs.values() for _ in run.everyone())
+    assert len(world.instances) == everyone, "an instance is of no run, or is over and kept"
     for dag in world.dags.values():
         running = sum(world.runs[run].state is RunState.RUNNING for run in dag.runs)
         assert dag.active_runs == running, (
@@ -80,6 +87,33 @@ def hold(scene: Scene) -> None:
         )
     if not world.agenda:
         _nobody_sleeps(scene, world)
+
+
+def _fan(scene: Scene, summary: Instance, fan: Fan) -> None:
+    """A mapped task counts its instances as the database has them, and ends with the last one."""
+    rows = scene._rows(
+        "SELECT map_index, state FROM task_instance WHERE run_id = ? AND task = ? AND map_index >= 0 ORDER BY 1",
+        summary.run.run_id,
+        summary.task.name,
+    )
+    name = summary.task.name
+    assert [index for index, _ in rows] == list(range(fan.rows)), f"{name}: its rows have gaps"
+    ends = Counter(state for index, state in rows[: min(fan.made, fan.items)] if State(state) in OVER)
+    bad = ends["failed"] + ends["upstream_failed"]
+    counts = ends["success"], bad, ends["skipped"], ends["cancelled"]
+    assert (fan.success, fan.failed, fan.skipped, fan.cancelled) == counts, f"{name}: counted wrong"
+    living = {index for index, state in rows if State(state) not in OVER}
+    assert set(fan.children) == living, f"{name}: {set(fan.children)} are kept, {living} are not over"
+    for index, child in fan.children.items():
+        assert (child.map_index, child.fan) == (index, fan)
+        assert scene.world.instances.get(child.instance_id) is child
+    assert not fan.ending
+    if summary.state is not State.MAPPED:
+        assert not fan.children, f"{name} is {summary.state} and has instances that are not over"
+    elif not scene.world.agenda:
+        assert fan.whole, f"{name} is left half made"
+        assert fan.children, f"{name} is mapped and waits for nothing"
+        assert not fan.former
 
 
 def _slots(world: World) -> None:
@@ -257,8 +291,9 @@ def _nobody_sleeps(scene: Scene, world: World) -> None:
     for inst in world.instances.values():
         if inst.state is State.READY and inst.instance_id not in waiting:
             building = inst.instance_id in scene.builds or inst.built is None
+            building = building or (is_summary(inst) and bool(inst.queued))
             zombie = inst.body is not None and bool(inst.body.stopping)
-            assert (inst.task.sensor is not None and building) or zombie, (
+            assert ((inst.task.sensor is not None or is_summary(inst)) and building) or zombie, (
                 f"{inst.task.name} is ready and forgotten"
             )
         if inst.state is State.UP_FOR_RETRY:
@@ -306,7 +341,16 @@ def _of_run(run: Run) -> tuple[Any, ...]:
 def _of_instance(inst: Instance) -> tuple[Any, ...]:
     return (
         inst.run.run_id, inst.task, inst.state, inst.attempt, inst.failures, inst.lost, inst.attempt_id, inst.since,
-        inst.due, inst.deadline, inst.reason, sorted(wait.wait_id for wait in open_waits(inst)),
+        inst.due, inst.deadline, inst.reason, inst.map_index, _of_fan(inst.fan), sorted(wait.wait_id for wait in open_waits(inst)),
+    )  # fmt: skip
+
+
+def _of_fan(fan: Fan | None) -> tuple[Any, ...] | None:
+    if fan is None:
+        return None
+    return (
+        fan.items, fan.made, fan.rows, fan.keeps, fan.success, fan.failed, fan.skipped, fan.cancelled,
+        sorted(fan.children), sorted(fan.former),
     )  # fmt: skip
 
 

@@ -26,6 +26,9 @@ from bide.runtime.engine.messages import (
     DagLoaded,
     Disarm,
     Effect,
+    Expand,
+    Expanded,
+    ExpandFailed,
     Failure,
     Found,
     Input,
@@ -48,8 +51,10 @@ from bide.runtime.engine.states import AttemptState
 from bide.runtime.engine.turn import FactKey
 from bide.runtime.engine.world import World
 from bide.runtime.errors import BideError
+from bide.runtime.graph import mapping
 from bide.runtime.graph.spec import TaskSpec
 from bide.runtime.schedules import Schedule
+from bide.runtime.store import facts as stored
 from bide.runtime.store import invariants
 from bide.runtime.store.inline import InlineWriter
 from bide.runtime.store.load import load_world
@@ -90,6 +95,9 @@ class Scene:
         self.builds: dict[int, Build] = {}
         self.building = True
         """Whether triggers are built at once."""
+        self.expands: dict[int, Expand] = {}
+        self.expanding = True
+        """Whether what a task is mapped over is found at once."""
         self.answers: list[Answer] = []
         self.journal = holding.Journal()
         self.promised = holding.Promised()
@@ -157,6 +165,10 @@ class Scene:
                 return [self.build_of(effect)]
             case Build():
                 self.builds[effect.instance_id] = effect
+            case Expand() if self.expanding:
+                return [self.expansion_of(effect)]
+            case Expand():
+                self.expands[effect.instance_id] = effect
             case Arm():
                 assert effect.wait_id not in self.armed, "a wait was armed twice"
                 self.armed[effect.wait_id] = effect
@@ -179,6 +191,17 @@ class Scene:
             trigger = {"kind": "external_task", **spec.params["external"]}
         not_before = spec.params.get("not_before_us")
         return TriggerBuilt(effect.instance_id, msgspec.json.encode(trigger), spec.trigger, not_before)
+
+    def expansion_of(self, effect: Expand) -> Input:
+        """What the shell says to a mapped task that wants its list."""
+        conn = self.store._raw
+        found = stored.outputs_of(conn, effect.run_id, mapping.sources(effect.task))
+        outputs = {task: msgspec.json.decode(value) for task, value in found.items()}
+        try:
+            measured = mapping.measure(effect.task, outputs)
+        except BideError as error:
+            return ExpandFailed(effect.instance_id, Failure(str(error), final=True), effect.ticket)
+        return Expanded(effect.instance_id, measured.items, measured.manifest, effect.ticket)
 
     # --- time -----------------------------------------------------------------------------------
 
@@ -231,14 +254,14 @@ class Scene:
 
     def attempt(self, task: str, run: int | None = None) -> int:
         """The id of the attempt of `task` whose body goes (of the newest run, or of `run`)."""
-        found = [s for s in self.bodies.values() if s.task.name == task and run in (None, s.run_id)]
-        assert found, f"no body of {task} goes; these do: {[s.task.name for s in self.bodies.values()]}"
+        found = [s for s in self.bodies.values() if said(s) == task and run in (None, s.run_id)]
+        assert found, f"no body of {task} goes; these do: {self.going}"
         return max(found, key=lambda start: (start.run_id, start.attempt_id)).attempt_id
 
     @property
     def going(self) -> list[str]:
         """The tasks whose bodies go, in the order of their starts."""
-        return [start.task.name for start in self.bodies.values()]
+        return [said(start) for start in self.bodies.values()]
 
     def ended(self, attempt_id: int, state: str = "success", **fields: Any) -> AttemptEnded:
         """The input that ends a body, which is gone."""
@@ -313,8 +336,8 @@ class Scene:
         """task -> state, of the newest run or of `run`, as the database has them."""
         return dict(
             self._rows(
-                "SELECT task, state FROM task_instance WHERE run_id = coalesce(?, (SELECT max(run_id) FROM run))"
-                " ORDER BY instance_id",
+                "SELECT iif(map_index < 0, task, task || '[' || map_index || ']'), state FROM task_instance"
+                " WHERE run_id = coalesce(?, (SELECT max(run_id) FROM run)) ORDER BY instance_id",
                 run,
             )
         )
@@ -332,8 +355,8 @@ class Scene:
         """The row of an instance."""
         columns = "state, attempt, failures, lost, attempt_id, since_us, due_us, deadline_us, reason"
         [row] = self._rows(
-            f"SELECT {columns} FROM task_instance WHERE task = ?2"
-            " AND run_id = coalesce(?1, (SELECT max(run_id) FROM run))",
+            f"SELECT {columns} FROM task_instance"
+            " WHERE iif(map_index < 0, task, task || '[' || map_index || ']') = ?2 AND run_id = coalesce(?1, (SELECT max(run_id) FROM run))",
             run,
             task,
         )
@@ -344,8 +367,8 @@ class Scene:
         return [
             state
             for (state,) in self._rows(
-                "SELECT a.state FROM attempt a JOIN task_instance i USING (instance_id) WHERE task = ?2"
-                " AND run_id = coalesce(?1, (SELECT max(run_id) FROM run)) ORDER BY a.attempt_id",
+                "SELECT a.state FROM attempt a JOIN task_instance i USING (instance_id)"
+                " WHERE iif(map_index < 0, task, task || '[' || map_index || ']') = ?2 AND run_id = coalesce(?1, (SELECT max(run_id) FROM run)) ORDER BY a.attempt_id",
                 run,
                 task,
             )
@@ -384,6 +407,7 @@ class Scene:
         self.armed.clear()
         self.looks.clear()
         self.builds.clear()
+        self.expands.clear()
         self.now += seconds(down)
         self._begin()
         rows = self.store.read_here(load_world)
@@ -391,6 +415,15 @@ class Scene:
         running = tuple(row.attempt_id for row in rows.attempts if row.state is AttemptState.RUNNING)
         orphans = OrphansKilled(tuple(row.attempt_id for row in rows.processes))
         return self.feed(*self.dags.values(), orphans, Recover(running))
+
+    def crash_after(self, turns: int, *inputs: Input) -> None:
+        """Kill it in the middle: so many turns after these inputs, or when there is no more to do."""
+        left: Any = (list(inputs), NO_FACTS)
+        for _ in range(turns):
+            left, more = self._turn(*left)
+            if not left[0] and not more:
+                break
+        self.crash()
 
     def compare(self) -> None:
         """Assert that the world as the database has it is the one in memory."""
@@ -424,6 +457,11 @@ def _run(work: Any) -> Any:
     except StopIteration as end:
         return end.value
     raise AssertionError("it waits")
+
+
+def said(start: Start) -> str:
+    """`load`, `load[3]`: whose body it is."""
+    return start.task.name if start.map_index < 0 else f"{start.task.name}[{start.map_index}]"
 
 
 def failed_with(sequence: Sequence[Effect]) -> list[str]:

@@ -29,13 +29,13 @@ from bide.runtime.engine.messages import (
     WaitLooked,
 )
 from bide.runtime.engine.states import State
-from bide.runtime.errors import RefusedError
+from bide.runtime.errors import NotFoundError, RefusedError
 from bide.runtime.graph.spec import TaskSpec, TriggerRule
 from bide.runtime.schedules import Every
 from bide.runtime.schedules.promise import Promise, by
 from bide.triggers.external_task import ExternalTaskTrigger
-from tests.engine.declare import job, seconds, sensor
-from tests.engine.scene import T0, Scene
+from tests.engine.declare import job, mapped, seconds, sensor
+from tests.engine.scene import T0, Scene, said
 
 RULES = [str(each) for each in TriggerRule]
 EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "40"))
@@ -60,13 +60,22 @@ def tasks(draw: st.DrawFn, others: tuple[str, ...] = ()) -> list[TaskSpec]:
                 st.sampled_from([None, None, Promise(after_us=seconds(70)), by("00:10", tz="UTC")])
             ),
         }
-        kind = draw(st.sampled_from(["job", "job", "sensor", "external", "branch", "teardown"]))
+        kind = draw(st.sampled_from(["job", "job", "mapped", "sensor", "external", "branch", "teardown"]))
         if kind == "branch":
             common["branch"] = True
         elif kind == "teardown" and ups:
             common |= {"rule": "all_done", "teardown": True, "setups": (ups[0],)}
             common["fails_run"] = draw(st.booleans())
-        if kind in ("job", "branch", "teardown"):
+        if kind == "mapped":
+            over: Any = draw(st.sampled_from([*ups, [0] * draw(st.integers(0, 4))]))
+            deadline = draw(st.sampled_from([None, 200])) or 1e6
+            made.append(
+                mapped(
+                    f"t{n}", *ups, over=over, shard=draw(st.sampled_from([None, None, 2])), deadline=deadline,
+                    idempotent=draw(st.sampled_from([True, True, False])), **common,
+                )
+            )  # fmt: skip
+        elif kind in ("job", "branch", "teardown"):
             made.append(
                 job(
                     f"t{n}", *ups, idempotent=draw(st.sampled_from([True, True, False])),
@@ -137,6 +146,9 @@ class Machine(RuleBasedStateMachine):
         if not task:
             return
         args: dict[str, Any] = {"run_id": run}
+        task, _, index = task.removesuffix("]").partition("[")
+        if index and verb in ("task", "downstream", "mark"):
+            args["map_index"] = int(index)
         match verb:
             case "whole":
                 verb, args["whole"] = "rerun", True
@@ -149,7 +161,7 @@ class Machine(RuleBasedStateMachine):
                 pass
         try:
             self.scene.command(verb, **args)
-        except RefusedError:
+        except (RefusedError, NotFoundError):
             pass
 
     @rule(dag=st.sampled_from(["d0", "d1"]), verb=st.sampled_from(["pause", "unpause", "unpause"]))
@@ -189,7 +201,7 @@ class Machine(RuleBasedStateMachine):
         """What a body returns: a branch some of those below it, sometimes a name that is none of them."""
         body = self.scene.world.attempts[attempt]
         if not body.inst.task.branch:
-            return b"1"
+            return msgspec.json.encode(list(range(attempt % 5)))
         compiled = body.inst.run.compiled
         below = [compiled.tasks[ix].name for ix in compiled.downstream[body.inst.ix]]
         return msgspec.json.encode(["nobody"] if attempt % 7 == 6 else below[attempt % (len(below) + 1) :])
@@ -204,7 +216,7 @@ class Machine(RuleBasedStateMachine):
         if start.attempt_id in self.scene.stops or (start.attempt_id, key) in self.asked:
             return
         self.asked.add((start.attempt_id, key))
-        self.scene.asks(start.task.name, key, timeout=timeout, run=start.run_id, not_before=not_before)
+        self.scene.asks(said(start), key, timeout=timeout, run=start.run_id, not_before=not_before)
 
     @precondition(lambda self: self.scene.bodies)
     @rule(data=st.data(), key=st.sampled_from("xy"), parks=st.booleans())
@@ -266,6 +278,12 @@ class Machine(RuleBasedStateMachine):
     def crash(self, down: float) -> None:
         self.scene.crash(down)
 
+    @precondition(lambda self: self.scene.bodies)
+    @rule(data=st.data(), turns=st.integers(1, 5))
+    def crash_in_the_middle(self, data: st.DataObject, turns: int) -> None:
+        attempt = data.draw(st.sampled_from(sorted(self.scene.bodies)))
+        self.scene.crash_after(turns, self._end(attempt))
+
     # --- the end --------------------------------------------------------------------------------
 
     def teardown(self) -> None:
@@ -291,7 +309,8 @@ class Machine(RuleBasedStateMachine):
                 or (inst.state is State.READY and "code not loaded" in inst.reason)
             ]
             for inst in stuck:
-                scene.command("mark", run_id=inst.run.run_id, task=inst.task.name, state="success")
+                of = {"map_index": inst.map_index} if inst.map_index >= 0 else {}
+                scene.command("mark", run_id=inst.run.run_id, task=inst.task.name, state="success", **of)
             if scene.bodies:
                 scene.feed(self._end(min(scene.bodies)))
             elif scene.world.waits:

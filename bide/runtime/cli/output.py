@@ -16,6 +16,7 @@ GLYPHS: Final = {
     State.READY: ("○", "cyan"),
     State.RUNNING: ("●", "bold blue"),
     State.DEFERRED: ("◐", "magenta"),
+    State.MAPPED: ("⋮", "bold blue"),
     State.UP_FOR_RETRY: ("↻", "yellow"),
     State.AWAITING_APPROVAL: ("?", "yellow"),
     State.BLOCKED: ("■", "yellow"),

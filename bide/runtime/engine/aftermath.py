@@ -14,6 +14,8 @@ from bide.runtime.engine.messages import (
     BuildFailed,
     Command,
     Effect,
+    Expanded,
+    ExpandFailed,
     Failure,
     Input,
     ProcessStarted,
@@ -38,6 +40,9 @@ def aftermath(culprit: Input, why: str) -> tuple[Input | None, Effect | None]:
             return None, Reply(culprit.token, None, RefusedError.__name__, reason)
         case TriggerBuilt():
             return BuildFailed(culprit.instance_id, Failure(reason, final=True)), None
+        case Expanded():
+            failure = Failure(reason, final=True)
+            return ExpandFailed(culprit.instance_id, failure, culprit.ticket), None
         case WaitAsked():
             return None, Answer(culprit.attempt_id, culprit.key, None, reason)
         case StepDone() | ProcessStarted():

@@ -32,10 +32,12 @@ class Changes:
         "choices_gone",
         "dags_set",
         "events",
+        "expansions_set",
         "failures",
         "idempotency",
         "instances_new",
         "instances_set",
+        "manifests",
         "outputs",
         "outputs_gone",
         "processes",
@@ -71,6 +73,10 @@ class Changes:
         self.instances_set: dict[int, Row] = {}
         """instance_id -> (state, attempt, failures, lost, attempt_id, since_us, due_us,
         deadline_us, reason, instance_id)"""
+        self.expansions_set: dict[int, Row] = {}
+        """instance_id of a mapped task -> (instance_id, items, made, keeps), new or not"""
+        self.manifests: list[Row] = []
+        """(instance_id, value), replaced when there is one; after `expansions_set`"""
         self.attempts_new: list[Row] = []
         """(attempt_id, instance_id, number, state, epoch, started_us)"""
         self.attempts_set: dict[int, Row] = {}

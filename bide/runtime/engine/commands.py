@@ -7,12 +7,12 @@ handed out after the commit. The arguments of each verb stand beside its handler
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from bide.runtime.clock import from_us
-from bide.runtime.engine import alerting, control, firing, life, pausing, runs, waiting
+from bide.runtime.engine import alerting, control, firing, life, mapping, pausing, runs, waiting
 from bide.runtime.engine.messages import Command, Reply, RunOpened
 from bide.runtime.engine.restore import restore_run
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
@@ -22,6 +22,9 @@ from bide.runtime.errors import BideError, NotFoundError, RefusedError, UsageErr
 from bide.runtime.graph.spec import Role, TriggerRule
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.schedules import Firing
+
+if TYPE_CHECKING:
+    from bide.runtime.store.load import InstanceRow
 
 Args = dict[str, Any]
 
@@ -157,16 +160,17 @@ _AGAIN = frozenset({State.FAILED, State.UPSTREAM_FAILED, State.CANCELLED, State.
 
 
 def rerun(t: Turn, args: Args) -> Any:
-    """{run_id, task | None, downstream, whole} -> {run_id, tasks}.
+    """{run_id, task | None, downstream, whole, map_index | None} -> {run_id, tasks}.
 
     Without a task: what failed, was cancelled or lost, and what could not start for it; successes
     keep their state. With one: that task, and downstream what could not start (all of it, when
-    `downstream` is said). `whole`: every task.
+    `downstream` is said). `whole`: every task. Of a mapped task those instances that did not succeed,
+    or the one of `map_index`; all of them, when what it is mapped over is rerun as well.
     """
     run = _peek(t, args["run_id"])
     if len(run.instances) < len(run.compiled.tasks):
         raise RefusedError(f"run {run.run_id} was never made whole: trigger it anew, and say new")
-    task = args.get("task")
+    task, index = args.get("task"), args.get("map_index")
     if args.get("whole"):
         chosen = set(range(len(run.instances)))
     elif task is not None:
@@ -175,11 +179,25 @@ def rerun(t: Turn, args: Args) -> Any:
         again = _AGAIN | {State.SKIPPED} if ix in run.choices else _AGAIN
         chosen = {ix} | {d for d in below if args.get("downstream") or run.instances[d].state in again}
     else:
-        chosen = {inst.ix for inst in run.instances if inst.state in _AGAIN}
+        chosen = {
+            inst.ix
+            for inst in run.instances
+            if inst.state in _AGAIN
+            or (inst.state is State.MAPPED and mapping.opens_in_part(run, inst.ix, set()))
+        }
         for ix in list(chosen):
             chosen |= {d for d in _below(run, ix) if run.instances[d].state in OVER}
     chosen |= _beside(run, chosen)
-    busy = [run.instances[ix] for ix in sorted(chosen) if run.instances[ix].state not in OVER | {State.LOST}]
+    parts = {ix for ix in chosen if not args.get("whole") and mapping.opens_in_part(run, ix, chosen)}
+    one: InstanceRow | None = None
+    if task is not None and index is not None:
+        parts.add(ix := _instance(run, task).ix)
+        one = _one(t, run, ix, index)
+    busy = [
+        run.instances[ix]
+        for ix in sorted(chosen - parts)
+        if run.instances[ix].state not in OVER | {State.LOST}
+    ]
     if busy:
         still = ", ".join(inst.task.name for inst in busy[:5])
         raise RefusedError(
@@ -196,13 +214,31 @@ def rerun(t: Turn, args: Args) -> Any:
         )
     if not chosen:
         raise RefusedError(f"run {run.run_id} has nothing to rerun: say which task, or rerun it as a whole")
+    rows = {ix: mapping.rows_of(t, run, ix) for ix in sorted(parts)} if index is None else {}
     run = _run(t, args["run_id"])
     names = [run.instances[ix].task.name for ix in sorted(chosen)]
     reopen(t, run, "rerun by hand")
     for ix in sorted(chosen):
-        _reset(t, run.instances[ix])
+        if ix not in parts:
+            _reset(t, run.instances[ix])
+        elif index is not None:
+            mapping.open_one(t, run.instances[ix], index, one)
+        else:
+            mapping.open_in_part(t, run.instances[ix], rows[ix])
     _judge_anew(t, run, chosen)
     return {"run_id": run.run_id, "tasks": names}
+
+
+def _one(t: Turn, run: Run, ix: int, index: int) -> InstanceRow | None:
+    """The row of one instance of a mapped task that may be rerun; None when it is lost, and no row needed."""
+    child = mapping.child_at(run, ix, index)
+    if child is None:
+        return mapping.row_of(t, run, ix, index)
+    if child.state is not State.LOST:
+        raise RefusedError(
+            f"in run {run.run_id} {child.task.name}[{index}] has not ended: it is {child.state.value}"
+        )
+    return None
 
 
 def _peek(t: Turn, run_id: int) -> Run:
@@ -273,6 +309,7 @@ def _reset(t: Turn, inst: Instance) -> None:
     inst.inherits = False
     inst.deadline = inst.due = None
     inst.wait = inst.waits = inst.built = None
+    mapping.void(t, inst)
     t.changes.outputs_gone.append((inst.instance_id,))
     t.move(inst, State.PENDING, "rerun")
     if inst.task.alert is not None:
@@ -291,22 +328,53 @@ _MARKS = {state.value: state for state in (State.SUCCESS, State.FAILED, State.SK
 
 
 def mark(t: Turn, args: Args) -> Any:
-    """{run_id, task, state: success | failed | skipped} -> {run_id, task, state}.
+    """{run_id, task, state: success | failed | skipped, map_index | None} -> {run_id, task, state}.
 
     An attempt that is going is told to stop. A mark on a finished run opens it while what stands
-    downstream is decided anew, if it had not started.
+    downstream is decided anew, if it had not started. Of a mapped task what has not ended is marked
+    with it; with `map_index` that instance alone, by which its task may end otherwise.
     """
     state = _MARKS.get(args["state"])
     if state is None:
         raise UsageError(f"a task cannot be marked {args['state']!r}: success, failed or skipped")
     peeked = _instance(_peek(t, args["run_id"]), args["task"])
+    reason = args.get("reason") or "marked by hand"
+    if args.get("map_index") is not None:
+        return _mark_one(t, peeked, args["map_index"], state, reason)
     if peeked.state is state:
         raise RefusedError(f"{args['task']} of run {args['run_id']} is {state.value} already")
     if peeked.run.state in (RunState.EXPANDING, RunState.QUEUED):
         raise RefusedError(f"run {args['run_id']} has not started: wait for its place, or cancel it")
     run = _run(t, args["run_id"])
-    inst = _instance(run, args["task"])
-    reason = args.get("reason") or "marked by hand"
+    _mark(t, _instance(run, args["task"]), state, reason)
+    return {"run_id": run.run_id, "task": args["task"], "state": state.value}
+
+
+def _mark_one(t: Turn, summary: Instance, index: int, state: State, reason: str) -> Any:
+    """Mark one instance of a mapped task; if its task ends otherwise by that, the task is marked so."""
+    run_id, name = summary.run.run_id, summary.task.name
+    child = mapping.child_at(summary.run, summary.ix, index)
+    if child is not None:
+        life.end_now(t, child, state, reason)
+    else:
+        row = mapping.row_of(t, summary.run, summary.ix, index)
+        if row.state is state:
+            raise RefusedError(f"{name}[{index}] of run {run_id} is {state.value} already")
+        run = _run(t, run_id)
+        summary = run.instances[summary.ix]
+        end = mapping.mark_one(t, summary, row, state, reason)
+        if summary.state in OVER and summary.state is not end:
+            _mark(t, summary, end, f"[{index}] was {reason}")
+        elif summary.state in OVER:
+            t.touch(summary, summary.fan.end()[1] if summary.fan is not None else "")
+            if run.open == 0:
+                reopen(t, run, reason)
+                t.ended_runs.append(run)
+    return {"run_id": run_id, "task": name, "map_index": index, "state": state.value}
+
+
+def _mark(t: Turn, inst: Instance, state: State, reason: str) -> None:
+    run = inst.run
     rearm: list[Instance] = []
     if inst.state in OVER:
         reopen(t, run, reason)
@@ -321,7 +389,6 @@ def mark(t: Turn, args: Args) -> Any:
         _judge_anew(t, run, {inst.ix, *(below.ix for below in rearm)})
     if run.open == 0:
         t.ended_runs.append(run)
-    return {"run_id": run.run_id, "task": inst.task.name, "state": state.value}
 
 
 _NOT_STARTED = frozenset({State.UPSTREAM_FAILED, State.SKIPPED})

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from bide.runtime.clock import from_us
 from bide.runtime.engine import admission, alerting, control, handling, waiting
-from bide.runtime.engine.messages import Answer, AttemptEnded, Build, Failure, OutputKnown, Start, Stop
+from bide.runtime.engine.messages import (
+    Answer,
+    AttemptEnded,
+    Build,
+    Expand,
+    Failure,
+    OutputChanged,
+    OutputKnown,
+    Start,
+    Stop,
+)
 from bide.runtime.engine.retry import delay_us, is_retried
 from bide.runtime.engine.states import OVER, AttemptState, State, WaitState
 from bide.runtime.engine.turn import Turn
@@ -21,6 +31,11 @@ is_deferred = admission.needs_no_slot
 
 def is_sensor(task: TaskSpec) -> bool:
     return task.lane is Lane.WAIT
+
+
+def is_summary(inst: Instance) -> bool:
+    """Whether it stands for the instances of a mapped task, and never runs itself."""
+    return inst.task.map is not None and inst.map_index < 0
 
 
 # --- towards a start -----------------------------------------------------------------------------
@@ -59,7 +74,7 @@ def _in_vain(inst: Instance) -> str:
 
 def make_ready(t: Turn, inst: Instance, reason: str, *, resumed: bool = False) -> None:
     task = inst.task
-    if task.deadline_us is not None and inst.deadline is None:
+    if task.deadline_us is not None and inst.deadline is None and not is_summary(inst):
         inst.deadline = t.now + task.deadline_us
         t.world.timer(inst.deadline, Due.DEADLINE, inst.instance_id)
     inst.due = None
@@ -87,6 +102,11 @@ def offer(t: Turn, inst: Instance, *, resumed: bool = False) -> None:
             )
     if is_sensor(task) and inst.wait is None and inst.built is None:
         t.effects.append(Build(inst.instance_id, inst.run.run_id, dag.name, task, inst.map_index))
+        return None
+    if task.map is not None and inst.map_index < 0:
+        t.world.ticket += 1
+        inst.queued = t.world.ticket
+        t.effects.append(Expand(inst.instance_id, inst.run.run_id, task, inst.queued))
         return None
     if is_deferred(task):
         refused = admission.take_life(t, inst)
@@ -245,7 +265,7 @@ def attempt_ended(t: Turn, e: AttemptEnded) -> None:
 
 
 def _end(t: Turn, inst: Instance, body: Attempt, e: AttemptEnded) -> None:
-    if inst.task.branch or e.cuts:
+    if inst.task.branch or (e.cuts and inst.map_index < 0):
         e = control.decided(t, inst, e)
     failure = e.failure
     message = failure.message if failure is not None else ""
@@ -283,9 +303,10 @@ def _move_watermark(t: Turn, inst: Instance, value: bytes) -> None:
 def succeed(t: Turn, inst: Instance, output: bytes | None, reason: str) -> None:
     if output is not None:
         t.changes.outputs.append((inst.instance_id, output.decode()))
-        if inst.run.compiled.downstream[inst.ix] or inst.run.compiled.handled:
+        read = inst.run.compiled.downstream[inst.ix] or inst.run.compiled.handled
+        if read and inst.map_index < 0:
             t.effects.append(OutputKnown(inst.run.run_id, inst.task.name, inst.map_index, output))
-    elif inst.attempt > 1:  # a rerun that returns nothing: what it had returned is not at hand any more
+    elif inst.attempt > 1 and inst.map_index < 0:  # a rerun that returns nothing: forget what it had returned
         t.effects.append(OutputKnown(inst.run.run_id, inst.task.name, inst.map_index, b"null"))
     finish(t, inst, State.SUCCESS, reason)
 
@@ -317,8 +338,9 @@ def failed(t: Turn, inst: Instance, failure: Failure) -> None:
 
 def finish(t: Turn, inst: Instance, state: State, reason: str) -> None:
     """End an instance: nothing of it waits any more, and its downstreams hear of it."""
-    was_over = inst.state in OVER
-    was_bad = inst.state in _BAD
+    was = inst.state
+    was_over = was in OVER
+    was_bad = was in _BAD
     t.move(inst, state, reason)
     inst.due = None
     inst.lost = 0
@@ -330,19 +352,35 @@ def finish(t: Turn, inst: Instance, state: State, reason: str) -> None:
         alerting.task_over(t, inst)
     run = inst.run
     run.dag.stuck.pop(inst.instance_id, None)
+    if inst.fan is not None:
+        if inst.map_index >= 0:
+            return _child_over(t, inst, was)
+        inst.fan.former.clear()
+        t.effects.append(OutputChanged(run.run_id, inst.task.name))
     waiting.announce(t, inst)
     if inst.task.fails_run:
         run.bad += (state in _BAD) - was_bad
     if inst.task.outlets and state is State.SUCCESS:
         t.published.append(inst)
     if was_over:
-        return
+        return None
     run.open -= 1
     downstream = run.compiled.downstream[inst.ix]
     if downstream:
         t.later(_Spread(run, inst.ix, downstream, state))
     if run.open == 0:
         t.ended_runs.append(run)
+    return None
+
+
+def _child_over(t: Turn, child: Instance, was: State) -> None:
+    """One instance of a mapped task is over: it leaves the world, and the last one ends the task."""
+    fan = child.fan
+    assert fan is not None
+    fan.moved(child, was)
+    t.world.instances.pop(child.instance_id, None)
+    if was not in OVER and fan.done:
+        finish(t, fan.summary, *fan.end())
 
 
 class _Spread:
@@ -410,6 +448,18 @@ def end_now(t: Turn, inst: Instance, state: State, reason: str) -> None:
     if inst.going and inst.attempt_id is not None:
         ended = AttemptState.SUCCESS if state is State.SUCCESS else AttemptState.CANCELLED
         t.end_attempt(inst, inst.attempt_id, ended, active=active_us(t, inst), error=reason)
+    if inst.fan is not None and inst.map_index < 0:
+        _end_children(t, inst, state, reason)
     stop_body(t, inst, AttemptState.CANCELLED, reason)
     control.forget(t, inst)
     finish(t, inst, state, reason)
+
+
+def _end_children(t: Turn, summary: Instance, state: State, reason: str) -> None:
+    """What of a mapped task is not over ends as the task does by that decree."""
+    fan = summary.fan
+    assert fan is not None
+    fan.ending = True
+    for child in list(fan.children.values()):
+        end_now(t, child, state, reason)
+    fan.ending = False

@@ -115,6 +115,26 @@ class BuildFailed(msgspec.Struct, frozen=True):
     failure: Failure
 
 
+class Expanded(msgspec.Struct, frozen=True):
+    """What a mapped task is mapped over is known: it becomes so many instances.
+
+    `manifest` is JSON: argument -> the list that another task returned, as it was.
+    """
+
+    instance_id: int
+    items: int
+    manifest: bytes
+    ticket: int
+
+
+class ExpandFailed(msgspec.Struct, frozen=True):
+    """What a mapped task is mapped over is no list, or too long."""
+
+    instance_id: int
+    failure: Failure
+    ticket: int
+
+
 class CodeMissing(msgspec.Struct, frozen=True):
     """The code of this instance is not loaded, or broken; the instance stays ready."""
 
@@ -228,6 +248,8 @@ Input = (
     | ProcessStarted
     | TriggerBuilt
     | BuildFailed
+    | Expanded
+    | ExpandFailed
     | CodeMissing
     | WaitFired
     | WaitFailed
@@ -275,6 +297,15 @@ class Build(msgspec.Struct, frozen=True):
     dag: str
     task: TaskSpec
     map_index: int
+
+
+class Expand(msgspec.Struct, frozen=True):
+    """Find what a mapped task is mapped over and post `Expanded`, with the same ticket."""
+
+    instance_id: int
+    run_id: int
+    task: TaskSpec
+    ticket: int
 
 
 class Arm(msgspec.Struct, frozen=True):
@@ -362,6 +393,21 @@ class OutputKnown(msgspec.Struct, frozen=True):
     value: bytes
 
 
+class ManifestKnown(msgspec.Struct, frozen=True):
+    """A mapped task has become its instances: their parts are kept at hand."""
+
+    run_id: int
+    task: str
+    manifest: bytes
+
+
+class OutputChanged(msgspec.Struct, frozen=True):
+    """A mapped task has ended: what its instances returned is read anew when it is needed."""
+
+    run_id: int
+    task: str
+
+
 class RunEnded(msgspec.Struct, frozen=True):
     run_id: int
     state: str
@@ -371,6 +417,7 @@ Effect = (
     Start
     | Stop
     | Build
+    | Expand
     | Arm
     | Disarm
     | LookOnce
@@ -379,5 +426,7 @@ Effect = (
     | Reply
     | RunOpened
     | OutputKnown
+    | ManifestKnown
+    | OutputChanged
     | RunEnded
 )

@@ -28,6 +28,11 @@ class OutputCache:
         """None when it is not at hand: it may still be in the database."""
         return self._runs.get(run_id, {}).get(task)
 
+    def drop(self, run_id: int, task: str) -> None:
+        """One output is not to be used any more: it is read anew."""
+        gone = self._runs.get(run_id, {}).pop(task, b"")
+        self._bytes -= len(gone)
+
     def forget(self, run_id: int) -> None:
         for value in self._runs.pop(run_id, {}).values():
             self._bytes -= len(value)

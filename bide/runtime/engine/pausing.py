@@ -73,7 +73,7 @@ def runs_of(t: Turn, dag: DagState) -> list[Run]:
 
 def _suspend(t: Turn, dag: DagState) -> None:
     for run in runs_of(t, dag):
-        for inst in run.instances:
+        for inst in run.everyone():
             for wait in waiting.open_waits(inst):
                 waiting.disarm(t, wait, "paused")
 
@@ -88,7 +88,7 @@ def _thaw(t: Turn, dag: DagState, paused: int) -> None:
     of = runs_of(t, dag)
     shift(t, of, lost)
     for run in of:
-        for inst in run.instances:
+        for inst in run.everyone():
             if waiting.is_rescheduled(inst):
                 if inst.state is State.DEFERRED:
                     life.make_ready(t, inst, "looked at after the pause", resumed=True)
@@ -106,7 +106,7 @@ def shift(t: Turn, of: list[Run], by: Callable[[int], int]) -> None:
             run.deadline += by(run.created)
             t.dirty_runs[run.run_id] = run
             world.timer(run.deadline, Due.RUN, run.run_id)
-        for inst in run.instances:
+        for inst in run.everyone():
             if inst.deadline is not None:
                 inst.deadline += by(_deadline_begun(inst, inst.deadline))
                 t.dirty[inst.instance_id] = inst

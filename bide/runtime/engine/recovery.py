@@ -6,7 +6,7 @@ process is gone (D13). Deadlines keep their original instants.
 
 from __future__ import annotations
 
-from bide.runtime.engine import admission, life, runs, standing, waiting
+from bide.runtime.engine import admission, life, mapping, runs, standing, waiting
 from bide.runtime.engine.assets import consuming
 from bide.runtime.engine.messages import OrphansKilled, Recover
 from bide.runtime.engine.states import OVER, AttemptState, RunState, State, WaitState
@@ -30,7 +30,7 @@ def recover(t: Turn, e: Recover) -> None:
             continue
         if run.state is not RunState.RUNNING:
             continue
-        for inst in run.instances:
+        for inst in list(run.everyone()):
             if inst.state not in OVER:
                 _settle(t, inst, inst.attempt_id in running)
         if run.open == 0:
@@ -47,6 +47,8 @@ def _settle(t: Turn, inst: Instance, attempt_open: bool) -> None:
         _settle_sensor(t, inst)
     elif inst.state is State.PENDING:
         life.judge(t, inst)
+    elif inst.state is State.MAPPED and inst.fan is not None:
+        mapping.resume(t, inst.fan)
     elif attempt_open:
         _lose(t, inst)
     elif inst.state is State.READY:

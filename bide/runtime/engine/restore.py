@@ -14,6 +14,7 @@ import msgspec
 from bide.runtime.engine import control
 from bide.runtime.engine.admission import hold_life, hold_slot
 from bide.runtime.engine.assets.restoring import restore_assets
+from bide.runtime.engine.fan import Fan
 from bide.runtime.engine.life import count_end
 from bide.runtime.engine.messages import RunMeta
 from bide.runtime.engine.states import OVER, RUN_OVER, AttemptState, RunState, State, WaitState
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bide.runtime.store.load import (
         AttemptRow,
         DagRow,
+        ExpansionRow,
         InstanceRow,
         RunRow,
         RunRows,
@@ -63,14 +65,15 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
     for run_row in rows.runs:
         run = _run(world, run_row, by_id[run_row.dag_id])
         enter(world, run)
+    expansions = {row.instance_id: row for row in rows.expansions}
     for inst_row in rows.instances:
-        _instance(world, world.runs[inst_row.run_id], inst_row)
+        _instance(world, world.runs[inst_row.run_id], inst_row, expansions)
     for choice in rows.choices:
         control.remember(world.runs[choice.run_id], choice.task, choice.chosen)
     attempts = {row.attempt_id: row for row in rows.attempts}
     for run in world.runs.values():
         count(run)
-        for inst in run.instances:
+        for inst in run.everyone():
             world.instances[inst.instance_id] = inst
             _note_attempt(inst, attempts)
             if inst.state in _IN_FLIGHT:
@@ -92,14 +95,15 @@ def restore_run(world: World, rows: RunRows, *, aside: bool = False) -> Run:
     dag = world.dag_of[rows.run.dag_id]
     _version(world, rows.version)
     run = _run(world, rows.run, dag)
+    expansions = {row.instance_id: row for row in rows.expansions}
     for row in rows.instances:
-        _instance(world, run, row)
+        _instance(world, run, row, expansions)
     for choice in rows.choices:
         control.remember(run, choice.task, choice.chosen)
     count(run)
     if not aside:
         enter(world, run)
-        for inst in run.instances:
+        for inst in run.everyone():
             world.instances[inst.instance_id] = inst
         _find_bodies(world, run)
     return run
@@ -108,7 +112,7 @@ def restore_run(world: World, rows: RunRows, *, aside: bool = False) -> Run:
 def _find_bodies(world: World, run: Run) -> None:
     """A body that did not stop when its run ended still is the body of its instance."""
     for body in world.attempts.values():
-        if body.inst.run.run_id == run.run_id:
+        if body.inst.run.run_id == run.run_id and body.inst.instance_id in world.instances:
             body.inst = world.instances[body.inst.instance_id]
             body.inst.body = body
 
@@ -190,9 +194,50 @@ def _run(world: World, row: RunRow, dag: DagState) -> Run:
     return run
 
 
-def _instance(world: World, run: Run, row: InstanceRow) -> None:
+def _instance(world: World, run: Run, row: InstanceRow, expansions: Mapping[int, ExpansionRow]) -> None:
+    if row.map_index >= 0:
+        child = _child(run, row)
+        if child is None:
+            return
+        inst = child
+    else:
+        inst = instance_of(run, row)
+        run.instances.append(inst)
+        expansion = expansions.get(row.instance_id)
+        if expansion is not None:
+            inst.fan = Fan(inst)
+            inst.fan.begin(expansion.items, keeps=bool(expansion.keeps))
+            inst.fan.made = expansion.made
+    if row.state not in OVER:
+        if inst.deadline is not None:
+            world.timer(inst.deadline, Due.DEADLINE, inst.instance_id)
+        if inst.due is not None:
+            world.timer(inst.due, Due.RETRY, inst.instance_id)
+
+
+def _child(run: Run, row: InstanceRow) -> Instance | None:
+    """One instance of a mapped task; None for one that is over, of which only the end is counted."""
+    summary = run.instances[run.compiled.index[row.task]]
+    fan = summary.fan
+    if fan is None:
+        fan = summary.fan = Fan(summary)
+    fan.rows = max(fan.rows, row.map_index + 1)
+    if row.state not in OVER:
+        fan.children[row.map_index] = child = instance_of(run, row)
+        child.fan = fan
+        return child
+    if row.map_index < fan.made:
+        if row.map_index < fan.items:
+            fan.count(row.state)
+    elif summary.state is State.MAPPED:
+        fan.former[row.map_index] = former = instance_of(run, row)
+        former.fan = fan
+    return None
+
+
+def instance_of(run: Run, row: InstanceRow) -> Instance:
+    """The instance of a row, not yet a part of the world."""
     inst = Instance(row.instance_id, run, run.compiled.index[row.task], row.since_us)
-    run.instances.append(inst)
     inst.map_index = row.map_index
     inst.state = row.state
     inst.attempt = row.attempt
@@ -202,11 +247,7 @@ def _instance(world: World, run: Run, row: InstanceRow) -> None:
     inst.due = row.due_us
     inst.deadline = row.deadline_us
     inst.reason = row.reason
-    if row.state not in OVER:
-        if inst.deadline is not None:
-            world.timer(inst.deadline, Due.DEADLINE, inst.instance_id)
-        if inst.due is not None:
-            world.timer(inst.due, Due.RETRY, inst.instance_id)
+    return inst
 
 
 def _note_attempt(inst: Instance, attempts: dict[int, AttemptRow]) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from bide.runtime import errors, failpoints
 from bide.runtime.clock import Clock
 from bide.runtime.engine.changes import Changes
+from bide.runtime.engine.manifests import NO_LISTS, Lists, Manifests
 from bide.runtime.engine.messages import (
     Acknowledge,
     Answer,
@@ -28,8 +29,12 @@ from bide.runtime.engine.messages import (
     DagLoaded,
     Disarm,
     Effect,
+    Expand,
+    ExpandFailed,
     Input,
     LookOnce,
+    ManifestKnown,
+    OutputChanged,
     OutputKnown,
     Reply,
     RunEnded,
@@ -46,7 +51,7 @@ from bide.runtime.engine.outputs import OutputCache
 from bide.runtime.engine.states import AttemptState, WaitState
 from bide.runtime.engine.turn import FactKey
 from bide.runtime.engine.world import World
-from bide.runtime.errors import BideError
+from bide.runtime.errors import BideError, PayloadError
 from bide.runtime.executor.ending import failure_of
 from bide.runtime.executor.job import CodeNotLoaded, Job
 from bide.runtime.executor.watchdog import doing
@@ -59,6 +64,7 @@ from bide.runtime.graph.signature import Parameters
 from bide.runtime.graph.spec import Lane, Role, ShellSpec
 from bide.runtime.store import facts as stored
 from bide.runtime.store import failures as failed
+from bide.runtime.store import mapped
 from bide.runtime.store.load import load_run
 from bide.runtime.store.writer import StorePort
 from bide.runtime.triggerer.triggerer import Triggerer
@@ -101,6 +107,7 @@ class EngineShell:
         """Who is told of a run's opening and end, when these are carried out."""
         self._params: dict[int, dict[str, Any]] = {}
         self._outputs = OutputCache()
+        self.manifests = Manifests(self)
         self._replies: dict[int, asyncio.Future[Any]] = {}
         self._ends: dict[int, list[asyncio.Future[str]]] = {}
         self._over: BaseException | None = None
@@ -110,6 +117,7 @@ class EngineShell:
             Start: self._start,
             Stop: lambda e: self.executor.stop(e),  # noqa: PLW0108 - set after this is made
             Build: self._build,
+            Expand: self.manifests.expand,
             Arm: lambda e: self.triggerer.arm(e),  # noqa: PLW0108 - as above
             Disarm: lambda e: self.triggerer.disarm(e.wait_id, e.reason),
             LookOnce: self._look_once,
@@ -118,6 +126,8 @@ class EngineShell:
             Reply: self._reply,
             RunOpened: self._run_opened,
             OutputKnown: lambda e: self._outputs.keep(e.run_id, e.task, e.value),
+            ManifestKnown: lambda e: self.manifests.keep(e.run_id, e.task, e.manifest),
+            OutputChanged: lambda e: self._outputs.drop(e.run_id, e.task),
             RunEnded: self._run_ended,
         }
         if failpoints.armed():
@@ -153,6 +163,8 @@ class EngineShell:
                 self.post(AttemptEnded(attempt_id, AttemptState.FAILED, failure=failure_of(error)))
             case Build(instance_id=instance_id):
                 self.post(BuildFailed(instance_id, failure_of(error)))
+            case Expand():
+                self.post(ExpandFailed(effect.instance_id, failure_of(error), effect.ticket))
             case Arm(wait_id=wait_id) | LookOnce(wait_id=wait_id):
                 self.post(WaitFailed(wait_id, f"could not be watched: {failure_of(error).message}"))
             case _:
@@ -174,6 +186,7 @@ class EngineShell:
         self.runs.pop(e.run_id, None)
         self._params.pop(e.run_id, None)
         self._outputs.forget(e.run_id)
+        self.manifests.forget(e.run_id)
         for waiter in self._ends.pop(e.run_id, []):
             if not waiter.done():
                 waiter.set_result(e.state)
@@ -230,7 +243,7 @@ class EngineShell:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> None:
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> None:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -282,13 +295,16 @@ class EngineShell:
     def resolve(self, order: Start, context: Context) -> Job | Coroutine[Any, Any, Job]:
         """What an attempt runs. At once, unless something has to be read from the database."""
         code = self.code(order.dag, order.task.name)
-        needed = references(order.task)
-        missing = [up for up in needed if self._outputs.get(order.run_id, up) is None]
+        lists = self.manifests.get(order) if order.map_index >= 0 else NO_LISTS
+        if lists is None:
+            return self._resolve_later(order, context, [])
+        needed = references(order.task) if lists is NO_LISTS else lists.shared
+        missing = self.missing(order.run_id, needed)
         if missing or order.recorded or _is_told(order, code):
             return self._resolve_later(order, context, missing)
-        return self._job(order, code, context, self._values(order.run_id, needed))
+        return self._job(order, code, context, self.values(order.run_id, needed), lists)
 
-    def _values(self, run_id: int, tasks: Sequence[str]) -> dict[str, Any]:
+    def values(self, run_id: int, tasks: Sequence[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for up in tasks:
             value = self._outputs.get(run_id, up)
@@ -297,7 +313,10 @@ class EngineShell:
         return found
 
     async def _resolve_later(self, order: Start, context: Context, missing: list[str]) -> Job:
-        await self._fetch_outputs(order.run_id, missing)
+        lists = NO_LISTS if order.map_index < 0 else await self.manifests.load(order)
+        needed = references(order.task) if lists is NO_LISTS else lists.shared
+        missing = missing or self.missing(order.run_id, needed)
+        await self.fetch_outputs(order.run_id, missing)
         recorded = None
         if order.recorded:
             recorded = await self.store.read(lambda conn: stored.recorded(conn, order.instance_id))
@@ -305,7 +324,7 @@ class EngineShell:
         told: list[Failure] = []
         if _is_told(order, code):
             told = await self.store.read(lambda conn: failed.failures_of(conn, order.run_id, order.task))
-        job = self._job(order, code, context, self._values(order.run_id, references(order.task)), told)
+        job = self._job(order, code, context, self.values(order.run_id, needed), lists, told)
         if recorded is None:
             return job
         return msgspec.structs.replace(
@@ -314,7 +333,7 @@ class EngineShell:
             recorded_steps={name: value.encode() for name, value in recorded.steps.items()},
         )
 
-    async def _fetch_outputs(self, run_id: int, tasks: list[str]) -> None:
+    async def fetch_outputs(self, run_id: int, tasks: list[str]) -> None:
         """Read outputs that are not at hand; a task without one (skipped, null) is kept as null."""
         if not tasks:
             return
@@ -322,9 +341,14 @@ class EngineShell:
         for task in tasks:
             self._outputs.keep(run_id, task, found[task].encode() if task in found else b"null")
 
+    def missing(self, run_id: int, tasks: Sequence[str]) -> list[str]:
+        """Those whose outputs are not at hand."""
+        return [up for up in tasks if self._outputs.get(run_id, up) is None]
+
     def _job(
-        self, order: Start, code: Code, context: Context, values: dict[str, Any], told: Sequence[Failure] = ()
-    ) -> Job:
+        self, order: Start, code: Code, context: Context, values: dict[str, Any], lists: Lists,
+        told: Sequence[Failure] = (),
+    ) -> Job:  # fmt: skip
         task = order.task
         facts = self.facts_of(order.run_id, task.name, order.map_index, order.number)
         watermark = self.watermarks.get((self.dag_ids.get(order.dag, 0), task.name))
@@ -332,20 +356,25 @@ class EngineShell:
             command = bind_command(task, code, values, facts)
             shell = ShellSpec(command=command.command, env=command.env, cwd=command.cwd)
             return Job(None, (), {}, facts, watermark=watermark, shell=shell, cwd=command.cwd)
-        args, kwargs = bind(task, code, values, facts, context, told)
+        own = lists.part(task, order.map_index) if order.map_index >= 0 else None
+        args, kwargs = bind(task, code, values, facts, context, told, lists.lists, own)
         return Job(code.fn, args, kwargs, facts, watermark=watermark)
 
     # --- sensors ---------------------------------------------------------------------------------
 
     def _build(self, e: Build) -> None:
-        missing = [up for up in references(e.task) if self._outputs.get(e.run_id, up) is None]
+        missing = self.missing(e.run_id, references(e.task))
         if missing:
-            self._spawn(self._build_later(e, missing), f"bide:build:{e.instance_id}")
+            self.spawn(self._build_later(e, missing), f"bide:build:{e.instance_id}")
         else:
             self._build_now(e)
 
     async def _build_later(self, e: Build, missing: list[str]) -> None:
-        await self._fetch_outputs(e.run_id, missing)
+        try:
+            await self.fetch_outputs(e.run_id, missing)
+        except PayloadError as error:
+            self.post(BuildFailed(e.instance_id, failure_of(error, final=True)))
+            return
         self._build_now(e)
 
     def _build_now(self, e: Build) -> None:
@@ -354,7 +383,7 @@ class EngineShell:
             if code.build is None:
                 raise CodeNotLoaded(f"{e.dag}.{e.task.name} is no sensor in the code as it is now")
             facts = self.facts_of(e.run_id, e.task.name, e.map_index, 1)
-            values = self._values(e.run_id, references(e.task))
+            values = self.values(e.run_id, references(e.task))
             before = doing.set(f"bide:build:{e.instance_id}")
             self.executor.watchdog.touch()
             try:
@@ -377,7 +406,7 @@ class EngineShell:
             work = self.triggerer.look_now(e.wait_id)  # by hand, at a wait that is armed
         else:
             work = self.triggerer.look(e)
-        self._spawn(work, f"bide:look:{e.wait_id}")
+        self.spawn(work, f"bide:look:{e.wait_id}")
 
     async def _look_external(self, e: LookOnce) -> None:
         trigger = msgspec.json.decode(e.trigger, type=ExternalTaskTrigger)
@@ -409,6 +438,10 @@ class EngineShell:
                 return stored.run_by_logical(conn, dag_id, logical)
             case ("run", int(run_id)):
                 return load_run(conn, run_id)
+            case ("children", int(run_id), str(task)):
+                return mapped.children(conn, run_id, task)
+            case ("child", int(run_id), str(task), int(index)):
+                return mapped.child(conn, run_id, task, index)
             case ("version", int(dag_id), str(digest)):
                 return stored.version_id(conn, dag_id, digest)
             case ("alert", int(alert_id)):

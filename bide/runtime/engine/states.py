@@ -28,6 +28,7 @@ class State(StrEnum):
     READY = "ready"  # wants a slot, or its trigger to be built
     RUNNING = "running"  # an attempt holds a slot
     DEFERRED = "deferred"  # waits for the world: a row, no slot
+    MAPPED = "mapped"  # stands for its instances, one an item of its list
     UP_FOR_RETRY = "up_for_retry"  # failed; its next attempt is due at an instant
     AWAITING_APPROVAL = "awaiting_approval"  # waits for a person
     BLOCKED = "blocked"  # a contract said no
@@ -70,8 +71,13 @@ _MARKS: Final = frozenset({State.SUCCESS, State.FAILED, State.SKIPPED, State.CAN
 LEGAL: Final[dict[State, frozenset[State]]] = {
     # upstreams decide; a person may mark; a run may be cancelled
     State.PENDING: frozenset({State.READY, State.UPSTREAM_FAILED, *_MARKS}),
-    # admitted; a sensor that needs no slot defers; a trigger that cannot be built fails or is retried
-    State.READY: frozenset({State.RUNNING, State.DEFERRED, State.UP_FOR_RETRY, State.LOST, *_MARKS}),
+    # admitted; a sensor that needs no slot defers; a trigger that cannot be built fails or is retried;
+    # a mapped task becomes its instances
+    State.READY: frozenset(
+        {State.RUNNING, State.DEFERRED, State.MAPPED, State.UP_FOR_RETRY, State.LOST, *_MARKS}
+    ),
+    # its instances have ended
+    State.MAPPED: _MARKS,
     # the body ends, waits, or is lost; lost and idempotent, or failed without a delay: ready again
     State.RUNNING: frozenset(
         {State.DEFERRED, State.UP_FOR_RETRY, State.READY, State.LOST, State.AWAITING_APPROVAL, *_MARKS}
@@ -83,8 +89,8 @@ LEGAL: Final[dict[State, frozenset[State]]] = {
     State.BLOCKED: frozenset({State.READY, *_MARKS}),
     # a person or a policy: rerun, mark, cancel
     State.LOST: frozenset({State.PENDING, State.READY, *_MARKS}),
-    # a rerun opens it again; a mark changes one end into another
-    **{end: frozenset({State.PENDING, State.READY, *_MARKS}) - {end} for end in _ENDS},
+    # a rerun opens it again, or some of its instances; a mark changes one end into another
+    **{end: frozenset({State.PENDING, State.READY, State.MAPPED, *_MARKS}) - {end} for end in _ENDS},
 }
 
 LEGAL_RUN: Final[dict[RunState, frozenset[RunState]]] = {

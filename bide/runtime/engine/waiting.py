@@ -177,7 +177,7 @@ WATCHED_ENDS = frozenset(
 def announce(t: Turn, inst: Instance) -> None:
     """Say that an instance has come to an end (or is lost), if anybody waits for that."""
     watched = t.world.watched
-    if watched:
+    if watched and inst.map_index < 0:  # of a mapped task: the whole of it
         key = (inst.run.dag.name, inst.task.name, inst.run.meta.logical_us)
         if key in watched:
             t.announced.append((key, inst.state.value))

@@ -7,11 +7,13 @@ not in it. Times are epoch microseconds, UTC.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from enum import IntEnum
 from heapq import heapify, heappush
 from typing import Any, NamedTuple
 
 from bide.runtime.engine.assets.state import Assets
+from bide.runtime.engine.fan import Fan
 from bide.runtime.engine.messages import RunMeta, TriggerBuilt
 from bide.runtime.engine.states import OVER, AttemptState, RunState, State
 from bide.runtime.graph.compile import Compiled
@@ -164,6 +166,13 @@ class Run:
         self.deadline: int | None = None
         self.reason = ""
 
+    def everyone(self) -> Iterator[Instance]:
+        """Its instances, and those of its mapped tasks that are not over."""
+        for inst in self.instances:
+            yield inst
+            if inst.fan is not None:
+                yield from inst.fan.children.values()
+
 
 class Instance:
     """A task instance of an unfinished run."""
@@ -176,6 +185,7 @@ class Instance:
         "deadline",
         "due",
         "failures",
+        "fan",
         "going",
         "held",
         "inherits",
@@ -203,6 +213,7 @@ class Instance:
         self.ix = ix
         self.task: TaskSpec = run.compiled.tasks[ix]
         self.map_index = -1
+        self.fan: Fan | None = None  # of a mapped task: of the summary and of each of its children
         self.state = State.PENDING
         self.attempt = 0  # starts
         self.failures = 0

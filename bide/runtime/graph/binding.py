@@ -142,6 +142,15 @@ def _found(value: Any) -> str:
             return f"is a {type(value).__name__}"
 
 
+def resolved(task: str, value: Any, outputs: Mapping[str, Any]) -> Any:
+    """The value of a reference to an output, or `GraphError` when a part of it is not there."""
+    return _Resolver(task, outputs, keep_secrets=False)(value)
+
+
+Part = Callable[[Any], Any]
+"""What one instance of a mapped task gets of a whole list."""
+
+
 def bind(
     spec: TaskSpec,
     code: Code,
@@ -149,8 +158,13 @@ def bind(
     facts: Facts,
     context: object,
     failures: Sequence[object] = (),
+    lists: Mapping[str, Any] | None = None,
+    part: Part | None = None,
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments for the function of a task.
+
+    Of a mapped task `lists` has the mapped arguments that other tasks have returned, and `part`
+    takes from each mapped argument what is this instance's.
 
     `outputs` are those of its upstreams by name; one that has none (skipped, failed) reads as
     None. `context` goes to each parameter annotated `Context`, the first of `failures` to one annotated
@@ -170,10 +184,20 @@ def bind(
         )
         for place, value in enumerate(spec.args)
     ]
+    mapped = spec.map.over if spec.map is not None and part is not None else ()
     kwargs = {
         key: (keep if key in parameters.secrets else resolve)(value, code.kwargs.get(key, _MISSING))
         for key, value in spec.kwargs.items()
+        if key not in mapped
     }
+    for key in mapped:
+        assert part is not None
+        if lists is not None and key in lists:
+            kwargs[key] = part(lists[key])
+            continue
+        written, raw = spec.kwargs[key], code.kwargs.get(key, _MISSING)
+        raw = part(raw) if type(raw) is list and len(raw) == len(written) else _MISSING
+        kwargs[key] = (keep if key in parameters.secrets else resolve)(part(written), raw)
     return parameters.call(spec.name, tuple(args), kwargs, context, failures)
 
 

@@ -51,6 +51,7 @@ class TaskOptions(CommandOptions, total=False):
     branch: bool  # what it returns names those right downstream that run
     isolate: bool  # a killable process of its own
     lane: Lane | str
+    max_map: int  # the most instances that `.map(...)` may make
 
 
 def span(value: object, option: str) -> int:
@@ -149,7 +150,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
 def task_fields(owner: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of `TaskSpec` for `options`; `owner` begins an error's sentence: "the task 'load'".
 
-    `name`, `isolate` and `lane` are checked here and left to the caller.
+    `name`, `isolate`, `lane` and `max_map` are checked here and left to the caller.
     """
     fields: dict[str, Any] = {}
     for option, value in options.items():
@@ -163,6 +164,8 @@ def task_fields(owner: str, options: Mapping[str, Any]) -> dict[str, Any]:
         elif option in _CONVERT:
             field, convert = _CONVERT[option]
             fields[field] = convert(value, f"{owner}: {option}")
+        elif option == "max_map":
+            check_ranges(owner, {option: value})
         elif option not in ("isolate", "lane"):
             fields[option] = value
     check_ranges(owner, fields)

@@ -9,7 +9,7 @@ from bide.runtime.graph.spec import TaskSpec
 
 
 def flowchart(tasks: Sequence[TaskSpec]) -> str:
-    """One node a task, one subgraph a group; sensors are round, branches and tear-downs have their own shapes.
+    """One node a task, one subgraph a group; sensors, branches, tear-downs, mapped tasks have their own shapes.
 
     Dotted edges lead to failure handlers; callbacks of the graph stand beside it.
 
@@ -41,6 +41,7 @@ def _within(
             left, right = _shape(task)
             name = task.name[len(group) + 1 :] if group else task.name
             name += f" ({task.role.value})" if task.role in CALLBACKS else ""
+            name = f"{name} × n" if task.map is not None else name
             lines.append(f'{indent}{place[task.name]}{left}"{name}"{right}')
         elif (child := _child(group, task.group)) in inner:
             number = numbers.setdefault(child, len(numbers))
@@ -61,6 +62,8 @@ def _child(group: str, within: str) -> str:
 def _shape(task: TaskSpec) -> tuple[str, str]:
     if task.sensor is not None:
         return "([", "])"
+    if task.map is not None:
+        return "[[", "]]"
     if task.branch:
         return "{", "}"
     return ("[/", "/]") if task.setup else ("[\\", "\\]") if task.teardown else ("[", "]")

@@ -85,6 +85,14 @@ class ShellSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cwd: str | None = None
 
 
+class MapSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A task that runs once for each item of a list: how the list becomes instances."""
+
+    over: tuple[str, ...]  # the keyword arguments that are mapped; several go side by side
+    shard: int | None = None  # the body gets lists of up to so many items; None: one item
+    limit: int = 10_000  # the most instances that it may become
+
+
 class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One node. Spans are microseconds; None means no limit."""
 
@@ -125,6 +133,7 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     alert: Promise | None = None  # when it is late; it goes on
     role: Role = Role.TASK
     handles: tuple[str, ...] = ()  # of a handler: the tasks whose failure starts it
+    map: MapSpec | None = None
 
 
 class DagSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -13,6 +13,7 @@ from bide.runtime.graph.building import Body, Node, current_body, declare
 from bide.runtime.graph.code import Code
 from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.handle import Linked, Output
+from bide.runtime.graph.mapping import MOST, each, mapped_call
 from bide.runtime.graph.options import CommandOptions, TaskOptions, lane_of, task_fields
 from bide.runtime.graph.render import check
 from bide.runtime.graph.signature import Parameters
@@ -44,6 +45,7 @@ class Task(Generic[P, R]):
             raise GraphError('a lambda has no name: write @task(name="...") or a function')
         self._fields = task_fields(owner, options)
         self._fields["lane"] = lane_of(owner, options, inspect.iscoroutinefunction(fn))
+        self._most = int(options.get("max_map", MOST))
         doc = inspect.getdoc(fn)
         if doc and "doc" not in self._fields:
             self._fields["doc"] = doc
@@ -82,12 +84,53 @@ class Task(Generic[P, R]):
         """A failure handler of its own at each place where it is given as one."""
         return self._declare((), {}, numbered=True)
 
+    def map(self, *args: Any, shard: int | None = None, **kwargs: Any) -> Any:
+        """Run it once for each item of a list that may be known only at run time.
+
+        Arguments that are outputs, lists, tuples or ranges are mapped, several side by side;
+        `unmapped(x)` and any other value go whole to every instance. `shard=100`: the body gets
+        lists of up to 100 items. Returns the handle of the list of what the instances return.
+        Outside of a DAG's body it calls the function for each item and returns the list.
+        """
+        return self._map({}, args, kwargs, shard)
+
+    def partial(self, **given: Any) -> Partial:
+        """Arguments that are the same for every instance: `load.partial(day=1).map(path=...)`."""
+        return Partial(self._map, given)
+
+    def _map(
+        self, given: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], shard: int | None
+    ) -> Any:
+        if self._fields.get("branch"):
+            raise GraphError(
+                f"the branch {self.name!r} cannot be mapped, as there is one choice in a run: map a task above it, "
+                "and choose by what that returns"
+            )
+        call = mapped_call(self.name, self._parameters, given, args, kwargs, shard, self._most)
+        if current_body() is None:
+            return each(self.fn, call)
+        code = Code(fn=self.fn, kwargs=call.kwargs)
+        fields = {**self._fields, "map": call.spec}
+        return Output(declare(self.name, fields=fields, code=code, numbered=not self._given))
+
     def options(self, **overrides: Unpack[TaskOptions]) -> Task[P, R]:
         """The same task with other options at one place: `load.options(name="x", retries=5)(...)`."""
         return Task(self.fn, {**self._options, **overrides}, "name" in overrides or self._given)
 
     def __repr__(self) -> str:
         return f"<task {self.name!r}>"
+
+
+class Partial:
+    """A task with the arguments that all of its mapped instances share."""
+
+    def __init__(self, declare_mapped: Callable[..., Any], given: Mapping[str, Any]) -> None:
+        self._map = declare_mapped
+        self._shared = dict(given)
+
+    def map(self, *args: Any, shard: int | None = None, **kwargs: Any) -> Any:
+        """As `Task.map`, beside what was given to `partial`, which is never mapped."""
+        return self._map(self._shared, args, kwargs, shard)
 
 
 @overload

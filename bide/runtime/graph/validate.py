@@ -31,7 +31,14 @@ def check_name(name: object, what: str) -> str:
 
 def check_ranges(owner: str, options: Mapping[str, Any]) -> None:
     """Refuse options of a task that cannot be meant. `owner` begins the sentence: "task 'load'"."""
-    for key, least in (("retries", 0), ("max_lost", 0), ("slots", 1), ("max_active", 1), ("memory_limit", 1)):
+    for key, least in (
+        ("retries", 0),
+        ("max_lost", 0),
+        ("slots", 1),
+        ("max_active", 1),
+        ("memory_limit", 1),
+        ("max_map", 1),
+    ):
         value = options.get(key)
         if value is not None and (type(value) is not int or value < least):
             raise GraphError(f"{owner}: {key} is {value!r}, and must be a whole number, {least} or more")

@@ -36,6 +36,7 @@ class Scene(msgspec.Struct, frozen=True):
     waits: list[WaitShown]
     active: list[RunShown]
     alerts: list[AlertShown]
+    items: dict[str, int]  # mapped task -> how many instances it has
 
 
 def scene(reader: Reader, run_id: int) -> Scene:
@@ -52,6 +53,7 @@ def scene(reader: Reader, run_id: int) -> Scene:
         reader.waits(run_id),
         active,
         reader.alerts(run_id),
+        reader.mapped(run_id),
     )
 
 
@@ -95,6 +97,7 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
     spec = next((t for t in scene.spec.tasks if t.name == instance.task), None)
     paused = bool(scene.dag and scene.dag.paused)
     names = set(spec.upstream if spec else ())
+    own = [t for t in scene.tasks if t.task == instance.task and t.map_index >= 0 > instance.map_index]
     return InstanceFacts(
         run=str(scene.run.run_id),
         task=_name(instance.task, instance.map_index),
@@ -110,7 +113,9 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
         deadline_us=instance.deadline_us,
         reason=instance.reason,
         error=_error(scene, instance),
-        upstreams=tuple(_upstream(scene, task) for task in scene.tasks if task.task in names),
+        upstreams=tuple(
+            _upstream(scene, task) for task in scene.tasks if task.task in names and task.map_index < 0
+        ),
         waits=tuple(
             _wait(wait, live)
             for wait in scene.waits
@@ -130,6 +135,9 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
             for alert in scene.alerts
             if alert.subject == f"{scene.run.dag}.{_name(instance.task, instance.map_index)}"
         ),
+        instances=dict(Counter(task.state.value for task in own)),
+        items=scene.items.get(instance.task, 0),
+        bad=tuple(_upstream(scene, task) for task in own if task.state in (State.FAILED, State.LOST)),
     )
 
 

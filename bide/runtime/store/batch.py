@@ -55,6 +55,17 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
             " since_us = ?, due_us = ?, deadline_us = ?, reason = ? WHERE instance_id = ?"
         ),
     ),
+    (
+        "expansions_set",
+        _insert("expansion", "instance_id, items, made, keeps")
+        + " ON CONFLICT (instance_id) DO UPDATE SET items = excluded.items, made = excluded.made,"
+        " keeps = excluded.keeps",
+    ),
+    (
+        "manifests",
+        _insert("manifest", "instance_id, value")
+        + " ON CONFLICT (instance_id) DO UPDATE SET value = excluded.value",
+    ),
     ("attempts_new", _insert("attempt", "attempt_id, instance_id, number, state, epoch, started_us")),
     (
         "attempts_set",

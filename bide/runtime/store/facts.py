@@ -10,6 +10,7 @@ import msgspec
 
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
 from bide.runtime.errors import NotFoundError
+from bide.runtime.store import mapped
 from bide.runtime.store.load import RUN, RunRow, _Row, rows
 from bide.triggers.external_task import MISSING
 
@@ -103,9 +104,9 @@ def run_at(conn: sqlite3.Connection, dag_id: int, logical_us: int, task: str | N
 
 
 def task_states(conn: sqlite3.Connection, run_id: int, task: str) -> list[TaskState]:
-    """The instances of a task in a run, by map index; one with index -1 when it is not mapped."""
+    """The state of a task in a run; of a mapped one that of the whole of it."""
     found = conn.execute(
-        "SELECT map_index, state FROM task_instance WHERE run_id = ? AND task = ? ORDER BY map_index",
+        "SELECT map_index, state FROM task_instance WHERE run_id = ? AND task = ? AND map_index = -1",
         (run_id, task),
     ).fetchall()
     return msgspec.convert(found, list[TaskState])
@@ -174,7 +175,7 @@ def watermark(conn: sqlite3.Connection, dag_id: int, task: str) -> str | None:
 
 
 def outputs_of(conn: sqlite3.Connection, run_id: int, tasks: Iterable[str]) -> dict[str, str]:
-    """JSON by task, of those tasks of a run that have an output (none of them mapped)."""
+    """JSON by task, of those tasks of a run that have an output; of a mapped one the list of its own."""
     found: dict[str, str] = {}
     sql = (
         "SELECT o.value FROM task_instance i JOIN output o USING (instance_id)"
@@ -184,6 +185,8 @@ def outputs_of(conn: sqlite3.Connection, run_id: int, tasks: Iterable[str]) -> d
         row = conn.execute(sql, (run_id, task)).fetchone()
         if row:
             found[task] = row[0]
+        elif (value := mapped.outputs_of(conn, run_id, task)) is not None:
+            found[task] = value
     return found
 
 
@@ -278,13 +281,22 @@ def run_result(conn: sqlite3.Connection, run_id: int) -> tuple[str, dict[str, st
     if row is None:
         raise NotFoundError(f"there is no run {run_id}")
     tasks = dict(
-        conn.execute("SELECT task, state FROM task_instance WHERE run_id = ? ORDER BY instance_id", (run_id,))
+        conn.execute(
+            "SELECT task, state FROM task_instance WHERE run_id = ? AND map_index = -1 ORDER BY instance_id",
+            (run_id,),
+        )
     )
     values = conn.execute(
-        "SELECT i.task, o.value FROM task_instance i JOIN output o USING (instance_id) WHERE i.run_id = ?",
+        "SELECT i.task, o.value FROM task_instance i JOIN output o USING (instance_id)"
+        " WHERE i.run_id = ? AND i.map_index = -1",
         (run_id,),
     )
-    return row[0], tasks, {task: msgspec.json.decode(value) for task, value in values}
+    outputs = {task: msgspec.json.decode(value) for task, value in values}
+    for task in mapped.tasks_of(conn, run_id):
+        value = mapped.outputs_of(conn, run_id, task, limit=2**31)
+        if value is not None:
+            outputs[task] = msgspec.json.decode(value)
+    return row[0], tasks, outputs
 
 
 def dag_names(conn: sqlite3.Connection) -> list[str]:

@@ -94,6 +94,15 @@ class InstanceRow(_Row, frozen=True):
     reason: str
 
 
+class ExpansionRow(_Row, frozen=True):
+    """How far a mapped task has become its instances; `instance_id` is that of its summary."""
+
+    instance_id: int
+    items: int
+    made: int
+    keeps: int
+
+
 class AttemptRow(_Row, frozen=True):
     attempt_id: int
     instance_id: int
@@ -202,6 +211,7 @@ class WorldRows(msgspec.Struct, frozen=True):
     versions: list[VersionRow]
     runs: list[RunRow]
     instances: list[InstanceRow]
+    expansions: list[ExpansionRow]
     attempts: list[AttemptRow]
     """The current ones of instances that are not over, and any that still is `running`."""
     processes: list[ProcessRow]
@@ -223,6 +233,7 @@ class RunRows(msgspec.Struct, frozen=True):
     run: RunRow
     version: VersionRow
     instances: list[InstanceRow]
+    expansions: list[ExpansionRow]
     attempts: list[AttemptRow]
     waits: list[WaitRow]
     choices: list[ChoiceRow] = []
@@ -233,6 +244,7 @@ STANDING: Final = ", ".join(StandingRow.__struct_fields__)
 VERSION: Final = ", ".join(VersionRow.__struct_fields__)
 RUN: Final = ", ".join(RunRow.__struct_fields__)
 INSTANCE: Final = ", ".join(f"i.{name}" for name in InstanceRow.__struct_fields__)
+EXPANSION: Final = ", ".join(f"e.{name}" for name in ExpansionRow.__struct_fields__)
 ATTEMPT: Final = ", ".join(f"a.{name}" for name in AttemptRow.__struct_fields__)
 PROCESS: Final = ", ".join(ProcessRow.__struct_fields__)
 WAIT: Final = ", ".join(WaitRow.__struct_fields__)
@@ -291,6 +303,12 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
             conn,
             InstanceRow,
             f"SELECT {INSTANCE} FROM task_instance i WHERE i.run_id IN ({_UNFINISHED}) ORDER BY i.instance_id",
+        ),
+        expansions=rows(
+            conn,
+            ExpansionRow,
+            f"SELECT {EXPANSION} FROM expansion e JOIN task_instance i USING (instance_id)"
+            f" WHERE i.run_id IN ({_UNFINISHED})",
         ),
         attempts=rows(
             conn,
@@ -359,6 +377,12 @@ def load_run(conn: sqlite3.Connection, run_id: int) -> RunRows | None:
             conn,
             InstanceRow,
             f"SELECT {INSTANCE} FROM task_instance i WHERE i.run_id = ? ORDER BY i.instance_id",
+            one,
+        ),
+        expansions=rows(
+            conn,
+            ExpansionRow,
+            f"SELECT {EXPANSION} FROM expansion e JOIN task_instance i USING (instance_id) WHERE i.run_id = ?",
             one,
         ),
         attempts=rows(

@@ -59,6 +59,12 @@ FROM task_instance i LEFT JOIN output o ON o.instance_id = i.instance_id
 WHERE i.run_id = :run_id
 ORDER BY i.instance_id;
 
+-- :name mapped
+-- `bide why`: how many instances each mapped task of a run has when all are made.
+SELECT i.task, e.items
+FROM task_instance i JOIN expansion e ON e.instance_id = i.instance_id
+WHERE i.run_id = :run_id;
+
 -- :name attempts
 -- `bide show`, `bide logs`: every try of a run's tasks, oldest first; `task` narrows it.
 SELECT a.attempt_id, i.task, i.map_index, a.number, a.state, a.epoch, a.started_us, a.ended_us,

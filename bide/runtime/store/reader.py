@@ -204,6 +204,11 @@ class Reader:
         """The run's instances in declaration order."""
         return self._all(TaskShown, "tasks_with_outputs" if outputs else "tasks", run_id=run_id)
 
+    def mapped(self, run_id: int) -> dict[str, int]:
+        """The mapped tasks of a run that have become instances, and how many each."""
+        found = self.read(lambda conn: conn.execute(sql_of("mapped"), {"run_id": run_id}).fetchall())
+        return dict(found)
+
     def attempts(self, run_id: int, task: str | None = None) -> list[AttemptShown]:
         """Every try, oldest first."""
         return self._all(AttemptShown, "attempts", run_id=run_id, task=task)

@@ -81,12 +81,13 @@ class _Instances:
         self.run: dict[int, int] = {}
         self.task: dict[int, TaskSpec | None] = {}
         self.of_task: dict[tuple[int, str], list[int]] = {}
-        for instance, run, task, version in conn.execute(
-            "SELECT instance_id, i.run_id, task, version_id FROM task_instance i JOIN run USING (run_id)"
+        for instance, run, task, version, index in conn.execute(
+            "SELECT instance_id, i.run_id, task, version_id, map_index FROM task_instance i JOIN run USING (run_id)"
         ):
             self.run[instance] = run
             self.task[instance] = graphs.get(version, {}).get(task)
-            self.of_task.setdefault((run, task), []).append(instance)
+            if index < 0:  # of a mapped task the whole: it is over when its instances are
+                self.of_task.setdefault((run, task), []).append(instance)
         self.of_attempt: dict[int, int] = dict(conn.execute("SELECT attempt_id, instance_id FROM attempt"))
         self.of_wait: dict[int, int] = dict(conn.execute("SELECT wait_id, instance_id FROM wait"))
 

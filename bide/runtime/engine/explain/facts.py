@@ -97,6 +97,9 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
     stopping: bool = False  # it starts nothing new
     progress: Progress | None = None  # of the attempt that runs
     late: tuple[Late, ...] = ()  # its own alerts, the newest first
+    instances: dict[str, int] = {}  # of a mapped task: state -> how many of its own
+    items: int = 0  # so many it has when all are made
+    bad: tuple[Upstream, ...] = ()  # of them, those that failed or are lost
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):

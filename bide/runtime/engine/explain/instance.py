@@ -52,6 +52,8 @@ def _instance(f: InstanceFacts, now: int) -> _Answer:
             return _running(f, now)
         case State.DEFERRED:
             return _deferred(f, now)
+        case State.MAPPED:
+            return _mapped(f)
         case State.UP_FOR_RETRY:
             due = instant_words(f.due_us, now) if f.due_us is not None else "as soon as it is looked at"
             after = f"attempt {f.attempt + 1} starts {due}"
@@ -78,6 +80,8 @@ def _instance(f: InstanceFacts, now: int) -> _Answer:
         case State.SUCCESS:
             tail = f": {f.reason}" if f.reason else f" on attempt {f.attempt}" if f.attempt else ""
             return f"it succeeded{tail}", (), None
+        case State.FAILED if f.bad and not f.attempt:
+            return f"it failed{because(f.reason)}", _instances(f), again
         case State.FAILED:
             sentence = (
                 f"it failed{f' on attempt {f.attempt}' if f.attempt else ''}{because(f.error or f.reason)}"
@@ -123,6 +127,28 @@ def _pending(f: InstanceFacts) -> _Answer:
     if f.upstreams:
         return "all its upstreams have ended, and it is about to be judged", _states(f.upstreams), None
     return f"it has not been opened yet{because(f.reason)}", (), None
+
+
+def _mapped(f: InstanceFacts) -> _Answer:
+    """A mapped task stands for its instances: how many of them have ended, and which are in trouble."""
+    made = sum(f.instances.values())
+    ended = sum(n for state, n in f.instances.items() if state in _OVER)
+    sentence = f"{ended:,} of its {f.items:,} instances have ended"
+    if made < f.items:
+        sentence += f", and {f.items - made:,} are still to be made"
+    if lost := f.instances.get(State.LOST, 0):
+        are = "is lost and waits" if lost == 1 else "are lost and wait"
+        first = next((one.task for one in f.bad if one.state == State.LOST), f.task)
+        return f"{sentence}; {lost:,} {are} for a person", _instances(f), f"see `bide why {f.run} {first}`"
+    if f.paused:
+        return f"{sentence}; its DAG is paused", _instances(f), f"`bide unpause {f.dag}` lets it go on"
+    return sentence, _instances(f), "it ends with the last of them"
+
+
+def _instances(f: InstanceFacts) -> tuple[tuple[str, str], ...]:
+    counts = ", ".join(f"{n:,} {state}" for state, n in f.instances.items())
+    told = (("instances", counts),) if counts else ()
+    return (*told, *((one.task, one.state + because(one.reason)) for one in f.bad[:20]))
 
 
 def _ready(f: InstanceFacts, now: int) -> _Answer:
