@@ -195,7 +195,7 @@ def test_a_list_that_was_asked_for_before_a_rerun_is_not_taken(scene: Scene) -> 
     scene.end("ls", output=[1, 2, 3])
     scene.feed(late)
     assert scene.state("load") == "ready"
-    [new] = [each for each in scene.expands.values() if isinstance(each, Expand)]
+    [new] = scene.expands.values()
     scene.feed(scene.expansion_of(new))
     assert len(scene.going) == 3
 
