@@ -29,7 +29,12 @@ class GraphError(UsageError):
 
 
 class ScheduleError(UsageError):
-    """A schedule that cannot be read; the message points at the field."""
+    """A schedule that cannot be read; the message points at the field.
+
+    `at` is where in the text: (text, first column, the column after the last); None where it is all of it.
+    """
+
+    at: tuple[str, int, int] | None = None
 
 
 class NotFoundError(BideError, LookupError):

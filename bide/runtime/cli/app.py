@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import bide
-from bide.runtime.cli import alerts, waits
+from bide.runtime.cli import alerts, schedule, waits
 from bide.runtime.cli.asking import (
     ASLEEP,
     Dag,
@@ -46,6 +46,7 @@ app = App(
     result_action="return_value",
 )
 app.command(waits.app)
+app.command(schedule.schedule)
 app.command(alerts.app)
 
 

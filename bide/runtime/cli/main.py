@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Final
 
-from bide.runtime.errors import INTERRUPTED, BideError
+from bide.runtime.errors import INTERRUPTED, BideError, ScheduleError
 
 _USAGE: Final = 2
 
@@ -23,6 +23,8 @@ def run(words: list[str]) -> int:
         if os.environ.get("BIDE_DEBUG"):
             raise
         complain(str(error))
+        if (pointer := pointed(error)) and sys.stderr.isatty():
+            print(pointer, file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # `bide runs | head`: nobody reads on, and that is no failure
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -56,6 +58,17 @@ def _dispatch(words: list[str]) -> int:
         return _USAGE
     sys.stdout.flush()
     return code if isinstance(code, int) else 0
+
+
+def pointed(error: BaseException | None) -> str:
+    """The text that is wrong with carets under the part that is; "" where the error points at none."""
+    while error is not None:
+        if isinstance(error, ScheduleError) and error.at is not None:
+            text, first, end = error.at
+            shown = "".join(c if c.isprintable() else " " for c in text)
+            return f"  {shown}\n  {' ' * first}{'^' * (end - first)}"
+        error = error.__cause__
+    return ""
 
 
 def complain(text: str) -> None:

@@ -92,11 +92,14 @@ def read(expr: str) -> Fields:
         )
     clean: list[str] = []
     values: list[frozenset[int]] = []
-    for kind, field in zip(_KINDS, texts, strict=True):
+    for nth, (kind, field) in enumerate(zip(_KINDS, texts, strict=True)):
         try:
             line, found = _field(kind, field)
         except _WrongError as error:
-            raise ScheduleError(f"the cron line {expr!r}: {error}") from None
+            wrong = ScheduleError(f"the cron line {expr!r}: {error}")
+            first, end = list(re.finditer(r"\S+", expr))[nth].span()
+            wrong.at = (expr, first, end)
+            raise wrong from None
         clean.append(line)
         values.append(found)
     return Fields(" ".join(clean), values[0], values[1], tuple(clean))

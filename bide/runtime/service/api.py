@@ -159,6 +159,12 @@ def _dags_and_runs(app: FastAPI, ops: Doors) -> None:
     async def dags() -> Response:
         return _json(await ops.dags())
 
+    @app.get("/api/v1/dags/{dag}/schedule")
+    async def schedule(
+        dag: str, n: int | None = None, since: str | None = None, until: str | None = None
+    ) -> Response:
+        return _json(await ops.schedule(dag, n, since, until))
+
     @app.post("/api/v1/dags/{dag}/runs", status_code=201)
     async def trigger(
         dag: str,

@@ -28,6 +28,7 @@ from bide.runtime.service.shapes import (
     Problem,
     RunLine,
     RunShown,
+    Timetable,
     Triggered,
     WaitLine,
     WhyShown,
@@ -60,6 +61,11 @@ class ServiceClient:
 
     async def dags(self) -> list[DagLine]:
         return self._get(list[DagLine], "/dags")
+
+    async def schedule(
+        self, dag: str, n: int | None = None, since: str | None = None, until: str | None = None
+    ) -> Timetable:
+        return self._get(Timetable, f"/dags/{_part(dag)}/schedule", n=n, since=since, until=until)
 
     async def runs(self, dag: str | None = None, state: str | None = None, limit: int = 50) -> list[RunLine]:
         return self._get(list[RunLine], "/runs", dag=dag, state=state, limit=limit)

@@ -19,6 +19,7 @@ from bide.runtime.service.shapes import (
     LogPart,
     RunLine,
     RunShown,
+    Timetable,
     Triggered,
     WaitLine,
     WhyShown,
@@ -109,6 +110,12 @@ class Doors(Protocol):
         ...
 
     async def dags(self) -> list[DagLine]: ...
+
+    async def schedule(
+        self, dag: str, n: int | None = None, since: str | None = None, until: str | None = None
+    ) -> Timetable:
+        """`n` firings (5) at or after `since` (now) and before `until`: dates, or instants in ISO 8601."""
+        ...
 
     async def runs(self, dag: str | None = None, state: str | None = None, limit: int = 50) -> list[RunLine]:
         """The newest first."""

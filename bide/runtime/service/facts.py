@@ -23,6 +23,7 @@ from bide.runtime.store.reader import (
     TaskShown,
     WaitShown,
 )
+from bide.runtime.store.schedules import cause_of_run
 
 
 class Scene(msgspec.Struct, frozen=True):
@@ -37,6 +38,8 @@ class Scene(msgspec.Struct, frozen=True):
     active: list[RunShown]
     alerts: list[AlertShown]
     items: dict[str, int]  # mapped task -> how many instances it has
+    cause: str
+    """What it was made for, where its schedule has several members or is of events; else empty."""
 
 
 def scene(reader: Reader, run_id: int) -> Scene:
@@ -54,6 +57,7 @@ def scene(reader: Reader, run_id: int) -> Scene:
         active,
         reader.alerts(run_id),
         reader.mapped(run_id),
+        reader.read(lambda conn: cause_of_run(conn, run_id)),
     )
 
 
@@ -139,6 +143,11 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
         items=scene.items.get(instance.task, 0),
         bad=tuple(_upstream(scene, task) for task in own if task.state in (State.FAILED, State.LOST)),
     )
+
+
+def made_for(scene: Scene) -> tuple[tuple[str, str], ...]:
+    """Which member of its schedule was due first: a detail of `why`."""
+    return (("made for", scene.cause),) if scene.cause else ()
 
 
 def held_words(instance_id: int, live: Live | None) -> tuple[tuple[str, str], ...]:

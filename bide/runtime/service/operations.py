@@ -41,6 +41,7 @@ from bide.runtime.service.shapes import (
     RunLine,
     RunShown,
     TaskLine,
+    Timetable,
     Triggered,
     WaitLine,
     WhyShown,
@@ -104,6 +105,13 @@ class Operations:
             for dag in await self._reader.ask(Reader.dags)
         ]
 
+    async def schedule(
+        self, dag: str, n: int | None = None, since: str | None = None, until: str | None = None
+    ) -> Timetable:
+        from bide.runtime.service.timetable import Asked, of_database
+
+        return await self._reader.ask(of_database, self.db, dag, Asked(n, since, until), self._clock.now())
+
     async def runs(self, dag: str | None = None, state: str | None = None, limit: int = 50) -> list[RunLine]:
         if state is not None and state not in set(RunState):
             raise UsageError(f"{state!r} is no state of a run: use one of {', '.join(RunState)}")
@@ -137,6 +145,7 @@ class Operations:
         held: tuple[tuple[str, str], ...] = ()
         if task is None:
             why = explain_run(facts.of_run(scene, self._live, self._held), now)
+            held = facts.made_for(scene)
         else:
             instance = _instance(scene.tasks, task, run_id)
             why = explain_instance(facts.of_instance(scene, instance, self._live, self._held), now)

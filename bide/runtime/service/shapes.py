@@ -32,6 +32,46 @@ class DagLine(_Shape, frozen=True):
     last_state: str | None
 
 
+class DueLine(_Shape, frozen=True):
+    """One firing to come: when, and for which interval."""
+
+    fires_at: str
+    interval: Interval
+
+
+class SkipLine(_Shape, frozen=True):
+    """The firings from `fires_at` to `until`, both included, were not run."""
+
+    fires_at: str
+    until: str
+    reason: str
+    decided_at: str
+
+
+class HeldLine(_Shape, frozen=True):
+    """What a schedule waits for, without a run."""
+
+    trigger: str
+    since: str
+    firings: int
+    fired_at: str | None
+
+
+class Timetable(_Shape, frozen=True):
+    """A DAG's schedule in words, its next firings, missed ones that are still to be run, and those not run."""
+
+    dag: str
+    schedule: str
+    tz: str
+    paused: bool
+    catchup: str
+    overlap: str
+    firings: tuple[DueLine, ...]
+    catching_up: tuple[Interval, ...]
+    waits_for: tuple[HeldLine, ...]
+    skipped: tuple[SkipLine, ...]
+
+
 class RunLine(_Shape, frozen=True):
     run_id: str
     dag: str

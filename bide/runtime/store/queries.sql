@@ -128,3 +128,28 @@ ORDER BY i.state;
 -- :name wait_counts
 -- Health and metrics: open waits by kind of trigger.
 SELECT kind, count(*) FROM wait WHERE state = 'open' GROUP BY kind ORDER BY kind;
+
+-- :name schedule_of_dag
+-- `bide schedule`: by what its next firings are computed, and how missed ones are judged.
+SELECT d.dag_id, d.name, d.schedule, d.options, v.spec, d.paused, d.removed, d.anchor_us, d.watermark_us, d.backlog
+FROM dag d JOIN dag_version v ON v.version_id = d.version_id
+WHERE d.name = :name;
+
+-- :name skipped_of_dag
+-- `bide schedule`: the firings that were not run, the newest decision first.
+SELECT from_us, until_us, reason, at_us
+FROM skipped_firing
+WHERE dag_id = :dag_id
+ORDER BY skip_id DESC
+LIMIT :limit;
+
+-- :name held_of_dag
+-- `bide schedule`: what is waited for without a run.
+SELECT standing_id, kind, trigger, since_us, firings, fired_us
+FROM standing
+WHERE dag_id = :dag_id AND ended_us IS NULL
+ORDER BY standing_id;
+
+-- :name cause_of_run
+-- `bide why`: the first line that the journal has on a run says what it was made for.
+SELECT reason FROM event WHERE run_id = :run_id AND subject = 'run' ORDER BY seq LIMIT 1;
