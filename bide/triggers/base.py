@@ -21,9 +21,14 @@ from bide.runtime.values import Secret
 
 
 class Fire(msgspec.Struct, frozen=True):
-    """It is true: the wait ends with this event, plain JSON data."""
+    """It is true: the wait ends with this event, plain JSON data.
+
+    `marks` name the single things in it (files, objects), each with what changes when it does: where a
+    schedule waits, a thing that was in an event before is not in the next one.
+    """
 
     event: Any = None
+    marks: dict[str, str] = {}
 
 
 class Fail(msgspec.Struct, frozen=True):
@@ -78,6 +83,10 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_
         """What of an event tells it from another: where it is held by a schedule, the same one
         makes no second run. Plain JSON data; all of the event unless a kind says less.
         """
+        return event
+
+    def only(self, event: Any, marks: dict[str, str]) -> Any:
+        """The event with those of its things alone that `marks` names; None when they are too few."""
         return event
 
     def describe(self) -> str:

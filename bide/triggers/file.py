@@ -153,7 +153,7 @@ class FileTrigger(Trigger, frozen=True, kw_only=True, tag="file", gc=False):
                 if at_us is not None:
                     again_us = at_us if again_us is None else min(again_us, at_us)
         if len(fit) >= self.count:
-            return Fire(self._event(fit))
+            return Fire(self._event(fit), self._marks(fit))
         if not seen.files:
             reason = seen.trouble or "not there yet"
         elif self.count > 1:
@@ -206,6 +206,26 @@ class FileTrigger(Trigger, frozen=True, kw_only=True, tag="file", gc=False):
             "mtime": from_us(first.mtime_us).isoformat(),
             "paths": [file.path for file in fit[:PATHS_LIMIT]],
             "count": len(fit),
+        }
+
+    def _marks(self, fit: list[FileFacts]) -> dict[str, str]:
+        """Of a pattern, where further files may come; as many as the event has paths."""
+        if self.glob is None:
+            return {}
+        fit = sorted(fit, key=lambda file: file.path)[:PATHS_LIMIT]
+        return {file.path: f"{file.size}@{file.mtime_us}" for file in fit}
+
+    def only(self, event: Any, marks: dict[str, str]) -> Any:
+        paths = sorted(marks)
+        if len(paths) < self.count:
+            return None
+        size, _, mtime_us = marks[paths[0]].partition("@")
+        return {
+            "path": paths[0],
+            "size": int(size),
+            "mtime": from_us(int(mtime_us)).isoformat(),
+            "paths": paths,
+            "count": len(paths),
         }
 
     @classmethod

@@ -117,7 +117,12 @@ class ObjectTrigger(Trigger, frozen=True, kw_only=True, tag="object"):
         }
         if not self.takes_many:
             event |= event["objects"][0]
-        return Fire(event)
+        marks = {one.key: f"{one.etag or one.modified_us}@{one.size}" for one in fit[:_EVENT_OBJECTS]}
+        return Fire(event, marks if self.takes_many else {})
+
+    def only(self, event: Any, marks: dict[str, str]) -> Any:
+        objects = [one for one in event["objects"] if one["key"] in marks]
+        return None if len(objects) < self.count else {**event, "count": len(objects), "objects": objects}
 
     def _candidates(self, objects: dict[str, ObjectSeen]) -> Sequence[ObjectSeen]:
         key = self.key

@@ -368,7 +368,7 @@ def _of_wait(wait: Any) -> tuple[Any, ...]:
 
 def _of_standing(held: Any) -> tuple[Any, ...]:
     return (
-        held.dag.name, held.kind, held.trigger, held.poll, held.since, held.firings, held.fired, held.event_key,
+        held.dag.name, held.kind, held.trigger, held.poll, held.since, held.firings, held.fired, held.had,
     )  # fmt: skip
 
 

@@ -24,14 +24,14 @@ def scene(new_scene: New) -> Scene:
     return new_scene(now=T0 + SECOND)
 
 
-def happens(scene: Scene, event: Any) -> None:
+def happens(scene: Scene, event: Any, **marks: str) -> None:
     """The trigger fires with this event."""
     [standing_id] = scene.world.standing
-    scene.feed(WaitFired(standing_id, msgspec.json.encode(event)))
+    scene.feed(WaitFired(standing_id, msgspec.json.encode(event), marks))
 
 
-def held(scene: Scene) -> list[str | None]:
-    """What is held without a run: the key of the last event of each."""
+def held(scene: Scene) -> list[dict[str, str] | None]:
+    """What is held without a run: what is no news to each."""
     return [scene.armed[each].had for each in scene.world.standing if each in scene.armed]
 
 
@@ -53,7 +53,7 @@ def drain(scene: Scene) -> None:
 
 def test_s3_4_an_event_makes_a_run_with_the_event_and_an_empty_interval(scene: Scene) -> None:
     scene.dag("d", job("a"), schedule=DROPS, params={"full": False})
-    assert held(scene) == [""]
+    assert held(scene) == [{}]
     happens(scene, {"path": "/drops/a.csv"})
     assert made(scene) == [("event", "event: file /drops/*.csv", scene.now, scene.now)]
     [(params,)] = scene._rows("SELECT params FROM run")
@@ -67,7 +67,7 @@ def test_s3_4_it_is_held_again_after_each_firing(scene: Scene) -> None:
     for name in "abc":
         happens(scene, {"path": name})
         assert len(held(scene)) == 1
-        assert held(scene) != [""]
+        assert held(scene) != [{}]
     assert len(scene.runs()) == 3
     drain(scene)
 
@@ -84,6 +84,17 @@ def test_s3_4_the_same_event_makes_one_run_across_crashes(scene: Scene) -> None:
     happens(scene, {"path": "a"})
     assert len(scene.runs()) == 2
     assert all("was made of the same event" in reason for reason in skips(scene))
+    drain(scene)
+
+
+def test_s3_4_what_was_in_an_event_is_remembered_across_a_crash(scene: Scene) -> None:
+    scene.dag("d", job("a"), schedule=DROPS)
+    happens(scene, {"path": "a"}, a="1@7", b="2@7")
+    happens(scene, {"path": "b"}, b="3@8")
+    scene.crash()
+    [had] = held(scene)
+    assert had is not None
+    assert {name: mark for name, mark in had.items() if name} == {"a": "1@7", "b": "3@8"}
     drain(scene)
 
 
@@ -106,7 +117,7 @@ def test_a_paused_dag_holds_nothing_and_looks_at_once_when_it_goes_on(scene: Sce
     scene.crash()
     assert held(scene) == []
     scene.command("unpause", dag="d")
-    assert held(scene) == [""]
+    assert held(scene) == [{}]
 
 
 def test_a_dag_without_code_or_removed_holds_nothing(scene: Scene) -> None:
@@ -114,7 +125,7 @@ def test_a_dag_without_code_or_removed_holds_nothing(scene: Scene) -> None:
     scene.feed(DagRemoved("d", "its file is broken", gone=False))
     assert held(scene) == []
     scene.feed(scene.dags["d"])
-    assert held(scene) == [""]
+    assert held(scene) == [{}]
     scene.feed(DagRemoved("d", "its file is gone", gone=True))
     assert held(scene) == []
 
@@ -124,7 +135,7 @@ def test_another_trigger_takes_the_place_of_the_first(scene: Scene) -> None:
     first = list(scene.world.standing)
     scene.dag("d", job("a"), schedule=On(FileTrigger(path="/drops/b")))
     assert list(scene.world.standing) != first
-    assert held(scene) == [""]
+    assert held(scene) == [{}]
     scene.crash()
     scene.dag("d", job("a"))
     assert scene.world.standing == {}
@@ -138,7 +149,7 @@ def test_a_trigger_that_breaks_is_said_and_tried_again(scene: Scene) -> None:
     assert held(scene) == []
     assert scene.said("dag")[-1] == ("broke", "file /drops/*.csv: no such host; tried again in 60 s")
     scene.advance(61)
-    assert held(scene) == [""]
+    assert held(scene) == [{}]
 
 
 def test_before_its_start_an_event_is_recorded_and_makes_no_run(scene: Scene) -> None:

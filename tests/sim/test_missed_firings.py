@@ -201,7 +201,10 @@ async def test_s3_9_what_fires_while_it_catches_up_is_not_starved(sim_runtime: S
         await rt.settled()
         assert len(await runs(rt)) == 1
         await rt.clock.advance(HOUR)
-        assert [run.logical_date for run in await runs(rt)] == ["2025-12-30T23:00:00Z", "2026-01-01T00:00:00Z"]
+        assert [run.logical_date for run in await runs(rt)] == [
+            "2025-12-30T23:00:00Z",
+            "2026-01-01T00:00:00Z",
+        ]
         gate.set()
         await rt.clock.advance(1)
         assert ran[:3] == ["30 23:00", "01 00:00", "31 00:00"]
@@ -211,7 +214,9 @@ async def test_s3_9_what_fires_while_it_catches_up_is_not_starved(sim_runtime: S
 
 
 async def test_b26_the_cap_keeps_the_newest_and_records_the_rest(sim_runtime: Sim, clock: SimClock) -> None:
-    async with sim_runtime(dags=[hourly(catchup="all", catchup_cap=3, start="2025-12-31")], clock=clock) as rt:
+    async with sim_runtime(
+        dags=[hourly(catchup="all", catchup_cap=3, start="2025-12-31")], clock=clock
+    ) as rt:
         await rt.clock.advance(1)
         assert ran == ["31 21:00", "31 22:00", "31 23:00"]
         [skip] = (await timetable(rt)).skipped
@@ -229,9 +234,7 @@ async def test_s3_13_b29_the_backfill_window_refuses_what_is_older(sim_runtime: 
 
 
 async def test_s3_11_start_and_end_are_bounds_in_the_dags_zone(sim_runtime: Sim) -> None:
-    @dag(
-        schedule=Cron("0 6 * * *", tz="Europe/Berlin"), start="2026-03-28", end="2026-03-31", catchup="all"
-    )
+    @dag(schedule=Cron("0 6 * * *", tz="Europe/Berlin"), start="2026-03-28", end="2026-03-31", catchup="all")
     def watched() -> None:
         work()
 

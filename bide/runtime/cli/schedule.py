@@ -43,7 +43,9 @@ def _timetable(
 ) -> Timetable:
     is_cron = " " in dag.strip() or dag.startswith("@")
     if tz is not None and not is_cron:
-        raise UsageError(f"--tz is for a cron line, and {dag!r} is a DAG, which has its own zone: leave it out")
+        raise UsageError(
+            f"--tz is for a cron line, and {dag!r} is a DAG, which has its own zone: leave it out"
+        )
     if not is_cron and ":" not in dag and not dag.endswith(".py"):
         return asked(db, lambda ops: ops.schedule(dag, n, since, until))
     from bide.runtime.service.timetable import Asked, of_dag, of_schedule

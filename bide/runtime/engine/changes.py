@@ -38,6 +38,7 @@ class Changes:
         "instances_new",
         "instances_set",
         "manifests",
+        "marks",
         "outputs",
         "outputs_gone",
         "processes",
@@ -105,6 +106,8 @@ class Changes:
         self.standing_set: dict[int, Row] = {}
         """standing_id -> (standing_id, dag_id, kind, trigger, poll_us, since_us, firings, fired_us, event_key):
         written whole, new or not"""
+        self.marks: list[Row] = []
+        """(standing_id, name, mark): what an event of a schedule consisted of, replaced when there is one"""
         self.standing_gone: list[Row] = []
         """(ended_us, standing_id): its schedule no longer has it; applied after `standing_set`"""
         self.steps: list[Row] = []

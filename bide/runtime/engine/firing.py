@@ -81,7 +81,7 @@ def wait_fired(t: Turn, e: WaitFired) -> None:
     if wait is not None:
         fire(t, wait, e.event)
     elif (held := t.world.standing.get(e.wait_id)) is not None:
-        standing.fired(t, held, e.event)
+        standing.fired(t, held, e.event, e.marks)
 
 
 def wait_failed(t: Turn, e: WaitFailed) -> None:

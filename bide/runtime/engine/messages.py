@@ -146,8 +146,11 @@ class CodeMissing(msgspec.Struct, frozen=True):
 
 
 class WaitFired(msgspec.Struct, frozen=True):
+    """It came true. `marks` name the single things in the event, where a schedule waits."""
+
     wait_id: int
     event: bytes
+    marks: dict[str, str] = {}
 
 
 class WaitFailed(msgspec.Struct, frozen=True):
@@ -319,9 +322,7 @@ class Arm(msgspec.Struct, frozen=True):
     poll_us: int
     backoff: float
     deadline_us: int
-    had: str | None = (
-        None  # of a schedule's trigger: the key of the last event, which is no new one; "": none yet
-    )
+    had: dict[str, str] | None = None  # of a schedule's trigger: see `Standing.had`
 
 
 class Disarm(msgspec.Struct, frozen=True):

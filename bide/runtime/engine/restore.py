@@ -88,6 +88,8 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
     world.marks.update({(mark.dag_id, mark.task): mark.end_us for mark in rows.marks})
     for held_row in rows.standing:
         _standing(world, held_row)
+    for mark in rows.standing_marks:
+        world.standing[mark.standing_id].had[mark.name] = mark.mark
 
 
 def restore_run(world: World, rows: RunRows, *, aside: bool = False) -> Run:
@@ -283,7 +285,8 @@ def _standing(world: World, row: StandingRow) -> None:
     held = Standing(row.standing_id, dag, row.kind, row.trigger.encode(), row.poll_us, row.since_us)
     held.firings = row.firings
     held.fired = row.fired_us
-    held.event_key = row.event_key
+    if row.event_key:
+        held.had[""] = row.event_key
     world.standing[row.standing_id] = dag.standing[row.standing_id] = held
 
 

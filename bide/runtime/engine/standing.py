@@ -1,7 +1,8 @@
 """Triggers of schedules: held without a run while the DAG is loaded and not paused; each event makes one.
 
-A row remembers the last event by its key. The one that fired last is no new event (the triggerer
-waits on), and the key is the run's too: whatever dies between two commits, an event makes one run.
+Rows remember the last event by its key, and what events consisted of by its marks: these are no news
+(the triggerer waits on). The key is the run's too: whatever dies between two commits, an event makes
+one run.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def arm(t: Turn, held: Standing) -> None:
         return
     held.armed = True
     t.effects.append(
-        Arm(held.standing_id, 0, held.dag.name, "", held.trigger, held.poll, 1.0, LAST_US, held.event_key)
+        Arm(held.standing_id, 0, held.dag.name, "", held.trigger, held.poll, 1.0, LAST_US, dict(held.had))
     )
 
 
@@ -86,7 +87,7 @@ def broke(t: Turn, held: Standing, reason: str) -> None:
     t.journal("dag", held.dag.dag_id, None, "", "broke", f"{_words(held)}: {reason}; tried again in 60 s")
 
 
-def fired(t: Turn, held: Standing, event: bytes) -> None:
+def fired(t: Turn, held: Standing, event: bytes, marks: dict[str, str]) -> None:
     """An event: its run, once; and on with waiting."""
     dag = held.dag
     part = next((one for one in _parts(dag) if encode_trigger(one.trigger) == held.trigger), None)
@@ -98,7 +99,8 @@ def fired(t: Turn, held: Standing, event: bytes) -> None:
     there = t.fact("run_by_key", dag.dag_id, run_key)
     new = not any(row[1] == dag.dag_id and row[5] == run_key for row in t.changes.runs_new)
     _disarm(t, held, "fired")
-    held.event_key = key
+    held.had |= {"": key, **marks}
+    t.changes.marks.extend((held.standing_id, name, mark) for name, mark in marks.items())
     held.firings += 1
     held.fired = t.now
     _write(t, held)
@@ -159,5 +161,5 @@ def _skip(t: Turn, dag: DagState, reason: str) -> None:
 def _write(t: Turn, held: Standing) -> None:
     t.changes.standing_set[held.standing_id] = (
         held.standing_id, held.dag.dag_id, held.kind, held.trigger.decode(), held.poll, held.since, held.firings,
-        held.fired, held.event_key,
+        held.fired, held.had.get("", ""),
     )  # fmt: skip

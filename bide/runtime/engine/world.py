@@ -341,9 +341,9 @@ class Standing:
         "armed",
         "dag",
         "due",
-        "event_key",
         "fired",
         "firings",
+        "had",
         "kind",
         "poll",
         "since",
@@ -362,7 +362,8 @@ class Standing:
         self.since = since
         self.firings = 0
         self.fired: int | None = None
-        self.event_key = ""  # of the event that fired it last
+        self.had: dict[str, str] = {}
+        """What is no news: the key of the last event under "", and of what events consist of, each mark by name"""
         self.armed = False
         self.due: int | None = None  # it broke, and is armed again then
 

@@ -85,7 +85,10 @@ def of_database(reader: Reader, db: Path, name: str, asked: Asked, now_us: int) 
         ),
         skipped=tuple(
             SkipLine(
-                fires_at=iso(one.from_us), until=iso(one.until_us), reason=one.reason, decided_at=iso(one.at_us)
+                fires_at=iso(one.from_us),
+                until=iso(one.until_us),
+                reason=one.reason,
+                decided_at=iso(one.at_us),
             )
             for one in skips
         ),

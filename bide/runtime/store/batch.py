@@ -113,6 +113,11 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         + " ON CONFLICT (standing_id) DO UPDATE SET firings = excluded.firings, fired_us = excluded.fired_us,"
         " event_key = excluded.event_key",
     ),
+    (
+        "marks",
+        _insert("standing_mark", "standing_id, name, mark")
+        + " ON CONFLICT (standing_id, name) DO UPDATE SET mark = excluded.mark",
+    ),
     ("standing_gone", "UPDATE standing SET ended_us = ? WHERE standing_id = ?"),
     ("steps", _insert("step", "instance_id, attempt_id, name, value")),
     (

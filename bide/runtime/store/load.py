@@ -52,6 +52,14 @@ class StandingRow(_Row, frozen=True):
     event_key: str
 
 
+class StandingMarkRow(_Row, frozen=True):
+    """One thing that was in an event of a schedule, and what it was like then."""
+
+    standing_id: int
+    name: str
+    mark: str
+
+
 class VersionRow(_Row, frozen=True):
     version_id: int
     dag_id: int
@@ -208,6 +216,7 @@ class WorldRows(msgspec.Struct, frozen=True):
 
     dags: list[DagRow]
     standing: list[StandingRow]
+    standing_marks: list[StandingMarkRow]
     versions: list[VersionRow]
     runs: list[RunRow]
     instances: list[InstanceRow]
@@ -291,6 +300,12 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
         dags=rows(conn, DagRow, f"SELECT {DAG} FROM dag ORDER BY dag_id"),
         standing=rows(
             conn, StandingRow, f"SELECT {STANDING} FROM standing WHERE ended_us IS NULL ORDER BY standing_id"
+        ),
+        standing_marks=rows(
+            conn,
+            StandingMarkRow,
+            "SELECT standing_id, name, mark FROM standing_mark JOIN standing USING (standing_id)"
+            " WHERE ended_us IS NULL",
         ),
         versions=rows(
             conn,

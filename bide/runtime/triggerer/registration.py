@@ -68,7 +68,7 @@ class Waiting:
         self.backoff = backoff
         self.deadline_us = deadline_us
         self.host = host
-        self.had: str | None = None  # of a schedule: the key of the event that is no new one
+        self.had: dict[str, str] | None = None  # of a schedule: what is no news, see `Standing.had`
         self.group: Group | None = None
         self.memo: Any = None
         self.over = False

@@ -222,8 +222,8 @@ class Triggerer:
                 verdict = self._judge_watched(wait, seen, now)
             else:
                 verdict = wait.trigger.judge(seen, wait.memo, now)
-            if wait.had and type(verdict) is Fire and key_of(wait.trigger, verdict.event) == wait.had:
-                verdict = NotYet("nothing new since it last fired", memo=wait.memo)
+            if wait.had is not None and type(verdict) is Fire:
+                verdict = _news(wait, wait.had, verdict)
         except Exception as error:  # noqa: BLE001 - a judgement that raises ends its own wait, nothing else
             verdict = Fail(f"{wait.trigger.describe()} could not be judged: {type(error).__name__}: {error}")
         match verdict:
@@ -235,7 +235,7 @@ class Triggerer:
                 self._answer(wait, verdict.reason)
                 return verdict
             case Fire():
-                self._fire(wait, verdict.event)
+                self._fire(wait, verdict)
             case Fail():
                 self.fail(wait, verdict.reason)
         return None
@@ -258,14 +258,14 @@ class Triggerer:
         self._let_go(wait, "failed")
         self._post(WaitFailed(wait.wait_id, reason))
 
-    def _fire(self, wait: Waiting, event: Any) -> None:
+    def _fire(self, wait: Waiting, fire: Fire) -> None:
         try:
-            data = encode(event, "the event")
+            data = encode(fire.event, "the event")
         except PayloadError as error:
             self.fail(wait, f"{wait.trigger.describe()}: {error}")
             return
         self._let_go(wait, "fired")
-        self._post(WaitFired(wait.wait_id, data))
+        self._post(WaitFired(wait.wait_id, data, fire.marks if wait.had is not None else {}))
         if wait.last_answer:
             self._line(wait, "it is true", end=True)
 
@@ -400,3 +400,13 @@ class Triggerer:
         self._writing = bool(self._lines)
         if self._writing:
             asyncio.get_running_loop().call_later(_LINES_PAUSE_S, self._write)
+
+
+def _news(wait: Waiting, had: dict[str, str], fire: Fire) -> Fire | NotYet:
+    """What of an event is new to the schedule that waits for it."""
+    nothing = NotYet("nothing new since it last fired", memo=wait.memo)
+    if not fire.marks:
+        return nothing if had.get("") == key_of(wait.trigger, fire.event) else fire
+    new = {name: mark for name, mark in fire.marks.items() if had.get(name) != mark}
+    event = wait.trigger.only(fire.event, new) if new else None
+    return nothing if event is None else Fire(event, new)
