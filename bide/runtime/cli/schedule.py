@@ -85,8 +85,8 @@ def _print(found: Timetable) -> None:
     heads = (*(f"fires at, {zone}" for zone in here), "fires at, UTC", "interval from", "to")
     print_table(heads, rows, "no firing by the clock")
     if found.skipped:
-        last = found.skipped[0]
-        note(clean(f"last not run: {stamp(last.fires_at)}, {last.reason} (--skipped lists them)"))
+        newest = found.skipped[0]
+        note(clean(f"last not run: {stamp(newest.fires_at)}, {newest.reason} (--skipped lists them)"))
 
 
 def _print_skipped(found: Timetable) -> None:
