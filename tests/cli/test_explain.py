@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bide.runtime.clock import HOUR, MINUTE, SECOND
 from bide.runtime.engine.explain import (
+    Behind,
     InstanceFacts,
     Look,
     Refusal,
@@ -57,6 +58,7 @@ instances = st.builds(
     reason=text,
     error=text,
     upstreams=st.lists(upstreams, max_size=7).map(tuple),
+    behind=st.none() | st.just(Behind("6", "2026-06-14T00:00:00Z", "failed", True)),
     waits=st.lists(waits, max_size=3).map(tuple),
     refusal=refusals,
     code_error=st.sampled_from(["", "SyntaxError in etl.py"]),

@@ -10,7 +10,7 @@ import pytest
 from bide.runtime.engine.messages import Failure
 from bide.runtime.errors import RefusedError
 from tests.engine.declare import job
-from tests.engine.scene import Scene
+from tests.engine.scene import T0, Scene
 
 
 def fork(scene: Scene) -> None:
@@ -195,3 +195,104 @@ def test_a_failed_tear_down_fails_the_run_unless_told_otherwise(
     scene.end("create", "work", "more")
     scene.fails("delete", "API gone")
     assert scene.run_state() == run
+
+
+# --- depends_on_past ---------------------------------------------------------------------------------
+
+DAY = 24 * 3600 * 1_000_000
+
+
+def daily(scene: Scene, days: list[int], **options: Any) -> list[int]:
+    """A DAG whose task depends on its past, and its runs on these days."""
+    scene.dag("d", job("get"), job("load", "get", depends_on_past=True), **options)
+    return [scene.trigger("d", logical_us=T0 + day * DAY) for day in days]
+
+
+@pytest.mark.parametrize("crash", [False, True])
+@pytest.mark.parametrize("how", ["success", "skipped"])
+def test_it_starts_with_the_commit_that_ends_the_task_of_the_run_before(
+    scene: Scene, how: str, crash: bool
+) -> None:
+    first, second = daily(scene, [0, 1])
+    scene.end("get", run=second)
+    assert scene.state("load", second) == "pending"
+    assert scene.reason("load", second) == (
+        f"waits for the run before (depends_on_past): load of run {first} (2026-01-01T00:00:00+00:00) is pending"
+    )
+    if crash:
+        scene.crash()
+    scene.end("get", run=first)
+    assert scene.going == ["load"]
+    queries = scene.turns
+    scene.advance(3600)
+    assert scene.turns - queries <= 2, "nothing is polled"
+    if how == "success":
+        scene.end("load", run=first)
+    else:
+        scene.fails("load", run=first, state="skipped")
+    assert scene.state("load", second) == "running"
+
+
+def test_the_run_before_is_known_from_the_database_when_it_is_over(scene: Scene) -> None:
+    [first] = daily(scene, [0])
+    scene.end("get", "load")
+    assert scene.run_state(first) == "success"
+    second = scene.trigger("d", logical_us=T0 + 3 * DAY)
+    scene.end("get")
+    assert scene.state("load", second) == "running"
+
+
+def test_a_failure_holds_the_next_run_until_it_is_rerun_or_marked(scene: Scene) -> None:
+    first, second, third = daily(scene, [0, 1, 2])
+    scene.end("get", run=first)
+    scene.end("get", run=second)
+    scene.end("get", run=third)
+    scene.fails("load", run=first)
+    assert scene.run_state(first) == "failed"
+    assert (scene.state("load", second), scene.state("load", third)) == ("pending", "pending")
+    scene.command("rerun", run_id=first, task="load")
+    scene.end("load", run=first)
+    assert (scene.state("load", second), scene.state("load", third)) == ("running", "pending")
+    scene.fails("load", run=second)
+    scene.command("mark", run_id=second, task="load", state="skipped")
+    assert scene.state("load", third) == "running"
+
+
+def test_a_run_made_in_between_comes_first(scene: Scene) -> None:
+    first, third = daily(scene, [0, 2])
+    scene.end("get", run=third)
+    second = scene.trigger("d", logical_us=T0 + DAY)
+    scene.end("get", run=first)
+    scene.end("load", run=first)
+    assert scene.state("load", third) == "pending"
+    assert f"load of run {second} " in scene.reason("load", third)
+    scene.end("get", run=second)
+    scene.end("load", run=second)
+    assert scene.state("load", third) == "running"
+
+
+def test_a_run_before_that_had_no_such_task_holds_nobody(scene: Scene) -> None:
+    scene.dag("d", job("get"))
+    scene.trigger("d", logical_us=T0)
+    scene.end("get")
+    [second] = daily(scene, [1])
+    scene.end("get")
+    assert scene.state("load", second) == "running"
+
+
+def test_a_cancelled_run_is_left_behind_without_a_trace(scene: Scene) -> None:
+    first, second = daily(scene, [0, 1])
+    scene.end("get", run=second)
+    assert scene.world.behind
+    scene.command("cancel", run_id=second)
+    assert not scene.world.behind
+    assert not scene.world.past
+    scene.command("cancel", run_id=first)
+
+
+def test_ends_of_a_run_before_and_the_question_in_one_batch(scene: Scene) -> None:
+    first, second = daily(scene, [0, 1])
+    scene.end("get", run=first)
+    one, other = scene.attempt("load", first), scene.attempt("get", second)
+    scene.feed(scene.ended(other), scene.ended(one))
+    assert scene.state("load", second) == "running"

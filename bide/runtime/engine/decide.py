@@ -22,6 +22,7 @@ from bide.runtime.engine import (
     firing,
     life,
     mapping,
+    past,
     pausing,
     recovery,
     runs,
@@ -47,6 +48,7 @@ from bide.runtime.engine.messages import (
     Input,
     OrphansKilled,
     Parked,
+    PastAsked,
     ProcessStarted,
     Recover,
     StepDone,
@@ -233,6 +235,12 @@ def _process_started(t: Turn, e: ProcessStarted) -> None:
         t.effects.append(Acknowledge(e.attempt_id, ""))
 
 
+def _past_asked(t: Turn, e: PastAsked) -> None:
+    inst = past.settled(t, e)
+    if inst is not None:
+        life.make_ready(t, inst, "")
+
+
 def _code_missing(t: Turn, e: CodeMissing) -> None:
     """An attempt that could not begin for want of its code: the instance is ready again."""
     body = next((each for each in t.world.attempts.values() if each.inst.instance_id == e.instance_id), None)
@@ -289,6 +297,7 @@ _HANDLERS: Final[dict[type, Callable[[Turn, Any], None]]] = {
     Command: commands.command,
     DueTimer: _timer_due,
     ConsumerAsked: consuming.asked,
+    PastAsked: _past_asked,
 }
 
 __all__ = ["BUDGET", "Decision", "RunState", "decide"]

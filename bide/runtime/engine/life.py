@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bide.runtime.clock import from_us
-from bide.runtime.engine import admission, alerting, control, handling, waiting
+from bide.runtime.engine import admission, alerting, control, handling, past, waiting
 from bide.runtime.engine.messages import (
     Answer,
     AttemptEnded,
@@ -53,7 +53,7 @@ def judge(t: Turn, inst: Instance) -> None:
         if inst.run.choices or inst.task.setups:
             answer, why = control.overruled(t, inst, answer)
     if answer is Verdict.RUN:
-        make_ready(t, inst, "")
+        let_start(t, inst)
     elif answer is Verdict.SKIP:
         finish(t, inst, State.SKIPPED, why or f"its rule {inst.task.rule.value} did not hold")
     elif answer is Verdict.UPSTREAM_FAILED:
@@ -70,6 +70,14 @@ def _in_vain(inst: Instance) -> str:
         others = f" and {len(bad) - 1} other{'s' if len(bad) > 2 else ''}" if len(bad) > 1 else ""
         because = f" because of {first.task.name} ({first.state.value}){others}"
     return f"its rule {inst.task.rule.value} cannot hold any more{because}"
+
+
+def let_start(t: Turn, inst: Instance) -> None:
+    """Its upstreams let it start: it does, unless it asks its past first."""
+    if inst.task.depends_on_past:
+        past.hold(t, inst)
+    else:
+        make_ready(t, inst, "")
 
 
 def make_ready(t: Turn, inst: Instance, reason: str, *, resumed: bool = False) -> None:
@@ -358,6 +366,9 @@ def finish(t: Turn, inst: Instance, state: State, reason: str) -> None:
         inst.fan.former.clear()
         t.effects.append(OutputChanged(run.run_id, inst.task.name))
     waiting.announce(t, inst)
+    if t.world.past:
+        past.leave(t.world, inst)
+        past.moved_on(t, run.run_id, inst.task.name)
     if inst.task.fails_run:
         run.bad += (state in _BAD) - was_bad
     if inst.task.outlets and state is State.SUCCESS:

@@ -182,6 +182,12 @@ class Found(msgspec.Struct, frozen=True):
     state: str | None
 
 
+class PastAsked(msgspec.Struct, frozen=True):
+    """An instance may start but for its past: offered with the fact of its run before (`past.py`)."""
+
+    instance_id: int
+
+
 class ClockStepped(msgspec.Struct, frozen=True):
     """The wall clock moved by `step_us` against elapsed time. Schedules move; deadlines shift."""
 
@@ -258,6 +264,7 @@ Input = (
     | WaitFailed
     | WaitLooked
     | Found
+    | PastAsked
     | ClockStepped
     | OrphansKilled
     | Recover

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bide.runtime.engine import alerting, handling, life
+from bide.runtime.engine import alerting, handling, life, past
 from bide.runtime.engine.messages import RunEnded, RunMeta, RunOpened
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State
 from bide.runtime.engine.turn import Turn
@@ -48,6 +48,8 @@ def create_run(t: Turn, dag: DagState, *, kind: str, run_key: str, firing: Firin
     world.run_at[dag.dag_id, meta.logical_us] = run_id
     dag.runs.add(run_id)
     t.effects.append(RunOpened(meta))
+    if world.behind:
+        past.overtaken(t, run)
     expand(t, run)
     return run
 
@@ -132,7 +134,7 @@ class _Roots:
                 continue
             if not waiting[inst.ix] or verdict(inst.task.rule, waiting[inst.ix], 0, 0, 0) is Verdict.RUN:
                 t.budget -= 1
-                life.make_ready(t, inst, "")
+                life.let_start(t, inst)
         return True
 
 
@@ -166,6 +168,8 @@ def leave(t: Turn, run: Run) -> None:
     if (consumer := world.assets.consumers.get(dag.dag_id)) is not None:
         consumer.open_runs.discard(run.run_id)
         t.due_consumers.append(consumer)
+    if world.past:
+        past.left(t, run)
     t.effects.append(RunEnded(run.run_id, run.state.value))
     key = (dag.name, None, run.meta.logical_us)
     if key in world.watched:

@@ -436,6 +436,8 @@ class EngineShell:
                 return stored.run_within(conn, dag_id, start, end)
             case ("run_by_logical", int(dag_id), int(logical)):
                 return stored.run_by_logical(conn, dag_id, logical)
+            case ("past", int(dag_id), int(logical), str(task)):
+                return stored.run_before(conn, dag_id, logical, task)
             case ("run", int(run_id)):
                 return load_run(conn, run_id)
             case ("children", int(run_id), str(task)):

@@ -396,6 +396,8 @@ class World:
         self.attempts: dict[int, Attempt] = {}  # bodies that may be going
         self.waits: dict[int, Wait] = {}  # open
         self.watched: dict[Watched, dict[int, Wait]] = {}
+        self.past: dict[tuple[int, str], dict[int, Instance]] = {}  # (run, task) -> who waits for its end
+        self.behind: dict[int, tuple[int, str]] = {}  # instance -> what it waits for there
         self.compiled: dict[int, Compiled] = {}  # by version id
         self.timers: list[tuple[int, int, int]] = []  # (instant, Due, id)
         self.ready: list[tuple[tuple[int, int, int], Instance]] = []

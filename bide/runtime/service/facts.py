@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 
 import msgspec
 
 from bide.runtime.engine.admission import needs_no_slot
-from bide.runtime.engine.explain import InstanceFacts, Late, RunFacts, Upstream, WaitFacts
-from bide.runtime.engine.states import RunState, State
+from bide.runtime.engine.explain import Behind, InstanceFacts, Late, RunFacts, Upstream, WaitFacts
+from bide.runtime.engine.past import BEFORE
+from bide.runtime.engine.states import RUN_OVER, RunState, State
 from bide.runtime.graph.spec import DagSpec, TriggerRule
 from bide.runtime.service.describe import error_words, trigger_words
 from bide.runtime.service.doors import Live
 from bide.runtime.service.shapes import iso
+from bide.runtime.store.facts import RunBefore, run_before_named
 from bide.runtime.store.reader import (
     AlertShown,
     AttemptShown,
@@ -40,6 +43,7 @@ class Scene(msgspec.Struct, frozen=True):
     items: dict[str, int]  # mapped task -> how many instances it has
     cause: str
     """What it was made for, where its schedule has several members or is of events; else empty."""
+    before: dict[str, RunBefore]  # by task: the run before, where one waits for that
 
 
 def scene(reader: Reader, run_id: int) -> Scene:
@@ -47,18 +51,43 @@ def scene(reader: Reader, run_id: int) -> Scene:
     run = reader.run(run_id)
     dag = next((dag for dag in reader.dags() if dag.name == run.dag), None)
     active = reader.runs(run.dag, "running", limit=1000) if run.state is RunState.QUEUED else []
+    tasks = reader.tasks(run_id)
     return Scene(
         run,
         msgspec.json.decode(run.spec, type=DagSpec),
         dag,
-        reader.tasks(run_id),
+        tasks,
         {attempt.attempt_id: attempt for attempt in reader.attempts(run_id)},
         reader.waits(run_id),
         active,
         reader.alerts(run_id),
         reader.mapped(run_id),
         reader.read(lambda conn: cause_of_run(conn, run_id)),
+        _before(reader, run, tasks),
     )
+
+
+def _before(reader: Reader, run: RunDetail, tasks: list[TaskShown]) -> dict[str, RunBefore]:
+    """What the tasks wait for that wait for the run before, as it stands now."""
+    behind = {task.task for task in tasks if task.state is State.PENDING and task.reason.startswith(BEFORE)}
+    if not behind:
+        return {}
+
+    def ask(conn: sqlite3.Connection) -> dict[str, RunBefore]:
+        found = {name: run_before_named(conn, run.dag, run.logical_us, name) for name in behind}
+        return {name: before for name, before in found.items() if before is not None}
+
+    return reader.read(ask)
+
+
+def _behind(scene: Scene, instance: TaskShown) -> Behind | None:
+    """What holds it back by `depends_on_past`."""
+    found = scene.before.get(instance.task)
+    if found is None:
+        return None
+    bad = [state for state in found.states if state not in (State.SUCCESS, State.SKIPPED)]
+    state = bad[0] if bad else State.SUCCESS if found.states else State.PENDING
+    return Behind(str(found.run_id), iso(found.logical_us), state.value, found.state in RUN_OVER)
 
 
 def of_run(scene: Scene, live: Live | None, held: bool) -> RunFacts:
@@ -120,6 +149,7 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
         upstreams=tuple(
             _upstream(scene, task) for task in scene.tasks if task.task in names and task.map_index < 0
         ),
+        behind=_behind(scene, instance),
         waits=tuple(
             _wait(wait, live)
             for wait in scene.waits

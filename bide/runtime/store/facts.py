@@ -112,6 +112,35 @@ def task_states(conn: sqlite3.Connection, run_id: int, task: str) -> list[TaskSt
     return msgspec.convert(found, list[TaskState])
 
 
+class RunBefore(msgspec.Struct, frozen=True):
+    """The run before another by logical date, and the states of the instances of one task in it."""
+
+    run_id: int
+    logical_us: int
+    state: RunState
+    states: list[State]
+
+
+def run_before(conn: sqlite3.Connection, dag_id: int, logical_us: int, task: str) -> RunBefore | None:
+    """The newest run of the latest logical date before `logical_us`; None: there was none."""
+    found = conn.execute(
+        "SELECT run_id, logical_us, state FROM run WHERE dag_id = ? AND logical_us < ?"
+        " ORDER BY logical_us DESC, run_id DESC LIMIT 1",
+        (dag_id, logical_us),
+    ).fetchone()
+    if found is None:
+        return None
+    # of a mapped task the one that stands for all: it ends with the last of them
+    states = [each.state for each in task_states(conn, found[0], task) if each.map_index < 0]
+    return RunBefore(found[0], found[1], RunState(found[2]), states)
+
+
+def run_before_named(conn: sqlite3.Connection, dag: str, logical_us: int, task: str) -> RunBefore | None:
+    """As `run_before`, for a DAG by name."""
+    found = conn.execute("SELECT dag_id FROM dag WHERE name = ?", (dag,)).fetchone()
+    return run_before(conn, found[0], logical_us, task) if found else None
+
+
 def idempotency_result(conn: sqlite3.Connection, key: str) -> str | None:
     """The JSON that a command with this key was answered with before, or None."""
     found = conn.execute("SELECT result FROM idempotency WHERE key = ?", (key,)).fetchone()

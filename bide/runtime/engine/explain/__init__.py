@@ -6,6 +6,7 @@ the sentence then says what the database alone can tell.
 """
 
 from bide.runtime.engine.explain.facts import (
+    Behind,
     InstanceFacts,
     Late,
     Look,
@@ -21,6 +22,7 @@ from bide.runtime.engine.explain.run import explain_run
 from bide.runtime.engine.explain.words import instant_words, progress_words, span_words
 
 __all__ = [
+    "Behind",
     "InstanceFacts",
     "Late",
     "Look",

@@ -67,6 +67,15 @@ class Late(msgspec.Struct, frozen=True):
     due_us: int
 
 
+class Behind(msgspec.Struct, frozen=True):
+    """The same task of the run before, which has to end well first (`depends_on_past`)."""
+
+    run: str
+    logical_date: str
+    state: str
+    over: bool  # the run: nothing moves it but a person
+
+
 class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one task instance. Instants are epoch microseconds, UTC."""
 
@@ -86,6 +95,7 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     error: str = ""
     upstreams: tuple[Upstream, ...] = ()
+    behind: Behind | None = None
     waits: tuple[WaitFacts, ...] = ()
     refusal: Refusal | None = None
     code_error: str = ""

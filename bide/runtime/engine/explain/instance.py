@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bide.runtime.engine.explain.facts import InstanceFacts, Look, Upstream, WaitFacts, Why
+from bide.runtime.engine.explain.facts import Behind, InstanceFacts, Look, Upstream, WaitFacts, Why
 from bide.runtime.engine.explain.words import (
     ASLEEP,
     STOPPING,
@@ -116,6 +116,8 @@ def _instance(f: InstanceFacts, now: int) -> _Answer:
 def _pending(f: InstanceFacts) -> _Answer:
     if f.run_state in (RunState.QUEUED, RunState.EXPANDING):
         return f"its run is {f.run_state.value}: no task of it may start yet", (), f"see `bide why {f.run}`"
+    if f.behind is not None:
+        return _behind(f, f.behind)
     open_ = [u for u in f.upstreams if u.state not in _OVER]
     if open_:
         told = ", ".join(f"{u.task} ({u.state})" for u in open_[:5])
@@ -149,6 +151,16 @@ def _instances(f: InstanceFacts) -> tuple[tuple[str, str], ...]:
     counts = ", ".join(f"{n:,} {state}" for state, n in f.instances.items())
     told = (("instances", counts),) if counts else ()
     return (*told, *((one.task, one.state + because(one.reason)) for one in f.bad[:20]))
+
+
+def _behind(f: InstanceFacts, b: Behind) -> _Answer:
+    other = f"{f.task} of run {b.run}"
+    sentence = f"waits for the run before (depends_on_past): {other} ({b.logical_date}) is {b.state}"
+    details = ((other, b.state), *_states(f.upstreams))
+    if b.over or b.state in _OVER:
+        after = f"`bide rerun {b.run} {f.task}` or `bide mark {b.run} {f.task} success` lets it start"
+        return sentence, details, after
+    return sentence, details, f"it starts on the commit that ends that well; see `bide why {b.run} {f.task}`"
 
 
 def _ready(f: InstanceFacts, now: int) -> _Answer:
