@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
+from functools import partial
 
 import msgspec
 
@@ -15,7 +15,7 @@ from bide.runtime.graph.spec import DagSpec, TriggerRule
 from bide.runtime.service.describe import error_words, trigger_words
 from bide.runtime.service.doors import Live
 from bide.runtime.service.shapes import iso
-from bide.runtime.store.facts import RunBefore, run_before_named
+from bide.runtime.store.facts import RunBefore, runs_before
 from bide.runtime.store.reader import (
     AlertShown,
     AttemptShown,
@@ -72,12 +72,8 @@ def _before(reader: Reader, run: RunDetail, tasks: list[TaskShown]) -> dict[str,
     behind = {task.task for task in tasks if task.state is State.PENDING and task.reason.startswith(BEFORE)}
     if not behind:
         return {}
-
-    def ask(conn: sqlite3.Connection) -> dict[str, RunBefore]:
-        found = {name: run_before_named(conn, run.dag, run.logical_us, name) for name in behind}
-        return {name: before for name, before in found.items() if before is not None}
-
-    return reader.read(ask)
+    found = reader.read(partial(runs_before, dag=run.dag, logical_us=run.logical_us, tasks=sorted(behind)))
+    return {name: before for name, before in found.items() if before is not None}
 
 
 def _behind(scene: Scene, instance: TaskShown) -> Behind | None:

@@ -135,10 +135,12 @@ def run_before(conn: sqlite3.Connection, dag_id: int, logical_us: int, task: str
     return RunBefore(found[0], found[1], RunState(found[2]), states)
 
 
-def run_before_named(conn: sqlite3.Connection, dag: str, logical_us: int, task: str) -> RunBefore | None:
-    """As `run_before`, for a DAG by name."""
+def runs_before(
+    conn: sqlite3.Connection, dag: str, logical_us: int, tasks: Iterable[str]
+) -> dict[str, RunBefore | None]:
+    """As `run_before`, for several tasks of a DAG by name."""
     found = conn.execute("SELECT dag_id FROM dag WHERE name = ?", (dag,)).fetchone()
-    return run_before(conn, found[0], logical_us, task) if found else None
+    return {task: run_before(conn, found[0], logical_us, task) for task in tasks} if found else {}
 
 
 def idempotency_result(conn: sqlite3.Connection, key: str) -> str | None:
