@@ -280,6 +280,14 @@ def test_a_run_before_that_had_no_such_task_holds_nobody(scene: Scene) -> None:
     assert scene.state("load", second) == "running"
 
 
+def test_an_unfinished_run_before_that_has_no_such_task_holds_nobody(scene: Scene) -> None:
+    scene.dag("d", job("get"))
+    scene.trigger("d", logical_us=T0)
+    [second] = daily(scene, [1])
+    scene.end("get", run=second)
+    assert scene.state("load", second) == "running"
+
+
 def test_a_cancelled_run_is_left_behind_without_a_trace(scene: Scene) -> None:
     first, second = daily(scene, [0, 1])
     scene.end("get", run=second)

@@ -317,7 +317,10 @@ class Machine(RuleBasedStateMachine):
             elif scene.world.waits:
                 scene.feed(WaitFired(min(scene.world.waits), b"1"))
             elif scene.world.behind:  # the run before went wrong: somebody says that it is well
-                run, task = scene.world.behind[min(scene.world.behind)]
+                waiting = scene.world.instances[min(scene.world.behind)]
+                run, task = scene.world.behind[waiting.instance_id]
+                if run in scene.world.runs:  # it waits for its place, which the one that waits has taken
+                    run = waiting.run.run_id
                 scene.command("mark", run_id=run, task=task, state="success")
             elif scene.world.runs:
                 due = scene.world.next_timer

@@ -36,12 +36,13 @@ def settled(t: Turn, e: PastAsked) -> Instance | None:
     leave(t.world, inst)
     if before is None:
         return inst
-    over = before.state in RUN_OVER
-    if (over and not before.states) or (before.states and WELL.issuperset(before.states)):
+    over, task = before.state in RUN_OVER, inst.task.name
+    other = t.world.runs.get(before.run_id)
+    unknown = over if other is None else task not in other.compiled.index
+    if WELL.issuperset(before.states) and (before.states or unknown):
         return inst
-    task = inst.task.name
     moved = any(each.run.run_id == before.run_id and each.task.name == task for each in t.dirty.values())
-    if moved or not (over or before.run_id in t.world.runs):  # the fact is older than this turn
+    if moved or not (over or other is not None):  # the fact is older than this turn
         hold(t, inst)
         return None
     state = next((state for state in before.states if state not in WELL), State.PENDING)
