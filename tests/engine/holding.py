@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bide.runtime.engine.admission import global_need, need_of
+from bide.runtime.engine.backfill_state import Backfill
+from bide.runtime.engine.backfills import held_back, outlets_of, room_of, spans_of, writing
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.control import as_seen
 from bide.runtime.engine.fan import Fan
@@ -81,10 +83,12 @@ def hold(scene: Scene) -> None:
     everyone = sum(1 for run in world.runs.values() for _ in run.everyone())
     assert len(world.instances) == everyone, "an instance is of no run, or is over and kept"
     for dag in world.dags.values():
-        running = sum(world.runs[run].state is RunState.RUNNING for run in dag.runs)
+        live = [world.runs[run] for run in dag.runs if world.runs[run].backfill is None]
+        running = sum(run.state is RunState.RUNNING for run in live)
         assert dag.active_runs == running, (
             f"{dag.name}: {dag.active_runs} active runs are counted, {running} are"
         )
+    _backfills(world)
     if not world.agenda:
         _nobody_sleeps(scene, world)
 
@@ -114,6 +118,31 @@ def _fan(scene: Scene, summary: Instance, fan: Fan) -> None:
         assert fan.whole, f"{name} is left half made"
         assert fan.children, f"{name} is mapped and waits for nothing"
         assert not fan.former
+
+
+def _backfills(world: World) -> None:
+    """Caps hold, each run of a backfill is known to it, and none that has room is forgotten."""
+    owned = {run_id: b for b in world.backfills.values() for run_id in b.runs}
+    for run in world.runs.values():
+        assert run.backfill is owned.get(run.run_id), f"run {run.run_id}: whose it is, is not agreed upon"
+        queued = run.backfill is not None and run.state is RunState.QUEUED
+        assert queued == (run.run_id in run.dag.backfilled)
+        assert (run.backfill is not None) == (run.run_id in run.dag.owned)
+    for b in world.backfills.values():
+        assert set(b.runs) <= set(world.runs), f"{b.name}: it counts runs that have left"
+        assert len(b.runs) <= b.options.max_active, f"{b.name}: {len(b.runs)} runs are more than its cap"
+        of_dag = b.dag.options.get("max_active_backfill_runs")
+        both = sum(len(other.runs) for other in world.backfills.values() if other.dag is b.dag)
+        assert of_dag is None or both <= of_dag, f"{b.dag.name}: {both} runs of backfills"
+        for asset in outlets_of(b):
+            cap = b.options.asset_caps.get(asset) or world.asset_caps.get(asset)
+            assert not b.runs or cap is None or len(b.runs) <= cap, f"{asset}: its cap is passed"
+            cap = world.asset_caps.get(asset)
+            assert cap is None or writing(world, asset) <= cap, f"{asset}: its cap is passed"
+        assert [span.place for span in b.pending] == sorted(span.place for span in b.pending)
+        assert b.pending or b.runs, f"{b.name}: it is over and has not ended"
+        if b.pending and not world.agenda and not held_back(world, b) and room_of(world, b):
+            assert b.backfill_id in world.hungry or b.asked, f"{b.name}: it has room and sleeps"
 
 
 def _slots(world: World) -> None:
@@ -321,6 +350,9 @@ def same(one: World, other: World) -> None:
             if inst.state is State.PENDING:
                 assert counted(inst) == counted(other.instances[inst_id])
     assert _of_assets(one) == _of_assets(other)
+    assert {i: _of_backfill(b) for i, b in one.backfills.items()} == {
+        i: _of_backfill(b) for i, b in other.backfills.items()
+    }
     for name, pool in one.pools.items():
         assert pool[1].used >= other.pools[name][1].used, f"pool {name}: more is in flight after a restart"
         left = sum(bool(inst.held) and inst.state is State.READY for inst in one.instances.values())
@@ -329,6 +361,14 @@ def same(one: World, other: World) -> None:
 
 def _ids(world: World) -> dict[str, int]:
     return world.next_id
+
+
+def _of_backfill(b: Backfill) -> tuple[Any, ...]:
+    return (
+        b.dag.name, b.state, b.reason, b.options, b.plan_hash, b.created,
+        {state: n for state, n in b.counts.items() if n},
+        [(s.place, s.fires, s.start, s.end, s.state, s.run_id) for s in sorted(spans_of(b), key=lambda s: s.place)],
+    )  # fmt: skip
 
 
 def _of_run(run: Run) -> tuple[Any, ...]:

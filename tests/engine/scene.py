@@ -60,7 +60,7 @@ from bide.runtime.store.inline import InlineWriter
 from bide.runtime.store.load import load_world
 from bide.testing import SimClock
 from tests.engine import holding
-from tests.engine.declare import loaded, seconds
+from tests.engine.declare import HOUR_US, loaded, seconds
 
 T0 = 1_767_225_600 * SECOND
 """2026-01-01 00:00 UTC."""
@@ -249,6 +249,21 @@ class Scene:
     def trigger(self, dag: str, **args: Any) -> int:
         run_id: int = self.command("trigger", dag=dag, **args)["run_id"]
         return run_id
+
+    def backfill(self, dag: str, n: int, *, first: int = 0, **options: Any) -> int:
+        """Start a backfill of `n` hours from `first` on, counted from T0; its id."""
+        hours = [T0 + (first + place) * HOUR_US for place in range(n)]
+        spans = [[at + HOUR_US, at, at + HOUR_US] for at in hours]
+        return self.command("backfill_start", dag=dag, options=options, intervals=spans)["backfill_id"]  # type: ignore[no-any-return]
+
+    def intervals(self, backfill: int = 1) -> list[str]:
+        """The states of a backfill's intervals, in order, as the database has them."""
+        sql = "SELECT state FROM backfill_interval WHERE backfill_id = ? ORDER BY place"
+        return [state for (state,) in self._rows(sql, backfill)]
+
+    def backfill_state(self, backfill: int = 1) -> str:
+        [(state,)] = self._rows("SELECT state FROM backfill WHERE backfill_id = ?", backfill)
+        return str(state)
 
     # --- what the outside does ------------------------------------------------------------------
 

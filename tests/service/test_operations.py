@@ -68,6 +68,9 @@ class Living:
 
     stopping = False
 
+    def backfill_hold(self, backfill_id: int) -> str:
+        return ""
+
     def progress(self, attempt_id: int) -> Progress | None:
         return None
 

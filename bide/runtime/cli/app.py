@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import bide
-from bide.runtime.cli import alerts, schedule, waits
+from bide.runtime.cli import alerts, backfill, schedule, waits
 from bide.runtime.cli.asking import (
     ASLEEP,
     Dag,
@@ -23,6 +23,7 @@ from bide.runtime.cli.asking import (
     Slots,
     Task,
     asked,
+    dag_name,
     done,
 )
 from bide.runtime.cli.output import note, print_json, print_table, said_state, stamp, write
@@ -47,6 +48,7 @@ app = App(
 )
 app.command(waits.app)
 app.command(schedule.schedule)
+app.command(backfill.app)
 app.command(alerts.app)
 
 
@@ -142,7 +144,7 @@ def runs(
     json: Json = False,
 ) -> int:
     """List runs, the newest first: of all DAGs, or of one."""
-    name = _dag_name(dag) if dag is not None else None
+    name = dag_name(dag) if dag is not None else None
     found = asked(db, lambda ops: ops.runs(name, state, limit))
     if json:
         print_json(found)
@@ -268,7 +270,7 @@ def trigger(
     json: Json = False,
 ) -> int:
     """Start a run of a DAG."""
-    name, params = _dag_name(dag), read_params(param or [])
+    name, params = dag_name(dag), read_params(param or [])
 
     async def start(ops: Doors) -> tuple[Triggered, bool]:
         return await ops.trigger(name, date, params, new, key), ops.held
@@ -330,14 +332,14 @@ def mark(
 @app.command
 def pause(dag: Dag, /, *, db: Db = None, json: Json = False) -> int:
     """Let a DAG start nothing; its waits and their deadlines stand still."""
-    name = _dag_name(dag)
+    name = dag_name(dag)
     return done(db, json, lambda ops: ops.pause(name))
 
 
 @app.command
 def unpause(dag: Dag, /, *, db: Db = None, json: Json = False) -> int:
     """Let a paused DAG go on."""
-    name = _dag_name(dag)
+    name = dag_name(dag)
     return done(db, json, lambda ops: ops.unpause(name))
 
 
@@ -349,12 +351,3 @@ def _whole(run: str, verb: str) -> str:
     if task is not None:
         raise UsageError(f"{verb} takes a run: `bide {verb} {head}`; `bide mark {run} failed` ends one task")
     return head
-
-
-def _dag_name(text: str) -> str:
-    """A DAG's name as it is, or the name of the one DAG of a TARGET."""
-    if ":" not in text and not text.endswith(".py"):
-        return text
-    from bide.runtime.cli.targets import one_dag
-
-    return one_dag(text).name

@@ -30,6 +30,15 @@ Wait = Annotated[str, Parameter(help="The wait: its number; `bide waits` lists t
 Slots = Annotated[int | None, Parameter(help="How many tasks may run at once.")]
 
 
+def dag_name(text: str) -> str:
+    """A DAG's name as it is, or the name of the one DAG of a TARGET."""
+    if ":" not in text and not text.endswith(".py"):
+        return text
+    from bide.runtime.cli.targets import one_dag
+
+    return one_dag(text).name
+
+
 def asked(db: str | None, question: Callable[[Doors], Awaitable[T]]) -> T:
     """Open the door to the database, ask, close it."""
     from bide.runtime.service.session import doors

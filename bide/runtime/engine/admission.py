@@ -168,10 +168,11 @@ def _stands(t: Turn, inst: Instance, ticket: int) -> bool:
     """Whether the ticket still counts. A paused DAG keeps what it has until it goes on."""
     if inst.queued != ticket or inst.state is not State.READY:
         return False
-    if inst.run.dag.paused:
+    backfill = inst.run.backfill
+    if inst.run.dag.paused or (backfill is not None and backfill.paused):
         inst.queued = 0
         inst.run.dag.stuck[inst.instance_id] = inst
-        t.touch(inst, PAUSED)
+        t.touch(inst, f"{backfill.name} is paused" if backfill is not None and backfill.paused else PAUSED)
         return False
     return True
 

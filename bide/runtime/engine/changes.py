@@ -27,7 +27,9 @@ class Changes:
         "assets_new",
         "attempts_new",
         "attempts_set",
+        "backfills_set",
         "backlogs",
+        "budgets_set",
         "choices",
         "choices_gone",
         "dags_set",
@@ -37,6 +39,9 @@ class Changes:
         "idempotency",
         "instances_new",
         "instances_set",
+        "intervals_new",
+        "intervals_off",
+        "intervals_set",
         "manifests",
         "marks",
         "outputs",
@@ -141,6 +146,17 @@ class Changes:
         """(run_id, asset_version_id, part_us, again, used)"""
         self.asset_drops: list[Row] = []
         """(dag_id, asset_version_id, part_us, again, at_us, reason)"""
+        self.backfills_set: dict[int, Row] = {}
+        """backfill_id -> (backfill_id, dag_id, state, options, plan_hash, created_us, ended_us, reason):
+        written whole, new or not"""
+        self.intervals_new: list[Row] = []
+        """(backfill_id, place, fires_us, start_us, end_us, state, run_id, reason)"""
+        self.intervals_off: list[Row] = []
+        """(reason, backfill_id): all that still are pending are cancelled; applied before `intervals_set`"""
+        self.intervals_set: dict[tuple[int, int], Row] = {}
+        """(backfill_id, place) -> (state, run_id, reason, backfill_id, place)"""
+        self.budgets_set: dict[str, Row] = {}
+        """name -> (name, since_us, spent, by_backfills), replaced when there is one"""
         self.events: list[Row] = []
         """(seq, at_us, epoch, subject, subject_id, run_id, was, now, reason)"""
 

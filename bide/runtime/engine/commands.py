@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bide.runtime.clock import from_us
-from bide.runtime.engine import alerting, control, firing, life, mapping, pausing, runs, waiting
+from bide.runtime.engine import (
+    alerting,
+    backfill_commands,
+    control,
+    firing,
+    life,
+    mapping,
+    pausing,
+    runs,
+    waiting,
+)
 from bide.runtime.engine.messages import Command, Reply, RunOpened
 from bide.runtime.engine.restore import restore_run
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
@@ -89,7 +99,7 @@ def trigger(t: Turn, args: Args) -> Any:
         unfinished = t.world.run_at.get((dag.dag_id, start))
         if unfinished is not None:  # also one that was made in this very batch
             there = t.world.runs[unfinished]
-        if there is not None and not args.get("new"):
+        if there is not None and not args.get("new") and not _is_free(there):
             raise RefusedError(
                 f"the DAG {dag.name!r} has run {there.run_id} ({there.state}) for {from_us(start).isoformat()}: "
                 f"rerun it (`bide rerun {there.run_id}`), or make another by saying new (--new)"
@@ -103,6 +113,11 @@ def trigger(t: Turn, args: Args) -> Any:
         reason=args.get("reason") or "triggered",
     )  # fmt: skip
     return {"run_id": run.run_id}
+
+
+def _is_free(there: Any) -> bool:
+    """Whether a date's run keeps nobody from making another: one of a backfill that was cancelled (C64)."""
+    return there.kind == "backfill" and there.state is RunState.CANCELLED
 
 
 def cancel(t: Turn, args: Args) -> Any:
@@ -217,7 +232,7 @@ def rerun(t: Turn, args: Args) -> Any:
     rows = {ix: mapping.rows_of(t, run, ix) for ix in sorted(parts)} if index is None else {}
     run = _run(t, args["run_id"])
     names = [run.instances[ix].task.name for ix in sorted(chosen)]
-    reopen(t, run, "rerun by hand")
+    reopen(t, run, args.get("reason") or "rerun by hand")
     for ix in sorted(chosen):
         if ix not in parts:
             _reset(t, run.instances[ix])
@@ -292,7 +307,8 @@ def reopen(t: Turn, run: Run, reason: str) -> None:
     """A finished run goes on: it takes its place among the active ones, whatever the cap."""
     if run.state in RUN_OVER:
         run.deadline = None
-        run.dag.active_runs += 1
+        if run.backfill is None:
+            run.dag.active_runs += 1
         t.effects.append(RunOpened(run.meta))
         alerting.run_again(t, run)
         t.move_run(run, RunState.RUNNING, reason)
@@ -459,4 +475,5 @@ VERBS: dict[str, Callable[[Turn, Args], Any]] = {
     "wait_fail": wait_fail,
     "alert_take": alerting.take,
     "alert_ack": alerting.acknowledge,
+    **backfill_commands.VERBS,
 }

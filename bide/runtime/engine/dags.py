@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bide.runtime.engine import pausing, runs, scheduling, standing, waiting
+from bide.runtime.engine import backfills, pausing, runs, scheduling, standing, waiting
 from bide.runtime.engine.assets import declaring
 from bide.runtime.engine.messages import DagLoaded, DagRemoved
 from bide.runtime.engine.turn import Turn, dag_options
@@ -55,6 +55,7 @@ def dag_loaded(t: Turn, e: DagLoaded) -> None:
     if written != (dag.version_id, dag.schedule_json, dag_options(dag), dag.removed):
         t.dirty_dags[dag.dag_id] = dag
     pausing.on_pause_changed(t, dag, frozen=frozen)
+    backfills.wake_dag(t, dag)
     runs.start_queued(t, dag)
     pausing.let_go(t, dag)
     t.catch_up(dag)

@@ -17,6 +17,7 @@ import msgspec
 from bide.runtime.engine import (
     admission,
     alerting,
+    backfills,
     commands,
     dags,
     firing,
@@ -101,11 +102,14 @@ def decide(
         except NeedFacts as need:
             unmet.append((each, need.keys))
     more = _timers(t, unmet)
+    if world.hungry:
+        _backfill(t, unmet)
     while True:
         more = _follow(t) or more
         more = _admit(t) or more
         if not t.announced:  # who was admitted may wait for what is over already
             break
+    more = more or (bool(world.hungry) and not world.dormant)
     t.settle()
     world.sweep_timers()
     unmet += t.asks.items()
@@ -132,6 +136,15 @@ def _follow(t: Turn) -> bool:
         work = agenda.popleft()
         if not work(t):
             agenda.append(work)
+
+
+def _backfill(t: Turn, unmet: list[Any]) -> None:
+    """Let backfills make the runs they have room for."""
+    for each in backfills.due(t.world):
+        try:
+            backfills.slide(t, each)
+        except NeedFacts as need:
+            unmet.append((each, need.keys))
 
 
 def _admit(t: Turn) -> bool:
@@ -298,6 +311,7 @@ _HANDLERS: Final[dict[type, Callable[[Turn, Any], None]]] = {
     DueTimer: _timer_due,
     ConsumerAsked: consuming.asked,
     PastAsked: _past_asked,
+    backfills.BackfillDue: backfills.slide,
 }
 
 __all__ = ["BUDGET", "Decision", "RunState", "decide"]

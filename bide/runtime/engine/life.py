@@ -99,6 +99,9 @@ def offer(t: Turn, inst: Instance, *, resumed: bool = False) -> None:
     dag, task = inst.run.dag, inst.task
     if dag.paused:
         return _stuck(t, inst, admission.PAUSED)
+    backfill = inst.run.backfill
+    if backfill is not None and backfill.paused:
+        return _stuck(t, inst, f"{backfill.name} is paused")
     if inst.body is not None and inst.body.stopping:
         return t.touch(inst, "its former attempt has not stopped yet")
     if inst.wait is None and inst.body is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bide.runtime.engine import alerting, life, runs, standing, waiting
+from bide.runtime.engine import alerting, backfills, life, runs, standing, waiting
 from bide.runtime.engine.states import State
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import DagState, Due, Instance, Run
@@ -36,6 +36,7 @@ def unpause(t: Turn, dag: DagState, reason: str) -> None:
     t.journal("dag", dag.dag_id, None, "paused", "active", reason)
     if frozen:
         _thaw(t, dag, paused)
+    backfills.wake_dag(t, dag)
     runs.start_queued(t, dag)
     let_go(t, dag)
     if dag.next_fires is not None:

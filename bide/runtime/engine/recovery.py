@@ -6,7 +6,7 @@ process is gone (D13). Deadlines keep their original instants.
 
 from __future__ import annotations
 
-from bide.runtime.engine import admission, life, mapping, runs, standing, waiting
+from bide.runtime.engine import admission, backfills, life, mapping, runs, standing, waiting
 from bide.runtime.engine.assets import consuming
 from bide.runtime.engine.messages import OrphansKilled, Recover
 from bide.runtime.engine.states import OVER, AttemptState, RunState, State, WaitState
@@ -40,6 +40,7 @@ def recover(t: Turn, e: Recover) -> None:
         t.catch_up(dag)
         standing.arm_all(t, dag)
     consuming.recover(t)
+    backfills.wake_all(t)
 
 
 def _settle(t: Turn, inst: Instance, attempt_open: bool) -> None:

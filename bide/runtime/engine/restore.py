@@ -14,10 +14,12 @@ import msgspec
 from bide.runtime.engine import control
 from bide.runtime.engine.admission import hold_life, hold_slot
 from bide.runtime.engine.assets.restoring import restore_assets
+from bide.runtime.engine.backfill_state import Backfill, BackfillOptions, Span
 from bide.runtime.engine.fan import Fan
 from bide.runtime.engine.life import count_end
 from bide.runtime.engine.messages import RunMeta
-from bide.runtime.engine.states import OVER, RUN_OVER, AttemptState, RunState, State, WaitState
+from bide.runtime.engine.runs import queue
+from bide.runtime.engine.states import OVER, RUN_OVER, AttemptState, IntervalState, RunState, State, WaitState
 from bide.runtime.engine.turn import ALARMS
 from bide.runtime.engine.world import Alarm, Attempt, DagState, Due, Instance, Run, Standing, Wait, World
 from bide.runtime.graph.compile import Compiled, compile_spec
@@ -62,8 +64,10 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
         world.add_dag(_dag(world, row, hashes))
     by_id = world.dag_of
     restore_assets(world, rows, by_id)
+    owners = _backfills(world, rows, by_id)
     for run_row in rows.runs:
         run = _run(world, run_row, by_id[run_row.dag_id])
+        run.backfill = owners.get(run.run_id)
         enter(world, run)
     expansions = {row.instance_id: row for row in rows.expansions}
     for inst_row in rows.instances:
@@ -90,6 +94,28 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
         _standing(world, held_row)
     for mark in rows.standing_marks:
         world.standing[mark.standing_id].had[mark.name] = mark.mark
+
+
+def _backfills(world: World, rows: WorldRows, dags: Mapping[int, DagState]) -> dict[int, Backfill]:
+    """Unfinished backfills with what is left of their intervals; run id -> whose run it is."""
+    for row in rows.backfills:
+        options = msgspec.json.decode(row.options, type=BackfillOptions)
+        b = Backfill(row.backfill_id, dags[row.dag_id], options, row.plan_hash, row.created_us)
+        b.state = row.state
+        b.reason = row.reason
+        world.backfills[b.backfill_id] = b
+    for count in rows.interval_counts:
+        world.backfills[count.backfill_id].counts[count.state.value] = count.n
+    owners: dict[int, Backfill] = {}
+    for each in rows.intervals:
+        b = world.backfills[each.backfill_id]
+        span = Span(each.place, each.fires_us, each.start_us, each.end_us, each.state, each.run_id)
+        if each.state is IntervalState.RUNNING and each.run_id is not None:
+            b.runs[each.run_id] = span
+            owners[each.run_id] = b
+        else:
+            b.pending.append(span)
+    return owners
 
 
 def restore_run(world: World, rows: RunRows, *, aside: bool = False) -> Run:
@@ -123,12 +149,14 @@ def enter(world: World, run: Run) -> None:
     """Make a run a part of the world. A newer run keeps the place of its logical date."""
     world.runs[run.run_id] = run
     run.dag.runs.add(run.run_id)
+    if run.backfill is not None:
+        run.dag.owned.add(run.run_id)
     where = (run.dag.dag_id, run.meta.logical_us)
     world.run_at[where] = max(run.run_id, world.run_at.get(where, 0))
     world.assets.opened(run.dag.dag_id, run.kind, run.run_id)
     if run.state is RunState.QUEUED:
-        run.dag.queued.append(run.run_id)
-    elif run.state is RunState.RUNNING:
+        queue(run)
+    elif run.state is RunState.RUNNING and run.backfill is None:
         run.dag.active_runs += 1
     if run.deadline is not None and run.state not in RUN_OVER:
         world.timer(run.deadline, Due.RUN, run.run_id)

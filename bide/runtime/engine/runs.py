@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from bide.runtime.engine import alerting, handling, life, past
+from bide.runtime.engine import alerting, backfills, handling, life, past
 from bide.runtime.engine.messages import RunEnded, RunMeta, RunOpened
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import DagState, Due, Instance, Run
+from bide.runtime.graph.compile import Compiled
 from bide.runtime.graph.rules import Verdict, verdict
 from bide.runtime.graph.spec import Role
 from bide.runtime.schedules import Firing
@@ -18,21 +19,25 @@ CHUNK = 2_000
 
 
 def create_run(t: Turn, dag: DagState, *, kind: str, run_key: str, firing: Firing, params: dict[str, object],
-               reason: str) -> Run:  # fmt: skip
-    """A new run on the newest version, with all its instances. The caller knows its key is free."""
+               reason: str, graph: tuple[int, Compiled] | None = None) -> Run:  # fmt: skip
+    """A new run on the newest version (or on `graph`, a version by id), with all its instances.
+
+    The caller knows its key is free.
+    """
     world = t.world
     assert dag.compiled is not None
     assert dag.version_id is not None
+    version_id, compiled = graph if graph is not None else (dag.version_id, dag.compiled)
     run_id = world.take_id("run")
     encoded = msgspec.json.encode(params)
     meta = RunMeta(
         run_id, dag.name, firing.start_us, firing.start_us, firing.end_us, firing.fires_us, encoded, dag.tz
     )
-    run = Run(run_id, dag, dag.version_id, dag.compiled, meta)
+    run = Run(run_id, dag, version_id, compiled, meta)
     run.kind = kind
     run.state = RunState.EXPANDING
     run.created = t.now
-    run.open = len(dag.compiled.tasks)
+    run.open = len(compiled.tasks)
     run.reason = reason
     span: int | None = dag.options.get("deadline_us")
     if span is not None:
@@ -40,7 +45,7 @@ def create_run(t: Turn, dag: DagState, *, kind: str, run_key: str, firing: Firin
         world.timer(run.deadline, Due.RUN, run_id)
     alerting.run_made(t, run)
     t.changes.runs_new.append(
-        (run_id, dag.dag_id, dag.version_id, run.state.value, kind, run_key, meta.logical_us, meta.start_us,
+        (run_id, dag.dag_id, version_id, run.state.value, kind, run_key, meta.logical_us, meta.start_us,
          meta.end_us, meta.scheduled_us, encoded.decode(), t.now, run.deadline, reason)
     )  # fmt: skip
     t.journal("run", run_id, run_id, "", run.state.value, reason)
@@ -89,9 +94,17 @@ class _Expand:
         if until < len(tasks):
             return False
         t.move_run(run, RunState.QUEUED, run.reason)
-        run.dag.queued.append(run.run_id)
+        queue(run)
         start_queued(t, run.dag)
         return True
+
+
+def queue(run: Run) -> None:
+    """A run waits for its place: a live one among those of its DAG, one of a backfill has its own."""
+    if run.backfill is not None:
+        run.dag.backfilled[run.run_id] = run
+    else:
+        run.dag.queued.append(run.run_id)
 
 
 def start_queued(t: Turn, dag: DagState) -> None:
@@ -104,11 +117,19 @@ def start_queued(t: Turn, dag: DagState) -> None:
         if run is None or run.state is not RunState.QUEUED:
             continue
         dag.active_runs += 1
-        run.started = t.now
-        t.move_run(run, RunState.RUNNING, run.reason)
-        t.later(_Roots(run))
-        if run.open == 0:
-            t.ended_runs.append(run)
+        _start(t, run)
+    if dag.backfilled and not dag.paused:
+        for run in [run for run in dag.backfilled.values() if backfills.may_start(run)]:
+            del dag.backfilled[run.run_id]
+            _start(t, run)
+
+
+def _start(t: Turn, run: Run) -> None:
+    run.started = t.now
+    t.move_run(run, RunState.RUNNING, run.reason)
+    t.later(_Roots(run))
+    if run.open == 0:
+        t.ended_runs.append(run)
 
 
 class _Roots:
@@ -142,8 +163,7 @@ def end_run(t: Turn, run: Run) -> None:
     """Every instance has ended: so has the run. Failed when one failed, however others ended."""
     if run.open or run.state in RUN_OVER:
         return
-    if run.state is RunState.RUNNING:
-        run.dag.active_runs -= 1
+    _free_place(run)
     if run.bad:
         t.move_run(run, RunState.FAILED, handling.ended_words(run))
     elif run.instances and handling.all_cancelled(run):
@@ -153,6 +173,11 @@ def end_run(t: Turn, run: Run) -> None:
     leave(t, run)
 
 
+def _free_place(run: Run) -> None:
+    if run.state is RunState.RUNNING and run.backfill is None:
+        run.dag.active_runs -= 1
+
+
 def leave(t: Turn, run: Run) -> None:
     """A run that is over leaves the world; who waits for it hears of it."""
     world, dag = t.world, run.dag
@@ -160,6 +185,7 @@ def leave(t: Turn, run: Run) -> None:
         alerting.run_over(t, run)
     del world.runs[run.run_id]
     dag.runs.discard(run.run_id)
+    dag.backfilled.pop(run.run_id, None)
     where = (dag.dag_id, run.meta.logical_us)
     if world.run_at.get(where) == run.run_id:
         del world.run_at[where]
@@ -174,6 +200,8 @@ def leave(t: Turn, run: Run) -> None:
     key = (dag.name, None, run.meta.logical_us)
     if key in world.watched:
         t.announced.append((key, run.state.value))
+    if run.backfill is not None:
+        backfills.run_ended(t, run)
     start_queued(t, dag)
     t.catch_up(dag)
 
@@ -197,8 +225,7 @@ def overdue(t: Turn, run: Run) -> None:
 
 def cancel_run(t: Turn, run: Run, reason: str) -> None:
     """Cancel all of it in one transaction: nothing of it starts from here on (P12)."""
-    if run.state is RunState.RUNNING:
-        run.dag.active_runs -= 1
+    _free_place(run)
     for inst in run.instances:
         if inst.state not in OVER:
             life.end_now(t, inst, State.CANCELLED, reason)

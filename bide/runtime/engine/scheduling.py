@@ -128,9 +128,9 @@ def _next(
 def _room(dag: DagState) -> int:
     """How many runs of missed firings may be made now: those that can start, none to stand in a queue."""
     if dag.options.get("overlap", "queue_all") in ("skip", "cancel_running"):
-        return 0 if dag.runs else 1
+        return 0 if dag.live else 1
     cap: int = dag.options.get("max_active_runs", 1)
-    return cap - len(dag.runs)
+    return cap - len(dag.live)
 
 
 def _drop(t: Turn, dag: DagState, reason: str) -> None:
@@ -228,13 +228,13 @@ _WAITING = (RunState.QUEUED, RunState.EXPANDING)
 def may_overlap(t: Turn, dag: DagState, fires_us: int) -> bool:
     """Whether a run may be made beside those that are not over, by the DAG's `overlap`."""
     overlap = dag.options.get("overlap", "queue_all")
-    if overlap == "queue_all" or not dag.runs:
+    if overlap == "queue_all" or not dag.live:
         return True
     if overlap == "cancel_running":
-        for run_id in sorted(dag.runs):
+        for run_id in sorted(dag.live):
             runs.cancel_run(t, t.world.runs[run_id], "its DAG is due again (overlap=cancel_running)")
         return True
-    waiting = sum(t.world.runs[run_id].state in _WAITING for run_id in dag.runs)
+    waiting = sum(t.world.runs[run_id].state in _WAITING for run_id in dag.live)
     room = max(dag.options.get("max_active_runs", 1) - dag.active_runs, 0)
     if overlap == "queue_one" and waiting <= room:
         return True

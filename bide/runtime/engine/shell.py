@@ -456,6 +456,10 @@ class EngineShell:
                 return stored.versions_over(conn, asset, start, end)
             case ("asset_since", int(dag_id), version, at_us, asset):
                 return stored.versions_since(conn, dag_id, version, at_us, asset)
+            case ("runs_between", int(dag_id), int(lo), int(hi)):
+                return stored.runs_between(conn, dag_id, lo, hi)
+            case ("backfill", int(backfill_id)):
+                return stored.backfill(conn, backfill_id)
             case ("idempotency", str(name)):
                 return stored.idempotency_result(conn, name)
             case _:

@@ -62,6 +62,27 @@ class WaitState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class BackfillState(StrEnum):
+    """A backfill."""
+
+    RUNNING = "running"
+    PAUSED = "paused"  # nothing of it starts; what goes, goes on
+    SUCCESS = "success"  # every interval has ended, none badly
+    FAILED = "failed"  # every interval has ended, some of them failed or were cancelled
+    CANCELLED = "cancelled"
+
+
+class IntervalState(StrEnum):
+    """One interval of a backfill."""
+
+    PENDING = "pending"  # has no run yet, or is to be taken up again
+    RUNNING = "running"  # its run is not over
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"  # it has a run of its own, which is kept
+
+
 OVER: Final = frozenset({State.SUCCESS, State.FAILED, State.SKIPPED, State.UPSTREAM_FAILED, State.CANCELLED})
 RUN_OVER: Final = frozenset({RunState.SUCCESS, RunState.FAILED, RunState.CANCELLED})
 
@@ -102,6 +123,16 @@ LEGAL_RUN: Final[dict[RunState, frozenset[RunState]]] = {
     RunState.FAILED: frozenset({RunState.RUNNING}),
     RunState.CANCELLED: frozenset({RunState.RUNNING}),
 }
+
+LEGAL_BACKFILL: Final[dict[BackfillState, frozenset[BackfillState]]] = {
+    BackfillState.RUNNING: frozenset(set(BackfillState) - {BackfillState.RUNNING}),
+    BackfillState.PAUSED: frozenset(set(BackfillState) - {BackfillState.PAUSED}),
+    # resumed: what failed is taken up again. What was cancelled stays so, its intervals are free
+    BackfillState.FAILED: frozenset({BackfillState.RUNNING}),
+    BackfillState.SUCCESS: frozenset(),
+    BackfillState.CANCELLED: frozenset(),
+}
+BACKFILL_OVER: Final = frozenset({BackfillState.SUCCESS, BackfillState.FAILED, BackfillState.CANCELLED})
 
 LEGAL_ATTEMPT: Final[dict[AttemptState, frozenset[AttemptState]]] = {
     AttemptState.RUNNING: frozenset(set(AttemptState) - {AttemptState.RUNNING}),

@@ -13,6 +13,7 @@ from heapq import heapify, heappush
 from typing import Any, NamedTuple
 
 from bide.runtime.engine.assets.state import Assets
+from bide.runtime.engine.backfill_state import Backfill
 from bide.runtime.engine.fan import Fan
 from bide.runtime.engine.messages import RunMeta, TriggerBuilt
 from bide.runtime.engine.states import OVER, AttemptState, RunState, State
@@ -70,6 +71,7 @@ class DagState:
         "active_runs",
         "anchor",
         "asked",
+        "backfilled",
         "backlog",
         "code",
         "code_error",
@@ -79,6 +81,7 @@ class DagState:
         "name",
         "next_fires",
         "options",
+        "owned",
         "paused",
         "queued",
         "removed",
@@ -116,10 +119,17 @@ class DagState:
         self.runs: set[int] = set()  # unfinished
         self.active_runs = 0
         self.queued: deque[int] = deque()
+        self.owned: set[int] = set()  # of these runs, those of backfills
+        self.backfilled: dict[int, Run] = {}  # of these, the queued ones
         self.stuck: dict[int, Instance] = {}  # ready, but its code is not loaded or the DAG is paused
         self.resources: dict[
             int, tuple[Resource, ...]
         ] = {}  # by id of the task's spec, which the world keeps
+
+    @property
+    def live(self) -> set[int]:
+        """Its unfinished runs but for those of backfills."""
+        return self.runs - self.owned if self.owned else self.runs
 
     @property
     def frozen(self) -> bool:
@@ -130,6 +140,7 @@ class Run:
     """An unfinished run and its instances, by their place in the graph."""
 
     __slots__ = (
+        "backfill",
         "bad",
         "choices",
         "compiled",
@@ -156,6 +167,7 @@ class Run:
         self.compiled = compiled
         self.meta = meta
         self.kind = "manual"
+        self.backfill: Backfill | None = None  # whose interval it runs; it counts for that, not for its DAG
         self.state = RunState.QUEUED
         self.instances: list[Instance] = []
         self.open = 0  # instances that have not ended
@@ -409,7 +421,10 @@ class World:
         self.agenda: deque[Any] = deque()  # work that a later turn goes on with: see turn.py
         self.assets = Assets()
         kinds = ("dag", "version", "run", "instance", "attempt", "wait", "event", "asset", "asset_version")
-        self.next_id = dict.fromkeys(kinds, 1)
+        self.next_id = dict.fromkeys((*kinds, "backfill"), 1)
+        self.backfills: dict[int, Backfill] = {}  # unfinished
+        self.hungry: dict[int, None] = {}  # of these, those that may have room for another run
+        self.asset_caps: dict[str, int] = {}  # runs of backfills that may write an asset at once
         self.ticket = 0
         self.dormant = False  # a command session: states move, nothing starts
         self.scheduling = True  # False: firings stay due, for the next runtime that takes them

@@ -33,6 +33,7 @@ class CommandOptions(TypedDict, total=False):
     trigger_rule: TriggerRule | str
     inlets: object  # names, or objects with a `.name`
     outlets: object
+    cost: object  # units that each start spends: {"warehouse": 5}, or 5 of the budget named as its pool
     max_active: int | None  # of this task at once, over all runs
     setup: bool  # makes what others need, and a tear-down takes away
     teardown: bool  # runs when all upstreams have ended, if its set-ups succeeded
@@ -118,6 +119,17 @@ def _handler(value: object, option: str) -> object:
     )
 
 
+def _cost(value: object, option: str) -> object:
+    """Units by budget; a bare number is of the budget that is named as the task's pool: see `task_fields`."""
+    units: dict[Any, Any] = value if isinstance(value, dict) else {"": value}
+    for budget, number in units.items():
+        if not isinstance(budget, str) or type(number) not in (int, float) or not 0 < number < 1e15:
+            raise GraphError(
+                f'{option} is {value!r}, and must be units by budget, such as {{"warehouse": 5}}'
+            )
+    return {budget: float(number) for budget, number in units.items()}
+
+
 _CONVERT: Final[dict[str, tuple[str, Callable[[object, str], object]]]] = {
     "retry_delay": ("retry_delay_us", span),
     "max_retry_delay": ("max_retry_delay_us", _optional_span),
@@ -126,6 +138,7 @@ _CONVERT: Final[dict[str, tuple[str, Callable[[object, str], object]]]] = {
     "deadline_alert": ("alert", promise),
     "retry_on": ("retry_on", _class_paths),
     "trigger_rule": ("rule", _rule),
+    "cost": ("cost", _cost),
     "inlets": ("inlets", _names),
     "outlets": ("outlets", _names),
     "on_failure": ("on_failure", _handler),
@@ -168,6 +181,12 @@ def task_fields(owner: str, options: Mapping[str, Any]) -> dict[str, Any]:
             check_ranges(owner, {option: value})
         elif option not in ("isolate", "lane"):
             fields[option] = value
+    if "" in (cost := fields.get("cost", {})):
+        if not fields.get("pool"):
+            raise GraphError(
+                f'{owner}: cost is {cost[""]:g} of which budget? write cost={{"warehouse": {cost[""]:g}}}, or name its pool'
+            )
+        fields["cost"] = {fields["pool"]: cost[""]}
     check_ranges(owner, fields)
     return fields
 

@@ -115,6 +115,7 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pool: str | None = None
     slots: int = 1
     priority: int = 0  # higher first
+    cost: dict[str, float] = {}  # units of a budget that each start spends, by the budget's name
     max_active: int | None = None  # instances of this task at once, over all runs
     memory_limit: int | None = None  # bytes, process and shell lanes
     inlets: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ from bide.runtime.errors import (
     UnreachableError,
     UsageError,
 )
+from bide.runtime.service.backfill_api import backfill_routes
 from bide.runtime.service.doors import Doors
 from bide.runtime.service.shapes import Problem
 
@@ -98,6 +99,7 @@ def make_app(operations: Doors, alive: Callable[[], str], ready: Callable[[], st
     _health(app, alive, ready or alive)
     _dags_and_runs(app, operations)
     _waits(app, operations)
+    backfill_routes(app, operations, _json)
     _alerts(app, operations)
     return app
 

@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -33,6 +33,9 @@ from bide.runtime.service.shapes import (
     WaitLine,
     WhyShown,
 )
+
+if TYPE_CHECKING:
+    from bide.runtime.service.backfill_client import BackfillClient
 
 _TIMEOUT_S: Final = 30.0
 T = TypeVar("T")
@@ -58,6 +61,13 @@ class ServiceClient:
     @property
     def held(self) -> bool:
         return True
+
+    @property
+    def backfills(self) -> BackfillClient:
+        """The operations on backfills."""
+        from bide.runtime.service.backfill_client import BackfillClient
+
+        return BackfillClient(self._get, self._post)
 
     async def dags(self) -> list[DagLine]:
         return self._get(list[DagLine], "/dags")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from bide.runtime.graph.dag import Dag
+    from bide.runtime.service.backfill_doors import BackfillDoors
     from bide.runtime.service.holds import Held
     from bide.runtime.service.operations import Operations
 
@@ -71,6 +72,10 @@ class Live(Protocol):
         """Why the code of this DAG is not loaded; "" when it is."""
         ...
 
+    def backfill_hold(self, backfill_id: int) -> str:
+        """Why a backfill makes no run now; "" when it has room or is not unfinished."""
+        ...
+
     @property
     def held(self) -> tuple[Held, ...]:
         """What has held the loop of late, oldest first."""
@@ -107,6 +112,11 @@ class Doors(Protocol):
     @property
     def held(self) -> bool:
         """Whether a runtime holds the database: without one nothing of it moves."""
+        ...
+
+    @property
+    def backfills(self) -> BackfillDoors:
+        """The operations on backfills."""
         ...
 
     async def dags(self) -> list[DagLine]: ...

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bide.runtime.engine.backfills import hold_words
 from bide.runtime.engine.waiting import EXTERNAL
 from bide.runtime.service.views import refusal_of
 
@@ -102,6 +103,12 @@ class LiveHouse:
         """Why the code of this DAG is not loaded; "" when it is."""
         state = self._engine.world.dags.get(dag)
         return "" if state is None else state.code_error
+
+    def backfill_hold(self, backfill_id: int) -> str:
+        """Why a backfill makes no run now; "" when it has room or is not unfinished."""
+        world = self._engine.world
+        found = world.backfills.get(backfill_id)
+        return "" if found is None else hold_words(world, found)
 
     @property
     def held(self) -> tuple[Held, ...]:

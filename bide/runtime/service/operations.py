@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
@@ -51,6 +51,9 @@ from bide.runtime.service.shapes import (
 from bide.runtime.store import reader as store
 from bide.runtime.store.reader import Reader
 
+if TYPE_CHECKING:
+    from bide.runtime.service.backfills import Backfills
+
 T = TypeVar("T")
 _LOOKS = 3  # of a difference between the living and the database that is more than a moment's
 ALERT_STATES = ("new", "taken", "acked")
@@ -85,6 +88,13 @@ class Operations:
     ) -> None:
         self.db, self._reader, self._door, self._clock, self._live = db, reader, door, clock, live
         self._held = held or live is not None
+
+    @property
+    def backfills(self) -> Backfills:
+        """The operations on backfills."""
+        from bide.runtime.service.backfills import Backfills
+
+        return Backfills(self._reader, self._door, self._clock, self._live, self._held)
 
     @property
     def held(self) -> bool:

@@ -161,13 +161,39 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("asset_pending_new", _insert("asset_pending", "dag_id, asset_version_id, part_us, again")),
     ("run_triggers", _insert("run_trigger", "run_id, asset_version_id, part_us, again, used")),
     ("asset_drops", _insert("asset_drop", "dag_id, asset_version_id, part_us, again, at_us, reason")),
+    (
+        "backfills_set",
+        _insert("backfill", "backfill_id, dag_id, state, options, plan_hash, created_us, ended_us, reason")
+        + " ON CONFLICT (backfill_id) DO UPDATE SET state = excluded.state, ended_us = excluded.ended_us,"
+        " reason = excluded.reason",
+    ),
+    (
+        "intervals_new",
+        _insert("backfill_interval", "backfill_id, place, fires_us, start_us, end_us, state, run_id, reason"),
+    ),
+    (
+        "intervals_off",
+        "UPDATE backfill_interval SET state = 'cancelled', reason = ? WHERE backfill_id = ? AND state = 'pending'",
+    ),
+    (
+        "intervals_set",
+        "UPDATE backfill_interval SET state = ?, run_id = ?, reason = ? WHERE backfill_id = ? AND place = ?",
+    ),
+    (
+        "budgets_set",
+        _insert("budget", "name, since_us, spent, by_backfills")
+        + " ON CONFLICT (name) DO UPDATE SET since_us = excluded.since_us, spent = excluded.spent,"
+        " by_backfills = excluded.by_backfills",
+    ),
     ("events", _insert("event", "seq, at_us, epoch, subject, subject_id, run_id, was, now, reason")),
 )
 """(list of `Changes`, statement), in the order they are written: parents before children."""
 
 _BATCH: Final = "UPDATE meta SET value = ? WHERE key = 'batch' AND value < ?"
-_MAYBE: Final = frozenset({"choices_gone", "outputs_gone", "processes_gone", "alarms_gone", "alerts_new"})
-"""What may find nothing to do."""
+_MAYBE: Final = frozenset(
+    {"choices_gone", "outputs_gone", "processes_gone", "alarms_gone", "alerts_new", "intervals_off"}
+)
+"""What may find nothing to do, or more than one row."""
 
 
 def write(conn: sqlite3.Connection, changes: Changes, batch: int, at: Hook | None = None) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
 from bide.runtime.errors import NotFoundError
 from bide.runtime.store import mapped
-from bide.runtime.store.load import RUN, RunRow, _Row, rows
+from bide.runtime.store.load import BACKFILL, INTERVAL, RUN, BackfillRow, IntervalRow, RunRow, _Row, rows
 from bide.triggers.external_task import MISSING
 
 
@@ -141,6 +141,45 @@ def runs_before(
     """As `run_before`, for several tasks of a DAG by name."""
     found = conn.execute("SELECT dag_id FROM dag WHERE name = ?", (dag,)).fetchone()
     return {task: run_before(conn, found[0], logical_us, task) for task in tasks} if found else {}
+
+
+def runs_between(conn: sqlite3.Connection, dag_id: int, lo: int, hi: int) -> dict[int, tuple[int, RunState]]:
+    """Logical date -> (id, state) of its newest run, of the dates from `lo` to `hi`, both included."""
+    found = conn.execute(
+        "SELECT logical_us, max(run_id), state FROM run WHERE dag_id = ? AND logical_us BETWEEN ? AND ?"
+        " GROUP BY logical_us",
+        (dag_id, lo, hi),
+    )
+    return {logical: (run_id, RunState(state)) for logical, run_id, state in found}
+
+
+class BackfillRows(msgspec.Struct, frozen=True):
+    """A backfill, how many of its intervals ended how, and those that ended badly, in order."""
+
+    backfill: BackfillRow
+    counts: dict[str, int]
+    bad: list[IntervalRow]
+
+
+def backfill(conn: sqlite3.Connection, backfill_id: int) -> BackfillRows | None:
+    """What a resume needs of a backfill, over or not; None when there is none of that id."""
+    one = (backfill_id,)
+    found = rows(conn, BackfillRow, f"SELECT {BACKFILL} FROM backfill WHERE backfill_id = ?", one)
+    if not found:
+        return None
+    counts = conn.execute(
+        "SELECT state, count(*) FROM backfill_interval WHERE backfill_id = ?"
+        " AND state NOT IN ('pending', 'running') GROUP BY state",
+        one,
+    )
+    bad = rows(
+        conn,
+        IntervalRow,
+        f"SELECT {INTERVAL} FROM backfill_interval WHERE backfill_id = ?"
+        " AND state IN ('failed', 'cancelled') ORDER BY place",
+        one,
+    )
+    return BackfillRows(found[0], dict(counts.fetchall()), bad)
 
 
 def idempotency_result(conn: sqlite3.Connection, key: str) -> str | None:

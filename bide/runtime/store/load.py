@@ -12,7 +12,15 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
-from bide.runtime.engine.states import OVER, AttemptState, RunState, State, WaitState
+from bide.runtime.engine.states import (
+    OVER,
+    AttemptState,
+    BackfillState,
+    IntervalState,
+    RunState,
+    State,
+    WaitState,
+)
 from bide.runtime.errors import StoreLostError
 from bide.runtime.store.failure import READ_ERRORS, unreadable
 
@@ -197,6 +205,41 @@ class PendingRow(_Row, frozen=True):
     again: int
 
 
+class BackfillRow(_Row, frozen=True):
+    backfill_id: int
+    dag_id: int
+    state: BackfillState
+    options: str
+    plan_hash: str
+    created_us: int
+    ended_us: int | None
+    reason: str
+
+
+class IntervalRow(_Row, frozen=True):
+    backfill_id: int
+    place: int
+    fires_us: int
+    start_us: int
+    end_us: int
+    state: IntervalState
+    run_id: int | None
+    reason: str
+
+
+class IntervalCount(_Row, frozen=True):
+    backfill_id: int
+    state: IntervalState
+    n: int
+
+
+class BudgetRow(_Row, frozen=True):
+    name: str
+    since_us: int
+    spent: float
+    by_backfills: float
+
+
 class LastIds(msgspec.Struct, frozen=True):
     """The highest id given so far, 0 when there is none; the next one is the engine's to give."""
 
@@ -209,6 +252,7 @@ class LastIds(msgspec.Struct, frozen=True):
     event: int
     asset: int = 0
     asset_version: int = 0
+    backfill: int = 0
 
 
 class WorldRows(msgspec.Struct, frozen=True):
@@ -234,6 +278,13 @@ class WorldRows(msgspec.Struct, frozen=True):
     assets: list[AssetRow] = []
     cursors: list[CursorRow] = []
     pending: list[PendingRow] = []
+    backfills: list[BackfillRow] = []
+    """Unfinished."""
+    intervals: list[IntervalRow] = []
+    """Of those, what has not ended, in order."""
+    interval_counts: list[IntervalCount] = []
+    """Of those, what has ended, by state."""
+    budgets: list[BudgetRow] = []
 
 
 class RunRows(msgspec.Struct, frozen=True):
@@ -269,6 +320,9 @@ PENDING: Final = (
     " JOIN asset_version v USING (asset_version_id) JOIN asset a USING (asset_id)"
     " ORDER BY p.dag_id, p.asset_version_id, p.part_us, p.again"
 )
+BACKFILL: Final = ", ".join(BackfillRow.__struct_fields__)
+INTERVAL: Final = ", ".join(IntervalRow.__struct_fields__)
+_BACKFILLING: Final = "SELECT backfill_id FROM backfill WHERE ended_us IS NULL"
 _OVER: Final = ", ".join(f"'{state}'" for state in sorted(OVER))
 _INSTANCE_OF: Final = "SELECT instance_id FROM task_instance WHERE instance_id = ?"
 _UNFINISHED: Final = "SELECT run_id FROM run WHERE ended_us IS NULL"
@@ -350,6 +404,22 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
         assets=rows(conn, AssetRow, ASSETS),
         cursors=rows(conn, CursorRow, f"SELECT {CURSOR} FROM asset_cursor ORDER BY dag_id, asset_id"),
         pending=rows(conn, PendingRow, PENDING),
+        backfills=rows(
+            conn, BackfillRow, f"SELECT {BACKFILL} FROM backfill WHERE ended_us IS NULL ORDER BY backfill_id"
+        ),
+        intervals=rows(
+            conn,
+            IntervalRow,
+            f"SELECT {INTERVAL} FROM backfill_interval WHERE backfill_id IN ({_BACKFILLING})"
+            " AND state IN ('pending', 'running') ORDER BY backfill_id, place",
+        ),
+        interval_counts=rows(
+            conn,
+            IntervalCount,
+            f"SELECT backfill_id, state, count(*) FROM backfill_interval WHERE backfill_id IN ({_BACKFILLING})"
+            " AND state NOT IN ('pending', 'running') GROUP BY backfill_id, state",
+        ),
+        budgets=rows(conn, BudgetRow, "SELECT name, since_us, spent, by_backfills FROM budget"),
     )
     _belongs(
         "run", "graph", world.runs, lambda run: run.version_id, {row.version_id for row in world.versions}
@@ -433,7 +503,7 @@ def last_ids(conn: sqlite3.Connection) -> LastIds:
         " (SELECT max(attempt_id) FROM attempt),"
         " max(coalesce((SELECT max(wait_id) FROM wait), 0), coalesce((SELECT max(standing_id) FROM standing), 0)),"
         " (SELECT max(seq) FROM event), (SELECT max(asset_id) FROM asset),"
-        " (SELECT max(asset_version_id) FROM asset_version)"
+        " (SELECT max(asset_version_id) FROM asset_version), (SELECT max(backfill_id) FROM backfill)"
     ).fetchone()
     return LastIds(*(value or 0 for value in found))
 
