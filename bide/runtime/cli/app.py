@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import bide
-from bide.runtime.cli import alerts, backfill, schedule, waits
+from bide.runtime.cli import alerts, backfill, check, schedule, waits
 from bide.runtime.cli.asking import (
     ASLEEP,
     Dag,
@@ -49,6 +49,7 @@ app = App(
 app.command(waits.app)
 app.command(schedule.schedule)
 app.command(backfill.app)
+app.command(check.check)
 app.command(alerts.app)
 
 

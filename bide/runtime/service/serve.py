@@ -17,7 +17,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from bide.runtime.clock import SystemClock
 from bide.runtime.errors import BideError, NotFoundError, UsageError
+from bide.runtime.graph.lint import as_words, lint
 from bide.runtime.graph.load import Loaded, load_paths
 from bide.runtime.service.doors import Served
 from bide.runtime.service.listen import Listener
@@ -50,6 +52,20 @@ def loaded(paths: Sequence[str], say: Say) -> Loaded:
     return found
 
 
+class _Warned:
+    """Says each warning about the DAGs once, however often they are read."""
+
+    def __init__(self, say: Say) -> None:
+        self._say, self._clock = say, SystemClock()
+        self._said: set[str] = set()
+
+    def of(self, found: Loaded) -> None:
+        for each in map(as_words, lint(found.dags, self._clock.now())):
+            if each not in self._said:
+                self._said.add(each)
+                self._say(f"warning: {each}")
+
+
 async def serve(db: Path, paths: Sequence[str], opens: Opens, say: Say, drain_s: float = DRAIN_S) -> int:
     """Runs until it is told to stop; the exit code."""
     _need_framework()
@@ -65,7 +81,9 @@ async def serve(db: Path, paths: Sequence[str], opens: Opens, say: Say, drain_s:
             async with http.serving(listener.socket, runtime.asgi):
                 say(f"serving {counted(len(runtime.dags), 'DAG')} on {db} (socket {listener.path})")
                 notifier.say("READY=1", f"STATUS=serving {counted(len(runtime.dags), 'DAG')}")
-                await _until_told(runtime, paths, signals, notifier, say)
+                warned = _Warned(say)
+                await asyncio.to_thread(warned.of, dags)
+                await _until_told(runtime, paths, signals, notifier, say, warned)
                 notifier.say("STOPPING=1", "STATUS=draining")
                 say(f"stopping: what runs has {drain_s:g} s to end; a second signal ends it at once")
                 await _drain(runtime, signals, drain_s)
@@ -127,7 +145,7 @@ class _Signals:
 
 
 async def _until_told(
-    runtime: Served, paths: Sequence[str], signals: _Signals, notifier: Notifier, say: Say
+    runtime: Served, paths: Sequence[str], signals: _Signals, notifier: Notifier, say: Say, warned: _Warned
 ) -> None:
     """Returns when a signal says stop; raises what ended the engine."""
     pulse = asyncio.create_task(notifier.keep_alive(), name="bide systemd watchdog")
@@ -143,14 +161,16 @@ async def _until_told(
             if stop.done():
                 return
             signals.reload.clear()
-            await _reload(runtime, paths, notifier, say)
+            await _reload(runtime, paths, notifier, say, warned)
             reload = asyncio.create_task(signals.reload.wait(), name="bide reload signal")
     finally:
         for task in (pulse, ended, stop, reload):
             task.cancel()
 
 
-async def _reload(runtime: Served, paths: Sequence[str], notifier: Notifier, say: Say) -> None:
+async def _reload(
+    runtime: Served, paths: Sequence[str], notifier: Notifier, say: Say, warned: _Warned
+) -> None:
     since = int(asyncio.get_running_loop().time() * 1e6)
     notifier.say("RELOADING=1", f"MONOTONIC_USEC={since}")
     try:
@@ -158,6 +178,7 @@ async def _reload(runtime: Served, paths: Sequence[str], notifier: Notifier, say
         await runtime.load(found.dags, found.errors)
         broken = counted(len(found.errors), "broken file")
         say(f"read again: {counted(len(runtime.dags), 'DAG')} loaded, {broken}")
+        await asyncio.to_thread(warned.of, found)
     except BideError as error:
         say(f"not read again, everything stays as it was: {error}")
     notifier.say("READY=1")

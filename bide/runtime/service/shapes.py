@@ -32,6 +32,17 @@ class DagLine(_Shape, frozen=True):
     last_state: str | None
 
 
+class Finding(_Shape, frozen=True):
+    """What `check` says of DAG files: `level` is error or warning, `code` stays the same."""
+
+    level: str
+    code: str
+    dag: str | None
+    task: str | None
+    file: str | None
+    message: str
+
+
 class DueLine(_Shape, frozen=True):
     """One firing to come: when, and for which interval."""
 

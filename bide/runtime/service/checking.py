@@ -1,0 +1,60 @@
+"""`bide check`: DAG files looked at without a database; what is wrong, and what will be regretted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bide.runtime.errors import NotFoundError
+from bide.runtime.graph.dag import Dag
+from bide.runtime.graph.external import concerned, refused
+from bide.runtime.graph.lint import lint
+from bide.runtime.graph.load import Loaded, load_paths
+from bide.runtime.service.shapes import Finding
+
+LOAD, VAIN = "load", "waits-in-vain"
+
+
+def check(paths: Sequence[str], now_us: int) -> tuple[Loaded, list[Finding]]:
+    """(the DAGs of these files and folders, what there is to say of them): errors first."""
+    for path in paths:
+        if not Path(path).exists():
+            raise NotFoundError(f"there is no file or folder {path!r}: name DAG files or folders")
+    found = load_paths(paths)
+    return found, [*errors(found, now_us), *warnings(found.dags, now_us)]
+
+
+def errors(found: Loaded, now_us: int) -> list[Finding]:
+    """Files that cannot be loaded, and DAGs that would be refused because they wait in vain."""
+    said = [
+        Finding(level="error", code=LOAD, dag=None, task=None, file=file, message=message)
+        for file, message in found.errors.items()
+    ]
+    if not concerned(found.dags):
+        return said
+    files = _files(found.dags)
+    vain = refused(found.dags, [], {}, now_us)
+    return said + [
+        Finding(level="error", code=VAIN, dag=dag, task=None, file=files.get(dag), message=message)
+        for dag, message in vain.items()
+    ]
+
+
+def warnings(dags: Sequence[Dag], now_us: int) -> list[Finding]:
+    """What can be run and will be regretted."""
+    files = _files(dags)
+    return [
+        Finding(
+            level="warning",
+            code=warn.code,
+            dag=warn.dag,
+            task=warn.task or None,
+            file=files.get(warn.dag),
+            message=warn.message,
+        )
+        for warn in lint(dags, now_us)
+    ]
+
+
+def _files(dags: Sequence[Dag]) -> dict[str, str | None]:
+    return {dag.name: None if dag.file is None else str(dag.file) for dag in dags}
