@@ -171,4 +171,15 @@ ROWS: dict[str, Row] = {
         Program("limits:loading"),
         {"watched_s": Figure("start to all watched s", at_most=1.0, peer="APScheduler 0.56 (1,000)")},
     ),
+    "simulate": Row(
+        "a simulated month, 11,966 runs",
+        Program("rows.simulate:month"),
+        Program("rows.simulate:bare"),
+        {
+            "month_s": Figure("seconds", at_most=20),
+            "us_per_task": Figure("us a task attempt"),
+            "tasks": Figure("task attempts", limit=""),
+        },
+        repeat=3,
+    ),
 }
