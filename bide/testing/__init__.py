@@ -16,6 +16,7 @@ from bide.testing.runtime import SimRuntime as SimRuntime
 from bide.testing.runtime import sim_runtime as sim_runtime
 from bide.testing.simulation import Begun as Begun
 from bide.testing.simulation import Down as Down
+from bide.testing.simulation import Events as Events
 from bide.testing.simulation import Order as Order
 from bide.testing.simulation import Report as Report
 from bide.testing.simulation import Rule as Rule
@@ -29,6 +30,7 @@ from bide.testing.simulation import simulated as simulated
 __all__ = [
     "Begun",
     "Down",
+    "Events",
     "FakeHttp",
     "FakeKafka",
     "FakeSource",

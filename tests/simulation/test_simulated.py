@@ -11,11 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bide import Context, Cron, dag, task
+from bide import Context, Cron, On, by, dag, task
 from bide.runtime.errors import UsageError
 from bide.runtime.store import invariants
 from bide.sensors import FileSensor
-from bide.testing import Begun, Down, Order, Rule, Script, Simulation, Spread, When, simulated
+from bide.testing import Begun, Down, Events, Order, Rule, Script, Simulation, Spread, When, simulated
+from bide.triggers import HttpTrigger
 from tests.simulation.cadences import BUSY, DAGS, mart, two_days
 
 ROOT = Path(__file__).parents[2]
@@ -280,3 +281,32 @@ def test_a_spread_is_one_thing() -> None:
 def test_every_dag_of_the_story_is_told() -> None:
     assert [each.name for each in DAGS] == ["events", "payments", "accounts", "mart"]
     assert BUSY.rule(mart.name, "report").duration == 2.5
+
+
+async def test_d4_events_make_the_runs_of_a_schedule_of_events() -> None:
+    @dag(schedule=On(HttpTrigger(url="https://partner.example/news")), catchup="all", max_active_runs=4)
+    def news() -> None:
+        load()
+
+    told = Events(every="6h", at=["2026-06-15T07:30"], event={"kind": "news"})
+    async with simulated([news], start=NIGHT, script=Script(events={"news": told})) as sim:
+        await sim.run_until("2026-06-16")
+        begun = [line.at[11:16] for line in sim.journal() if line.subject == "run" and line.now == "running"]
+        assert begun == ["06:00", "07:30", "12:00", "18:00"]
+    async with simulated([news], start=NIGHT) as sim:
+        await sim.run_until("2026-06-16")
+        assert sim.report().runs == 0, "without events nothing happens"
+
+
+async def test_d4_deadline_alerts_are_told() -> None:
+    @dag(schedule=Cron("0 1 * * *", interval="day"), catchup="all", deadline_alert=by("01:30"))
+    def crm() -> None:
+        FileSensor("drop", path="/in/x.csv", timeout=timedelta(hours=4)) >> load()
+
+    script = Script(tasks={"crm.drop": Rule(on={"2026-06-15": Rule(arrives="02:10")})})
+    async with simulated([crm], start=NIGHT, script=script) as sim:
+        await sim.run_until("2026-06-18")
+        (alert,) = sim.report().deadline_alerts
+        assert alert.at == "2026-06-16T01:30:00Z"
+        assert "is late" in alert.reason
+        assert ends(sim, "crm") == {"success": 3}

@@ -6,6 +6,7 @@ from bide.testing.simulation.reading import read_script as read_script
 from bide.testing.simulation.report import Report as Report
 from bide.testing.simulation.script import Begun as Begun
 from bide.testing.simulation.script import Down as Down
+from bide.testing.simulation.script import Events as Events
 from bide.testing.simulation.script import Order as Order
 from bide.testing.simulation.script import Rule as Rule
 from bide.testing.simulation.script import Script as Script

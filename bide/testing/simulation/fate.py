@@ -6,6 +6,7 @@ draws nor a change elsewhere in the script moves it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from random import Random
 from typing import Any, Final
@@ -17,7 +18,17 @@ from bide.runtime.clock import from_us, to_us
 from bide.runtime.engine.messages import RunMeta
 from bide.runtime.errors import UsageError
 from bide.runtime.service.addresses import read_date
-from bide.testing.simulation.script import ALL_WELL, TIME_OF_DAY, Begun, Rule, Script, Spread, When, span_of
+from bide.testing.simulation.script import (
+    ALL_WELL,
+    TIME_OF_DAY,
+    Begun,
+    Events,
+    Rule,
+    Script,
+    Spread,
+    When,
+    span_of,
+)
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -37,15 +48,18 @@ class Arrival(msgspec.Struct, frozen=True):
 
 
 _AT_ONCE: Final = Ending(0, "success", ALL_WELL)
+_NEVER: Final = Arrival(None, False, ALL_WELL)
 _TRUE: Final = Arrival(0, False, ALL_WELL)
 
 
 class Fates:
     """Answers for one simulation, out of its script and its seed."""
 
-    def __init__(self, script: Script, seed: int) -> None:
+    def __init__(self, script: Script, seed: int, start_us: int) -> None:
         self._script = script
         self._seed = seed
+        self._start_us = start_us
+        self._events: dict[str, Iterator[Arrival]] = {}
         self._rules: dict[tuple[str, str], Rule] = {}
         self._counts: dict[tuple[str, str, str], int] = {}
         self._drawn: dict[int, dict[tuple[str, int, str], bool]] = {}  # by run, while it is open
@@ -71,6 +85,30 @@ class Fates:
         begun = self._begun(run, task, map_index, 1, now, "wait")
         failed = rule.fail is not False and self._happens(rule.fail, begun, run, "fail")
         return Arrival(_instant(rule.arrives, begun, run), failed, rule)
+
+    def event(self, dag: str, tz: str) -> Arrival:
+        """The next event for a DAG's schedule; asked again it is the one after."""
+        said = self._script.events.get(dag)
+        if said is None:
+            return _NEVER
+        if dag not in self._events:
+            self._events[dag] = self._stream(dag, tz, said)
+        return next(self._events[dag], _NEVER)
+
+    def _stream(self, dag: str, tz: str, said: Events) -> Iterator[Arrival]:
+        random = Random(f"{self._seed}/event/{dag}")
+        written = sorted(read_date(text, tz) for text in said.at)
+        at_us, number = self._start_us, 0
+        while said.every is not None or written:
+            if said.every is not None:
+                span = said.every.draw(random) if isinstance(said.every, Spread) else span_of(said.every)
+                at_us += max(span, 1)
+            while written and (said.every is None or written[0] <= at_us):
+                number += 1
+                yield _event(written.pop(0), said, number)
+            if said.every is not None:
+                number += 1
+                yield _event(at_us, said, number)
 
     def forget(self, run_id: int) -> None:
         """The run is over: nothing of it is asked again."""
@@ -116,6 +154,10 @@ class Fates:
             if count % when.every == 0:
                 return True
         return when.chance > 0 and begun.random.random() < when.chance
+
+
+def _event(at_us: int, said: Events, number: int) -> Arrival:
+    return Arrival(at_us, False, Rule(output={**said.event, "number": number}))
 
 
 def _span(value: Any, begun: Begun) -> int:

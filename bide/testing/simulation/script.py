@@ -7,7 +7,7 @@ the start that it is asked about. Nothing here draws chance or knows of a clock.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from random import Random
@@ -104,6 +104,20 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
                 force_setattr(self, name, msgspec.convert(value, kind))
 
 
+class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the trigger of an `On(...)` schedule sees: something each `every` (a span, or a `Spread`),
+    and `at` these instants. `event` is what each brings, with its `number` among them.
+    """
+
+    every: Any = None
+    at: list[str] = []
+    event: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        if isinstance(self.every, dict):
+            force_setattr(self, "every", msgspec.convert(self.every, Spread))
+
+
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a person does at an instant: `pause`, `unpause`, or `trigger` (with `date` and `params`)."""
 
@@ -129,6 +143,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """
 
     tasks: dict[str, Rule] = {}
+    events: dict[str, Events] = {}
     orders: list[Order] = []
     down: list[Down] = []
     seed: int = 0
@@ -144,7 +159,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
                 return rule
         return ALL_WELL
 
-    def check(self, dags: Iterable[Dag]) -> None:
+    def check(self, dags: Sequence[Dag]) -> None:
         """`UsageError` for a name that no task has, and for what could not be read when it is needed."""
         named = [f"{dag.name}.{task}" for dag in dags for task in dag.tasks]
         for name, rule in self.tasks.items():
@@ -152,6 +167,9 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
                 instead = suggestion(name, named) or f"; there are {', '.join(named[:8])}"
                 raise UsageError(f"the script has a rule for {name!r}, which no DAG has{instead}")
             _check_rule(name, rule)
+        for name in self.events:
+            if name not in {dag.name for dag in dags}:
+                raise UsageError(f"the script has events for the DAG {name!r}, which is not simulated")
 
 
 ALL_WELL = Rule()

@@ -46,7 +46,7 @@ class Simulation:
         self._db = folder / "bide.db"
         self._limits: dict[str, Any] = {"slots": slots, "pools": pools}
         self._tally = Tally(self.clock.now, lambda: self.rt.slots_in_use, self._dag_of, self._task_of)
-        self._fates = Fates(script, self.seed)
+        self._fates = Fates(script, self.seed, self.start_us)
         self._ahead = sorted(_turning_points(script), key=lambda point: point[0])
         for at_us, what in self._ahead:
             if isinstance(what, Order) and what.dag not in {dag.name for dag in dags}:

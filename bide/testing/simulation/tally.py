@@ -116,7 +116,7 @@ class Tally:
                     self.dag(self._runs[run_id].meta.dag).tasks += 1
                 case "dag" if now == "skipped":
                     self.dag(self._dag_of(subject_id)).skipped.append((instant(at), reason))
-                case "deadline":
+                case "alert" if now == "new":
                     self.alerts.append((instant(at), reason))
         self.events += len(committed.events)
         self._weigh()
