@@ -9,9 +9,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 export PIP_PROGRESS_BAR = off
 
-.PHONY: help demo test lint format bench soak docs wheel clean
+.PHONY: help demo demo-cadences test lint format bench soak docs wheel clean
 help:            ## what can be made
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 # One stamp a set of packages: set-up runs again only when pyproject.toml has changed.
 $(STAMP)-base: pyproject.toml
@@ -27,6 +27,9 @@ $(STAMP)-%: $(STAMP)-base
 
 demo: $(STAMP)-test   ## waits for the world on four kinds of sensors at once, under 30 s
 	@$(BIN)/python -m examples.waiting_room
+
+demo-cadences: $(STAMP)-examples   ## a day of three cadences and a mart, with what goes wrong in it, in 75 s
+	@$(BIN)/python -m examples.three_cadences $(ARGS)
 
 test: $(STAMP)-test   ## all tests (ARGS="-k name -x" narrows them)
 	@$(BIN)/python -m pytest $(ARGS)

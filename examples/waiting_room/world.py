@@ -58,12 +58,13 @@ class Broker:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: asyncio.subprocess.Process | None = None
+        self._port = 0
         self.address = ""
 
     async def start(self) -> str:
-        """Its address, once it answers."""
+        """Its address, once it answers; started again it is the same one, with the same records."""
         program = _program("noida-db")
-        port = _free_port()
+        port = self._port = self._port or _free_port()
         self.address = f"127.0.0.1:{port}"
         self._process = await asyncio.create_subprocess_exec(
             program, "start", "--data-dir", str(self._folder), "--only", "kafka", "--kafka-port", str(port),
