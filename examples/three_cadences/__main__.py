@@ -1,6 +1,6 @@
 """`python -m examples.three_cadences`: plays the day. Exit code 0 only if the mart is right and all claims hold.
 
---quick      an evening and a morning in ten seconds, not a whole day in seventy-five
+--quick      an evening and a morning in nine seconds, not a whole day in seventy-five
 --json       print the outcome as JSON, and nothing else
 --svg PATH   also write the picture of the day
 """
@@ -78,7 +78,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m examples.three_cadences", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--quick", action="store_true", help="an evening and a morning, in ten seconds")
+    parser.add_argument("--quick", action="store_true", help="an evening and a morning, in nine seconds")
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON, and nothing else")
     parser.add_argument("--svg", type=Path, metavar="PATH", help="also write the picture of the day")
     asked = parser.parse_args(words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from bide.testing.simulation.timeline import legend, timeline
 
 _STEP_US = DAY
 _SHOWN = 5
+_WIDEST = 44
 
 
 def simulate_dags(
@@ -33,6 +35,7 @@ def simulate_dags(
     if end_us <= start_us:
         raise UsageError(f"--to {until} is not after --from {since}: nothing lies between")
     plan = read_script(script) if script is not None else Script()
+    logging.getLogger("bide").addHandler(logging.NullHandler())  # alerts are in the report
     clock = SystemClock()
     began = clock.elapsed()
     report = asyncio.run(_live(dags, config, start_us, end_us, seed, plan, out))
@@ -94,7 +97,7 @@ def _dags(targets: Sequence[str]) -> list[Dag]:
 def _show(report: Report, names: Sequence[str], start_us: int, end_us: int) -> None:
     rows = [
         (
-            name, each.schedule, f"{each.runs:,}", _outcomes(each.outcomes, each.open), f"{each.tasks:,}",
+            name, _short(each.schedule), f"{each.runs:,}", _outcomes(each.outcomes, each.open), f"{each.tasks:,}",
             f"{each.late:,}" + (f" (up to {_span(each.latest_s)})" if each.late else ""), f"{len(each.skipped):,}",
         )
         for name, each in report.dags.items()
@@ -118,8 +121,11 @@ def _show(report: Report, names: Sequence[str], start_us: int, end_us: int) -> N
     for alert in report.deadline_alerts[:_SHOWN]:
         write(f"  {stamp(alert.at)}  {alert.reason}")
     for name, each in report.dags.items():
-        for skip in each.skipped[:_SHOWN]:
-            write(f"  {stamp(skip.at)}  {name} skipped: {skip.reason}")
+        if each.skipped:
+            last = each.skipped[-1]
+            write(
+                f"skipped        {len(each.skipped):,} of {name}, the last at {stamp(last.at)}: {last.reason}"
+            )
     for refusal in report.refused:
         write(f"  {stamp(refusal.at)}  refused: {refusal.reason}")
 
@@ -127,6 +133,10 @@ def _show(report: Report, names: Sequence[str], start_us: int, end_us: int) -> N
 def _outcomes(outcomes: dict[str, int], going: int) -> str:
     said = [f"{count:,} {state}" for state, count in outcomes.items()]
     return ", ".join([*said, f"{going:,} open"] if going else said) or "none"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 
 
 def _span(seconds: float) -> str:
