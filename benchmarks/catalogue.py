@@ -81,6 +81,20 @@ def _fan(n: int, *, peer: str) -> Row:
     )
 
 
+def _mapped(n: int) -> Row:
+    return Row(
+        f"{n:,} mapped instances",
+        Program("rows.mapped:mapped", n),
+        Program("limits:fan", n),
+        {
+            "tasks_per_s": Figure("tasks/s", at_least=5000),
+            "us_per_task": Figure("us a task"),
+            "cost_ratio": Figure("cost over that of 1,000", at_most=1.5, limit=""),
+            "lag_p99_ms": Figure("loop lag p99 ms", at_most=50),
+        },
+    )
+
+
 def _waits(kind: str, n: int) -> Row:
     kept = (
         n == 10_000
@@ -122,6 +136,7 @@ ROWS: dict[str, Row] = {
     "fan-200": _fan(200, peer="Restate 2,467"),
     "fan-10000": _fan(10_000, peer="huey 900 (1,000)"),
     "fan-100000": _fan(100_000, peer=""),
+    **{f"mapped-{n}": _mapped(n) for n in (1000, 10_000, 100_000)},
     **{f"{kind}-{n}": _waits(kind, n) for kind in ("time", "file", "external") for n in (1000, 10_000)},
     "time-100000": _waits("time", 100_000),
     "http-1000": Row(

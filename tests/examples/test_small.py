@@ -197,3 +197,26 @@ def test_programs_run_from_the_terminal(name: str, tmp_path: Path) -> None:
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_s0_23_mapped_makes_one_instance_a_file_and_one_a_hundred_customers(
+    opened: Opens, tmp_path: Path
+) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.py").write_text("x\n" * 3)
+    async with opened("mapped.py") as runtime:
+        run = await runtime.trigger("mapped", params={"folder": str(tmp_path), "customers": 250})
+        result = await run.wait(LIMIT_S)
+    assert result.outputs["report"] == {"files": 3, "lines": 9, "shards": 3, "billed": 250}
+    assert result.outputs["bill"] == [100, 100, 50]
+
+
+async def test_s0_24_manifest_is_read_in_batches_by_mapped_instances(opened: Opens, tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for n in range(23):
+        (folder / f"{n}.txt").write_text("x" * n)
+    async with opened("manifest.py") as runtime:
+        params = {"folder": str(folder), "manifests": str(tmp_path), "batch": 5}
+        result = await (await runtime.trigger("manifest", params=params)).wait(LIMIT_S)
+    assert result.outputs["total"] == {"files": 23, "bytes": sum(range(23)), "batches": 5}

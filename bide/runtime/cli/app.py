@@ -17,6 +17,7 @@ from bide.runtime.cli.asking import (
     Date,
     Db,
     Json,
+    MapIndex,
     Params,
     Run,
     RunOrTask,
@@ -26,6 +27,7 @@ from bide.runtime.cli.asking import (
     dag_name,
     done,
 )
+from bide.runtime.cli.folding import folded
 from bide.runtime.cli.output import note, print_json, print_table, said_state, stamp, write
 from bide.runtime.clock import SECOND
 from bide.runtime.errors import UsageError
@@ -172,20 +174,21 @@ def show(run: Run, /, *, db: Db = None, json: Json = False) -> int:
     interval = found.interval
     span = f", interval {stamp(interval.start)} to {stamp(interval.end)}"
     write(f"logical date {stamp(found.logical_date)}{span if interval.start != interval.end else ''}")
-    rows = [
-        (t.task if t.map_index < 0 else f"{t.task}[{t.map_index}]", t.state, str(t.attempts), t.reason)
-        for t in found.tasks
-    ]
+    rows = [(name, t.state, str(t.attempts), t.reason) for name, t in folded(found.tasks)]
     print_table(("task", "state", "attempts", "reason"), rows, "no tasks")
+    if len(rows) < len(found.tasks):
+        note(f"{len(found.tasks) - len(rows):,} instances of mapped tasks are not shown: --json has them all")
     for alert in found.alerts:
         write(f"alert {alert.id} ({alert.state}): {alert.text}")
     return 0
 
 
 @app.command
-def why(run: RunOrTask, task: Task = None, /, *, db: Db = None, json: Json = False) -> int:
+def why(
+    run: RunOrTask, task: Task = None, /, *, map_index: MapIndex = None, db: Db = None, json: Json = False
+) -> int:
     """Say why a run, or a task of it (RUN/TASK or RUN TASK), is in the state it is in."""
-    run, task = split_address(run, task)
+    run, task = split_address(run, task, map_index)
     found = asked(db, lambda ops: ops.why(run, task))
     if json:
         print_json(found)
@@ -210,13 +213,14 @@ def logs(
         bool, Parameter(name=("--follow", "-f"), negative="", help="Go on until it ends.")
     ] = False,
     attempt: Annotated[int | None, Parameter(help="Which attempt, counted from 1; the last one.")] = None,
+    map_index: MapIndex = None,
     db: Db = None,
     json: Json = False,
 ) -> int:
     """Print the log of a task's attempt (RUN/TASK or RUN TASK)."""
     from bide.runtime.cli.follow import print_log, whole_log
 
-    run, task = split_address(run, task)
+    run, task = split_address(run, task, map_index)
     if task is None:
         raise UsageError(f"logs of which task? `bide logs {run}/TASK`; `bide show {run}` lists them")
     name = task
@@ -300,11 +304,12 @@ def rerun(
     *,
     downstream: Annotated[bool, Parameter(negative="", help="And everything below the task.")] = False,
     whole: Annotated[bool, Parameter(name="--run", negative="", help="Every task, successes too.")] = False,
+    map_index: MapIndex = None,
     db: Db = None,
     json: Json = False,
 ) -> int:
     """Run again what did not succeed, or one task (RUN/TASK or RUN TASK), or the whole run."""
-    run, task = split_address(run, task)
+    run, task = split_address(run, task, map_index)
     return done(db, json, lambda ops: ops.rerun(run, task, downstream, whole), starts=True)
 
 
@@ -315,6 +320,7 @@ def mark(
     state: Annotated[str | None, Parameter(help="What it becomes: success, failed or skipped.")] = None,
     /,
     *,
+    map_index: MapIndex = None,
     db: Db = None,
     json: Json = False,
 ) -> int:
@@ -323,7 +329,7 @@ def mark(
         task, state = "", task
         if "/" not in run:
             raise UsageError(f"mark which task? `bide mark {run} TASK {state}`")
-    run, name = split_address(run, task or None)
+    run, name = split_address(run, task or None, map_index)
     if name is None:
         raise UsageError(f"mark which task? `bide mark {run} TASK {state}`")
     meant, to = name, state

@@ -25,6 +25,9 @@ Date = Annotated[str | None, Parameter(help="The logical date, such as 2026-06-1
 Run = Annotated[str, Parameter(help="The run: its number; `bide runs` lists them.")]
 RunOrTask = Annotated[str, Parameter(help="The run, 3; or one task of it, 3/load.")]
 Task = Annotated[str | None, Parameter(help="The task, where RUN names none; load[2] when it is mapped.")]
+MapIndex = Annotated[
+    int | None, Parameter(help="One instance of a mapped task, counted from 0: TASK[INDEX].")
+]
 Dag = Annotated[str, Parameter(help="The DAG: its name, or a TARGET such as pipeline.py:orders.")]
 Wait = Annotated[str, Parameter(help="The wait: its number; `bide waits` lists them.")]
 Slots = Annotated[int | None, Parameter(help="How many tasks may run at once.")]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from bide.runtime.cli.folding import counted
 from bide.runtime.cli.heard import Heard
 from bide.runtime.cli.output import GLYPHS, clean, coloured, said_state, write
 from bide.runtime.clock import from_us
@@ -39,6 +40,7 @@ class Moment(msgspec.Struct, frozen=True):
     slots: int
     now_us: int
     progress: dict[int, Progress]  # attempt -> how far it says it is
+    mapped: dict[str, str]  # mapped task -> how far it is, in words
 
 
 class Follower:
@@ -99,8 +101,10 @@ class Follower:
 
     def moment(self, slots_in_use: int, slots: int, now_us: int) -> Moment:
         """The whole run, as it is now."""
-        attempts = self._reader.attempts(self._run_id)
-        tasks = self._reader.tasks(self._run_id)
+        attempts = self._reader.attempts(self._run_id, whole=True)
+        tasks = self._reader.tasks(self._run_id, whole=True)
+        items = self._reader.mapped(self._run_id)
+        counts = self._reader.instance_counts(self._run_id) if items else {}
         going = [t.attempt_id for t in tasks if t.state is State.RUNNING and t.attempt_id is not None]
         return Moment(
             self._reader.run(self._run_id),
@@ -111,6 +115,7 @@ class Follower:
             slots,
             now_us,
             {number: said for number in going if (said := self._progress(number)) is not None},
+            {task: counted(counts.get(task, {}), count) for task, count in items.items()},
         )
 
 
@@ -212,12 +217,13 @@ class Graph:
             glyph, style = GLYPHS[task.state]
             state = Text(f"{glyph} {task.state.value}", style=style)
             said = moment.progress.get(task.attempt_id or 0)
-            told = told_of(task, waits.get((task.task, task.map_index), []), moment.now_us, said)
+            told = moment.mapped.get(task.task, "") if task.state is State.MAPPED else ""
+            told = told or told_of(task, waits.get((task.task, task.map_index), []), moment.now_us, said)
             table.add_row(
                 Text(name_of(task.task, task.map_index)), state, took(task, moment), Text(clean(told))
             )
         counts = Counter(task.state.value for task in moment.tasks)
-        parts = [f"{n} {state}" for state, n in counts.items()]
+        parts = [f"{n:,} {state}" for state, n in counts.items()]
         run = moment.run
         head = Text(f"run {run.run_id} of {run.dag}: {run.state.value}", style="bold")
         foot = Text(f"{', '.join(parts)}; {moment.slots_in_use} of {moment.slots} slots in use", style="dim")

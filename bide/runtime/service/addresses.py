@@ -65,12 +65,23 @@ def task_address(text: str) -> TaskAddress:
     return TaskAddress(match[1], int(match[2]) if match[2] else -1)
 
 
-def split_address(run: str, task: str | None = None) -> tuple[str, str | None]:
-    """`RUN`, `RUN/TASK` and `RUN TASK` as (run, task).
+def split_address(run: str, task: str | None = None, map_index: int | None = None) -> tuple[str, str | None]:
+    """`RUN`, `RUN/TASK` and `RUN TASK` as (run, task); a map index given apart is put into the task's name.
 
-    >>> split_address("12/load"), split_address("12", "load"), split_address("12")
-    (('12', 'load'), ('12', 'load'), ('12', None))
+    >>> split_address("12/load"), split_address("12", "load", 3), split_address("12")
+    (('12', 'load'), ('12', 'load[3]'), ('12', None))
     """
+    run, task = _run_and_task(run, task)
+    if map_index is None:
+        return run, task
+    if task is None or task.endswith("]") or map_index < 0:
+        raise UsageError(
+            f"--map-index {map_index} is of which task? name it beside: {run} TASK --map-index 0"
+        )
+    return run, f"{task}[{map_index}]"
+
+
+def _run_and_task(run: str, task: str | None) -> tuple[str, str | None]:
     head, slash, tail = run.partition("/")
     if slash and task is not None:
         raise UsageError(f"{run!r} names a task and so does {task!r}: write {head}/{task}")

@@ -182,6 +182,10 @@ class Operations:
             for found in await self._reader.ask(Reader.attempts, run_id, instance.task)
             if found.map_index == instance.map_index and attempt in (None, found.number)
         ]
+        if not tries and (items := await self._reader.ask(Reader.mapped, run_id)).get(task):
+            raise UsageError(
+                f"{task} of run {run} is mapped: name one of its instances, {task}[0] to {task}[{items[task] - 1}]"
+            )
         if not tries and attempt is None:
             await self._reader.ask(Reader.run, run_id)
             return LogPart(attempt=0, text="", next_offset=0, over=instance.state in OVER)
@@ -274,14 +278,14 @@ class Operations:
             raise UsageError("downstream of which task? name it: `bide rerun RUN TASK --downstream`")
         if task is not None and whole:
             raise UsageError(f"either the task {task} or the whole run: leave one of them out")
-        args = {"run_id": run_number(run), "task": task, "downstream": downstream, "whole": whole}
+        args = {"run_id": run_number(run), "downstream": downstream, "whole": whole, **_of(task)}
         what = f"{task} of run {run}" if task else f"run {run}"
         return await self._do("rerun", f"{what} runs again", args)
 
     async def mark(self, run: str, task: str, state: str) -> Done:
         if state not in set(_MARKS):
             raise UsageError(f"a task cannot be marked {state!r}: use {', '.join(_MARKS)}")
-        args = {"run_id": run_number(run), "task": task, "state": state}
+        args = {"run_id": run_number(run), "state": state, **_of(task)}
         return await self._do("mark", f"{task} of run {run} is marked {state}", args)
 
     async def pause(self, dag: str) -> Done:
@@ -389,6 +393,14 @@ def _instance(
     raise NotFoundError(
         f"run {run_id} has no task {address!r}{_nearest(meant.task, list({t.task: 0 for t in tasks}))}"
     )
+
+
+def _of(task: str | None) -> dict[str, Any]:
+    """A task as commands take it, with its map index where one was given."""
+    meant = task_address(task) if task is not None else None
+    if meant is None or meant.map_index < 0:
+        return {"task": task}
+    return {"task": meant.task, "map_index": meant.map_index}
 
 
 def _nearest(name: str, known: list[str]) -> str:

@@ -51,6 +51,21 @@ FROM task_instance i
 WHERE i.run_id = :run_id
 ORDER BY i.instance_id;
 
+-- :name tasks_whole
+-- The picture of a run: the same without the instances of mapped tasks.
+SELECT i.instance_id, i.task, i.map_index, i.state, i.attempt, i.failures, i.attempt_id, i.since_us,
+       i.due_us, i.deadline_us, i.reason, NULL AS output
+FROM task_instance i
+WHERE i.run_id = :run_id AND i.map_index = -1
+ORDER BY i.instance_id;
+
+-- :name instance_counts
+-- The picture of a run: how far its mapped tasks are.
+SELECT i.task, i.state, count(*)
+FROM task_instance i
+WHERE i.run_id = :run_id AND i.map_index >= 0
+GROUP BY i.task, i.state;
+
 -- :name tasks_with_outputs
 -- The same with what each task returned; outputs can be large, so only when asked.
 SELECT i.instance_id, i.task, i.map_index, i.state, i.attempt, i.failures, i.attempt_id, i.since_us,
@@ -70,7 +85,7 @@ WHERE i.run_id = :run_id;
 SELECT a.attempt_id, i.task, i.map_index, a.number, a.state, a.epoch, a.started_us, a.ended_us,
        a.active_us, a.error, a.metrics
 FROM task_instance i JOIN attempt a ON a.instance_id = i.instance_id
-WHERE i.run_id = :run_id AND (:task IS NULL OR i.task = :task)
+WHERE i.run_id = :run_id AND (:task IS NULL OR i.task = :task) AND (NOT :whole OR i.map_index = -1)
 ORDER BY a.attempt_id;
 
 -- :name waits

@@ -200,18 +200,28 @@ class Reader:
             raise NotFoundError(f"there is no run {run_id} in {self.path}: `bide runs` lists them")
         return found[0]
 
-    def tasks(self, run_id: int, outputs: bool = False) -> list[TaskShown]:
-        """The run's instances in declaration order."""
+    def tasks(self, run_id: int, outputs: bool = False, whole: bool = False) -> list[TaskShown]:
+        """The run's instances in declaration order. `whole`: of a mapped task its summary alone."""
+        if whole:
+            return self._all(TaskShown, "tasks_whole", run_id=run_id)
         return self._all(TaskShown, "tasks_with_outputs" if outputs else "tasks", run_id=run_id)
+
+    def instance_counts(self, run_id: int) -> dict[str, dict[str, int]]:
+        """Mapped task -> state -> how many of its instances."""
+        found: dict[str, dict[str, int]] = {}
+        rows = self.read(lambda conn: conn.execute(sql_of("instance_counts"), {"run_id": run_id}).fetchall())
+        for task, state, count in rows:
+            found.setdefault(task, {})[state] = count
+        return found
 
     def mapped(self, run_id: int) -> dict[str, int]:
         """The mapped tasks of a run that have become instances, and how many each."""
         found = self.read(lambda conn: conn.execute(sql_of("mapped"), {"run_id": run_id}).fetchall())
         return dict(found)
 
-    def attempts(self, run_id: int, task: str | None = None) -> list[AttemptShown]:
-        """Every try, oldest first."""
-        return self._all(AttemptShown, "attempts", run_id=run_id, task=task)
+    def attempts(self, run_id: int, task: str | None = None, whole: bool = False) -> list[AttemptShown]:
+        """Every try, oldest first. `whole`: but those of the instances of mapped tasks."""
+        return self._all(AttemptShown, "attempts", run_id=run_id, task=task, whole=whole)
 
     def waits(self, run_id: int | None = None, after: int = 0, limit: int = 100_000) -> list[WaitShown]:
         """Open waits, oldest first. `after`: only ids above it, to page on."""

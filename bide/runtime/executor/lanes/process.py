@@ -15,6 +15,8 @@ import sys
 from types import FunctionType
 from typing import Any, Final
 
+import msgspec
+
 from bide.runtime.errors import PayloadError
 from bide.runtime.executor.attempt import Attempt, Fenced
 from bide.runtime.executor.context import Context
@@ -144,8 +146,11 @@ def work_of(attempt: Attempt, job: Job) -> Work:
         arguments = encode([args, kwargs], "the arguments", 16 * 1024 * 1024)
     except PayloadError as error:
         raise CannotIsolate(f"the arguments of an isolated task go to another process: {error}") from None
+    order = attempt.order
+    if order.task.map is not None:  # the list of all instances stays here
+        order = msgspec.structs.replace(order, task=msgspec.structs.replace(order.task, kwargs={}))
     return Work(
-        order=attempt.order,
+        order=order,
         epoch=attempt.epoch,
         facts=job.facts,
         module=module,
