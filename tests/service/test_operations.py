@@ -109,10 +109,32 @@ async def test_show_has_the_keys_of_the_terminal(ops: Operations) -> None:
         "logical_date": AT,
         "interval": {"start": AT, "end": AT},
         "tasks": [
-            {"task": "drop", "map_index": -1, "state": "deferred", "attempts": 1, "reason": ""},
-            {"task": "load", "map_index": -1, "state": "pending", "attempts": 0, "reason": ""},
-            {"task": "send", "map_index": -1, "state": "pending", "attempts": 0, "reason": ""},
+            {
+                "task": "drop",
+                "map_index": -1,
+                "state": "deferred",
+                "attempts": 1,
+                "reason": "",
+                "slot_seconds": 0.0,
+            },
+            {
+                "task": "load",
+                "map_index": -1,
+                "state": "pending",
+                "attempts": 0,
+                "reason": "",
+                "slot_seconds": 0.0,
+            },
+            {
+                "task": "send",
+                "map_index": -1,
+                "state": "pending",
+                "attempts": 0,
+                "reason": "",
+                "slot_seconds": 0.0,
+            },
         ],
+        "alerts": [],
     }
 
 
