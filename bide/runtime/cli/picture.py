@@ -18,7 +18,7 @@ from bide.runtime.cli.output import GLYPHS, clean, coloured, said_state, write
 from bide.runtime.clock import from_us
 from bide.runtime.engine.explain import Progress, progress_words, span_words
 from bide.runtime.engine.states import OVER, State
-from bide.runtime.service.describe import trigger_words
+from bide.runtime.service.describe import nodes_beside, standing_by, trigger_words
 from bide.runtime.store.reader import EventShown, Reader, RunDetail, TaskShown, WaitShown
 
 if TYPE_CHECKING:
@@ -102,12 +102,19 @@ class Follower:
     def moment(self, slots_in_use: int, slots: int, now_us: int) -> Moment:
         """The whole run, as it is now."""
         attempts = self._reader.attempts(self._run_id, whole=True)
-        tasks = self._reader.tasks(self._run_id, whole=True)
+        run = self._reader.run(self._run_id)
+        beside = nodes_beside(run.spec)
+        tasks = [
+            msgspec.structs.replace(t, reason=standing_by(t.reason, t.state, beside[t.task]))
+            if t.task in beside
+            else t
+            for t in self._reader.tasks(self._run_id, whole=True)
+        ]
         items = self._reader.mapped(self._run_id)
         counts = self._reader.instance_counts(self._run_id) if items else {}
         going = [t.attempt_id for t in tasks if t.state is State.RUNNING and t.attempt_id is not None]
         return Moment(
-            self._reader.run(self._run_id),
+            run,
             tasks,
             self._reader.waits(self._run_id),
             {name_of(a.task, a.map_index): a.started_us for a in attempts},

@@ -6,7 +6,10 @@ from typing import Any
 
 import msgspec
 
+from bide.runtime.engine.explain import starts_when
+from bide.runtime.engine.states import State
 from bide.runtime.errors import BideError
+from bide.runtime.graph.spec import DagSpec, Role, TaskSpec
 from bide.runtime.service.shapes import AlertLine, iso
 from bide.runtime.store.reader import AlertShown
 
@@ -66,3 +69,16 @@ def alert_line(alert: AlertShown) -> AlertLine:
         state=alert.state,
         text=alert.text,
     )
+
+
+def nodes_beside(stored: str) -> dict[str, TaskSpec]:
+    """The handlers and callbacks of a graph as the database holds it. Nothing is decoded where there are none."""
+    if '"role":' not in stored:
+        return {}
+    spec = msgspec.json.decode(stored, type=DagSpec)
+    return {task.name: task for task in spec.tasks if task.role is not Role.TASK}
+
+
+def standing_by(reason: str, state: State, beside: TaskSpec | None) -> str:
+    """The reason of an instance; of a handler or callback that has not started: when it will."""
+    return starts_when(beside) if beside is not None and state is State.PENDING and not reason else reason

@@ -8,10 +8,19 @@ from functools import partial
 import msgspec
 
 from bide.runtime.engine.admission import needs_no_slot
-from bide.runtime.engine.explain import Behind, InstanceFacts, Late, RunFacts, Upstream, WaitFacts
+from bide.runtime.engine.explain import (
+    Behind,
+    InstanceFacts,
+    Late,
+    RunFacts,
+    Upstream,
+    WaitFacts,
+    starts_when,
+)
 from bide.runtime.engine.past import BEFORE
 from bide.runtime.engine.states import RUN_OVER, RunState, State
-from bide.runtime.graph.spec import DagSpec, TriggerRule
+from bide.runtime.graph.handlers import waits_on
+from bide.runtime.graph.spec import DagSpec, Role, TriggerRule
 from bide.runtime.service.describe import error_words, trigger_words
 from bide.runtime.service.doors import Live
 from bide.runtime.service.shapes import iso
@@ -125,8 +134,12 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
     """The facts of one of its task instances."""
     spec = next((t for t in scene.spec.tasks if t.name == instance.task), None)
     paused = bool(scene.dag and scene.dag.paused)
+    role = spec.role if spec else Role.TASK
     names = set(spec.upstream if spec else ())
     own = [t for t in scene.tasks if t.task == instance.task and t.map_index >= 0 > instance.map_index]
+    if spec is not None and role is not Role.TASK:
+        names = set(waits_on(scene.spec)[spec.name])
+    handlers = {task.name for task in scene.spec.tasks if instance.task in task.handles}
     return InstanceFacts(
         run=str(scene.run.run_id),
         task=_name(instance.task, instance.map_index),
@@ -146,6 +159,9 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
             _upstream(scene, task) for task in scene.tasks if task.task in names and task.map_index < 0
         ),
         behind=_behind(scene, instance),
+        role=role,
+        starts_when=starts_when(spec) if spec is not None and role is not Role.TASK else "",
+        handlers=tuple(_upstream(scene, task) for task in scene.tasks if task.task in handlers),
         waits=tuple(
             _wait(wait, live)
             for wait in scene.waits

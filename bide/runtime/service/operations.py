@@ -27,7 +27,7 @@ from bide.runtime.service.addresses import (
     task_address,
     wait_number,
 )
-from bide.runtime.service.describe import alert_line, schedule_words, trigger_words
+from bide.runtime.service.describe import alert_line, nodes_beside, schedule_words, standing_by, trigger_words
 from bide.runtime.service.doors import Door, Live
 from bide.runtime.service.logs import read_log
 from bide.runtime.service.shapes import (
@@ -357,6 +357,7 @@ def _show(reader: Reader, run_id: int) -> RunShown:
     held: Counter[tuple[str, int]] = Counter()
     for attempt in reader.attempts(run_id):
         held[attempt.task, attempt.map_index] += attempt.active_us
+    beside = nodes_beside(run.spec)
     return RunShown(
         run_id=str(run_id),
         dag=run.dag,
@@ -369,8 +370,9 @@ def _show(reader: Reader, run_id: int) -> RunShown:
                 map_index=task.map_index,
                 state=task.state.value,
                 attempts=task.attempts,
-                reason=task.reason,
+                reason=standing_by(task.reason, task.state, beside.get(task.task)),
                 slot_seconds=held[task.task, task.map_index] / SECOND,
+                role=beside[task.task].role.value if task.task in beside else "task",
             )
             for task in reader.tasks(run_id)
         ),

@@ -98,6 +98,8 @@ class RunLine(_Shape, frozen=True):
 class TaskLine(_Shape, frozen=True):
     """`map_index` is -1 for a task that is not mapped; `attempts` counts starts, of any outcome.
 
+    `role` is `task`, `handler`, `on_all_failed` or `on_success`.
+
     `slot_seconds` is how long attempts that are over have held a slot, all of them together.
     """
 
@@ -107,6 +109,7 @@ class TaskLine(_Shape, frozen=True):
     attempts: int
     reason: str
     slot_seconds: float = 0.0
+    role: str = "task"
 
 
 class AlertLine(_Shape, frozen=True):

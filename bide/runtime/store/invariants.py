@@ -218,6 +218,7 @@ _ORPHANS: Final = (
             ("task_instance", "run", "run_id", "run"),
             ("attempt", "task_instance", "instance_id", "instance"),
             ("output", "task_instance", "instance_id", "instance"),
+            ("failure", "task_instance", "instance_id", "instance"),
             ("wait", "task_instance", "instance_id", "instance"),
             ("wait", "attempt", "attempt_id", "attempt"),
             ("process", "attempt", "attempt_id", "attempt"),

@@ -5,6 +5,7 @@ living runtime has (the last look of a wait, the resource that refused a task) m
 the sentence then says what the database alone can tell.
 """
 
+from bide.runtime.engine.explain.beside import starts_when
 from bide.runtime.engine.explain.facts import (
     Behind,
     InstanceFacts,
@@ -37,4 +38,5 @@ __all__ = [
     "instant_words",
     "progress_words",
     "span_words",
+    "starts_when",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bide.runtime.engine.states import RunState, State
-from bide.runtime.graph.spec import TriggerRule
+from bide.runtime.graph.spec import Role, TriggerRule
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +110,9 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
     instances: dict[str, int] = {}  # of a mapped task: state -> how many of its own
     items: int = 0  # so many it has when all are made
     bad: tuple[Upstream, ...] = ()  # of them, those that failed or are lost
+    role: Role = Role.TASK  # of a handler or callback, `upstreams` are those whose ends it hears of
+    starts_when: str = ""  # of a handler or callback
+    handlers: tuple[Upstream, ...] = ()  # of a task: those of its failure
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):

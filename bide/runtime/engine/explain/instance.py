@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bide.runtime.engine.explain.beside import explain_pending, what_for
 from bide.runtime.engine.explain.facts import Behind, InstanceFacts, Look, Upstream, WaitFacts, Why
 from bide.runtime.engine.explain.words import (
     ASLEEP,
@@ -15,6 +16,7 @@ from bide.runtime.engine.explain.words import (
     span_words,
 )
 from bide.runtime.engine.states import RunState, State
+from bide.runtime.graph.spec import Role
 
 
 def explain_instance(f: InstanceFacts, now: int) -> Why:
@@ -23,6 +25,7 @@ def explain_instance(f: InstanceFacts, now: int) -> Why:
     told = any(wait.deadline_us == f.deadline_us for wait in f.waits)  # a sensor's is its wait's
     if f.deadline_us is not None and f.state not in _ENDED and not told:
         details = (*details, ("task deadline", instant_words(f.deadline_us, now)))
+    details = (*details, *what_for(f))
     if f.paused and f.state not in _ENDED:
         details = (*details, ("DAG", "paused"))
     if f.late and f.state in _ENDED:
@@ -118,6 +121,8 @@ def _pending(f: InstanceFacts) -> _Answer:
         return f"its run is {f.run_state.value}: no task of it may start yet", (), f"see `bide why {f.run}`"
     if f.behind is not None:
         return _behind(f, f.behind)
+    if f.role is not Role.TASK:
+        return explain_pending(f)
     open_ = [u for u in f.upstreams if u.state not in _OVER]
     if open_:
         told = ", ".join(f"{u.task} ({u.state})" for u in open_[:5])
