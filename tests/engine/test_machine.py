@@ -30,7 +30,7 @@ from bide.runtime.engine.messages import (
 )
 from bide.runtime.engine.states import State
 from bide.runtime.errors import NotFoundError, RefusedError
-from bide.runtime.graph.spec import TaskSpec, TriggerRule
+from bide.runtime.graph.spec import Role, TaskSpec, TriggerRule
 from bide.runtime.schedules import Every
 from bide.runtime.schedules.promise import Promise, by
 from bide.triggers.external_task import ExternalTaskTrigger
@@ -99,6 +99,30 @@ def tasks(draw: st.DrawFn, others: tuple[str, ...] = ()) -> list[TaskSpec]:
                     timeout_given=draw(st.booleans()), **common,
                 )
             )  # fmt: skip
+    return made + draw(beside([task.name for task in made]))
+
+
+@st.composite
+def beside(draw: st.DrawFn, names: list[str]) -> list[TaskSpec]:
+    """Failure handlers and callbacks of a graph, mostly none."""
+    if draw(st.integers(0, 2)):
+        return []
+    made: list[TaskSpec] = []
+    early: list[str] = list(names)
+    last: list[str] = []
+    for role in (Role.ON_ALL_FAILED, Role.ON_SUCCESS):
+        if draw(st.booleans()):
+            made.append(job(str(role), role=role, idempotent=draw(st.booleans())))
+            last.append(str(role))
+    for n in range(draw(st.integers(0, 4))):
+        among = draw(st.sampled_from([early, early, last])) or early
+        handles = tuple(draw(st.lists(st.sampled_from(among), unique=True, min_size=1, max_size=3)))
+        fields: dict[str, Any] = {"retries": draw(st.integers(0, 1)), "idempotent": draw(st.booleans())}
+        if draw(st.booleans()):
+            made.append(job(f"h{n}", role=Role.HANDLER, handles=handles, **fields))
+        else:
+            made.append(sensor(f"h{n}", role=Role.HANDLER, handles=handles, timeout=50))
+        among.append(f"h{n}")
     return made
 
 

@@ -102,7 +102,10 @@ async def test_dags_have_the_keys_of_the_terminal(ops: Operations) -> None:
 
 
 async def test_show_has_the_keys_of_the_terminal(ops: Operations) -> None:
-    assert as_json(await ops.show("2")) == {
+    shown = as_json(await ops.show("2"))
+    promised = ("task", "map_index", "state", "attempts", "reason")
+    shown["tasks"] = [{key: task[key] for key in promised} for task in shown["tasks"]]
+    assert {key: value for key, value in shown.items() if key != "alerts"} == {
         "run_id": "2",
         "dag": "etl",
         "state": "running",
