@@ -412,6 +412,31 @@ def test_sensors_and_commands_are_called_with_their_names() -> None:
     assert [(each.name, each.retries) for each in renamed.spec.tasks] == [("other", 2)]
 
 
+def test_b53_a_call_of_map_is_a_mapped_task_of_the_graph() -> None:
+    @task
+    def listed() -> list[int]:
+        return [1]
+
+    @task
+    def load(n: int) -> int:
+        return n
+
+    listing = call(listed)
+    graph = (
+        TaskGraphBuilder("g")
+        .add(listing)
+        .then(call(load.map, n=listing), on_failure=call(work))
+        .then(call(load.map, n=[1, 2]).options(retries=2))
+        .build()
+    )
+    assert graph.tasks == ("listed", "load", "load_2")
+    assert [each.map is not None for each in graph.spec.tasks] == [False, True, True, False]
+    assert (graph.edges, graph.failure_edges) == (
+        (("listed", "load"), ("load", "load_2")),
+        (("load", "work"),),
+    )
+
+
 def test_a_builder_takes_the_options_of_a_dag_and_can_be_scheduled() -> None:
     builder = TaskGraphBuilder("nightly", schedule=Cron("0 2 * * *"), tags=["x"]).add(call(work))
     graph = builder.build()

@@ -149,6 +149,25 @@ async def test_on_success_runs_and_a_handler_may_skip_itself(tmp_path: Path) -> 
     assert (result.state, result.tasks["too_late"]) == ("failed", "skipped")
 
 
+async def test_the_handler_of_a_mapped_task_is_told_which_of_its_instances_failed(tmp_path: Path) -> None:
+    @task
+    def odd(n: int) -> None:
+        if n % 2:
+            raise NoRowsError(str(n))
+
+    def indices(failures: list[Failure]) -> list[list[Any]]:
+        return sorted([each.task, each.map_index, each.error] for each in failures)
+
+    graph = (
+        TaskGraphBuilder("g")
+        .add(call(odd.map, n=[0, 1, 2, 3]), on_failure=call(indices))
+        .build(on_all_failed=call(indices))
+    )
+    result, _ = await run(tmp_path / "b.db", graph)
+    expected = [["odd", 1, "NoRowsError: 1"], ["odd", 3, "NoRowsError: 3"]]
+    assert (result.outputs["indices"], result.outputs["indices_2"]) == (expected, expected)
+
+
 async def test_a_failure_by_hand_has_no_error_type(tmp_path: Path) -> None:
     graph = TaskGraphBuilder("g").add(call(works).options(name="a"), on_failure=call(told)).build()
     async with Runtime(tmp_path / "b.db") as runtime:

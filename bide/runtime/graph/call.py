@@ -39,7 +39,9 @@ class Call:
             given = {key: _as_it_is(value) for key, value in getattr(self, name).items()}
             object.__setattr__(self, name, MappingProxyType(given))
         if not declares(self.fn) and self.base_name != "<lambda>":  # a mistake is told where it is written
-            self.task().takes(self.args, self.kwargs)
+            task = self.task()
+            if not self.mapped:
+                task.takes(self.args, self.kwargs)
 
     def options(self, **overrides: Unpack[TaskOptions]) -> Call:
         """The same call with other options: `call(load, "a").options(name="load_a", retries=5)`."""
@@ -52,7 +54,13 @@ class Call:
             return str(self.overrides["name"])
         if declares(self.fn):
             return str(self.kwargs.get("name", self.args[0] if self.args else self.fn.__name__))
-        return str(getattr(self.fn, "name", None) or getattr(self.fn, "__name__", self.fn))
+        fn = self.fn.__self__ if self.mapped else self.fn
+        return str(getattr(fn, "name", None) or getattr(fn, "__name__", fn))
+
+    @property
+    def mapped(self) -> bool:
+        """Whether it is a call of a task's `map`."""
+        return getattr(self.fn, "__func__", None) is Task.map
 
     @property
     def named(self) -> bool:
@@ -60,8 +68,9 @@ class Call:
         return "name" in self.overrides or declares(self.fn)
 
     def task(self) -> Task[Any, Any]:
-        if isinstance(self.fn, Task):
-            return self.fn.options(**self.overrides) if self.overrides else self.fn
+        fn = self.fn.__self__ if self.mapped else self.fn
+        if isinstance(fn, Task):
+            return fn.options(**self.overrides) if self.overrides else fn
         return Task(self.fn, dict(self.overrides))
 
     def declare(self, body: Body, name: str | None = None) -> Node:
@@ -79,7 +88,8 @@ class Call:
                 made = self.fn(*args, **kwargs, **options).output.node
             else:
                 task = self.task()
-                made = (task if name is None else task.options(name=name))(*args, **kwargs).output.node
+                task = task if name is None else task.options(name=name)
+                made = (task.map if self.mapped else task)(*args, **kwargs).output.node
             body.called[id(self)] = made
         return made
 
@@ -115,7 +125,8 @@ def call(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
     """A call of a task or of a plain function, to be put into a graph.
 
     Arguments are JSON, or other calls of the graph, whose outputs they then get. Sensors and `shell` are
-    called the same way, with their name first: `call(FileSensor, "drop", path="in.csv")`.
+    called the same way, with their name first: `call(FileSensor, "drop", path="in.csv")`; a task is mapped
+    by a call of its `map`: `call(load.map, path=listed)`.
 
     >>> def fetch(url): ...
     >>> call(fetch, "https://example.org").options(retries=3)

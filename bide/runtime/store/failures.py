@@ -17,10 +17,14 @@ _COLUMNS: Final = (
     "SELECT i.task, i.reason, CASE WHEN f.at_us = i.since_us THEN f.error_type ELSE '' END, i.attempt, i.map_index"
     " FROM task_instance i LEFT JOIN failure f USING (instance_id) WHERE i.run_id = :run AND i.task <> :own"
 )
+_NO_SUM: Final = (  # a mapped task is told of by its instances, where one of these failed
+    " AND NOT (i.map_index < 0 AND EXISTS (SELECT 1 FROM task_instance c"
+    " WHERE c.run_id = i.run_id AND c.task = i.task AND c.map_index >= 0 AND c.state = 'failed'))"
+)
 _AMONG: Final = " AND (:names IS NULL OR i.task IN (SELECT value FROM json_each(:names)))"
 _ORDER: Final = f" ORDER BY i.since_us, i.instance_id LIMIT {MOST}"
 _QUESTIONS: Final = (
-    f"{_COLUMNS}{_AMONG} AND i.state = 'failed'{_ORDER}",
+    f"{_COLUMNS}{_AMONG} AND i.state = 'failed'{_NO_SUM}{_ORDER}",
     # a task whose state was changed by hand since; a graph in which nothing failed itself
     f"{_COLUMNS}{_AMONG} AND i.state = 'upstream_failed'{_ORDER}",
     f"{_COLUMNS}{_AMONG} AND i.attempt > 0{_ORDER}",
