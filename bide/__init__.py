@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bide.runtime.graph.failure import Failure as Failure
     from bide.runtime.graph.groups import group as group
     from bide.runtime.graph.mapping import unmapped as unmapped
+    from bide.runtime.graph.params import Param as Param
     from bide.runtime.graph.spec import TriggerRule as TriggerRule
     from bide.runtime.graph.task import branch as branch
     from bide.runtime.graph.task import shell as shell
@@ -56,6 +57,7 @@ _HOME = {
     "Manual": "bide.runtime.schedules",
     "On": "bide.runtime.schedules",
     "OnAssets": "bide.runtime.schedules",
+    "Param": "bide.runtime.graph.params",
     "Pool": "bide.runtime.service.runtime",
     "Runtime": "bide.runtime.service.runtime",
     "Secret": "bide.runtime.values",
@@ -91,6 +93,7 @@ __all__ = [
     "Manual",
     "On",
     "OnAssets",
+    "Param",
     "Pool",
     "Runtime",
     "Secret",

@@ -27,6 +27,7 @@ from bide.runtime.cli.asking import (
     dag_name,
     done,
 )
+from bide.runtime.cli.dags import dag_lines
 from bide.runtime.cli.folding import folded
 from bide.runtime.cli.output import note, print_json, print_table, said_state, stamp, write
 from bide.runtime.clock import SECOND
@@ -75,7 +76,7 @@ def run(
     """Run one DAG (file.py[:dag] or module[:dag]) to its end, with a live picture of its graph."""
     from bide.runtime.cli.run import run_target
 
-    return run_target(target, settings(db=db, slots=slots), date, read_params(param or []), new, json)
+    return run_target(target, settings(db=db, slots=slots), date, param or [], new, json)
 
 
 @app.command
@@ -122,8 +123,23 @@ def simulate(
 
 
 @app.command
-def dags(*, db: Db = None, json: Json = False) -> int:
-    """List the DAGs of the database."""
+def dags(
+    dag: Annotated[str | None, Parameter(help="One DAG: a name or a TARGET.")] = None,
+    /,
+    *,
+    db: Db = None,
+    json: Json = False,
+) -> int:
+    """List the DAGs of the database; or show one: its tasks, and what a run of it takes."""
+    if dag is not None:
+        name = dag_name(dag)
+        shown = asked(db, lambda ops: ops.dag(name))
+        if json:
+            print_json(shown)
+        else:
+            for line in dag_lines(shown):
+                write(line)
+        return 0
     found = asked(db, lambda ops: ops.dags())
     if json:
         print_json(found)
@@ -275,9 +291,11 @@ def trigger(
     json: Json = False,
 ) -> int:
     """Start a run of a DAG."""
-    name, params = dag_name(dag), read_params(param or [])
+    name = dag_name(dag)
 
     async def start(ops: Doors) -> tuple[Triggered, bool]:
+        schema = (await ops.dag(name)).params if param else None
+        params = read_params(param or [], schema)
         return await ops.trigger(name, date, params, new, key), ops.held
 
     made, held = asked(db, start)

@@ -25,7 +25,8 @@ from bide.runtime.config import Config
 from bide.runtime.engine.states import RUN_OVER, RunState
 from bide.runtime.errors import INTERRUPTED, RefusedError
 from bide.runtime.graph.dag import Dag
-from bide.runtime.service.addresses import read_date
+from bide.runtime.graph.params import checked, schema_of
+from bide.runtime.service.addresses import read_date, read_params
 from bide.runtime.service.doors import Served
 from bide.runtime.service.opens import open_runtime
 from bide.runtime.service.places import database, socket_of
@@ -45,12 +46,12 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     json: bool
 
 
-def run_target(
-    target: str, config: Config, date: str | None, params: dict[str, Any], new: bool, json: bool
-) -> int:
+def run_target(target: str, config: Config, date: str | None, param: list[str], new: bool, json: bool) -> int:
     """Runs it; 0 when it succeeded, 1 when not, 130 when interrupted."""
     dag, db = one_dag(target), database(config)
     logical_us = None if date is None else read_date(date, dag.spec.tz)
+    params = read_params(param, schema_of(dag.spec))
+    checked(dag.spec, params)
     _refuse_service(db, dag.name, date, params, new)
     asked = Asked(target=target, logical_us=logical_us, params=params, new=new, json=json)
     return asyncio.run(_run(dag, db, config, asked))

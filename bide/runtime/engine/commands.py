@@ -29,6 +29,7 @@ from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitStat
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import DagState, Due, Instance, Run, Wait
 from bide.runtime.errors import BideError, NotFoundError, RefusedError, UsageError
+from bide.runtime.graph.params import checked
 from bide.runtime.graph.spec import Role, TriggerRule
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.schedules import Firing
@@ -86,10 +87,7 @@ def trigger(t: Turn, args: Args) -> Any:
     assert dag.schedule is not None
     assert dag.compiled is not None
     date = args.get("logical_us")
-    unknown = set(args.get("params") or {}) - set(dag.compiled.spec.params)
-    if unknown and dag.compiled.spec.params:
-        known = ", ".join(sorted(dag.compiled.spec.params))
-        raise UsageError(f"the DAG {dag.name!r} has no parameter {min(unknown)!r}; it has: {known}")
+    params = checked(dag.compiled.spec, args.get("params") or {})
     start, end = dag.schedule.interval_for(date, t.now, dag.anchor)
     grid = end > start
     while not grid and date is None and (dag.dag_id, start) in t.world.run_at:
@@ -107,7 +105,6 @@ def trigger(t: Turn, args: Args) -> Any:
     run_key = f"manual:{start}"
     if args.get("new") or (not grid and date is None):
         run_key = f"manual:{start}:{t.world.next_id['run']}"
-    params = {**dag.compiled.spec.params, **(args.get("params") or {})}
     run = runs.create_run(
         t, dag, kind="manual", run_key=run_key, firing=Firing(t.now, start, end), params=params,
         reason=args.get("reason") or "triggered",

@@ -26,11 +26,11 @@ import msgspec
 from bide.runtime.clock import to_us
 from bide.runtime.errors import GraphError, UsageError
 from bide.runtime.graph.options import promise, span
+from bide.runtime.graph.params import declared
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.schedules import Manual, Schedule, Within
 from bide.runtime.schedules.catchup import MOST
 from bide.runtime.schedules.zones import zone
-from bide.runtime.values import decode, encode
 
 _CATCHUP: Final = ("latest", "all", "none")
 _OVERLAP: Final = ("queue_all", "queue_one", "skip", "cancel_running")
@@ -98,9 +98,17 @@ def policy_fields(owner: str, options: Mapping[str, Any]) -> tuple[dict[str, Any
         "deadline_us": spans["deadline"],
         "on_pause": on_pause,
     }
+    defaults, schemas = declared(owner, options.get("params") or {})
+    needed = [name for name, schema in schemas.items() if "default" not in schema]
+    if needed and not isinstance(schedule, Manual):
+        raise GraphError(
+            f"{owner}: the parameter {needed[0]!r} has no default, and a schedule gives none: "
+            "give it a default, or leave the schedule out"
+        )
     fields = {
         **shared,
-        "params": _params(owner, options.get("params") or {}),
+        "params": defaults,
+        **({"param_schemas": schemas} if schemas else {}),
         "owner": _text(owner, "owner", options.get("owner", "")),
         "doc": _text(owner, "doc", options.get("doc", "")),
         "tags": _tags(owner, options.get("tags", ())),
@@ -157,13 +165,6 @@ def _text(owner: str, option: str, value: Any) -> str:
 def _tags(owner: str, value: Any) -> tuple[str, ...]:
     tags = (value,) if isinstance(value, str) else tuple(value)
     return tuple([_text(owner, "tags", tag) for tag in tags])
-
-
-def _params(owner: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise GraphError(f"{owner}: params is {value!r}, and must be a dict with string keys")
-    params: dict[str, Any] = decode(encode(dict(value), f"params of {owner}"))
-    return params
 
 
 def _instant(owner: str, option: str, value: Any, in_zone: ZoneInfo) -> int | None:

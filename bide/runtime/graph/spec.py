@@ -144,6 +144,7 @@ class DagSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tasks: tuple[TaskSpec, ...]
     tz: str = "UTC"
     params: dict[str, Any] = {}
+    param_schemas: dict[str, dict[str, Any]] = {}  # of those declared as a `Param`: JSON Schema
     max_active_runs: int = 1
     max_active_tasks: int | None = None
     deadline_us: int | None = None  # of a run, from its creation

@@ -6,6 +6,7 @@ Everything here raises `UsageError` with what was typed and what would be right.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ import msgspec
 
 from bide.runtime.clock import DAY, HOUR, MINUTE, SECOND, to_us
 from bide.runtime.errors import UsageError
+from bide.runtime.graph.params import from_texts
 
 _UNITS: Final = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 
@@ -125,17 +127,23 @@ def read_span(text: str) -> int:
     return us
 
 
-def read_params(pairs: list[str]) -> dict[str, Any]:
-    """`k=v` pairs; a value that is JSON is taken as JSON, anything else as text.
+def read_params(pairs: list[str], schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """`k=v` pairs, each of the type that `schema` (of the DAG's parameters) says.
+
+    Where it says none, a value that is JSON is taken as JSON, anything else as text.
 
     >>> read_params(["day=2026-06-15", "full=true", "n=3"])
     {'day': '2026-06-15', 'full': True, 'n': 3}
     """
+    typed = {name: each for name, each in (schema or {}).get("properties", {}).items() if "type" in each}
     params: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise UsageError(f"--param {pair!r} has no key and value: write --param model=orders")
+        if key in typed:
+            params |= from_texts({"properties": typed}, {key: value})
+            continue
         if value[:1] in "{[":
             params[key] = read_json(value, f"the value of --param {key}")
             continue

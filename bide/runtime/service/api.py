@@ -161,6 +161,10 @@ def _dags_and_runs(app: FastAPI, ops: Doors) -> None:
     async def dags() -> Response:
         return _json(await ops.dags())
 
+    @app.get("/api/v1/dags/{dag}")
+    async def one_dag(dag: str) -> Response:
+        return _json(await ops.dag(dag))
+
     @app.get("/api/v1/dags/{dag}/schedule")
     async def schedule(
         dag: str, n: int | None = None, since: str | None = None, until: str | None = None

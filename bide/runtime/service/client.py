@@ -22,6 +22,7 @@ from bide.runtime.service.places import owner_of
 from bide.runtime.service.shapes import (
     AlertLine,
     DagLine,
+    DagShown,
     Done,
     Health,
     LogPart,
@@ -71,6 +72,9 @@ class ServiceClient:
 
     async def dags(self) -> list[DagLine]:
         return self._get(list[DagLine], "/dags")
+
+    async def dag(self, dag: str) -> DagShown:
+        return self._get(DagShown, f"/dags/{_part(dag)}")
 
     async def schedule(
         self, dag: str, n: int | None = None, since: str | None = None, until: str | None = None

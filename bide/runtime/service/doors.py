@@ -14,6 +14,7 @@ from bide.runtime.engine.explain import Look, Progress, Refusal
 from bide.runtime.service.shapes import (
     AlertLine,
     DagLine,
+    DagShown,
     Done,
     Health,
     LogPart,
@@ -120,6 +121,8 @@ class Doors(Protocol):
         ...
 
     async def dags(self) -> list[DagLine]: ...
+
+    async def dag(self, dag: str) -> DagShown: ...
 
     async def schedule(
         self, dag: str, n: int | None = None, since: str | None = None, until: str | None = None

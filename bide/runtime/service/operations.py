@@ -18,6 +18,8 @@ from bide.runtime.clock import SECOND, Clock
 from bide.runtime.engine.explain import explain_instance, explain_run
 from bide.runtime.engine.states import OVER, RunState, State
 from bide.runtime.errors import NotFoundError, UsageError
+from bide.runtime.graph.params import schema_of
+from bide.runtime.graph.spec import DagSpec, Lane, TaskSpec
 from bide.runtime.service import facts
 from bide.runtime.service.addresses import (
     alert_number,
@@ -33,6 +35,8 @@ from bide.runtime.service.logs import read_log
 from bide.runtime.service.shapes import (
     AlertLine,
     DagLine,
+    DagShown,
+    DagTask,
     Detail,
     Done,
     Health,
@@ -121,6 +125,29 @@ class Operations:
         from bide.runtime.service.timetable import Asked, of_database
 
         return await self._reader.ask(of_database, self.db, dag, Asked(n, since, until), self._clock.now())
+
+    async def dag(self, dag: str) -> DagShown:
+        line = await self._dag(dag)
+        found = await self._reader.ask(Reader.dag_spec, dag)
+        if found is None:
+            raise NotFoundError(f"the DAG {dag!r} has no graph yet: load its file")
+        spec = msgspec.json.decode(found[0], type=DagSpec)
+        return DagShown(
+            dag=dag,
+            schedule=schedule_words(line.schedule),
+            paused=bool(line.paused),
+            next_fires_at=iso_or_none(line.next_fires_us),
+            last_state=line.last_state.value if line.last_state else None,
+            tz=spec.tz,
+            owner=spec.owner,
+            tags=spec.tags,
+            doc=spec.doc,
+            params=schema_of(spec),
+            tasks=tuple(
+                DagTask(task=task.name, group=task.group, does=_does(task), upstream=task.upstream)
+                for task in spec.tasks
+            ),
+        )
 
     async def runs(self, dag: str | None = None, state: str | None = None, limit: int = 50) -> list[RunLine]:
         if state is not None and state not in set(RunState):
@@ -350,6 +377,14 @@ def _instant(text: str) -> int:
                 f"{text!r} is a span, not an instant: write +{text} for that much later"
             ) from None
         raise
+
+
+def _does(task: TaskSpec) -> str:
+    """What a task is, in a word."""
+    if task.lane is Lane.WAIT:
+        return "sensor"
+    marks = (("branch", task.branch), ("set-up", task.setup), ("tear-down", task.teardown))
+    return next((word for word, is_so in marks if is_so), "command" if task.lane is Lane.SHELL else "task")
 
 
 def _show(reader: Reader, run_id: int) -> RunShown:

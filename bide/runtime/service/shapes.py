@@ -83,6 +83,31 @@ class Timetable(_Shape, frozen=True):
     skipped: tuple[SkipLine, ...]
 
 
+class DagTask(_Shape, frozen=True):
+    """A task of a DAG: `group` is empty outside of one, `does` is sensor, command, branch, set-up, ..."""
+
+    task: str
+    group: str
+    does: str
+    upstream: tuple[str, ...]
+
+
+class DagShown(_Shape, frozen=True):
+    """A DAG as it was last loaded. `params` is the JSON Schema of what a run of it takes."""
+
+    dag: str
+    schedule: str
+    paused: bool
+    next_fires_at: str | None
+    last_state: str | None
+    tz: str
+    owner: str
+    tags: tuple[str, ...]
+    doc: str
+    params: dict[str, Any]
+    tasks: tuple[DagTask, ...]
+
+
 class RunLine(_Shape, frozen=True):
     run_id: str
     dag: str
