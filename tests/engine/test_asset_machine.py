@@ -1,0 +1,276 @@
+"""Random assets: whatever happens, every version is accounted for exactly once by every consumer.
+
+Producers succeed, are rerun and marked; consumers are paused, loaded anew, removed, and told to drop
+and to replay; the process dies between any two turns. The runs of `each` are compared with a model
+that knows nothing of cursors.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter, defaultdict, deque
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from bide import Asset, Every, OnAssets
+from bide.runtime.clock import from_us
+from bide.runtime.engine.assets.consuming import has_room, is_behind, may_run
+from bide.runtime.engine.messages import DagRemoved
+from bide.runtime.errors import RefusedError
+from tests.engine.declare import HOUR_US, job
+from tests.engine.scene import T0, Scene
+
+EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "40"))
+PHASES = [Phase.generate] if os.environ.get("BIDE_MACHINE_QUICK") else tuple(Phase)
+A, B, C = Asset("a"), Asset("b"), Asset("c")
+FAR = T0 + 1_000_000 * HOUR_US
+HOURS = 6
+SCHEDULES = {
+    "each_a": OnAssets(A, consume="each"),
+    "or_ab": OnAssets(A | B, consume="each"),
+    "and_ab": OnAssets(A & B, consume="each"),
+    "latest": OnAssets(A & (B | C), consume="latest"),
+    "batch": OnAssets((A & C) | B, consume="batch"),
+    "hourly": OnAssets(C & A, consume="each", interval="hour", tz="UTC"),
+    "daily": OnAssets(A, consume="latest", interval="day", tz="UTC"),
+}
+MODELLED = ("each_a", "or_ab", "and_ab")
+
+
+class Machine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory(prefix="bide-assets-")
+        self.scene = Scene(Path(self.folder.name) / "bide.db", slots=100)
+        self.replays: Counter[tuple[str, int]] = Counter()  # (dag, version) -> how often it was had again
+        self.runs: dict[str, int] = {}
+
+    @initialize(budget=st.sampled_from([2, 9, 300]), cap=st.integers(1, 2))
+    def declare(self, budget: int, cap: int) -> None:
+        self.scene.budget = budget
+        self.cap = cap
+        for name in "ab":
+            self.scene.dag(
+                f"make_{name}", job(f"make_{name}", outlets=(name,), max_lost=1000), start_us=FAR,
+                schedule=Every(hours=1, anchor=from_us(T0)),
+            )  # fmt: skip
+        self.scene.dag(
+            "make_c",
+            job("make_c", outlets=("c",), max_lost=1000),
+            start_us=FAR,
+            schedule=Every(hours=3, anchor=from_us(T0)),
+        )
+        for name in SCHEDULES:
+            self._load(name)
+
+    def _load(self, name: str) -> None:
+        self.scene.dag(name, job("t", max_lost=1000), schedule=SCHEDULES[name], max_active_runs=self.cap)
+
+    # --- producers --------------------------------------------------------------------------------
+
+    @rule(name=st.sampled_from("aabbc"), hour=st.integers(0, HOURS - 1))
+    def succeeds(self, name: str, hour: int) -> None:
+        self.runs[name] = self._begin(name, hour)
+        self.scene.end(f"make_{name}", run=self.runs[name])
+
+    def _begin(self, name: str, hour: int) -> int:
+        return self.scene.trigger(f"make_{name}", logical_us=T0 + hour * HOUR_US, new=True)
+
+    @rule(names=st.lists(st.sampled_from("abc"), min_size=2, max_size=5), hour=st.integers(0, HOURS - 1))
+    def many_succeed_in_one_batch(self, names: list[str], hour: int) -> None:
+        started = [(name, self._begin(name, hour)) for name in names]
+        self.scene.feed(*[self.scene.ended(self.scene.attempt(f"make_{name}", run)) for name, run in started])
+
+    @precondition(lambda self: self.runs)
+    @rule(data=st.data(), marked=st.booleans())
+    def is_corrected(self, data: st.DataObject, marked: bool) -> None:
+        name = data.draw(st.sampled_from(sorted(self.runs)))
+        run = self.runs[name]
+        self.scene.command("rerun", run_id=run, whole=True)
+        if marked:
+            self.scene.command("mark", run_id=run, task=f"make_{name}", state="success")
+            self.scene.stopped(f"make_{name}", run)
+        else:
+            self.scene.end(f"make_{name}", run=run)
+
+    @rule(name=st.sampled_from("abc"), hour=st.integers(0, HOURS - 1))
+    def it_dies_in_the_middle_of_a_success(self, name: str, hour: int) -> None:
+        run = self._begin(name, hour)
+        self.scene.turn(self.scene.ended(self.scene.attempt(f"make_{name}", run)))
+        self.scene.crash()
+
+    # --- consumers --------------------------------------------------------------------------------
+
+    @rule(dag=st.sampled_from(sorted(SCHEDULES)), verb=st.sampled_from(["pause", "unpause", "unpause"]))
+    def pause(self, dag: str, verb: str) -> None:
+        self.scene.command(verb, dag=dag)
+
+    @rule(dag=st.sampled_from(sorted(SCHEDULES)), gone=st.booleans())
+    def file_goes(self, dag: str, gone: bool) -> None:
+        self.scene.feed(DagRemoved(dag, "gone", gone=gone))
+        self.scene.dags.pop(dag, None)
+
+    @rule(dag=st.sampled_from(sorted(SCHEDULES)))
+    def file_comes(self, dag: str) -> None:
+        self._load(dag)
+
+    @precondition(lambda self: any(start.task.name == "t" for start in self.scene.bodies.values()))
+    @rule(data=st.data())
+    def consumer_ends(self, data: st.DataObject) -> None:
+        ours = sorted(n for n, start in self.scene.bodies.items() if start.task.name == "t")
+        self.scene.feed(self.scene.ended(data.draw(st.sampled_from(ours))))
+
+    @rule(dag=st.sampled_from(sorted(set(SCHEDULES) - set(MODELLED))))
+    def drop(self, dag: str) -> None:
+        if not self.scene.world.dags[dag].removed:
+            self.scene.command("asset_drop", dag=dag, all=True)
+
+    @rule(dag=st.sampled_from(sorted(set(SCHEDULES) - set(MODELLED))), version=st.integers(1, 20))
+    def replay(self, dag: str, version: int) -> None:
+        if self.scene.world.dags[dag].removed:
+            return
+        try:
+            done = self.scene.command("asset_replay", dag=dag, version=version)
+        except RefusedError:
+            return
+        self.replays.update((dag, each) for each in done["replayed"])
+
+    @rule(down=st.sampled_from([0, 5]))
+    def crash(self, down: float) -> None:
+        self.scene.crash(down)
+
+    # --- what holds -------------------------------------------------------------------------------
+
+    @invariant()
+    def every_version_is_accounted_for_once_by_every_consumer(self) -> None:
+        cursors = {
+            (dag, asset): (version, split)
+            for dag, asset, version, split in self.scene._rows(
+                "SELECT d.name, a.name, asset_version_id, split_us FROM asset_cursor"
+                " JOIN dag d USING (dag_id) JOIN asset a USING (asset_id)"
+            )
+        }
+        held: Counter[tuple[str, int, int]] = Counter()
+        for source in (
+            "asset_pending JOIN dag USING (dag_id)",
+            "asset_drop JOIN dag USING (dag_id)",
+            "run_trigger JOIN run USING (run_id) JOIN dag USING (dag_id)",
+        ):
+            rows = self.scene._rows(f"SELECT name, asset_version_id, part_us FROM {source}")
+            held.update((dag, version, part) for dag, version, part in rows)
+        versions = self.scene._rows(
+            "SELECT asset_version_id, name, start_us, end_us FROM asset_version JOIN asset USING (asset_id)"
+        )
+        for dag, schedule in SCHEDULES.items():
+            for version, asset, start, end in versions:
+                if (dag, asset) not in cursors:
+                    continue
+                cursor, split = cursors[dag, asset]
+                times = 1 + self.replays[dag, version] if version <= cursor else 0
+                parts = [start]
+                if schedule.interval is not None:
+                    parts = [schedule.period(start)[0]]
+                    while (following := schedule.period(parts[-1])[1]) < end:
+                        parts.append(following)
+                for part in parts:
+                    given = times if version != cursor or split is None or part < split else 0
+                    assert held.pop((dag, version, part), 0) == given, f"{dag}: version {version} of {asset}"
+        assert not held
+
+    @invariant()
+    def runs_of_each_are_those_of_the_model(self) -> None:
+        if not self.scene.world.assets.consumers:
+            return
+        for dag in MODELLED:
+            made = self._made(dag)
+            assert sum(made.values()) == len(made), f"{dag}: twice"
+            consumer = self.scene.world.assets.consumers[self.scene.world.dags[dag].dag_id]
+            model = self._model(dag)
+            if may_run(_Turn(self.scene), consumer) and not is_behind(_Turn(self.scene), consumer):
+                assert set(made) == model, dag
+            else:
+                assert set(made) <= model, dag
+
+    def _made(self, dag: str) -> Counter[frozenset[int]]:
+        runs: dict[int, set[int]] = defaultdict(set)
+        for run, version in self.scene._rows(
+            "SELECT run_id, asset_version_id FROM run_trigger JOIN run USING (run_id) JOIN dag USING (dag_id)"
+            " WHERE name = ?", dag,
+        ):  # fmt: skip
+            runs[run].add(version)
+        return Counter(frozenset(versions) for versions in runs.values())
+
+    def _model(self, dag: str) -> set[frozenset[int]]:
+        versions = self.scene._rows(
+            "SELECT asset_version_id, name, start_us FROM asset_version JOIN asset USING (asset_id) ORDER BY 1"
+        )
+        if dag == "each_a":
+            return {frozenset((version,)) for version, name, _ in versions if name == "a"}
+        if dag == "or_ab":
+            return {frozenset((version,)) for version, name, _ in versions if name in "ab"}
+        waiting: dict[Any, dict[str, deque[int]]] = defaultdict(lambda: {"a": deque(), "b": deque()})
+        pairs = set()
+        for version, name, start in versions:
+            if name not in "ab":
+                continue
+            both = waiting[start]
+            both[name].append(version)
+            if both["a"] and both["b"]:
+                pairs.add(frozenset((both["a"].popleft(), both["b"].popleft())))
+        return pairs
+
+    @invariant()
+    def nothing_that_could_run_is_left(self) -> None:
+        for consumer in self.scene.world.assets.consumers.values():
+            if not may_run(_Turn(self.scene), consumer):
+                continue
+            assert not is_behind(_Turn(self.scene), consumer), f"{consumer.dag.name} is behind"
+            gathers = consumer.schedule.consume != "each" and not has_room(consumer)
+            assert gathers or not consumer.pending.touched, f"{consumer.dag.name} was not looked at"
+
+    def teardown(self) -> None:
+        try:
+            if self.scene.dags:
+                self._to_the_end()
+                self.scene.close()
+        finally:
+            self.scene.store.close_here()
+            self.folder.cleanup()
+
+    def _to_the_end(self) -> None:
+        """With everything loaded and unpaused every run ends, and what gathered has been taken."""
+        for name in SCHEDULES:
+            self._load(name)
+            self.scene.command("unpause", dag=name)
+        while self.scene.bodies:
+            self.scene.feed(self.scene.ended(min(self.scene.bodies)))
+        left = self.scene.world.runs.values()
+        assert not left, [
+            (r.run_id, r.dag.name, r.state, [(i.state, i.reason) for i in r.instances]) for r in left
+        ]
+        self.every_version_is_accounted_for_once_by_every_consumer()
+        self.runs_of_each_are_those_of_the_model()
+        for consumer in self.scene.world.assets.consumers.values():
+            assert not consumer.pending.touched
+            for key in consumer.pending.groups:
+                if consumer.schedule.interval is None:
+                    assert consumer.pending.take(key) is None
+
+
+class _Turn:
+    """Enough of a turn to ask about a world."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.world = scene.world
+
+
+Machine.TestCase.settings = settings(
+    max_examples=EXAMPLES, phases=PHASES, stateful_step_count=30, deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)  # fmt: skip
+TestRandomAssets = Machine.TestCase
