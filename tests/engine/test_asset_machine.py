@@ -191,7 +191,7 @@ class Machine(RuleBasedStateMachine):
             assert sum(made.values()) == len(made), f"{dag}: twice"
             consumer = self.scene.world.assets.consumers[self.scene.world.dags[dag].dag_id]
             model = self._model(dag)
-            if may_run(_Turn(self.scene), consumer) and not is_behind(_Turn(self.scene), consumer):
+            if may_run(self.scene.world, consumer) and not is_behind(self.scene.world, consumer):
                 assert set(made) == model, dag
             else:
                 assert set(made) <= model, dag
@@ -227,9 +227,9 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def nothing_that_could_run_is_left(self) -> None:
         for consumer in self.scene.world.assets.consumers.values():
-            if not may_run(_Turn(self.scene), consumer):
+            if not may_run(self.scene.world, consumer):
                 continue
-            assert not is_behind(_Turn(self.scene), consumer), f"{consumer.dag.name} is behind"
+            assert not is_behind(self.scene.world, consumer), f"{consumer.dag.name} is behind"
             gathers = consumer.schedule.consume != "each" and not has_room(consumer)
             assert gathers or not consumer.pending.touched, f"{consumer.dag.name} was not looked at"
 
@@ -260,13 +260,6 @@ class Machine(RuleBasedStateMachine):
             for key in consumer.pending.groups:
                 if consumer.schedule.interval is None:
                     assert consumer.pending.take(key) is None
-
-
-class _Turn:
-    """Enough of a turn to ask about a world."""
-
-    def __init__(self, scene: Scene) -> None:
-        self.world = scene.world
 
 
 Machine.TestCase.settings = settings(

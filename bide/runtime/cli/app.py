@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import bide
-from bide.runtime.cli import alerts, backfill, check, schedule, waits
+from bide.runtime.cli import alerts, assets, backfill, check, schedule, waits
 from bide.runtime.cli.asking import (
     ASLEEP,
     Dag,
@@ -53,6 +53,7 @@ app.command(waits.app)
 app.command(schedule.schedule)
 app.command(backfill.app)
 app.command(check.check)
+app.command(assets.app)
 app.command(alerts.app)
 
 
@@ -203,8 +204,12 @@ def show(run: Run, /, *, db: Db = None, json: Json = False) -> int:
 def why(
     run: RunOrTask, task: Task = None, /, *, map_index: MapIndex = None, db: Db = None, json: Json = False
 ) -> int:
-    """Say why a run, or a task of it (RUN/TASK or RUN TASK), is in the state it is in."""
+    """Say why a run, or a task of it (RUN/TASK or RUN TASK), is in the state it is in; or why a DAG that
+    looks at assets (its name) makes no run.
+    """
     run, task = split_address(run, task, map_index)
+    if task is None and not run.isdigit():
+        return assets.why_dag(dag_name(run), db, json)
     found = asked(db, lambda ops: ops.why(run, task))
     if json:
         print_json(found)

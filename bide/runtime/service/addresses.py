@@ -49,6 +49,11 @@ def backfill_number(text: str) -> int:
     return _number(text, "backfill", "`bide backfill list` lists them")
 
 
+def asset_version_number(text: str) -> int:
+    """The number of a version of an asset from what was typed."""
+    return _number(text, "version", "`bide assets show ASSET` lists them")
+
+
 def _number(text: str, what: str, advice: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise UsageError(f"{text!r} names no {what}: {what}s have whole numbers; {advice}")

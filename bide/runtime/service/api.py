@@ -28,6 +28,7 @@ from bide.runtime.errors import (
     UnreachableError,
     UsageError,
 )
+from bide.runtime.service.asset_api import asset_routes
 from bide.runtime.service.backfill_api import backfill_routes
 from bide.runtime.service.doors import Doors
 from bide.runtime.service.shapes import Problem
@@ -100,6 +101,7 @@ def make_app(operations: Doors, alive: Callable[[], str], ready: Callable[[], st
     _dags_and_runs(app, operations)
     _waits(app, operations)
     backfill_routes(app, operations, _json)
+    asset_routes(app, operations, _json)
     _alerts(app, operations)
     return app
 

@@ -36,6 +36,7 @@ from bide.runtime.service.shapes import (
 )
 
 if TYPE_CHECKING:
+    from bide.runtime.service.asset_client import AssetClient
     from bide.runtime.service.backfill_client import BackfillClient
 
 _TIMEOUT_S: Final = 30.0
@@ -69,6 +70,13 @@ class ServiceClient:
         from bide.runtime.service.backfill_client import BackfillClient
 
         return BackfillClient(self._get, self._post)
+
+    @property
+    def assets(self) -> AssetClient:
+        """The operations on assets."""
+        from bide.runtime.service.asset_client import AssetClient
+
+        return AssetClient(self._get, self._post)
 
     async def dags(self) -> list[DagLine]:
         return self._get(list[DagLine], "/dags")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from bide.runtime.graph.dag import Dag
+    from bide.runtime.service.asset_doors import AssetDoors
     from bide.runtime.service.backfill_doors import BackfillDoors
     from bide.runtime.service.holds import Held
     from bide.runtime.service.operations import Operations
@@ -118,6 +119,11 @@ class Doors(Protocol):
     @property
     def backfills(self) -> BackfillDoors:
         """The operations on backfills."""
+        ...
+
+    @property
+    def assets(self) -> AssetDoors:
+        """The operations on assets."""
         ...
 
     async def dags(self) -> list[DagLine]: ...

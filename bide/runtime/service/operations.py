@@ -56,6 +56,7 @@ from bide.runtime.store import reader as store
 from bide.runtime.store.reader import Reader
 
 if TYPE_CHECKING:
+    from bide.runtime.service.assets import Assets
     from bide.runtime.service.backfills import Backfills
 
 T = TypeVar("T")
@@ -99,6 +100,13 @@ class Operations:
         from bide.runtime.service.backfills import Backfills
 
         return Backfills(self._reader, self._door, self._clock, self._live, self._held)
+
+    @property
+    def assets(self) -> Assets:
+        """The operations on assets."""
+        from bide.runtime.service.assets import Assets
+
+        return Assets(self._reader, self._door, self._clock, self._live, self._held)
 
     @property
     def held(self) -> bool:
@@ -182,7 +190,7 @@ class Operations:
         held: tuple[tuple[str, str], ...] = ()
         if task is None:
             why = explain_run(facts.of_run(scene, self._live, self._held), now)
-            held = facts.made_for(scene)
+            held = (*facts.made_for(scene), *await self.assets.made(scene.run.kind, run_id))
         else:
             instance = _instance(scene.tasks, task, run_id)
             why = explain_instance(facts.of_instance(scene, instance, self._live, self._held), now)

@@ -16,6 +16,7 @@ from bide.runtime.engine import runs
 from bide.runtime.engine.assets.state import KIND, Consumer, Cursor, Version
 from bide.runtime.engine.messages import ConsumerAsked
 from bide.runtime.engine.turn import FactKey, Turn
+from bide.runtime.engine.world import World
 from bide.runtime.schedules import Firing
 
 CATCH_UP: Final = 200
@@ -137,13 +138,13 @@ def recover(t: Turn) -> None:
     for consumer in t.world.assets.consumers.values():
         consumer.pending.touch_all()
         t.due_consumers.append(consumer)
-        if is_behind(t, consumer):
+        if is_behind(t.world, consumer):
             t.ask(ConsumerAsked(consumer.dag.dag_id))
 
 
-def is_behind(t: Turn, consumer: Consumer) -> bool:
+def is_behind(world: World, consumer: Consumer) -> bool:
     """Whether versions there are have not been delivered to it."""
-    named = t.world.assets.named
+    named = world.assets.named
     return not consumer.dag.removed and any(
         cursor != Cursor(max(named[name].last, cursor.version_id))
         for name, cursor in consumer.cursors.items()
@@ -171,7 +172,7 @@ def asked(t: Turn, e: ConsumerAsked) -> None:
             break
         if not deliver(t, consumer, name, version_id, span) or t.budget <= 0:
             break
-    if missed and is_behind(t, consumer):
+    if missed and is_behind(t.world, consumer):
         t.ask(e)
     t.due_consumers.append(consumer)
 
@@ -191,12 +192,10 @@ def evaluate_all(t: Turn) -> None:
         evaluate(t, t.due_consumers.pop())
 
 
-def may_run(t: Turn, consumer: Consumer) -> bool:
+def may_run(world: World, consumer: Consumer) -> bool:
     """Whether its runs are made now; what is pending waits for that otherwise."""
     dag = consumer.dag
-    return (
-        t.world.scheduling and not (dag.paused or dag.removed or dag.code_error) and dag.compiled is not None
-    )
+    return world.scheduling and not (dag.paused or dag.removed or dag.code_error) and dag.compiled is not None
 
 
 class _Evaluate:
@@ -209,7 +208,10 @@ class _Evaluate:
         consumer = self.consumer
         pending = consumer.pending
         gathers = consumer.schedule.consume != "each"
-        if not may_run(t, consumer) or t.world.assets.consumers.get(consumer.dag.dag_id) is not consumer:
+        if (
+            not may_run(t.world, consumer)
+            or t.world.assets.consumers.get(consumer.dag.dag_id) is not consumer
+        ):
             consumer.queued = False
             return True
         if consumer.schedule.interval is not None:

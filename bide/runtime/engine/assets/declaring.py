@@ -41,7 +41,7 @@ def declared(t: Turn, dag: DagState, spec: DagSpec) -> None:
             t.changes.asset_cursors_set[dag.dag_id, asset.asset_id] = (dag.dag_id, asset.asset_id, *begins)
     consumer.pending.touch_all()
     t.due_consumers.append(consumer)
-    if consuming.is_behind(t, consumer):
+    if consuming.is_behind(t.world, consumer):
         t.ask(ConsumerAsked(dag.dag_id))
 
 

@@ -1,0 +1,65 @@
+"""The JSON of assets that every door gives: keys are stable, instants ISO 8601 in UTC."""
+
+from __future__ import annotations
+
+from bide.runtime.service.shapes import Detail, Interval, _Shape
+
+
+class AssetLine(_Shape, frozen=True):
+    """An asset. `version` (the newest) and what follows of it are null while it has none.
+
+    `producers` are `dag.task`, `consumers` DAGs whose schedule looks at it.
+    """
+
+    asset: str
+    version: str | None
+    interval: Interval | None
+    created_at: str | None
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+
+
+class VersionLine(_Shape, frozen=True):
+    """A version: the task and run that made it, and the runs that it made."""
+
+    version: str
+    state: str
+    interval: Interval
+    created_at: str
+    dag: str | None
+    task: str | None
+    run_id: str | None
+    runs: tuple[str, ...]
+
+
+class AssetShown(AssetLine, frozen=True):
+    versions: tuple[VersionLine, ...]
+
+
+class AssetEventLine(_Shape, frozen=True):
+    """A version as one DAG has it: pending, used, superseded (a newer one was used) or dropped.
+
+    `period` is the start of the part of it, where the DAG takes it period by period; `again` counts
+    replays.
+    """
+
+    dag: str
+    asset: str
+    version: str
+    interval: Interval
+    period: str | None
+    again: int
+    state: str
+    run_id: str | None
+    reason: str
+    created_at: str
+
+
+class DagWhyShown(_Shape, frozen=True):
+    """Why a DAG makes no run now; for one that looks at assets the details are a truth table."""
+
+    dag: str
+    state: str
+    why: str
+    details: tuple[Detail, ...]
+    next: str | None

@@ -1,0 +1,273 @@
+"""The operations on assets: asked of a reader, commanded through a door, answered in shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from bide.runtime.assets.pending import Pending, Span, Unit, covers
+from bide.runtime.clock import Clock
+from bide.runtime.engine.assets.state import KIND, rule_of
+from bide.runtime.engine.explain.consumer import ConsumerFacts, Group, Side, explain_consumer
+from bide.runtime.errors import NotFoundError, RefusedError, UsageError
+from bide.runtime.graph.validate import suggestion
+from bide.runtime.schedules import OnAssets, schedule_from_json
+from bide.runtime.schedules.on_assets import on_assets
+from bide.runtime.service.addresses import asset_version_number, read_date
+from bide.runtime.service.asset_shapes import (
+    AssetEventLine,
+    AssetLine,
+    AssetShown,
+    DagWhyShown,
+    VersionLine,
+)
+from bide.runtime.service.doors import Door, Live
+from bide.runtime.service.shapes import Detail, Done, Interval, iso, iso_or_none
+from bide.runtime.store import asset_reads as reads
+from bide.runtime.store.reader import Reader
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from bide.runtime.service.operations import Asks
+
+_SHOWN: Final = 5
+"""Groups of versions that `why` looks at in full."""
+
+
+class Assets:
+    """What can be asked and done about assets."""
+
+    def __init__(self, reader: Asks, door: Door, clock: Clock, live: Live | None, held: bool) -> None:
+        self._reader, self._door, self._clock, self._live, self._held = reader, door, clock, live, held
+
+    async def listed(self) -> list[AssetLine]:
+        return await self._reader.ask(Reader.read, _listed)
+
+    async def show(self, asset: str, limit: int = 20) -> AssetShown:
+        if not 1 <= limit <= 100_000:
+            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
+        return await self._reader.ask(Reader.read, lambda conn: _show(conn, asset, limit))
+
+    async def events(self, dag: str, everything: bool = False, limit: int = 1000) -> list[AssetEventLine]:
+        if not 1 <= limit <= 100_000:
+            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
+        return await self._reader.ask(Reader.read, lambda conn: _events(conn, dag, everything, limit))
+
+    async def drop(
+        self,
+        dag: str,
+        asset: str | None = None,
+        versions: Sequence[str] = (),
+        until: str | None = None,
+        everything: bool = False,
+        reason: str = "",
+    ) -> Done:
+        args = {
+            "dag": dag,
+            "asset": asset,
+            "versions": [asset_version_number(version) for version in versions] or None,
+            "until_us": None if until is None else read_date(until),
+            "all": everything,
+            "reason": reason,
+        }
+        answer = await self._door.command("asset_drop", args)
+        gone = answer["dropped"]
+        return Done(done=f"{_count(gone)} dropped for {dag}: no run is made of {_them(gone)}", result=answer)
+
+    async def replay(self, dag: str, start: str, asset: str | None = None, reason: str = "") -> Done:
+        number = start.isascii() and start.isdigit() and len(start) < 19
+        args = {
+            "dag": dag,
+            "asset": asset,
+            "version": int(start) if number else None,
+            "since_us": None if number else read_date(start),
+            "reason": reason,
+        }
+        answer = await self._door.command("asset_replay", args)
+        return Done(done=f"{dag} has {_count(answer['replayed'])} before it once more", result=answer)
+
+    async def why(self, dag: str) -> DagWhyShown:
+        facts = await self._reader.ask(
+            Reader.read,
+            lambda conn: _facts(conn, dag, self._held, self._live.code_error(dag) if self._live else ""),
+        )
+        why = explain_consumer(facts, self._clock.now())
+        details = tuple(Detail(what=what, value=value) for what, value in why.details)
+        return DagWhyShown(dag=dag, state=why.state, why=why.sentence, details=details, next=why.next)
+
+    async def made(self, kind: str, run_id: int) -> tuple[tuple[str, str], ...]:
+        """The versions that a run is made of, in words; none of runs that the clock or a person made."""
+        if kind != KIND:
+            return ()
+        return await self._reader.ask(Reader.read, lambda conn: _made(conn, run_id))
+
+
+def _made(conn: sqlite3.Connection, run_id: int) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        ("made of" if used else "passed over", f"{asset} version {version}, {iso(start)} to {iso(end)}")
+        for asset, version, start, end, used in reads.made_of(conn, run_id)
+    )
+
+
+def _count(versions: list[Any]) -> str:
+    return f"{len(versions)} version{'' if len(versions) == 1 else 's'}"
+
+
+def _them(versions: list[Any]) -> str:
+    return "it" if len(versions) == 1 else "them"
+
+
+def _by_asset(pairs: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for asset, who in pairs:
+        found[asset] = (*found.get(asset, ()), who)
+    return found
+
+
+def _listed(conn: sqlite3.Connection, name: str | None = None) -> list[AssetLine]:
+    producers, consumers = _by_asset(reads.producers(conn)), _by_asset(reads.consumers(conn))
+    return [
+        AssetLine(
+            asset=row.name,
+            version=None if row.version is None else str(row.version),
+            interval=None
+            if row.start_us is None or row.end_us is None
+            else Interval(start=iso(row.start_us), end=iso(row.end_us)),
+            created_at=iso_or_none(row.created_us),
+            producers=producers.get(row.name, ()),
+            consumers=consumers.get(row.name, ()),
+        )
+        for row in reads.assets(conn, name)
+    ]
+
+
+def _show(conn: sqlite3.Connection, asset: str, limit: int) -> AssetShown:
+    found = _listed(conn, asset)
+    if not found:
+        known = [row.name for row in reads.assets(conn)]
+        near = suggestion(asset, known)
+        raise NotFoundError(
+            f"there is no asset {asset!r}{near or ': `bide assets list` lists those there are'}"
+        )
+    line = {name: getattr(found[0], name) for name in AssetLine.__struct_fields__}
+    versions = tuple(
+        VersionLine(
+            version=str(row.version),
+            state=row.state,
+            interval=Interval(start=iso(row.start_us), end=iso(row.end_us)),
+            created_at=iso(row.created_us),
+            dag=row.dag,
+            task=row.task,
+            run_id=None if row.run_id is None else str(row.run_id),
+            runs=tuple(str(run) for run in msgspec.json.decode(row.runs)),
+        )
+        for row in reads.versions(conn, asset, limit)
+    )
+    return AssetShown(**line, versions=versions)
+
+
+def _consumer(conn: sqlite3.Connection, dag: str) -> tuple[reads.ConsumerRead, OnAssets]:
+    row = reads.consumer(conn, dag)
+    if row is None:
+        raise NotFoundError(f"there is no DAG {dag!r} in this database: `bide dags` lists them")
+    schedule = on_assets(schedule_from_json(row.schedule))
+    if schedule is None:
+        raise RefusedError(
+            f"the DAG {dag!r} looks at no asset: its schedule is no OnAssets; `bide schedule {dag}` tells its firings"
+        )
+    return row, schedule
+
+
+def _events(conn: sqlite3.Connection, dag: str, everything: bool, limit: int) -> list[AssetEventLine]:
+    row, schedule = _consumer(conn, dag)
+    read = reads.events if everything else reads.pending
+    return [
+        AssetEventLine(
+            dag=dag,
+            asset=event.asset,
+            version=str(event.version),
+            interval=Interval(start=iso(event.start_us), end=iso(event.end_us)),
+            period=None if schedule.interval is None else iso(event.part_us),
+            again=event.again,
+            state=event.state,
+            run_id=None if event.run_id is None else str(event.run_id),
+            reason=event.reason,
+            created_at=iso(event.created_us),
+        )
+        for event in read(conn, row.dag_id, limit)
+    ]
+
+
+# --- why -----------------------------------------------------------------------------------------
+
+
+def _facts(conn: sqlite3.Connection, dag: str, held: bool, code_error: str) -> ConsumerFacts:
+    row, schedule = _consumer(conn, dag)
+    events = reads.pending(conn, row.dag_id)
+    cursors = reads.cursors(conn, row.dag_id)
+    newest = {cursor.asset: cursor.newest for cursor in cursors}
+    created = {event.version: event.created_us for event in events}
+    pending = Pending(rule_of(schedule))
+    for event in events:
+        pending.add(
+            Unit(event.version, event.asset, event.start_us, event.end_us, event.part_us, event.again)
+        )
+    names = schedule.names
+    fullest = sorted(pending.groups.items(), key=lambda each: -len(each[1]))
+    groups = []
+    for n, (key, units) in enumerate(fullest):
+        span: Span | None = schedule.period(key) if isinstance(key, int) else key  # type: ignore[assignment]
+        sides = []
+        for name in names:
+            own = units.get(name, [])
+            share = None
+            if schedule.interval is not None and own and span is not None and n < _SHOWN:
+                share = _share(conn, name, span, [(unit.start_us, unit.end_us) for unit in own])
+            sides.append(
+                Side(
+                    asset=name,
+                    true=bool(own) and (share is None or share >= 1),
+                    newest=newest.get(name, 0),
+                    has=len(own),
+                    share=share,
+                    since_us=min((created[unit.version_id] for unit in own), default=None),
+                )
+            )
+        groups.append(Group(span=span, sides=tuple(sides)))
+    groups.sort(key=lambda group: -sum(side.true for side in group.sides))
+    if not groups:
+        groups = [
+            Group(span=None, sides=tuple(Side(asset=n, true=False, newest=newest.get(n, 0)) for n in names))
+        ]
+    return ConsumerFacts(
+        dag=dag,
+        condition=schedule.condition,
+        consume=schedule.consume,
+        interval=schedule.interval,
+        groups=tuple(groups),
+        pending=len({event.version for event in events}),
+        open_runs=row.open_runs,
+        max_active_runs=msgspec.json.decode(row.options).get("max_active_runs", 1),
+        paused=bool(row.paused),
+        removed=bool(row.removed),
+        code_error=code_error,
+        behind=any(cursor.version < cursor.newest for cursor in cursors),
+        live=held,
+    )
+
+
+def _share(conn: sqlite3.Connection, asset: str, span: Span, parts: list[Span]) -> float:
+    """How much of a period is covered by what is pending and by what was published before."""
+    if not covers(span, parts):
+        parts = [*parts, *((row.start_us, row.end_us) for row in reads.published_over(conn, asset, *span))]
+    start, end = span
+    at, covered = start, 0
+    for low, high in sorted(parts):
+        more = min(high, end) - max(low, at)
+        if more > 0:
+            covered += more
+            at = min(high, end)
+    return covered / (end - start)

@@ -1,0 +1,175 @@
+"""What is asked about assets, on a connection that may be read-only: versions, consumers, events."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+import msgspec
+
+from bide.runtime.store.facts import VersionRow, versions_over
+
+
+class _Read(msgspec.Struct, frozen=True, array_like=True):
+    pass
+
+
+class AssetRead(_Read, frozen=True):
+    """An asset with its newest version, None where it has none."""
+
+    name: str
+    version: int | None
+    start_us: int | None
+    end_us: int | None
+    created_us: int | None
+
+
+class VersionRead(_Read, frozen=True):
+    version: int
+    state: str
+    start_us: int
+    end_us: int
+    created_us: int
+    run_id: int | None
+    dag: str | None
+    task: str | None
+    runs: str
+    """Ids of the runs it made, JSON."""
+
+
+class EventRead(_Read, frozen=True):
+    """A version as a consumer has it: `state` is pending, used, superseded or dropped."""
+
+    asset: str
+    version: int
+    start_us: int
+    end_us: int
+    part_us: int
+    again: int
+    state: str
+    run_id: int | None
+    reason: str
+    created_us: int
+
+
+class CursorRead(_Read, frozen=True):
+    asset: str
+    version: int
+    newest: int
+
+
+class ConsumerRead(_Read, frozen=True):
+    dag_id: int
+    schedule: str
+    options: str
+    paused: int
+    removed: int
+    open_runs: int
+
+
+_ASSETS: Final = (
+    "SELECT a.name, v.asset_version_id, v.start_us, v.end_us, v.created_us FROM asset a LEFT JOIN asset_version v"
+    " ON v.asset_version_id = (SELECT max(w.asset_version_id) FROM asset_version w WHERE w.asset_id = a.asset_id)"
+)
+_LOADED: Final = "dag d JOIN dag_version v ON v.version_id = d.version_id AND d.removed = 0"
+
+
+def assets(conn: sqlite3.Connection, name: str | None = None) -> list[AssetRead]:
+    """Every asset by name, or the one of that name."""
+    found = conn.execute(f"{_ASSETS} WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name", (name,)).fetchall()
+    return msgspec.convert(found, list[AssetRead])
+
+
+def producers(conn: sqlite3.Connection) -> list[tuple[str, str]]:
+    """(asset, `dag.task`) of the DAGs that are loaded."""
+    return conn.execute(
+        "SELECT o.value, d.name || '.' || json_extract(t.value, '$.name')"
+        f" FROM {_LOADED}, json_each(v.spec, '$.tasks') t, json_each(t.value, '$.outlets') o"
+        " WHERE instr(v.spec, '\"outlets\"') > 0 ORDER BY 1, 2"
+    ).fetchall()
+
+
+def consumers(conn: sqlite3.Connection) -> list[tuple[str, str]]:
+    """(asset, dag) of the DAGs whose schedule looks at it."""
+    return conn.execute(
+        "SELECT a.name, d.name FROM asset_cursor c JOIN asset a USING (asset_id) JOIN dag d USING (dag_id)"
+        " WHERE d.removed = 0 ORDER BY 1, 2"
+    ).fetchall()
+
+
+def versions(conn: sqlite3.Connection, asset: str, limit: int) -> list[VersionRead]:
+    """The newest first, each with the runs that it made."""
+    found = conn.execute(
+        "SELECT v.asset_version_id, v.state, v.start_us, v.end_us, v.created_us, v.run_id, d.name, i.task,"
+        " (SELECT json_group_array(DISTINCT r.run_id) FROM run_trigger r"
+        " WHERE r.asset_version_id = v.asset_version_id AND r.used = 1)"
+        " FROM asset_version v LEFT JOIN dag d USING (dag_id) LEFT JOIN task_instance i USING (instance_id)"
+        " WHERE v.asset_id = (SELECT asset_id FROM asset WHERE name = ?)"
+        " ORDER BY v.asset_version_id DESC LIMIT ?",
+        (asset, limit),
+    ).fetchall()
+    return msgspec.convert(found, list[VersionRead])
+
+
+def consumer(conn: sqlite3.Connection, dag: str) -> ConsumerRead | None:
+    """A DAG with its schedule, None when there is none of that name."""
+    row = conn.execute(
+        "SELECT dag_id, schedule, options, paused, removed, (SELECT count(*) FROM run r WHERE r.dag_id = d.dag_id"
+        " AND r.kind = 'asset' AND r.ended_us IS NULL) FROM dag d WHERE name = ?",
+        (dag,),
+    ).fetchone()
+    return None if row is None else msgspec.convert(row, ConsumerRead)
+
+
+def cursors(conn: sqlite3.Connection, dag_id: int) -> list[CursorRead]:
+    """How far a consumer has been given each of its assets, and the newest version there is."""
+    found = conn.execute(
+        "SELECT a.name, c.asset_version_id, (SELECT coalesce(max(v.asset_version_id), 0) FROM asset_version v"
+        " WHERE v.asset_id = a.asset_id) FROM asset_cursor c JOIN asset a USING (asset_id) WHERE c.dag_id = ?"
+        " ORDER BY a.name",
+        (dag_id,),
+    ).fetchall()
+    return msgspec.convert(found, list[CursorRead])
+
+
+_EVENT: Final = (
+    "SELECT a.name, v.asset_version_id, v.start_us, v.end_us, e.part_us, e.again, e.state, e.run_id, e.reason,"
+    " v.created_us FROM ({}) e JOIN asset_version v USING (asset_version_id) JOIN asset a USING (asset_id)"
+)
+_PENDING: Final = (
+    "SELECT asset_version_id, part_us, again, 'pending' AS state, NULL AS run_id, '' AS reason"
+    " FROM asset_pending WHERE dag_id = ?1"
+)
+_ALL: Final = (
+    f"{_PENDING} UNION ALL SELECT t.asset_version_id, t.part_us, t.again,"
+    " CASE t.used WHEN 1 THEN 'used' ELSE 'superseded' END, t.run_id, ''"
+    " FROM run_trigger t JOIN run r USING (run_id) WHERE r.dag_id = ?1"
+    " UNION ALL SELECT asset_version_id, part_us, again, 'dropped', NULL, reason FROM asset_drop WHERE dag_id = ?1"
+)
+
+
+def pending(conn: sqlite3.Connection, dag_id: int, limit: int = 100_000) -> list[EventRead]:
+    """What a consumer has before it, oldest first."""
+    sql = f"{_EVENT.format(_PENDING)} ORDER BY v.asset_version_id, e.part_us, e.again LIMIT ?2"
+    return msgspec.convert(conn.execute(sql, (dag_id, limit)).fetchall(), list[EventRead])
+
+
+def events(conn: sqlite3.Connection, dag_id: int, limit: int) -> list[EventRead]:
+    """What a consumer has been given, whatever became of it, newest first."""
+    sql = f"{_EVENT.format(_ALL)} ORDER BY v.asset_version_id DESC, e.part_us DESC, e.again DESC LIMIT ?2"
+    return msgspec.convert(conn.execute(sql, (dag_id, limit)).fetchall(), list[EventRead])
+
+
+def made_of(conn: sqlite3.Connection, run_id: int) -> list[tuple[str, int, int, int, int]]:
+    """(asset, version, start_us, end_us, used) of the versions that made a run; none made most runs."""
+    return conn.execute(
+        "SELECT a.name, v.asset_version_id, v.start_us, v.end_us, t.used FROM run_trigger t"
+        " JOIN asset_version v USING (asset_version_id) JOIN asset a USING (asset_id) WHERE t.run_id = ?"
+        " ORDER BY t.used DESC, v.asset_version_id LIMIT 100",
+        (run_id,),
+    ).fetchall()
+
+
+def published_over(conn: sqlite3.Connection, asset: str, start_us: int, end_us: int) -> list[VersionRow]:
+    """The versions of an asset that share something with `[start, end)`."""
+    return versions_over(conn, asset, start_us, end_us)
