@@ -54,7 +54,8 @@ def test_b51_s2_21_a_handler_is_scoped_to_its_task_without_a_cascade(scene: Scen
     scene.fails("a")
     scene.end("c")
     assert scene.going == []
-    assert (scene.state("of_b"), scene.state("of_c")) == ("skipped", "skipped")
+    assert (scene.state("of_b"), scene.reason("of_b")) == ("skipped", "b did not fail itself")
+    assert (scene.state("of_c"), scene.reason("of_c")) == ("skipped", "c did not fail")
 
 
 def test_s2_21_retries_come_first(scene: Scene) -> None:

@@ -152,6 +152,20 @@ async def test_retries(opened: Opens) -> None:
     assert shown == {"fetch": 3, "validate": 1, "repair": 1}
 
 
+async def test_s2_24_task_graph(opened: Opens) -> None:
+    async with opened("task_graph.py") as runtime:
+        well = await (await runtime.trigger("task_graph")).wait(LIMIT_S)
+        broken = await (await runtime.trigger("task_graph", params={"broken": "parse"}, new=True)).wait(
+            LIMIT_S
+        )
+    assert (well.state, well.outputs["announce"]) == ("success", "save and done")
+    assert {name for name, state in well.tasks.items() if state == "skipped"} == {"alert", "page", "clean_up"}
+    assert broken.state == "failed"
+    assert broken.outputs["page"] == "parse failed at attempt 1: ValueError: parse cannot go on"
+    assert broken.outputs["clean_up"] == ["parse broke, staged: None"]
+    assert {name for name, state in broken.tasks.items() if state == "skipped"} == {"alert", "announce"}
+
+
 async def test_shell_and_process(opened: Opens) -> None:
     async with opened("shell_and_process.py") as runtime:
         run = await runtime.trigger("shell_and_process", params={"words": "to be; $(or) not"})

@@ -38,7 +38,11 @@ def verdict_of(inst: Instance) -> tuple[Verdict, str]:
         case Role.HANDLER if inst.n_failed:
             return Verdict.RUN, ""
         case Role.HANDLER if done:
-            return Verdict.SKIP, f"{named(task.handles)} did not fail"
+            themselves = "themselves" if len(task.handles) > 1 else "itself"
+            return (
+                Verdict.SKIP,
+                f"{named(task.handles)} did not fail{f' {themselves}' if inst.n_skipped else ''}",
+            )
         case Role.ON_ALL_FAILED if done:
             return (Verdict.RUN, "") if inst.n_failed else (Verdict.SKIP, "nothing failed")
         case Role.ON_SUCCESS if done:
