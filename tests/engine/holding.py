@@ -161,6 +161,23 @@ def _slots(world: World) -> None:
     for inst in world.instances.values():
         for resource in inst.held:
             used[id(resource)] += need_of(resource, inst.task)
+    by_backfills = sum(
+        global_need(body.inst.task)
+        for body in world.attempts.values()
+        if body.by_backfill and body.active_from is not None
+    )
+    assert world.slots.by_backfills == by_backfills, "slots that backfills hold are counted wrong"
+    for resource in known.values():
+        of = sum(
+            need_of(resource, body.inst.task)
+            for body in world.attempts.values()
+            if body.by_backfill and resource in body.holds
+        ) + sum(
+            need_of(resource, inst.task)
+            for inst in world.instances.values()
+            if inst.by_backfill and resource in inst.held
+        )
+        assert resource.by_backfills == of, f"{resource.name}: what backfills hold is counted wrong"
     assert world.slots.used == slots, f"{world.slots.used} slots are counted, {slots} are taken"
     for key, resource in known.items():
         assert resource.used == used[key], f"{resource.name}: {resource.used} counted, {used[key]} taken"
@@ -294,27 +311,43 @@ def standing(inst: Instance) -> tuple[int, int, int]:
 
 def _nobody_sleeps(scene: Scene, world: World) -> None:
     """Whoever could start has started: no wake-up is lost."""
-    valid = [inst for key, inst in world.ready if inst.queued == key[2] and inst.state is State.READY]
+    ready = [*world.ready, *world.ready_too]
+    valid = [inst for key, inst in ready if inst.queued == key[2] and inst.state is State.READY]
     waiting = {inst.instance_id for inst in valid}
-    head = min(
-        ((key, inst) for key, inst in world.ready if inst.queued == key[2] and inst.state is State.READY),
-        key=lambda entry: entry[0],
-        default=None,
-    )
-    if head is not None:
-        assert not world.slots.has_room(global_need(head[1].task)), f"{head[1].task.name} could start"
+    heads = [
+        min(
+            ((key, inst) for key, inst in queue if inst.queued == key[2] and inst.state is State.READY),
+            key=lambda entry: entry[0],
+            default=None,
+        )
+        for queue in (world.ready, world.ready_too)
+    ]
+    head = heads[0] or heads[1]
+    could = [each[1] for each in heads if each and world.slots.has_room(global_need(each[1].task))]
+    if head is not None and len(could) == len([each for each in heads if each]):
+        raise AssertionError(
+            f"{could[0].task.name} could start"
+        )  # the other side's may want more than there is
     resources = {id(r): r for r in world.resources.values()}
     for pool in world.pools.values():
         resources |= {id(r): r for r in pool}
     assert not world.slotless, "a sensor that needs no slot waits in a queue"
     for resource in resources.values():
-        parked = [entry for entry in resource.parked if entry[1].queued == entry[0][2]]
+        both = [*resource.parked, *resource.parked_too]
+        parked = [entry for entry in both if entry[1].queued == entry[0][2]]
         parked = [entry for entry in parked if entry[1].state is State.READY]
         waiting |= {inst.instance_id for _, inst in parked}
         if parked and head is None:
-            best = min(parked, key=lambda entry: entry[0])[1]
-            room = resource.has_room(need_of(resource, best.task))
-            assert not room, f"{best.task.name} sleeps on {resource.name}, which has room"
+            sides = [
+                min(side, key=lambda entry: entry[0])[1]
+                for side in (
+                    [entry for entry in parked if entry in resource.parked],
+                    [entry for entry in parked if entry in resource.parked_too],
+                )
+                if side
+            ]
+            room = all(resource.has_room(need_of(resource, best.task)) for best in sides)
+            assert not room, f"{sides[0].task.name} sleeps on {resource.name}, which has room"
     for dag in world.dags.values():
         waiting |= set(dag.stuck)
     for inst in world.instances.values():

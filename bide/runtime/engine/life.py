@@ -123,8 +123,7 @@ def offer(t: Turn, inst: Instance, *, resumed: bool = False) -> None:
         refused = admission.take_life(t, inst)
         if refused is None:
             return defer_sensor(t, inst)
-        t.world.ticket += 1
-        inst.queued = t.world.ticket
+        inst.queued = admission.ticket_of(t.world, inst)
         return admission.park(t, inst, refused)
     admission.enqueue(t, inst, resumed=resumed)
     return None

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from bide.runtime.engine.assets.state import Assets
 from bide.runtime.engine.backfill_state import Backfill
+from bide.runtime.engine.fairness import SHARE
 from bide.runtime.engine.fan import Fan
 from bide.runtime.engine.messages import RunMeta, TriggerBuilt
 from bide.runtime.engine.states import OVER, AttemptState, RunState, State
@@ -44,7 +45,19 @@ class Resource:
     woken by a release: (key, instance).
     """
 
-    __slots__ = ("capacity", "closed", "name", "parked", "used", "weighted", "whole_life")
+    __slots__ = (
+        "balance",
+        "by_backfills",
+        "capacity",
+        "closed",
+        "contended_at",
+        "name",
+        "parked",
+        "parked_too",
+        "used",
+        "weighted",
+        "whole_life",
+    )
 
     def __init__(
         self, name: str, capacity: int | None, *, whole_life: bool = False, weighted: bool = False
@@ -56,6 +69,14 @@ class Resource:
         self.used = 0
         self.whole_life = whole_life
         self.parked: list[tuple[tuple[int, int, int], Instance]] = []
+        self.parked_too: list[tuple[tuple[int, int, int], Instance]] = []  # of backfills: see fairness.py
+        self.by_backfills = 0  # of what is used
+        self.contended_at: int | None = (
+            None  # the last instant that live runs and backfills both waited for it
+        )
+        self.balance = (
+            0.0  # what backfills have had of it since then beyond their share, less what they have not
+        )
 
     def has_room(self, need: int) -> bool:
         """An empty resource lets anything in: a task larger than the capacity runs alone."""
@@ -194,6 +215,7 @@ class Instance:
         "attempt_id",
         "body",
         "built",
+        "by_backfill",
         "deadline",
         "due",
         "failures",
@@ -243,6 +265,7 @@ class Instance:
         self.resumed = False
         self.inherits = False  # the next attempt takes over what a lost one had recorded
         self.held: tuple[Resource, ...] = ()  # what it took for its whole life
+        self.by_backfill = False  # it took that for a backfill
         self.body: Attempt | None = None  # an attempt whose body may still be going
         self.built: TriggerBuilt | None = None  # a sensor's trigger, until its wait begins
         self.wait: Wait | None = None  # a sensor's
@@ -257,6 +280,7 @@ class Attempt:
         "active_from",
         "answers",
         "attempt_id",
+        "by_backfill",
         "holds",
         "inst",
         "limit",
@@ -277,6 +301,7 @@ class Attempt:
         self.active_from: int | None = None
         self.limit: int | None = None  # when its active time is over
         self.holds: tuple[Resource, ...] = ()  # what it took beside its global slot
+        self.by_backfill = False  # it took that for a backfill
         self.stopping = ""  # why it was told to stop
         self.told = 0  # answers handed to the body
         self.answers: list[Wait] | None = None  # ended while the body had no slot
@@ -423,6 +448,9 @@ class World:
         kinds = ("dag", "version", "run", "instance", "attempt", "wait", "event", "asset", "asset_version")
         self.next_id = dict.fromkeys((*kinds, "backfill"), 1)
         self.backfills: dict[int, Backfill] = {}  # unfinished
+        self.ready_too: list[tuple[tuple[int, int, int], Instance]] = []  # of backfills
+        self.backfill_share = SHARE
+        self.backfill_tag = 0  # of the last task of a backfill that was called
         self.hungry: dict[int, None] = {}  # of these, those that may have room for another run
         self.asset_caps: dict[str, int] = {}  # runs of backfills that may write an asset at once
         self.ticket = 0

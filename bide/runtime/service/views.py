@@ -21,7 +21,8 @@ def refusal_of(world: World, instance_id: int) -> Refusal | None:
     if inst is None or inst.state is not State.READY or not inst.queued:
         return None
     for resource in (*resources_of(world, inst.run.dag, inst.task), world.slots):
-        if any(parked is inst for _, parked in resource.parked) or resource is world.slots:
+        parked = (*resource.parked, *resource.parked_too)
+        if any(waiting is inst for _, waiting in parked) or resource is world.slots:
             limit = resource.capacity or 0
             holders = tuple(
                 f"{holder.task.name} of run {holder.run.run_id}" for holder in _holders(world, resource)
