@@ -348,6 +348,10 @@ def _nobody_sleeps(scene: Scene, world: World) -> None:
             ]
             room = all(resource.has_room(need_of(resource, best.task)) for best in sides)
             assert not room, f"{sides[0].task.name} sleeps on {resource.name}, which has room"
+    for budget in world.budgets.values():
+        both = [*budget.parked, *budget.parked_too]
+        assert not both or budget.wakes is not None, f"nobody wakes who waits for the budget {budget.name}"
+        waiting |= {inst.instance_id for _, inst in both}
     for dag in world.dags.values():
         waiting |= set(dag.stuck)
     for inst in world.instances.values():
@@ -367,6 +371,11 @@ def same(one: World, other: World) -> None:
     assert _ids(one) == _ids(other)
     assert one.alarms == other.alarms
     assert one.marks == other.marks
+    spent = [
+        {b.name: (b.since, b.spent, b.by_backfills) for b in world.budgets.values() if b.spent}
+        for world in (one, other)
+    ]
+    assert spent[0].items() <= spent[1].items(), "what was spent of a budget is forgotten"
     assert set(one.runs) == set(other.runs)
     for run_id, run in one.runs.items():
         assert _of_run(run) == _of_run(other.runs[run_id])

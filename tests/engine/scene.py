@@ -15,6 +15,7 @@ import msgspec
 
 from bide.runtime import errors
 from bide.runtime.clock import SECOND
+from bide.runtime.engine.budgets import BudgetLimits, made
 from bide.runtime.engine.decide import NO_FACTS, decide
 from bide.runtime.engine.messages import (
     Answer,
@@ -71,12 +72,14 @@ class Scene:
     """A world, its database, and the outside that the test plays."""
 
     def __init__(
-        self, db: Path, *, slots: int = 4, pools: Pools | None = None, budget: int = 300, now: int = T0
-    ) -> None:
+        self, db: Path, *, slots: int = 4, pools: Pools | None = None, budget: int = 300, now: int = T0,
+        budgets: dict[str, BudgetLimits] | None = None,
+    ) -> None:  # fmt: skip
         self.db = db
         self.now = now
         self.budget = budget
         self._size = slots, pools or {}
+        self._budgets = budgets or {}
         self.store = InlineWriter.open_here(db, synchronous="NORMAL", create=True)
         self._shell = EngineShell(self.store, SimClock(0))
         self.dags: dict[str, DagLoaded] = {}
@@ -107,6 +110,7 @@ class Scene:
         epoch = _run(self.store.begin_epoch())
         slots, pools = self._size
         self.world = World(epoch=epoch, slots=slots, pools=pools)
+        self.world.budgets = made(self._budgets)
 
     # --- turns ----------------------------------------------------------------------------------
 
@@ -444,6 +448,7 @@ class Scene:
         """Assert that the world as the database has it is the one in memory."""
         slots, pools = self._size
         restored = World(epoch=self.world.epoch, slots=slots, pools=pools)
+        restored.budgets = made(self._budgets)
         restore(restored, self.store.read_here(load_world))
         holding.same(self.world, restored)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
-from bide.runtime.engine import fairness
+from bide.runtime.engine import budgets, fairness
 from bide.runtime.engine.states import State
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import Attempt, DagState, Instance, Resource, World
@@ -185,6 +185,9 @@ def admitted(t: Turn) -> Iterator[Instance]:
         if not slots.has_room(global_need(inst.task)):
             return
         heappop(queue)
+        if inst.task.cost and budgets.refuses(t, inst):
+            _pass_on(t, inst)
+            continue
         refused = _refused(t, inst)
         if refused is not None:
             park(t, inst, refused)

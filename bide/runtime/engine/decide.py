@@ -18,6 +18,7 @@ from bide.runtime.engine import (
     admission,
     alerting,
     backfills,
+    budgets,
     commands,
     dags,
     firing,
@@ -222,6 +223,10 @@ def _timer_due(t: Turn, e: DueTimer) -> None:
                 timeout = (body.inst.task.timeout_us or 0) / 1_000_000
                 reason = f"timed out: active for {timeout:g} s, its limit"
                 life.stop_body(t, body.inst, AttemptState.TIMED_OUT, reason)
+        case Due.BUDGET:
+            for budget in world.budgets.values():
+                if budget.number == subject and budget.wakes == due:
+                    budgets.window_over(t, budget)
         case Due.RUN:
             run = world.runs.get(subject)
             if run is not None and run.deadline == due and not run.dag.frozen:
@@ -274,6 +279,7 @@ def _clock_stepped(t: Turn, e: ClockStepped) -> None:
     """A step moves schedules only: stored deadlines and delays move with the clock (P9)."""
     t.journal("clock", 0, None, "", "stepped", f"the wall clock moved by {e.step_us / 1_000_000:+.3f} s")
     pausing.shift(t, list(t.world.runs.values()), lambda _: e.step_us)
+    budgets.clock_stepped(t)
     for body in t.world.attempts.values():  # active time is elapsed time
         if body.active_from is not None:
             body.active_from += e.step_us

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bide.runtime.clock import from_us
-from bide.runtime.engine import admission, alerting, control, handling, past, waiting
+from bide.runtime.engine import admission, alerting, budgets, control, handling, past, waiting
 from bide.runtime.engine.messages import (
     Answer,
     AttemptEnded,
@@ -200,6 +200,8 @@ def begin(t: Turn, inst: Instance) -> None:
         body.active = inst.wait.held
     else:
         attempt_id = t.new_attempt(inst)
+        if task.cost:
+            budgets.spend(t, inst)
         body = Attempt(attempt_id, inst, inst.attempt, t.now)
         if not is_sensor(task):
             t.effects.append(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bide.runtime.engine import control
+from bide.runtime.engine import budgets, control
 from bide.runtime.engine.admission import hold_life, hold_slot
 from bide.runtime.engine.assets.restoring import restore_assets
 from bide.runtime.engine.backfill_state import Backfill, BackfillOptions, Span
@@ -65,6 +65,7 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
     by_id = world.dag_of
     restore_assets(world, rows, by_id)
     owners = _backfills(world, rows, by_id)
+    budgets.restore(world, [(row.name, row.since_us, row.spent, row.by_backfills) for row in rows.budgets])
     for run_row in rows.runs:
         run = _run(world, run_row, by_id[run_row.dag_id])
         run.backfill = owners.get(run.run_id)

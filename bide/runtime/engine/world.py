@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from enum import IntEnum
 from heapq import heapify, heappush
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bide.runtime.engine.assets.state import Assets
 from bide.runtime.engine.backfill_state import Backfill
@@ -22,6 +22,9 @@ from bide.runtime.graph.compile import Compiled
 from bide.runtime.graph.spec import TaskSpec
 from bide.runtime.schedules import Schedule
 
+if TYPE_CHECKING:
+    from bide.runtime.engine.budgets import Budget
+
 
 class Due(IntEnum):
     """Kinds of timers. An entry counts only if its subject still says the same instant."""
@@ -32,6 +35,7 @@ class Due(IntEnum):
     DEADLINE = 3  # an instance's total time
     TIMEOUT = 4  # an attempt's active time
     RUN = 5  # a run's deadline
+    BUDGET = 10  # a budget's window is over, and somebody waits for the next
     RUN_ALERT = 6  # a run is late by then, and goes on
     TASK_ALERT = 7  # an instance is
     CATCHUP = 20  # a DAG has missed firings, and may have room for their runs
@@ -450,6 +454,7 @@ class World:
         self.backfills: dict[int, Backfill] = {}  # unfinished
         self.ready_too: list[tuple[tuple[int, int, int], Instance]] = []  # of backfills
         self.backfill_share = SHARE
+        self.budgets: dict[str, Budget] = {}
         self.backfill_tag = 0  # of the last task of a backfill that was called
         self.hungry: dict[int, None] = {}  # of these, those that may have room for another run
         self.asset_caps: dict[str, int] = {}  # runs of backfills that may write an asset at once
@@ -516,6 +521,8 @@ class World:
             case Due.RUN:
                 run = self.runs.get(subject_id)
                 return run.deadline if run is not None else None
+            case Due.BUDGET:
+                return next((b.wakes for b in self.budgets.values() if b.number == subject_id), None)
             case Due.RUN_ALERT | Due.TASK_ALERT:
                 alarm = self.alarms.get((Due(kind), subject_id))
                 return alarm.due if alarm is not None else None

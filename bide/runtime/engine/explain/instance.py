@@ -175,6 +175,8 @@ def _ready(f: InstanceFacts, now: int) -> _Answer:
         return "its DAG is paused: nothing of it starts", (), f"`bide unpause {f.dag}` lets it start"
     if f.stopping:
         return f"{STOPPING}{because(f.reason)}", (), "it starts with the next runtime on this database"
+    if f.reason.startswith("waits for the budget"):
+        return f.reason, (), "it starts in the next window of the budget, as far as that goes round"
     if f.refusal is not None:
         r = f.refusal
         holders = ", ".join(r.holders[:5]) + (f" and {len(r.holders) - 5} more" if len(r.holders) > 5 else "")
