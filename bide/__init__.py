@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bide.runtime.schedules import OnAssets as OnAssets
     from bide.runtime.schedules import within as within
     from bide.runtime.schedules.promise import by as by
+    from bide.runtime.service.limits import Budget as Budget
     from bide.runtime.service.runtime import Pool as Pool
     from bide.runtime.service.runtime import Runtime as Runtime
     from bide.runtime.values import Secret as Secret
@@ -48,6 +49,7 @@ _HOME = {
     "Asset": "bide.runtime.assets",
     "LAST_ADDED": "bide.runtime.graph.builder",
     "BideError": "bide.runtime.errors",
+    "Budget": "bide.runtime.service.limits",
     "Context": "bide.runtime.executor.context",
     "Cron": "bide.runtime.schedules",
     "Dag": "bide.runtime.graph.dag",
@@ -84,6 +86,7 @@ __all__ = [
     "AnyOf",
     "Asset",
     "BideError",
+    "Budget",
     "Context",
     "Cron",
     "Dag",

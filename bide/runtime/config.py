@@ -28,6 +28,14 @@ class PoolLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     in_flight: int | None = None
 
 
+class BudgetSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Units that tasks may spend in each window of `per`, backfills `backfill_units` of them."""
+
+    units: float
+    per: str = "1h"
+    backfill_units: float | None = None
+
+
 class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every key, its type, its range and its default."""
 
@@ -35,6 +43,9 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     paths: list[str] = []
     slots: int = 64
     pools: dict[str, int | PoolLimits] = {}
+    budgets: dict[str, float | BudgetSetting] = {}
+    backfill_share: float = 0.25
+    asset_caps: dict[str, int] = {}
     synchronous: Literal["FULL", "NORMAL"] = "FULL"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     stop_timeout: float = 30.0
@@ -44,7 +55,9 @@ class Config(Values, frozen=True, kw_only=True):
     """The values in force, and for each the place it comes from.
 
     `db`: the database; None: `default_db`. `paths`: files and folders with DAGs, relative to the file that names
-    them. `slots`: attempts at once. `pools`: slots by name, or `{slots = 4, in_flight = 50}`. `synchronous`:
+    them. `slots`: attempts at once. `pools`: slots by name, or `{slots = 4, in_flight = 50}`. `budgets`: units
+    an hour by name, or `{units = 100, per = "1d", backfill_units = 60}`. `backfill_share`: what backfills are sure of
+    beside live runs. `asset_caps`: runs of backfills that may write an asset at once. `synchronous`:
     "NORMAL" may lose the last commits when the power fails. `stop_timeout`: seconds a stop waits for running
     attempts.
     """
@@ -146,7 +159,7 @@ def _from_environment(given: Mapping[str, str]) -> dict[str, Any]:
             continue  # the variable of another room, or of a program around us
         if key == "paths":
             values[key] = [part for part in text.split(",") if part]
-        elif key == "pools":
+        elif key in ("pools", "budgets", "asset_caps"):
             try:
                 values[key] = msgspec.json.decode(text)
             except msgspec.DecodeError:

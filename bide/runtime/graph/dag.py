@@ -38,6 +38,7 @@ class DagOptions(TypedDict, total=False):
     catchup_cap: int | None  # of "all" and within: so many at most, the newest
     max_active_runs: int
     max_active_tasks: int | None
+    max_active_backfill_runs: int | None  # of all its backfills together; live runs are counted apart
     overlap: str | None  # due while others run: "queue_all", "queue_one", "skip", "cancel_running"
     backfill_window: timedelta | None  # how far back catchup reaches
     deadline: timedelta | None  # of a run, from its creation

@@ -45,6 +45,7 @@ _KNOWN: Final = frozenset(
         "catchup_cap",
         "max_active_runs",
         "max_active_tasks",
+        "max_active_backfill_runs",
         "overlap",
         "backfill_window",
         "deadline",
@@ -113,7 +114,11 @@ def policy_fields(owner: str, options: Mapping[str, Any]) -> tuple[dict[str, Any
         "doc": _text(owner, "doc", options.get("doc", "")),
         "tags": _tags(owner, options.get("tags", ())),
     }
+    backfilling = {}
+    if (most := options.get("max_active_backfill_runs")) is not None:
+        backfilling["max_active_backfill_runs"] = _count(owner, "max_active_backfill_runs", most)
     policy = {
+        **backfilling,
         **shared,
         "start_us": start,
         "end_us": end,

@@ -13,6 +13,7 @@ from bide.runtime.executor.echo import Echo
 from bide.runtime.graph.dag import Dag
 
 if TYPE_CHECKING:
+    from bide.runtime.service.limits import Budget
     from bide.runtime.service.runtime import Pool, Runtime
 
 
@@ -43,6 +44,9 @@ async def open_runtime(
         dags=dags,
         slots=config.slots,
         pools=pools_of(config),
+        budgets=budgets_of(config),
+        backfill_share=config.backfill_share,
+        asset_caps=config.asset_caps,
         synchronous=config.synchronous,
         errors=errors,
         schedules=schedules,
@@ -64,4 +68,19 @@ def pools_of(config: Config) -> dict[str, Pool | int]:
     return {
         name: pool if isinstance(pool, int) else Pool(slots=pool.slots, in_flight=pool.in_flight)
         for name, pool in config.pools.items()
+    }
+
+
+def budgets_of(config: Config) -> dict[str, Budget | float]:
+    """The budgets of the settings, as a `Runtime` takes them."""
+    from datetime import timedelta
+
+    from bide.runtime.service.addresses import read_span
+    from bide.runtime.service.limits import Budget
+
+    return {
+        name: one
+        if isinstance(one, int | float)
+        else Budget(one.units, timedelta(microseconds=read_span(one.per)), one.backfill_units)
+        for name, one in config.budgets.items()
     }

@@ -40,6 +40,7 @@ from bide.runtime.failpoints import armed, point
 from bide.runtime.graph.dag import Dag
 from bide.runtime.service.handles import RunHandle, RunResult
 from bide.runtime.service.holds import Holds
+from bide.runtime.service.limits import Budget, limits
 from bide.runtime.service.live import LiveHouse
 from bide.runtime.service.views import owner_of
 from bide.runtime.store.facts import ended_waits, run_result, watermarks
@@ -73,7 +74,9 @@ class Runtime(LiveHouse):
     """A runtime on one database.
 
     `dags` are `Dag` objects. `slots` bounds the attempts that run at once; `pools` are named
-    limits, a bare number being `Pool(slots=number)`. `synchronous="NORMAL"` gives up the last
+    limits, a bare number being `Pool(slots=number)`; `budgets` are units that tasks may spend (by their
+    `cost`), a bare number being so many an hour. Backfills are sure of `backfill_share` of slots and
+    pools (0.25) beside live runs; `asset_caps` bounds their runs that write an asset. `synchronous="NORMAL"` gives up the last
     commits at a power cut, never at a crash. One runtime per database: a second one is refused
     with `StoreHeldError`, which names the process.
     """
@@ -85,6 +88,9 @@ class Runtime(LiveHouse):
         *,
         slots: int = 32,
         pools: Mapping[str, Pool | int] | None = None,
+        budgets: Mapping[str, Budget | float] | None = None,
+        backfill_share: float | None = None,
+        asset_caps: Mapping[str, int] | None = None,
         synchronous: Synchronous = "FULL",
         clock: Clock | None = None,
         store: StorePort | None = None,
@@ -115,6 +121,7 @@ class Runtime(LiveHouse):
             name: (pool, None) if isinstance(pool, int) else (pool.slots, pool.in_flight)
             for name, pool in (pools or {}).items()
         }
+        self._limits = limits(backfill_share, budgets, asset_caps)
         self._synchronous: Synchronous = synchronous
         self.clock: Clock = clock if clock is not None else SystemClock()
         self._own_time = clock is None
@@ -283,6 +290,7 @@ class Runtime(LiveHouse):
     def _world(self, epoch: int, rows: WorldRows) -> World:
         world = World(epoch=epoch, slots=self._slots, pools=self._pools)
         world.scheduling = self._schedules
+        self._limits.lay_on(world)
         world.slots.closed = self._draining
         restore(world, rows, {dag.hash: dag.spec for dag in self._dags})
         return world
