@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bide.runtime.clock import SECOND
+from bide.runtime.engine.budgets import BudgetLimits
 from bide.runtime.engine.messages import WaitFailed
 from bide.runtime.engine.world import FEW_TIMERS, Due
 from bide.runtime.schedules import Every, On
@@ -36,8 +39,10 @@ def test_timers_of_what_is_over_do_not_pile_up_until_their_instants(scene: Scene
         (scene.stopped if scene.attempt(task, run) in scene.stops else scene.end)(task, run=run)
 
 
-def test_a_sweep_keeps_every_timer_that_counts(scene: Scene) -> None:
+def test_a_sweep_keeps_every_timer_that_counts(new_scene: Callable[..., Scene]) -> None:
     """Of each kind: they ring as they do without a sweep."""
+    scene = new_scene(slots=9, budgets={"w": BudgetLimits(1)})
+    cost = {"w": 1.0}
     within = Promise(after_us=150 * SECOND)
     scene.dag(
         "d",
@@ -47,6 +52,7 @@ def test_a_sweep_keeps_every_timer_that_counts(scene: Scene) -> None:
         deadline_alert={"after_us": 200 * SECOND},
     )
     scene.dag("e", sensor("s", timeout=200), sensor("r", mode="reschedule", poll=40), schedule=Every(hours=1))
+    scene.dag("g", job("x", cost=cost), job("y", cost=cost))
     scene.dag("f", job("a"), schedule=On(FileTrigger(path="/drops/a")))
     scene.advance(0)
     [standing_id] = scene.world.standing
@@ -54,6 +60,7 @@ def test_a_sweep_keeps_every_timer_that_counts(scene: Scene) -> None:
     scene.trigger("d")
     scene.fails("a")
     scene.looked("r")
+    scene.trigger("g")
     kept = set(scene.world.timers)
     assert {kind for _, kind, _ in kept} == set(Due) - {Due.CATCHUP}  # which is due at once
     for number in range(FEW_TIMERS * 2):
