@@ -180,6 +180,17 @@ ROWS: dict[str, Row] = {
             "run_s": Figure("bide run of the same s", at_most=0.5, peer="Airflow 9.4"),
         },
     ),
+    "schedules-10000": Row(
+        "10,000 schedules due at one instant",
+        Program("rows.schedules:due", 10_000),
+        Program("limits:runs", 10_000),
+        {
+            "created_s": Figure("all runs created s", at_most=5.0),
+            "done_s": Figure("all over s"),
+            "lag_p99_ms": Figure("loop lag p99 ms"),
+        },
+        repeat=3,
+    ),
     "recovery": Row(
         "kill -9 with 10,000 waits",
         Program("rows.recovery:killed"),

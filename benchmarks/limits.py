@@ -253,6 +253,40 @@ async def waits(n: int) -> dict[str, float]:
     }
 
 
+RUN_NEW = (
+    "INSERT INTO run (run_id, dag_id, version_id, state, kind, run_key, logical_us, start_us, end_us,"
+    " scheduled_us, params, created_us) VALUES (?,1,1,'running','scheduled',?,?,0,0,0,'{}',?)"
+)
+
+
+async def runs(n: int = 10_000) -> dict[str, float]:
+    """n runs of one no-op task each: made durably, 256 a batch, then each task's life as in `fan`."""
+    with scratch() as folder:
+        async with bare_store(folder) as store, LoopLag() as lag:
+            began = time.perf_counter()
+            for first in range(2, n + 2, SLOTS):
+                at, ids = now_us(), range(first, min(first + SLOTS, n + 2))
+                await store.commit(
+                    [
+                        (RUN_NEW, [(i, f"k{i}", i, at) for i in ids]),
+                        (INSTANCE_NEW, [(i, i, "t", -1, "ready", at) for i in ids]),
+                        (EVENT, store.events(ids, "run", "", "running", at)),
+                    ]
+                )
+            created = time.perf_counter() - began
+            for first in range(2, n + 2, SLOTS):
+                at, ids = now_us(), range(first, min(first + SLOTS, n + 2))
+                await store.commit(
+                    [
+                        (ATTEMPT_NEW, [(i, i, 1, "running", 1, at) for i in ids]),
+                        (INSTANCE_SET, [("success", 1, 0, 0, i, at, None, None, "", i) for i in ids]),
+                        (ATTEMPT_SET, [("success", at, 0, None, None, i) for i in ids]),
+                        (EVENT, store.events(ids, "instance", "running", "success", at)),
+                    ]
+                )
+    return {"created_s": created, "done_s": time.perf_counter() - began, "lag_p99_ms": lag.p99}
+
+
 async def loading(n: int = 10_000) -> dict[str, float]:
     """A fresh interpreter that reads n open waits back; wall time from its start."""
     with scratch() as folder:
