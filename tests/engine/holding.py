@@ -416,7 +416,7 @@ def _of_backfill(b: Backfill) -> tuple[Any, ...]:
 def _of_run(run: Run) -> tuple[Any, ...]:
     return (
         run.state, run.started, run.deadline, run.reason, run.kind, run.version_id, run.meta, run.open, run.bad,
-        len(run.instances), run.choices,
+        len(run.instances), run.choices, run.closing,
     )  # fmt: skip
 
 

@@ -304,3 +304,97 @@ def test_ends_of_a_run_before_and_the_question_in_one_batch(scene: Scene) -> Non
     one, other = scene.attempt("load", first), scene.attempt("get", second)
     scene.feed(scene.ended(other), scene.ended(one))
     assert scene.state("load", second) == "running"
+
+
+# --- cancelling and rerunning what has a tear-down ----------------------------------------------------
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_a_cancel_lets_the_tear_down_run_and_nothing_else(scene: Scene, crash: bool) -> None:
+    cluster(scene)
+    scene.end("create")
+    run = scene.runs()[-1][0]
+    assert scene.command("cancel", run_id=run)["state"] == "running"
+    assert scene.states() == {
+        "create": "success", "work": "cancelled", "more": "cancelled", "delete": "running",
+    }  # fmt: skip
+    if crash:
+        scene.crash()
+    else:
+        scene.stopped("work")
+    with pytest.raises(RefusedError, match="being cancelled, its tear-downs first"):
+        scene.command("rerun", run_id=run)
+    scene.end("delete")
+    assert scene.run_state() == "cancelled"
+    scene.command("rerun", run_id=run)
+    assert scene.going == ["create"], "the cluster is gone: it is made again"
+    scene.end("create", "work", "more", "delete")
+    assert scene.run_state() == "success"
+
+
+def test_a_second_cancel_ends_the_tear_down_too(scene: Scene) -> None:
+    cluster(scene)
+    scene.end("create")
+    run = scene.runs()[-1][0]
+    scene.command("cancel", run_id=run)
+    assert scene.command("cancel", run_id=run)["state"] == "cancelled"
+    assert scene.state("delete") == "cancelled"
+    with pytest.raises(RefusedError, match="over already"):
+        scene.command("cancel", run_id=run)
+
+
+def test_a_cancel_before_the_set_up_has_succeeded_leaves_nothing_to_do(scene: Scene) -> None:
+    cluster(scene)
+    run = scene.runs()[-1][0]
+    assert scene.command("cancel", run_id=run)["state"] == "cancelled"
+    assert scene.state("delete") == "cancelled"
+
+
+def test_the_deadline_of_a_run_spares_the_tear_down(scene: Scene) -> None:
+    cluster_tasks = (
+        job("create", setup=True), job("work", "create"),
+        job("delete", "create", "work", rule="all_done", teardown=True, setups=("create",)),
+    )  # fmt: skip
+    scene.dag("d", *cluster_tasks, deadline_us=60_000_000)
+    scene.trigger("d")
+    scene.end("create")
+    scene.advance(61)
+    assert (scene.state("work"), scene.state("delete")) == ("failed", "running")
+    scene.end("delete")
+    assert scene.run_state() == "failed"
+
+
+@pytest.mark.parametrize(
+    ("task", "again"),
+    [
+        ("more", {"create", "work", "more", "delete"}),
+        ("work", {"create", "work", "more", "delete"}),
+        ("create", {"create", "delete"}),
+        ("delete", {"delete"}),
+    ],
+)
+def test_what_was_torn_down_is_made_again_for_what_runs_again(
+    scene: Scene, task: str, again: set[str]
+) -> None:
+    cluster(scene)
+    scene.end("create", "work", "more", "delete")
+    run = scene.runs()[-1][0]
+    assert set(scene.command("rerun", run_id=run, task=task)["tasks"]) == again
+    for name in ("create", "work", "more", "delete"):
+        if name in again:
+            assert scene.going == [name]
+            scene.end(name)
+    assert scene.run_state() == "success"
+
+
+def test_while_the_tear_down_has_not_run_a_rerun_needs_no_other_set_up(scene: Scene) -> None:
+    scene.dag(
+        "d", job("create", setup=True), job("a", "create"), job("b", "create"),
+        job("delete", "create", "a", "b", rule="all_done", teardown=True, setups=("create",)),
+    )  # fmt: skip
+    run = scene.trigger("d")
+    scene.end("create")
+    scene.fails("a")
+    assert scene.command("rerun", run_id=run, task="a")["tasks"] == ["a"]
+    scene.end("a", "b", "delete")
+    assert scene.run_state() == "success"

@@ -64,6 +64,7 @@ def _request(
     task: list[str] | None,
     param: list[str] | None,
     asset_cap: list[str] | None,
+    db: str | None,
 ) -> BackfillRequest:
     from bide.runtime.service.backfill_shapes import BackfillRequest
 
@@ -77,9 +78,11 @@ def _request(
                 f"--asset-cap {pair!r} has no name and number: write --asset-cap warehouse/orders=2"
             )
         caps[name] = int(number)
+    name = dag_name(dag)
+    schema = asked(db, lambda ops: ops.dag(name)).params if param else None
     return BackfillRequest(
-        dag=dag_name(dag), from_=from_, to=to, every=every, order=order, max_active=max_active,
-        overwrite=overwrite, weight=weight, tasks=tuple(task or ()), params=read_params(param or []),
+        dag=name, from_=from_, to=to, every=every, order=order, max_active=max_active,
+        overwrite=overwrite, weight=weight, tasks=tuple(task or ()), params=read_params(param or [], schema),
         asset_caps=caps,
     )  # fmt: skip
 
@@ -91,7 +94,9 @@ def plan(
     param: Params = None, asset_cap: Caps = None, db: Db = None, json: Json = False,
 ) -> int:  # fmt: skip
     """Say what a backfill would do, and write nothing: runs, tasks, assets, paths, cost, time."""
-    request = _request(dag, from_, to, every, order, max_active, overwrite, weight, task, param, asset_cap)
+    request = _request(
+        dag, from_, to, every, order, max_active, overwrite, weight, task, param, asset_cap, db
+    )
     found = asked(db, lambda ops: ops.backfills.plan(request))
     if json:
         print_json(found)
@@ -151,7 +156,7 @@ def start(
         )
     else:
         request = _request(
-            dag, from_, to, every, order, max_active, overwrite, weight, task, param, asset_cap
+            dag, from_, to, every, order, max_active, overwrite, weight, task, param, asset_cap, db
         )
         plan_hash = hash_
 

@@ -18,6 +18,7 @@ from bide.runtime.engine.states import BACKFILL_OVER, BackfillState, IntervalSta
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import DagState
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
+from bide.runtime.graph.params import checked
 
 Args = dict[str, Any]
 MOST = 50_000
@@ -97,11 +98,7 @@ def _check(dag: DagState, options: BackfillOptions, intervals: list[list[int]]) 
     unknown = [name for name in options.tasks if name not in dag.compiled.index]
     if unknown:
         raise NotFoundError(f"the DAG {dag.name!r} has no task {unknown[0]!r}")
-    known = dag.compiled.spec.params
-    if known and (strange := set(options.params) - set(known)):
-        raise UsageError(
-            f"the DAG {dag.name!r} has no parameter {min(strange)!r}; it has: {', '.join(sorted(known))}"
-        )
+    checked(dag.compiled.spec, options.params)
 
 
 def _refuse_those(dag: DagState, starts: list[int], kept: dict[int, tuple[int, RunState]]) -> None:

@@ -249,7 +249,7 @@ def _again(t: Turn, b: Backfill, span: Span) -> None:
 
     assert span.run_id is not None
     going = t.world.runs.get(span.run_id)
-    if going is not None and going.backfill is None and going.state is RunState.RUNNING:
+    if going is not None and going.backfill is None and going.state is RunState.RUNNING and not going.closing:
         attach(t, b, span, going)  # somebody reruns it by hand
         return
     rows = t.facts[_fact_of(b, span)]
@@ -294,6 +294,20 @@ def run_ended(t: Turn, run: Run) -> None:
     run.backfill = None
     run.dag.owned.discard(run.run_id)
     _end_span(t, b, span, _ENDS[run.state], run.reason)
+    wake_all(t)
+    end_if_over(t, b)
+
+
+def let_go(t: Turn, run: Run, reason: str) -> None:
+    """Its run was cancelled and still tears down: it is none of the backfill's any more."""
+    b = run.backfill
+    assert b is not None
+    span = b.runs.pop(run.run_id)
+    run.backfill = None
+    run.dag.owned.discard(run.run_id)
+    if run.state is RunState.RUNNING:
+        run.dag.active_runs += 1
+    _end_span(t, b, span, IntervalState.CANCELLED, reason)
     wake_all(t)
     end_if_over(t, b)
 

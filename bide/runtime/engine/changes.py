@@ -32,6 +32,8 @@ class Changes:
         "budgets_set",
         "choices",
         "choices_gone",
+        "closing",
+        "closing_gone",
         "dags_set",
         "events",
         "expansions_set",
@@ -97,6 +99,10 @@ class Changes:
         """(instance_id, value), replaced when there is one"""
         self.outputs_gone: list[Row] = []
         """(instance_id,): a rerun forgets the old output; applied before `outputs`"""
+        self.closing: list[Row] = []
+        """(run_id, reason): cancelled, and its tear-downs go on"""
+        self.closing_gone: list[Row] = []
+        """(run_id,): they have ended; applied after `closing`"""
         self.choices_gone: list[Row] = []
         """(instance_id,): what a branch chose counts no more; applied before `choices`"""
         self.choices: dict[int, Row] = {}

@@ -119,7 +119,10 @@ def _is_free(there: Any) -> bool:
 
 
 def cancel(t: Turn, args: Args) -> Any:
-    """{run_id, reason} -> {run_id, state}. A second cancel, or one of a run that is over: refused.."""
+    """{run_id, reason} -> {run_id, state}. One of a run that is over: refused.
+
+    The state is `running` while tear-downs go on; a second cancel ends those.
+    """
     run = t.world.runs.get(args["run_id"])
     if run is None:
         rows = t.fact("run", args["run_id"])
@@ -181,6 +184,8 @@ def rerun(t: Turn, args: Args) -> Any:
     or the one of `map_index`; all of them, when what it is mapped over is rerun as well.
     """
     run = _peek(t, args["run_id"])
+    if run.closing:
+        raise RefusedError(f"run {run.run_id} is {control.CLOSING}: wait for them, or cancel it once more")
     if len(run.instances) < len(run.compiled.tasks):
         raise RefusedError(f"run {run.run_id} was never made whole: trigger it anew, and say new")
     task, index = args.get("task"), args.get("map_index")
@@ -200,6 +205,7 @@ def rerun(t: Turn, args: Args) -> Any:
         }
         for ix in list(chosen):
             chosen |= {d for d in _below(run, ix) if run.instances[d].state in OVER}
+    chosen |= control.made_again(run, chosen)
     chosen |= _beside(run, chosen)
     parts = {ix for ix in chosen if not args.get("whole") and mapping.opens_in_part(run, ix, chosen)}
     one: InstanceRow | None = None

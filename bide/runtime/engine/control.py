@@ -8,11 +8,13 @@ end of a branch and what follows from it changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from bide.runtime.engine import handling
 from bide.runtime.engine.messages import AttemptEnded, Failure
-from bide.runtime.engine.states import AttemptState, State
+from bide.runtime.engine.states import OVER, AttemptState, State
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import Instance, Run
 from bide.runtime.errors import GraphError
@@ -131,3 +133,52 @@ def _torn(inst: Instance) -> tuple[Verdict, str]:
     if all(up.state is State.SKIPPED for up in ups):
         return Verdict.SKIP, said
     return Verdict.UPSTREAM_FAILED, said
+
+
+CLOSING = "being cancelled, its tear-downs first"
+
+
+def owed(run: Run) -> list[Instance]:
+    """The tear-downs that have something to take away, and have not ended."""
+    return [
+        inst
+        for inst in run.instances
+        if inst.task.setups
+        and inst.state not in OVER
+        and inst.state is not State.LOST
+        and any(run.instances[run.compiled.index[up]].state is State.SUCCESS for up in inst.task.setups)
+    ]
+
+
+def made_again(run: Run, chosen: set[int]) -> set[int]:
+    """What has to run again beside `chosen` because it was torn down: set-ups, and what hangs on them.
+
+    Of a tear-down that has run: itself and its set-ups, and of its scope what stands above and
+    below what is chosen. It was made with what is no more, and the tear-down waits for the last of it.
+    """
+    found: set[int] = set()
+    for inst in run.instances:
+        task = inst.task
+        if not task.setups or inst.state not in OVER or inst.attempt == 0:
+            continue
+        setups = {run.compiled.index[name] for name in task.setups}
+        scope = _reach(run.compiled.downstream, setups) & _reach(run.compiled.upstream, {inst.ix})
+        inner = (chosen - {inst.ix}) & scope - setups
+        if chosen & setups:
+            found.add(inst.ix)
+        if inner:
+            beside = _reach(run.compiled.upstream, inner) | _reach(run.compiled.downstream, inner)
+            found |= setups | {inst.ix} | (beside & scope)
+    return found - chosen
+
+
+def _reach(edges: Sequence[Sequence[int]], start: set[int]) -> set[int]:
+    """What the edges lead to from `start`, itself left out where they do not lead back."""
+    seen: set[int] = set()
+    edge = [to for ix in start for to in edges[ix]]
+    while edge:
+        at = edge.pop()
+        if at not in seen:
+            seen.add(at)
+            edge.extend(edges[at])
+    return seen

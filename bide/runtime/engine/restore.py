@@ -73,6 +73,8 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
     expansions = {row.instance_id: row for row in rows.expansions}
     for inst_row in rows.instances:
         _instance(world, world.runs[inst_row.run_id], inst_row, expansions)
+    for closing in rows.closing:
+        world.runs[closing.run_id].closing = closing.reason
     for choice in rows.choices:
         control.remember(world.runs[choice.run_id], choice.task, choice.chosen)
     attempts = {row.attempt_id: row for row in rows.attempts}

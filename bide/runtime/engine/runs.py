@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bide.runtime.engine import alerting, backfills, handling, life, past
+from bide.runtime.engine import alerting, backfills, control, handling, life, past
 from bide.runtime.engine.messages import RunEnded, RunMeta, RunOpened
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State
 from bide.runtime.engine.turn import Turn
@@ -164,7 +164,11 @@ def end_run(t: Turn, run: Run) -> None:
     if run.open or run.state in RUN_OVER:
         return
     _free_place(run)
-    if run.bad:
+    if run.closing:
+        t.changes.closing_gone.append((run.run_id,))
+        reason, run.closing = run.closing, ""
+        t.move_run(run, RunState.CANCELLED, reason)
+    elif run.bad:
         t.move_run(run, RunState.FAILED, handling.ended_words(run))
     elif run.instances and handling.all_cancelled(run):
         t.move_run(run, RunState.CANCELLED, "every task was cancelled")
@@ -212,8 +216,13 @@ def overdue(t: Turn, run: Run) -> None:
     Handlers and callbacks of a run that has begun are there for that: they start, or go on.
     """
     reason = "the deadline of the run passed"
+    owed = control.owed(run)
     for inst in run.instances:
-        if inst.state not in OVER and (run.state is not RunState.RUNNING or inst.task.role is Role.TASK):
+        if (
+            inst.state not in OVER
+            and inst not in owed
+            and (run.state is not RunState.RUNNING or inst.task.role is Role.TASK)
+        ):
             life.end_now(t, inst, State.FAILED, reason)
     if run.state is RunState.EXPANDING:
         cancel_run(t, run, reason)
@@ -224,11 +233,27 @@ def overdue(t: Turn, run: Run) -> None:
 
 
 def cancel_run(t: Turn, run: Run, reason: str) -> None:
-    """Cancel all of it in one transaction: nothing of it starts from here on (P12)."""
-    _free_place(run)
+    """Cancel all of it in one transaction: nothing of it starts from here on (P12), but tear-downs.
+
+    Those whose set-up has succeeded go on, and the run is cancelled when they have ended; a second
+    cancel ends them as well.
+    """
+    owed = [] if run.closing else control.owed(run)
+    if not owed:
+        _free_place(run)
     for inst in run.instances:
-        if inst.state not in OVER:
+        if inst.state not in OVER and inst not in owed:
             life.end_now(t, inst, State.CANCELLED, reason)
+    if owed:
+        run.closing = reason
+        t.changes.closing.append((run.run_id, reason))
+        t.move_on(run, f"{control.CLOSING}: {reason}")
+        if run.backfill is not None:
+            backfills.let_go(t, run, reason)
+        return
+    if run.closing:
+        run.closing = ""
+        t.changes.closing_gone.append((run.run_id,))
     run.open = 0
     t.ended_runs = [ended for ended in t.ended_runs if ended is not run]
     if run.state not in RUN_OVER:

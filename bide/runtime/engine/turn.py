@@ -142,6 +142,12 @@ class Turn:
         self.dirty_runs[run.run_id] = run
         self.journal("run", run.run_id, run.run_id, was.value, to.value, reason)
 
+    def move_on(self, run: Run, reason: str) -> None:
+        """Say a new reason of a run within the same state, in the journal as well."""
+        run.reason = reason
+        self.dirty_runs[run.run_id] = run
+        self.journal("run", run.run_id, run.run_id, run.state.value, run.state.value, reason)
+
     def new_attempt(self, inst: Instance) -> int:
         """The next start of an instance, as a row; the number counts every start."""
         world = self.world

@@ -168,6 +168,7 @@ class Run:
         "backfill",
         "bad",
         "choices",
+        "closing",
         "compiled",
         "created",
         "dag",
@@ -198,6 +199,7 @@ class Run:
         self.open = 0  # instances that have not ended
         self.bad = 0  # of the ended: failed or upstream_failed
         self.choices: dict[int, frozenset[int] | None] = {}  # see control.py
+        self.closing = ""  # why it was cancelled, while its tear-downs go on
         self.created = 0
         self.started: int | None = None
         self.deadline: int | None = None

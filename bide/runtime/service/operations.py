@@ -304,7 +304,11 @@ class Operations:
         return Triggered(run_id=str(answer["run_id"]))
 
     async def cancel(self, run: str) -> Done:
-        return await self._do("cancel", f"run {run} is cancelled", {"run_id": run_number(run)})
+        done = await self._do("cancel", f"run {run} is cancelled", {"run_id": run_number(run)})
+        if done.result["state"] == RunState.CANCELLED:
+            return done
+        said = f"run {run} is cancelled, its tear-downs first; cancel it once more to end them as well"
+        return Done(done=said, result=done.result)
 
     async def rerun(
         self, run: str, task: str | None = None, downstream: bool = False, whole: bool = False

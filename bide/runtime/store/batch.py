@@ -84,6 +84,8 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         _insert("output", "instance_id, value")
         + " ON CONFLICT (instance_id) DO UPDATE SET value = excluded.value",
     ),
+    ("closing", _insert("closing", "run_id, reason")),
+    ("closing_gone", "DELETE FROM closing WHERE run_id = ?"),
     ("choices_gone", "DELETE FROM choice WHERE instance_id = ?"),
     (
         "choices",

@@ -240,6 +240,13 @@ class BudgetRow(_Row, frozen=True):
     by_backfills: float
 
 
+class ClosingRow(_Row, frozen=True):
+    """A run that was cancelled, and whose tear-downs go on."""
+
+    run_id: int
+    reason: str
+
+
 class LastIds(msgspec.Struct, frozen=True):
     """The highest id given so far, 0 when there is none; the next one is the engine's to give."""
 
@@ -275,6 +282,7 @@ class WorldRows(msgspec.Struct, frozen=True):
     epoch: int
     batch: int
     choices: list[ChoiceRow] = []
+    closing: list[ClosingRow] = []
     assets: list[AssetRow] = []
     cursors: list[CursorRow] = []
     pending: list[PendingRow] = []
@@ -401,6 +409,7 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
         epoch=meta(conn, "epoch"),
         batch=meta(conn, "batch"),
         choices=_choices(conn, _UNFINISHED),
+        closing=rows(conn, ClosingRow, "SELECT run_id, reason FROM closing ORDER BY run_id"),
         assets=rows(conn, AssetRow, ASSETS),
         cursors=rows(conn, CursorRow, f"SELECT {CURSOR} FROM asset_cursor ORDER BY dag_id, asset_id"),
         pending=rows(conn, PendingRow, PENDING),

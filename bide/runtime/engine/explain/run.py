@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bide.runtime.engine.control import CLOSING
 from bide.runtime.engine.explain.facts import RunFacts, Why
 from bide.runtime.engine.explain.words import ASLEEP, STOPPING, because, instant_words, late_words
 from bide.runtime.engine.states import RunState, State
@@ -59,6 +60,8 @@ def explain_run(f: RunFacts, now: int) -> Why:
 
 def _run_running(f: RunFacts, now: int) -> tuple[str, str | None]:
     paused = "; the DAG is paused, so nothing new starts" if f.paused else ""
+    if f.reason.startswith(CLOSING):
+        paused = f"; it is {f.reason}{paused}"
     if (n := f.counts.get(State.RUNNING, 0)) and not f.live:
         was = "was" if n == 1 else "were"
         return f"{n} of its tasks {was} running when the last runtime stopped{paused}", None
