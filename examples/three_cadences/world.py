@@ -30,8 +30,8 @@ class MobileApp:
         self._business, self._clock, self._broker = business, clock, broker
         self._task: asyncio.Task[None] | None = None
         self.sent = 0
-        self.held = False
-        """Nothing is sent for now: the small broker may forget what it took in its last milliseconds."""
+        self.gate = asyncio.Lock()
+        """Whoever holds it has nothing on its way to the broker."""
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._send(), name="the mobile app")
@@ -50,20 +50,21 @@ class MobileApp:
         await producer.start()
         try:
             while True:
-                while self.held:
-                    await asyncio.sleep(TICK_S)
                 until_us = self._clock.now()
-                for event in self._business.events_between(at_us, until_us):
-                    part = int(event.account_id[1:]) % PARTITIONS
-                    await self._one(producer, part, msgspec.json.encode(event))
-                for part in range(PARTITIONS):
-                    await self._one(producer, part, msgspec.json.encode({"all_before_us": until_us}))
+                async with self.gate:
+                    await self._all_between(producer, at_us, until_us)
                 at_us = until_us
                 await asyncio.sleep(TICK_S)
         finally:
             with contextlib.suppress(KafkaError, TimeoutError):
                 async with asyncio.timeout(1):
                     await producer.stop()
+
+    async def _all_between(self, producer: AIOKafkaProducer, since_us: int, until_us: int) -> None:
+        for event in self._business.events_between(since_us, until_us):
+            await self._one(producer, int(event.account_id[1:]) % PARTITIONS, msgspec.json.encode(event))
+        for part in range(PARTITIONS):
+            await self._one(producer, part, msgspec.json.encode({"all_before_us": until_us}))
 
     async def _one(self, producer: AIOKafkaProducer, part: int, value: bytes) -> None:
         while True:

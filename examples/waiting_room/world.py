@@ -14,7 +14,7 @@ from pathlib import Path
 from examples.waiting_room.process import DemoError
 from examples.waiting_room.room import now_us
 
-START_S = 20.0
+START_S, STOP_S = 20.0, 3.0
 PARTITIONS = 3
 
 
@@ -117,10 +117,20 @@ class Broker:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
             try:
-                await asyncio.wait_for(process.wait(), 3)
+                async with asyncio.timeout(STOP_S):
+                    await process.wait()
+                    await self._whole_group_ended(process.pid)
             except TimeoutError:
                 continue
             return
+
+    @staticmethod
+    async def _whole_group_ended(group: int) -> None:
+        """The program is a wrapper: what it has started saves its records after the wrapper has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            while True:
+                os.killpg(group, 0)
+                await asyncio.sleep(0.005)
 
 
 def drop(path: Path) -> int:
