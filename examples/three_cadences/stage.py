@@ -148,10 +148,10 @@ class Stage:
         self._mends("payments API", "the payments API is back: the next pull reaches back to its mark")
 
     async def _broker_down(self) -> None:
+        self._breaks("Kafka broker", "the Kafka broker is stopped")
         async with self.app.gate:  # this small broker may forget what it took in its last milliseconds
             await asyncio.sleep(_FLUSH_S)
             await self.broker.stop()
-        self._breaks("Kafka broker", "the Kafka broker is stopped")
 
     async def _broker_up(self) -> None:
         await self.broker.start()

@@ -113,7 +113,7 @@ class Broker:
         process = self._process
         if process is None or process.returncode is not None:
             return
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):  # the first has it save its records
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, number)
             try:
