@@ -14,13 +14,14 @@ from pathlib import Path
 
 from benchmarks.limits import ATTEMPT_NEW, ATTEMPT_SET, EVENT, INSTANCE_NEW, INSTANCE_SET, SCHEMA, Rows
 from benchmarks.measure import scratch
-from bide import Cron, Dag, Every, dag, task
-from bide.sensors import ExternalTaskSensor, FileSensor, HttpSensor
+from bide import AnyOf, Asset, Cron, Dag, Every, OnAssets, dag, task
+from bide.sensors import FileSensor, HttpSensor
 from bide.testing import Rule, Script, Spread, When, simulated
 
 START, DAYS = "2026-03-01", 31
 RUNS, TASKS = 31 * (288 + 96 + 1 + 1), 3
 DAY = timedelta(days=1)
+clicks, paid, crm = Asset("raw.events"), Asset("raw.payments"), Asset("raw.accounts")
 
 
 @task(retries=2, retry_delay=timedelta(minutes=1))
@@ -40,22 +41,35 @@ def publish() -> None:
 
 @dag(schedule=Every(timedelta(minutes=5)), catchup="all")
 def events() -> None:
-    load() >> check() >> publish()
+    load() >> check() >> publish.options(outlets=[clicks])()
 
 
 @dag(schedule=Cron("*/15 * * * *"), catchup="all")
 def payments() -> None:
-    HttpSensor("ready", url="https://pay.example/{interval.start}") >> load() >> publish()
+    (
+        HttpSensor("ready", url="https://pay.example/{interval.start}")
+        >> load()
+        >> publish.options(outlets=[paid])()
+    )
 
 
 @dag(schedule=Cron("0 1 * * *", interval="day"), catchup="all")
 def accounts() -> None:
-    FileSensor("drop", path="/in/{logical_date:%Y-%m-%d}.csv", timeout=DAY) >> load() >> publish()
+    (
+        FileSensor("drop", path="/in/{logical_date:%Y-%m-%d}.csv", timeout=DAY)
+        >> load()
+        >> publish.options(outlets=[crm])()
+    )
 
 
-@dag(schedule=Cron("0 5 * * *", interval="day"), catchup="all")
+@dag(
+    schedule=AnyOf(
+        OnAssets(clicks & paid & crm, consume="latest", interval="day"), Cron("0 5 * * *", interval="day")
+    ),
+    catchup="all",
+)
 def mart() -> None:
-    ExternalTaskSensor("crm", dag="accounts", task="publish", timeout=DAY) >> load() >> publish()
+    load() >> check() >> publish()
 
 
 CADENCES: list[Dag] = [events, payments, accounts, mart]
