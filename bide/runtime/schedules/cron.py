@@ -128,24 +128,7 @@ class Cron(Schedule, frozen=True, tag="cron"):
 
     def _tick(self, us: int, *, forward: bool) -> int | None:
         """The first firing after `us`, or the last one before it; intervals left aside."""
-        tz = self._zone
-        changed = _change_near(us, tz)
-        if not changed:
-            tick = self._step(us, _steady(us, tz), changed, forward=forward)
-            if tick is not None and abs(tick - us) < _NEAR:
-                return tick
-        real_time = read_cached(self.expr).follows_real_time
-        repeat = "both" if real_time else self.repeat
-        gap = "skip" if real_time else self.gap
-        found = [
-            self._step(us, _reading(tz, first, gap), changed, forward=forward)
-            for first in (True, False)
-            if repeat in ("both", "first" if first else "last")
-        ]
-        ticks = [tick for tick in found if tick is not None]
-        if not ticks:
-            return None
-        return min(ticks) if forward else max(ticks)
+        return _tick_of(self, us, forward)
 
     def _step(self, us: int, reading: Reading, changed: timedelta, *, forward: bool) -> int | None:
         times = wall_times(self.expr)
@@ -160,6 +143,29 @@ class Cron(Schedule, frozen=True, tag="cron"):
                 return tick
             at = move(at)
         return None
+
+
+@lru_cache(maxsize=8192)
+def _tick_of(cron: Cron, us: int, forward: bool) -> int | None:
+    """`Cron._tick`, remembered: deciding one firing asks for the same few ticks again and again."""
+    tz = cron._zone
+    changed = _change_near(us, tz)
+    if not changed:
+        tick = cron._step(us, _steady(us, tz), changed, forward=forward)
+        if tick is not None and abs(tick - us) < _NEAR:
+            return tick
+    real_time = read_cached(cron.expr).follows_real_time
+    repeat = "both" if real_time else cron.repeat
+    gap = "skip" if real_time else cron.gap
+    found = [
+        cron._step(us, _reading(tz, first, gap), changed, forward=forward)
+        for first in (True, False)
+        if repeat in ("both", "first" if first else "last")
+    ]
+    ticks = [tick for tick in found if tick is not None]
+    if not ticks:
+        return None
+    return min(ticks) if forward else max(ticks)
 
 
 @lru_cache(maxsize=1024)
