@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bide.sensors.asset import AssetSensor as AssetSensor
     from bide.sensors.base import Sensor as Sensor
     from bide.sensors.external_task import ExternalTaskSensor as ExternalTaskSensor
     from bide.sensors.file import FileSensor as FileSensor
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from bide.sensors.time import TimeSensor as TimeSensor
 
 _HOME = {
+    "AssetSensor": "bide.sensors.asset",
     "ExternalTaskSensor": "bide.sensors.external_task",
     "FileSensor": "bide.sensors.file",
     "HttpSensor": "bide.sensors.http",
@@ -26,6 +28,7 @@ _HOME = {
     "TimeSensor": "bide.sensors.time",
 }
 __all__ = [
+    "AssetSensor",
     "ExternalTaskSensor",
     "FileSensor",
     "HttpSensor",

@@ -21,6 +21,7 @@ from bide.triggers.base import PushSource as PushSource
 from bide.triggers.base import Trigger as Trigger
 
 if TYPE_CHECKING:
+    from bide.triggers.asset import AssetTrigger as AssetTrigger
     from bide.triggers.external_task import ExternalTaskTrigger as ExternalTaskTrigger
     from bide.triggers.file import FileTrigger as FileTrigger
     from bide.triggers.http import HttpTrigger as HttpTrigger
@@ -37,6 +38,7 @@ _BUILT_IN: Final = {
     "http": ("bide.triggers.http", "HttpTrigger"),
     "kafka": ("bide.triggers.kafka", "KafkaOffsetTrigger"),
     "external_task": ("bide.triggers.external_task", "ExternalTaskTrigger"),
+    "asset": ("bide.triggers.asset", "AssetTrigger"),
     "object": ("bide.triggers.objects", "ObjectTrigger"),
     "python": ("bide.triggers.python", "PythonTrigger"),
 }
@@ -139,6 +141,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "AssetTrigger",
     "ExternalTaskTrigger",
     "Fail",
     "FileTrigger",

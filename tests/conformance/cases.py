@@ -14,6 +14,7 @@ enough, make the world `after`, and compare how it ends. A world is a tuple of s
     ("put", key, text)               an object is there
     ("answer", value)                the predicate returns it from now on; "raise" raises
     ("end", dag, task, state)        that task, or with None that run, ends so
+    ("publish", date)                the version of the asset `orders` for that day is there
     ("pass", seconds)                time passes
 
 In parameters `{folder}`, `{server}`, `{broker}` and `{bucket}` are filled in by the driver.
@@ -263,6 +264,24 @@ EXTERNAL: Final = (
     ),
 )
 
+_ORDERS: Final = {"asset": "orders", "interval": "day"}
+_DAY: Final = timedelta(days=1)
+
+ASSETS: Final = (
+    Case("asset-day", "AssetSensor", _ORDERS, (), (("publish", "2026-06-15"),)),
+    Case("asset-there", "AssetSensor", _ORDERS, (("publish", "2026-06-15"),), (), enough=True),
+    Case("asset-other-day", "AssetSensor", _ORDERS, (), (("publish", "2026-06-16"),), "waiting"),
+    Case("asset-other", "AssetSensor", {**_ORDERS, "asset": "rates"}, (), (("publish", "2026-06-15"),), "waiting"),
+    Case("asset-delta", "AssetSensor", {**_ORDERS, "delta": -_DAY}, (), (("publish", "2026-06-14"),)),
+    Case(
+        "asset-delta-not", "AssetSensor", {**_ORDERS, "delta": -_DAY}, (), (("publish", "2026-06-15"),), "waiting"
+    ),
+    Case("asset-month-not", "AssetSensor", {**_ORDERS, "interval": "month"}, (), (("publish", "2026-06-15"),), "waiting"),
+    Case("asset-same", "AssetSensor", {"asset": "load"}, (), (("end", "other", "load", "success"),)),
+    Case("asset-same-not", "AssetSensor", {"asset": "orders"}, (), (("publish", "2026-06-15"),), "waiting"),
+    Case("asset-failed", "AssetSensor", {"asset": "load"}, (), (("end", "other", "load", "failed"),), "waiting"),
+)  # fmt: skip
+
 _SHORT: Final = {"path": _A, "timeout": 3 * SECOND, "poll_interval": SECOND}
 _WAIT: Final = (("pass", 4),)
 
@@ -288,4 +307,4 @@ COMMON: Final = (
     ),
 )
 
-CASES: Final = (*FILES, *TIMES, *HTTP, *KAFKA, *OBJECTS, *PYTHON, *EXTERNAL, *COMMON)
+CASES: Final = (*FILES, *TIMES, *HTTP, *KAFKA, *OBJECTS, *PYTHON, *EXTERNAL, *ASSETS, *COMMON)

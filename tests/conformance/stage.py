@@ -11,14 +11,14 @@ import os
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 import bide.sensors
-from bide import Dag, dag
+from bide import Dag, Every, dag
 from bide.runtime.clock import SystemClock
 from bide.runtime.service.handles import RunHandle
 from bide.runtime.store.invariants import check
@@ -131,6 +131,10 @@ class Outside:
     async def _pass(self, seconds: float) -> None:
         await self.rt.clock.advance(seconds)
 
+    async def _publish(self, date: str) -> None:
+        run = await self.rt.trigger(maker, logical_date=date)
+        await self.rt.command("mark", {"run_id": int(run.run_id), "task": "make", "state": "success"})
+
     async def _end(self, other: str, task: str | None, state: str) -> None:
         """The other DAG's tasks wait for what never comes, and are ended by hand."""
         if other not in self.others:
@@ -143,8 +147,14 @@ class Outside:
 @dag(name="other")
 def other() -> None:
     """What the external cases wait for: it goes on until its tasks are marked."""
-    TimeSensor("load", at="2121-01-01T00:00", timeout=timedelta(days=50_000))
+    TimeSensor("load", at="2121-01-01T00:00", timeout=timedelta(days=50_000), outlets=["load"])
     TimeSensor("tail", at="2121-01-01T00:00", timeout=timedelta(days=50_000))
+
+
+@dag(name="maker", schedule=Every(days=1, anchor=datetime(2026, 6, 1, tzinfo=UTC)), start="2120-01-01")
+def maker() -> None:
+    """Makes the asset `orders` of a day, when it is marked."""
+    TimeSensor("make", at="2121-01-01T00:00", timeout=timedelta(days=50_000), outlets=["orders"])
 
 
 def declare(case: Case, mode: str, outside: Outside, **more: Any) -> Dag:

@@ -26,7 +26,7 @@ async def played(case: Case, mode: str, outside: Outside, db: Path, sim_runtime:
     async with sim_runtime([other], clock=clock, db=db) as rt:
         outside.rt = rt
         await outside.make(case.before)
-        date = DATE if case.sensor == "ExternalTaskSensor" else None
+        date = DATE if case.sensor in ("ExternalTaskSensor", "AssetSensor") else None
         play = Play(rt, mode, await rt.trigger(declare(case, mode, outside), logical_date=date))
         passes = any(step[0] == "pass" for step in case.after)
         if not case.enough:
@@ -39,7 +39,7 @@ async def played(case: Case, mode: str, outside: Outside, db: Path, sim_runtime:
             await play.advance(35)
             await play.waits()
             await play.run.cancel()
-            assert rt.armed == 0 or case.sensor == "ExternalTaskSensor"
+            assert rt.armed == 0 or case.sensor in ("ExternalTaskSensor", "AssetSensor")
         for _ in range(0 if case.enough else LOOKS):
             if await play.state() not in ("deferred", "running"):
                 break

@@ -11,6 +11,8 @@ from bide.runtime.engine.messages import DagLoaded
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.spec import DagSpec, Lane, MapSpec, Mode, OnTimeout, SensorSpec, TaskSpec, TriggerRule
 from bide.runtime.schedules import Manual, Schedule
+from bide.triggers import kind_of
+from bide.triggers.asset import AssetTrigger
 from bide.triggers.external_task import ExternalTaskTrigger
 
 HOUR_US = 3600 * SECOND
@@ -41,7 +43,7 @@ def sensor(
     poll: float = 30,
     soft_fail: bool = False,
     on_timeout: str = "fail",
-    waits_for: ExternalTaskTrigger | None = None,
+    waits_for: ExternalTaskTrigger | AssetTrigger | None = None,
     not_before: int | None = None,
     timeout_given: bool = True,
     **fields: Any,
@@ -54,7 +56,7 @@ def sensor(
     if not_before is not None:
         params["not_before_us"] = not_before
     spec = SensorSpec(
-        trigger="fake" if waits_for is None else "external_task",
+        trigger="fake" if waits_for is None else kind_of(waits_for),
         params=params,
         timeout_us=seconds(timeout),
         poll_us=seconds(poll),

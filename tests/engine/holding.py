@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bide.runtime.engine.admission import global_need, need_of
+from bide.runtime.engine.assets.waits import is_watched
 from bide.runtime.engine.backfill_state import Backfill
 from bide.runtime.engine.backfills import held_back, outlets_of, room_of, spans_of, writing
 from bide.runtime.engine.changes import Changes
@@ -15,7 +16,7 @@ from bide.runtime.engine.control import as_seen
 from bide.runtime.engine.fan import Fan
 from bide.runtime.engine.life import is_summary
 from bide.runtime.engine.states import LEGAL, LEGAL_ATTEMPT, LEGAL_RUN, LEGAL_WAIT, OVER, RunState, State
-from bide.runtime.engine.waiting import EXTERNAL, decode_external, open_waits, watched_key
+from bide.runtime.engine.waiting import ASSET, EXTERNAL, decode_external, open_waits, watched_key
 from bide.runtime.engine.world import Due, Instance, Resource, Run, World
 from bide.runtime.graph.spec import Lane
 from bide.runtime.schedules.promise import Promise
@@ -217,6 +218,8 @@ def _waits(scene: Scene, world: World) -> None:
         if wait.kind == EXTERNAL:
             key = watched_key(decode_external(wait.trigger))
             assert (wait_id in world.watched.get(key, {})) == wait.armed
+        elif wait.kind == ASSET:
+            assert is_watched(world, wait) == wait.armed
         else:
             assert (wait_id in scene.armed) == wait.armed, f"wait {wait_id}: armed is {wait.armed}"
     assert set(scene.armed) <= set(world.waits) | set(world.standing), "a wait is armed that is not open"
@@ -224,7 +227,8 @@ def _waits(scene: Scene, world: World) -> None:
         assert held.dag.standing[held_id] is held
         assert (held_id in scene.armed) == held.armed, f"standing {held_id}: armed is {held.armed}"
         assert held.armed != (_idle(world, held.dag) or held.due is not None), "a standing wait sleeps"
-    for waiters in world.watched.values():
+    of_assets = [waiters for asset in world.assets.named.values() for waiters in asset.waiting.values()]
+    for waiters in (*world.watched.values(), *of_assets):
         assert waiters, "an empty set of waiters is kept"
         assert set(waiters) <= set(world.waits)
     for inst in world.instances.values():

@@ -191,8 +191,8 @@ class Scene:
         spec = effect.task.sensor
         assert spec is not None
         trigger: Any = {"kind": "fake", "of": effect.task.name}
-        if spec.trigger == "external_task":
-            trigger = {"kind": "external_task", **spec.params["external"]}
+        if spec.trigger in ("external_task", "asset"):
+            trigger = {"kind": spec.trigger, **spec.params["external"]}
         not_before = spec.params.get("not_before_us")
         return TriggerBuilt(effect.instance_id, msgspec.json.encode(trigger), spec.trigger, not_before)
 

@@ -20,12 +20,16 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from bide import Asset, Every, OnAssets
 from bide.runtime.clock import from_us
 from bide.runtime.engine.assets.consuming import has_room, is_behind, may_run
+from bide.runtime.engine.assets.waits import decode_asset
 from bide.runtime.engine.messages import DagRemoved
 from bide.runtime.errors import RefusedError
-from tests.engine.declare import HOUR_US, job
+from bide.runtime.store.facts import versions_over
+from bide.triggers.asset import AssetTrigger
+from bide.triggers.base import Fire
+from tests.engine.declare import HOUR_US, job, sensor
 from tests.engine.scene import T0, Scene
 
-EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "40")) // 2
 PHASES = [Phase.generate] if os.environ.get("BIDE_MACHINE_QUICK") else tuple(Phase)
 A, B, C = Asset("a"), Asset("b"), Asset("c")
 FAR = T0 + 1_000_000 * HOUR_US
@@ -39,6 +43,11 @@ SCHEDULES = {
     "hourly": OnAssets(C & A, consume="each", interval="hour", tz="UTC"),
     "daily": OnAssets(A, consume="latest", interval="day", tz="UTC"),
 }
+SENSORS = (
+    sensor("hour", waits_for=AssetTrigger(asset="a", start_us=T0, end_us=T0 + HOUR_US)),
+    sensor("three", waits_for=AssetTrigger(asset="b", start_us=T0, end_us=T0 + 3 * HOUR_US, cover=True), mode="poke"),
+    sensor("part", waits_for=AssetTrigger(asset="c", start_us=T0, end_us=T0 + HOUR_US, cover=True)),
+)  # fmt: skip
 MODELLED = ("each_a", "or_ab", "and_ab")
 
 
@@ -65,6 +74,7 @@ class Machine(RuleBasedStateMachine):
             start_us=FAR,
             schedule=Every(hours=3, anchor=from_us(T0)),
         )
+        self.scene.dag("waits", *SENSORS)
         for name in SCHEDULES:
             self._load(name)
 
@@ -139,6 +149,15 @@ class Machine(RuleBasedStateMachine):
         except RefusedError:
             return
         self.replays.update((dag, each) for each in done["replayed"])
+
+    @precondition(lambda self: len(self.scene.world.waits) < 9)
+    @rule()
+    def somebody_waits(self) -> None:
+        self.scene.trigger("waits")
+
+    @rule(verb=st.sampled_from(["pause", "unpause"]))
+    def waits_rest(self, verb: str) -> None:
+        self.scene.command(verb, dag="waits")
 
     @rule(down=st.sampled_from([0, 5]))
     def crash(self, down: float) -> None:
@@ -225,6 +244,13 @@ class Machine(RuleBasedStateMachine):
         return pairs
 
     @invariant()
+    def nobody_waits_for_what_is_there(self) -> None:
+        for wait in self.scene.world.waits.values():
+            trigger = decode_asset(wait.trigger)
+            seen = versions_over(self.scene.store._raw, trigger.asset, trigger.start_us, trigger.end_us)
+            assert not wait.armed or not isinstance(trigger.judge(seen, None, 0), Fire), trigger.describe()
+
+    @invariant()
     def nothing_that_could_run_is_left(self) -> None:
         for consumer in self.scene.world.assets.consumers.values():
             if not may_run(self.scene.world, consumer):
@@ -247,6 +273,9 @@ class Machine(RuleBasedStateMachine):
         for name in SCHEDULES:
             self._load(name)
             self.scene.command("unpause", dag=name)
+        for run, state in self.scene.runs("waits"):
+            if state in ("queued", "running"):
+                self.scene.command("cancel", run_id=run)
         while self.scene.bodies:
             self.scene.feed(self.scene.ended(min(self.scene.bodies)))
         left = self.scene.world.runs.values()

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bide import Asset, Every, Manual, OnAssets
 from bide.runtime.clock import from_us
+from bide.runtime.engine.messages import WaitAsked
 from bide.runtime.schedules import Schedule
-from tests.engine.declare import HOUR_US, job
+from bide.triggers.asset import AssetTrigger
+from tests.engine.declare import HOUR_US, job, seconds, sensor
 from tests.engine.scene import T0, Scene
 
 A, B, C = Asset("a"), Asset("b"), Asset("c")
@@ -401,3 +404,71 @@ def test_other_periods_take_what_is_pending_apart_anew(scene: Scene) -> None:
     makes(scene, "a", 0)
     consumer(scene, OnAssets(A, consume="each", interval="hour", tz="UTC"))
     assert hours_of(scene) == [(hour, hour + 1) for hour in range(12)]
+
+
+# --- waits ---------------------------------------------------------------------------------------
+
+
+def waits_for(hour: int, until: int, *, cover: bool = False, name: str = "a") -> AssetTrigger:
+    return AssetTrigger(asset=name, start_us=T0 + hour * HOUR_US, end_us=T0 + until * HOUR_US, cover=cover)
+
+
+def test_s3_26_b5_a_sensor_is_woken_by_the_commit_that_publishes_its_version(scene: Scene) -> None:
+    producer(scene, "a")
+    scene.dag("d", sensor("w", waits_for=waits_for(3, 4)))
+    run = scene.trigger("d")
+    assert scene.armed == {}, "no source holds it"
+    makes(scene, "a", 2)
+    assert scene.state("w", run) == "deferred"
+    makes(scene, "a", 3)
+    assert scene.state("w", run) == "success"
+    [(event,)] = scene._rows("SELECT event FROM wait")
+    version = {"version": 2, "run_id": 3, "start_us": T0 + 3 * HOUR_US, "end_us": T0 + 4 * HOUR_US}
+    assert msgspec.json.decode(event)["versions"] == [version]
+
+
+def test_b33_a_sensor_waits_until_its_interval_is_covered(scene: Scene) -> None:
+    producer(scene, "a")
+    scene.dag("d", sensor("w", waits_for=waits_for(0, 3, cover=True)))
+    makes(scene, "a", 1)
+    run = scene.trigger("d")
+    makes(scene, "a", 0)
+    assert scene.state("w", run) == "deferred"
+    makes(scene, "a", 2)
+    assert scene.state("w", run) == "success"
+
+
+def test_what_is_there_already_is_enough_and_a_paused_wait_looks_when_it_goes_on(scene: Scene) -> None:
+    producer(scene, "a")
+    scene.dag("d", sensor("w", waits_for=waits_for(0, 1)))
+    first = scene.trigger("d")
+    scene.command("pause", dag="d")
+    makes(scene, "a")
+    assert scene.state("w", first) == "deferred"
+    scene.command("unpause", dag="d")
+    assert scene.state("w", first) == "success"
+    assert scene.state("w", scene.trigger("d")) == "success"
+
+
+def test_a_body_waits_for_a_version(scene: Scene) -> None:
+    producer(scene, "a")
+    scene.dag("d", job("t"))
+    scene.trigger("d")
+    trigger = {"kind": "asset", "asset": "a", "start_us": T0, "end_us": T0 + HOUR_US}
+    scene.feed(
+        WaitAsked(
+            scene.attempt("t"), "a", msgspec.json.encode(trigger), "asset", seconds(3600), seconds(30), None
+        )
+    )
+    assert scene.state("t") == "deferred"
+    makes(scene, "a")
+    assert [answer.key for answer in scene.answers] == ["a"]
+
+
+def test_many_waits_for_one_version_are_told_in_slices(scene: Scene) -> None:
+    producer(scene, "a")
+    scene.dag("d", *[sensor(f"w{n}", waits_for=waits_for(0, 1)) for n in range(200)])
+    run = scene.trigger("d")
+    scene.budget = 20
+    makes(scene, "a")
+    assert set(scene.states(run).values()) == {"success"}

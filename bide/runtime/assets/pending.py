@@ -15,8 +15,8 @@ from typing import Final
 import msgspec
 
 from bide.runtime.assets.asset import Condition, first_true, holds, made_true_by
+from bide.runtime.spans import Span
 
-Span = tuple[int, int]
 _KEPT: Final = 12
 """Versions that stand in a run's key one by one; more are hashed."""
 
@@ -154,22 +154,6 @@ def hull(units: Iterable[Unit]) -> Span:
     """From the first start to the last end."""
     spans = [(unit.start_us, unit.end_us) for unit in units]
     return min(start for start, _ in spans), max(end for _, end in spans)
-
-
-def covers(span: Span, parts: Iterable[Span]) -> bool:
-    """Whether the parts leave no gap in `[start, end)`.
-
-    >>> covers((0, 4), [(2, 4), (0, 1), (1, 2)]), covers((0, 4), [(0, 1), (2, 9)])
-    (True, False)
-    """
-    at, end = span
-    for start, until in sorted(parts):
-        if start > at:
-            return False
-        at = max(at, until)
-        if at >= end:
-            return True
-    return at >= end
 
 
 def run_key(units: tuple[Unit, ...], period: int | None) -> str:

@@ -445,7 +445,7 @@ def wait_extend(t: Turn, args: Args) -> Any:
     t.write_wait(wait)
     t.journal("wait", wait.wait_id, wait.inst.run.run_id, "open", "open", f"extended to {deadline}")
     wait.last_look = False
-    if wait.armed and wait.kind != waiting.EXTERNAL:
+    if wait.armed and wait.kind not in waiting.SEEN_HERE:
         waiting.disarm(t, wait, "extended")
     if not waiting.is_rescheduled(wait.inst):
         waiting.arm(t, wait)

@@ -35,6 +35,7 @@ from bide.runtime.engine.assets import consuming, publishing
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import (
     Acknowledge,
+    AssetAsked,
     AttemptEnded,
     BuildFailed,
     ClockStepped,
@@ -316,6 +317,7 @@ _HANDLERS: Final[dict[type, Callable[[Turn, Any], None]]] = {
     Command: commands.command,
     DueTimer: _timer_due,
     ConsumerAsked: consuming.asked,
+    AssetAsked: firing.asset_asked,
     PastAsked: _past_asked,
     backfills.BackfillDue: backfills.slide,
 }

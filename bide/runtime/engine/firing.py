@@ -7,12 +7,15 @@ wait that has fired cannot be killed by its deadline: inputs are decided before 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 
 from bide.runtime.clock import LAST_US, from_us
 from bide.runtime.engine import admission, life, standing, waiting
+from bide.runtime.engine.assets.state import WaitedFor
 from bide.runtime.engine.messages import (
+    AssetAsked,
     BuildFailed,
     Failure,
     Found,
@@ -275,13 +278,13 @@ def _resume(t: Turn, inst: Instance, wait: Wait) -> None:
 
 
 class Wake:
-    """Tells everybody who waits for a run or a task how it ended, a few at a time."""
+    """Tells everybody who waits for a run, a task or an asset what was seen of it, a few at a time."""
 
-    __slots__ = ("state", "waits")
+    __slots__ = ("seen", "waits")
 
-    def __init__(self, waits: list[Wait], state: str) -> None:
+    def __init__(self, waits: list[Wait], seen: Any) -> None:
         self.waits = waits
-        self.state = state
+        self.seen = seen
 
     def __call__(self, t: Turn) -> bool:
         while self.waits:
@@ -290,12 +293,12 @@ class Wake:
             t.budget -= 1
             wait = self.waits.pop()
             if not wait.ended and wait.armed:
-                _tell(t, wait, self.state)
+                _tell(t, wait, self.seen)
         return True
 
 
-def _tell(t: Turn, wait: Wait, state: str) -> None:
-    match waiting.decode_external(wait.trigger).judge(state, None, t.now):
+def _tell(t: Turn, wait: Wait, seen: Any) -> None:
+    match waiting.decode_seen(wait).judge(seen, None, t.now):
         case Fire(event=event):
             fire(t, wait, msgspec.json.encode(event))
         case Fail(reason=reason):
@@ -306,6 +309,15 @@ def wake(t: Turn, key: Watched, state: str) -> None:
     waiters = t.world.watched.get(key)
     if waiters:
         t.later(Wake(list(waiters.values())[::-1], state))
+
+
+def asset_asked(t: Turn, e: AssetAsked) -> None:
+    """What the database has of an interval of an asset that is waited for."""
+    asset = t.world.assets.named.get(e.asset)
+    waiters = asset.waiting.get(WaitedFor(e.start_us, e.end_us, e.cover)) if asset is not None else None
+    if waiters:
+        seen = t.fact("asset_over", e.asset, e.start_us, e.end_us)
+        t.later(Wake(list(waiters.values())[::-1], seen))
 
 
 def rescheduled(t: Turn, inst: Instance) -> None:

@@ -375,7 +375,7 @@ def finish(t: Turn, inst: Instance, state: State, reason: str) -> None:
         past.moved_on(t, run.run_id, inst.task.name)
     if inst.task.fails_run:
         run.bad += (state in _BAD) - was_bad
-    if inst.task.outlets and state is State.SUCCESS:
+    if inst.task.outlets and state is State.SUCCESS and inst.map_index < 0:  # of a mapped task: the whole
         t.published.append(inst)
     if was_over:
         return None

@@ -240,6 +240,15 @@ class ConsumerAsked(msgspec.Struct, frozen=True):
     dag_id: int
 
 
+class AssetAsked(msgspec.Struct, frozen=True):
+    """Those who wait for this interval of an asset are told what versions the database has of it."""
+
+    asset: str
+    start_us: int
+    end_us: int
+    cover: bool
+
+
 class Command(msgspec.Struct, frozen=True):
     """What a person or a program asked for; answered by `Reply` with the same token."""
 
@@ -271,6 +280,7 @@ Input = (
     | DagLoaded
     | DagRemoved
     | ConsumerAsked
+    | AssetAsked
     | Command
 )
 

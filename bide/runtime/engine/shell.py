@@ -50,6 +50,7 @@ from bide.runtime.engine.messages import (
 from bide.runtime.engine.outputs import OutputCache
 from bide.runtime.engine.states import AttemptState, WaitState
 from bide.runtime.engine.turn import FactKey
+from bide.runtime.engine.waiting import SEEN_HERE
 from bide.runtime.engine.world import World
 from bide.runtime.errors import BideError, PayloadError
 from bide.runtime.executor.ending import failure_of
@@ -68,7 +69,8 @@ from bide.runtime.store import mapped
 from bide.runtime.store.load import load_run
 from bide.runtime.store.writer import StorePort
 from bide.runtime.triggerer.triggerer import Triggerer
-from bide.triggers import encode_trigger, kind_of
+from bide.triggers import decode_trigger, encode_trigger, kind_of
+from bide.triggers.asset import AssetTrigger
 from bide.triggers.base import Fail, Fire, NotYet
 from bide.triggers.external_task import ExternalTaskTrigger
 
@@ -80,7 +82,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("bide.engine")
 
-EXTERNAL = "external_task"
 Restored = Callable[[], Coroutine[Any, Any, tuple[World, Sequence[Input]]]]
 
 
@@ -400,19 +401,25 @@ class EngineShell:
 
     def _look_once(self, e: LookOnce) -> None:
         work: Coroutine[Any, Any, Any]
-        if _is_external(e.trigger):
-            work = self._look_external(e)
+        if _kind_of(e.trigger) in SEEN_HERE:
+            work = self._look_here(e)
         elif self.triggerer.status(e.wait_id) is not None:
             work = self.triggerer.look_now(e.wait_id)  # by hand, at a wait that is armed
         else:
             work = self.triggerer.look(e)
         self.spawn(work, f"bide:look:{e.wait_id}")
 
-    async def _look_external(self, e: LookOnce) -> None:
-        trigger = msgspec.json.decode(e.trigger, type=ExternalTaskTrigger)
-        key = ("run_at", trigger.dag, trigger.task, trigger.logical_us)
-        state = (await self.facts([key]))[key]
-        match trigger.judge(state, None, self.clock.now()):
+    async def _look_here(self, e: LookOnce) -> None:
+        """At what the engine sees itself: in the database."""
+        trigger = decode_trigger(e.trigger)
+        key: FactKey
+        if isinstance(trigger, ExternalTaskTrigger):
+            key = ("run_at", trigger.dag, trigger.task, trigger.logical_us)
+        else:
+            assert isinstance(trigger, AssetTrigger)
+            key = ("asset_over", trigger.asset, trigger.start_us, trigger.end_us)
+        seen = (await self.facts([key]))[key]
+        match trigger.judge(seen, None, self.clock.now()):
             case Fire(event=event):
                 self.post(WaitFired(e.wait_id, msgspec.json.encode(event)))
             case Fail(reason=reason):
@@ -482,10 +489,10 @@ def _is_told(order: Start, code: Code) -> bool:
     return order.task.role is not Role.TASK and code.fn is not None and bool(Parameters.of(code.fn).failure)
 
 
-def _is_external(trigger: bytes) -> bool:
+def _kind_of(trigger: bytes) -> str:
     with contextlib.suppress(msgspec.MsgspecError):
-        return msgspec.json.decode(trigger, type=_Kind).kind == EXTERNAL
-    return False
+        return msgspec.json.decode(trigger, type=_Kind).kind
+    return ""
 
 
 class _Kind(msgspec.Struct):

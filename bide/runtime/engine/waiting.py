@@ -1,7 +1,7 @@
 """Waits as the engine holds them: opened, armed with a source or watched by the engine, closed.
 
-A wait of the kind `external_task` is seen by the engine itself: the commit that moves the other
-instance wakes it. All others are armed with the triggerer.
+Waits of the kinds `external_task` and `asset` are seen by the engine itself: the commit that moves the
+other instance, or publishes the version, wakes them. All others are armed with the triggerer.
 """
 
 from __future__ import annotations
@@ -9,14 +9,19 @@ from __future__ import annotations
 import msgspec
 
 from bide.runtime.clock import LAST_US
+from bide.runtime.engine.assets import waits as assets
 from bide.runtime.engine.messages import Arm, Disarm, LookOnce
 from bide.runtime.engine.states import State, WaitState
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import DagState, Due, Instance, Wait, Watched
 from bide.runtime.graph.spec import Mode
+from bide.triggers.asset import AssetTrigger
 from bide.triggers.external_task import ExternalTaskTrigger
 
 EXTERNAL = "external_task"
+ASSET = assets.ASSET
+SEEN_HERE = frozenset({EXTERNAL, ASSET})
+"""Kinds that the engine sees itself: no source holds them."""
 
 
 def open_wait(t: Turn, inst: Instance, attempt_id: int, key: str, trigger: bytes, kind: str, deadline: int,
@@ -46,6 +51,9 @@ def arm(t: Turn, wait: Wait) -> None:
     if wait.kind == EXTERNAL:
         watch(t, wait)
         return
+    if wait.kind == ASSET:
+        assets.watch(t, wait)
+        return
     inst = wait.inst
     sensor = inst.task.sensor
     backoff = sensor.backoff if sensor is not None else 1.0
@@ -65,6 +73,9 @@ def disarm(t: Turn, wait: Wait, reason: str) -> None:
     if not wait.armed:
         return
     wait.armed = False
+    if wait.kind == ASSET:
+        assets.unwatch(t.world, wait)
+        return
     if wait.kind == EXTERNAL:
         key = watched_of(wait)
         waiters = t.world.watched.get(key)
@@ -110,6 +121,11 @@ def open_waits(inst: Instance) -> list[Wait]:
 
 
 # --- external tasks: the engine is the source ----------------------------------------------------
+
+
+def decode_seen(wait: Wait) -> ExternalTaskTrigger | AssetTrigger:
+    """The trigger of a wait that the engine sees itself."""
+    return decode_external(wait.trigger) if wait.kind == EXTERNAL else assets.decode_asset(wait.trigger)
 
 
 def decode_external(trigger: bytes) -> ExternalTaskTrigger:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from bide.runtime.assets.pending import Pending, Span, Unit, covers
+from bide.runtime.assets.pending import Pending, Unit
 from bide.runtime.clock import Clock
 from bide.runtime.engine.assets.state import KIND, rule_of
 from bide.runtime.engine.explain.consumer import ConsumerFacts, Group, Side, explain_consumer
@@ -25,6 +25,7 @@ from bide.runtime.service.asset_shapes import (
 )
 from bide.runtime.service.doors import Door, Live
 from bide.runtime.service.shapes import Detail, Done, Interval, iso, iso_or_none
+from bide.runtime.spans import Span, covers, share
 from bide.runtime.store import asset_reads as reads
 from bide.runtime.store.reader import Reader
 
@@ -223,16 +224,16 @@ def _facts(conn: sqlite3.Connection, dag: str, held: bool, code_error: str) -> C
         sides = []
         for name in names:
             own = units.get(name, [])
-            share = None
+            part = None
             if schedule.interval is not None and own and span is not None and n < _SHOWN:
-                share = _share(conn, name, span, [(unit.start_us, unit.end_us) for unit in own])
+                part = _share(conn, name, span, [(unit.start_us, unit.end_us) for unit in own])
             sides.append(
                 Side(
                     asset=name,
-                    true=bool(own) and (share is None or share >= 1),
+                    true=bool(own) and (part is None or part >= 1),
                     newest=newest.get(name, 0),
                     has=len(own),
-                    share=share,
+                    share=part,
                     since_us=min((created[unit.version_id] for unit in own), default=None),
                 )
             )
@@ -263,11 +264,4 @@ def _share(conn: sqlite3.Connection, asset: str, span: Span, parts: list[Span]) 
     """How much of a period is covered by what is pending and by what was published before."""
     if not covers(span, parts):
         parts = [*parts, *((row.start_us, row.end_us) for row in reads.published_over(conn, asset, *span))]
-    start, end = span
-    at, covered = start, 0
-    for low, high in sorted(parts):
-        more = min(high, end) - max(low, at)
-        if more > 0:
-            covered += more
-            at = min(high, end)
-    return covered / (end - start)
+    return share(span, parts)

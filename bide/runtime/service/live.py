@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bide.runtime.engine.backfills import hold_words
-from bide.runtime.engine.waiting import EXTERNAL
+from bide.runtime.engine.waiting import SEEN_HERE
 from bide.runtime.service.views import refusal_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ class LiveHouse:
         """The waits that a source should watch and none does, by id; a moment's difference is none."""
         waits = self._engine.world.waits.values()
         held = {held.standing_id for held in self._engine.world.standing.values() if held.armed}
-        return (frozenset(w.wait_id for w in waits if w.armed and w.kind != EXTERNAL) | held) - self.watched
+        return (
+            frozenset(w.wait_id for w in waits if w.armed and w.kind not in SEEN_HERE) | held
+        ) - self.watched
 
     def look(self, wait_id: int) -> Look | None:
         """The last look of an armed wait; None when it is not armed."""

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Final
 
-from bide.runtime.assets.pending import Taken, Unit, covers, run_key
+from bide.runtime.assets.pending import Taken, Unit, run_key
 from bide.runtime.engine import runs
 from bide.runtime.engine.assets.state import KIND, Consumer, Cursor, Version
 from bide.runtime.engine.messages import ConsumerAsked
 from bide.runtime.engine.turn import FactKey, Turn
 from bide.runtime.engine.world import World
 from bide.runtime.schedules import Firing
+from bide.runtime.spans import covers
 
 CATCH_UP: Final = 200
 """Versions of an asset that are read in one go."""

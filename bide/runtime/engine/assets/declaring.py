@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bide.runtime.assets.pending import Pending
 from bide.runtime.engine.assets import consuming
-from bide.runtime.engine.assets.publishing import asset_named
+from bide.runtime.engine.assets.naming import asset_named
 from bide.runtime.engine.assets.state import KIND, Consumer, Cursor, rule_of
 from bide.runtime.engine.messages import ConsumerAsked
 from bide.runtime.engine.turn import Turn

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from bide.runtime.engine.assets import consuming
+from bide.runtime.engine.assets import consuming, waits
+from bide.runtime.engine.assets.naming import asset_named
 from bide.runtime.engine.assets.state import AssetState, Version
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import Instance
@@ -20,16 +21,6 @@ def publish_all(t: Turn) -> None:
             _publish(t, inst, asset_named(t, name))
 
 
-def asset_named(t: Turn, name: str) -> AssetState:
-    """The asset of that name, made known when it is new."""
-    asset = t.world.assets.named.get(name)
-    if asset is None:
-        asset = AssetState(t.world.take_id("asset"), name)
-        t.world.assets.named[name] = asset
-        t.changes.assets_new.append((asset.asset_id, name, t.now))
-    return asset
-
-
 def _publish(t: Turn, inst: Instance, asset: AssetState) -> None:
     meta = inst.run.meta
     version_id = t.world.take_id("asset_version")
@@ -40,6 +31,8 @@ def _publish(t: Turn, inst: Instance, asset: AssetState) -> None:
     t.journal("asset", asset.asset_id, meta.run_id, "", PUBLISHED, f"{asset.name} version {version_id}")
     version = Version(asset.name, version_id, meta.start_us, meta.end_us, asset.last)
     asset.last = version_id
+    if asset.waiting:
+        waits.published(t, version)
     if asset.consumers:
         t.world.assets.news.append((version, deque(asset.consumers.values())))
         consuming.deliver_later(t)

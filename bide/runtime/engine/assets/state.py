@@ -25,17 +25,26 @@ class Version(NamedTuple):
     before: int
 
 
+class WaitedFor(NamedTuple):
+    """An interval that is waited for: one version of it, or versions that cover it."""
+
+    start_us: int
+    end_us: int
+    cover: bool
+
+
 class AssetState:
     """One asset: its newest version, who consumes it, and who waits for it."""
 
-    __slots__ = ("asset_id", "consumers", "last", "name", "waiting")
+    __slots__ = ("asset_id", "consumers", "covering", "last", "name", "waiting")
 
     def __init__(self, asset_id: int, name: str, last: int = 0) -> None:
         self.asset_id = asset_id
         self.name = name
         self.last = last
         self.consumers: dict[int, Consumer] = {}
-        self.waiting: dict[int, Wait] = {}
+        self.waiting: dict[WaitedFor, dict[int, Wait]] = {}  # by wait id
+        self.covering: dict[WaitedFor, None] = {}  # of those, the intervals to be covered
 
 
 class Cursor(NamedTuple):
