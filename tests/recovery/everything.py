@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bide import Context, FailTask, Runtime, dag, shell, task
+from bide import Context, FailTask, Failure, Runtime, dag, shell, task
 from bide.sensors import (
     ExternalTaskSensor,
     FileSensor,
@@ -86,6 +86,16 @@ async def only_once(ctx: Context) -> None:
 
 
 @task(max_lost=OFTEN)
+async def told(failure: Failure, ctx: Context) -> list[str]:
+    return [failure.task, failure.error, failure.error_type]
+
+
+@task(max_lost=OFTEN)
+def told_all(failures: list[Failure]) -> list[str]:
+    return [failure.task for failure in failures]
+
+
+@task(max_lost=OFTEN, on_failure=told)
 async def broken() -> None:
     raise FailTask("always")
 
@@ -104,7 +114,7 @@ def upstream() -> None:
     source()
 
 
-@dag(max_active_runs=100, tz="UTC")
+@dag(max_active_runs=100, tz="UTC", on_all_failed=told_all)
 def everything() -> None:
     run = begin()
     file = FileSensor("file", path=str(WORLD / "drop-{run_id}"), settle=timedelta(0), poll_interval=SOON)

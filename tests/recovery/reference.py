@@ -23,7 +23,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bide import Context, Dag, Runtime, dag, shell, task
+from bide import Context, Dag, FailTask, Failure, Runtime, dag, shell, task
 from bide.runtime import failpoints
 from bide.runtime.errors import BideError, GaveUpError
 from bide.runtime.service.handles import RunHandle
@@ -87,9 +87,18 @@ def declared(folder: Path) -> list[Dag]:
     def source() -> str:
         return "there"
 
-    @dag(name="upstream")
+    @task
+    async def told(failure: Failure) -> list[str]:
+        return [failure.task, failure.error, failure.error_type]
+
+    @task(on_failure=told)
+    async def broken() -> None:
+        raise FailTask("always")
+
+    @dag(name="upstream", on_all_failed=told)
     def upstream() -> None:
         source()
+        broken()
 
     @dag(name="reference", tz="UTC")
     def reference() -> None:
