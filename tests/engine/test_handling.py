@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from bide.runtime.engine.backfills import restricted
 from bide.runtime.errors import GraphError, RefusedError
-from bide.runtime.graph.spec import Role, TaskSpec
+from bide.runtime.graph.spec import DagSpec, Role, TaskSpec
 from tests.engine.declare import job, loaded, sensor
 from tests.engine.scene import Scene
 
@@ -345,6 +346,21 @@ def test_a_mark_of_failed_starts_the_handler_and_one_of_success_its_downstream(s
     assert scene.run_state() == "failed"
     scene.command("mark", run_id=run, task="a", state="success")
     assert scene.run_state() == "success"
+
+
+def test_a_part_of_a_graph_keeps_its_handlers_and_callbacks() -> None:
+    """A backfill of some tasks: what handles their failures goes with them."""
+    spec = DagSpec(
+        name="d",
+        tasks=(
+            job("a"), job("b", "a"), job("c", "b"), handler("hab", "a", "b"), handler("hh", "hab"), handler("hc", "c"),
+            all_failed(), handler("page", "all_failed"),
+        ),
+    )  # fmt: skip
+    part = restricted(spec, ("a",))
+    assert [task.name for task in part.tasks] == ["a", "hab", "hh", "all_failed", "page"]
+    assert part.tasks[1].handles == ("a",)
+    loaded("d", *part.tasks)
 
 
 # --- graphs that cannot be -------------------------------------------------------------------------

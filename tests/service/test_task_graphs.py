@@ -230,6 +230,11 @@ async def test_show_and_why_tell_when_a_handler_starts_and_what_for(tmp_path: Pa
         assert details["is for"] == "waits: failed: NoRowsError: nothing"
         assert (await why(operations, handle.run_id, "done"))[0] == "it was skipped: not everything succeeded"
         said = await operations.why(handle.run_id)
+        dag = await operations.dag("g")
+    assert [(each.task, each.does, each.handles) for each in dag.tasks] == [
+        ("waits", "task", ()), ("told", "handler", ("waits",)), ("told_all", "on_all_failed", ()),
+        ("done", "on_success", ()),
+    ]  # fmt: skip
     assert "waits failed" in said.why
 
 

@@ -69,4 +69,5 @@ def _tasks(tasks: tuple[DagTask, ...]) -> Iterator[str]:
         around = path
         kind = "" if task.does == "task" else f" ({task.does})"
         after = f" after {', '.join(task.upstream)}" if task.upstream else ""
-        yield f"  {'  ' * len(path)}{task.task}{kind}{after}"
+        fails = f" if {', '.join(task.handles)} fails" if task.handles else ""
+        yield f"  {'  ' * len(path)}{task.task}{kind}{after}{fails}"

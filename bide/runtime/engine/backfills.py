@@ -28,6 +28,7 @@ from bide.runtime.engine.turn import FactKey, NeedFacts, Turn
 from bide.runtime.engine.world import DagState, Run, World
 from bide.runtime.errors import RefusedError
 from bide.runtime.graph.compile import Compiled, compile_spec
+from bide.runtime.graph.handlers import CALLBACKS
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.schedules import Firing
 
@@ -328,9 +329,11 @@ def wake_dag(t: Turn, dag: DagState) -> None:
 
 
 def restricted(spec: DagSpec, tasks: tuple[str, ...]) -> DagSpec:
-    """The graph of these tasks alone, of the edges between them, and of who handles their failures."""
+    """The graph of these tasks alone, of the edges between them, of who handles their failures, and its callbacks."""
     chosen = set(tasks)
-    chosen |= {task.name for task in spec.tasks if chosen.intersection(task.handles)}
+    for task in spec.tasks:  # a handler stands behind what it handles
+        if task.role in CALLBACKS or chosen.intersection(task.handles):
+            chosen.add(task.name)
     kept = tuple(
         msgspec.structs.replace(
             task,

@@ -19,7 +19,7 @@ from bide.runtime.engine.explain import explain_instance, explain_run
 from bide.runtime.engine.states import OVER, RunState, State
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.params import schema_of
-from bide.runtime.graph.spec import DagSpec, Lane, TaskSpec
+from bide.runtime.graph.spec import DagSpec, Lane, Role, TaskSpec
 from bide.runtime.service import facts
 from bide.runtime.service.addresses import (
     alert_number,
@@ -152,7 +152,13 @@ class Operations:
             doc=spec.doc,
             params=schema_of(spec),
             tasks=tuple(
-                DagTask(task=task.name, group=task.group, does=_does(task), upstream=task.upstream)
+                DagTask(
+                    task=task.name,
+                    group=task.group,
+                    does=_does(task),
+                    upstream=task.upstream,
+                    handles=task.handles,
+                )
                 for task in spec.tasks
             ),
         )
@@ -393,6 +399,8 @@ def _instant(text: str) -> int:
 
 def _does(task: TaskSpec) -> str:
     """What a task is, in a word."""
+    if task.role is not Role.TASK:
+        return task.role.value
     if task.lane is Lane.WAIT:
         return "sensor"
     marks = (("branch", task.branch), ("set-up", task.setup), ("tear-down", task.teardown))

@@ -84,12 +84,16 @@ class Timetable(_Shape, frozen=True):
 
 
 class DagTask(_Shape, frozen=True):
-    """A task of a DAG: `group` is empty outside of one, `does` is sensor, command, branch, set-up, ..."""
+    """A task of a DAG: `group` is empty outside of one, `does` is sensor, command, branch, set-up, handler, ...
+
+    `handles` are the tasks whose failure starts it, of a handler.
+    """
 
     task: str
     group: str
     does: str
     upstream: tuple[str, ...]
+    handles: tuple[str, ...] = ()
 
 
 class DagShown(_Shape, frozen=True):
