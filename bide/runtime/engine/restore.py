@@ -200,7 +200,7 @@ def _dag(world: World, row: DagRow, hashes: dict[int, str]) -> DagState:
     dag.anchor = row.anchor_us
     dag.watermark = row.watermark_us
     dag.next_fires = row.next_fires_us
-    dag.backlog = msgspec.json.decode(row.backlog, type=list[tuple[int, int]])
+    dag.backlog = msgspec.json.decode(row.backlog, type=list[tuple[int, int, int]])
     if dag.next_fires is not None:
         world.timer(dag.next_fires, Due.SCHEDULE, dag.dag_id)
     return dag

@@ -14,10 +14,12 @@ from bide.runtime.engine.states import RunState
 from bide.runtime.engine.turn import FactKey, NeedFacts, Turn
 from bide.runtime.engine.world import DagState, Due
 from bide.runtime.schedules import AnyOf, Firing
-from bide.runtime.schedules.catchup import Policy, Skip, judge
+from bide.runtime.schedules.catchup import Policy, Skip, judge, newest
 
 AT_ONCE = 50
-"""Missed firings that are looked at in one go."""
+"""Missed firings that are made runs in one go."""
+STEPS = 100
+"""Missed firings that are counted in one go."""
 
 
 def aim(t: Turn, dag: DagState, *, new: bool) -> None:
@@ -61,7 +63,7 @@ def fire(t: Turn, dag: DagState) -> None:
     for each in judged.skips:
         skipped(t, dag, each)
     if judged.later is not None:
-        dag.backlog.append(judged.later)
+        dag.backlog.append((*judged.later, dag.options.get("catchup_cap") or 0))
         _write_backlog(t, dag)
     if judged.run is not None:
         _decide_firing(t, dag, judged.run, live=True)
@@ -77,6 +79,9 @@ def catch_up(t: Turn, dag: DagState) -> None:
     if not policy.runs_all:
         dag.asked = False
         return _drop(t, dag, f'missed, and catchup is now "{policy.catchup}"')
+    for place, (_, _, cap) in enumerate(dag.backlog):
+        if cap:
+            return _count(t, dag, place)
     room = _room(dag)
     if room <= 0:
         dag.asked = False
@@ -95,9 +100,24 @@ def catch_up(t: Turn, dag: DagState) -> None:
     return None
 
 
+def _count(t: Turn, dag: DagState, place: int) -> None:
+    """Find the newest missed firings that `catchup_cap` lets run, some of the way each turn."""
+    assert dag.schedule is not None
+    after, until, cap = dag.backlog[place]
+    dag.walked, skip, left = newest(dag.schedule, dag.anchor, (after, until), dag.walked, cap, STEPS)
+    t.budget -= STEPS
+    dag.asked = False
+    if dag.walked is None:
+        dag.backlog[place] = (*left, 0)
+        _write_backlog(t, dag)
+    if skip is not None:
+        skipped(t, dag, skip)
+    t.catch_up(dag)
+
+
 def _next(
     dag: DagState, most: int, policy: Policy, now: int
-) -> tuple[list[Firing], list[tuple[int, int]], list[Skip]]:
+) -> tuple[list[Firing], list[tuple[int, int, int]], list[Skip]]:
     """(the next missed firings, what is left of the backlog then, those that became too old meanwhile)."""
     assert dag.schedule is not None
     oldest, why_old = policy.too_old(now)
@@ -105,7 +125,7 @@ def _next(
     skips: list[Skip] = []
     left = list(dag.backlog)
     while left and len(firings) < most:
-        after, until = left[0]
+        after, until, _ = left[0]
         firing = dag.schedule.next_after(after, dag.anchor)
         if firing is None or firing.fires_us > until:
             left.pop(0)
@@ -116,10 +136,10 @@ def _next(
             last = dag.schedule.last_until(min(oldest - 1, until), dag.anchor)
             end = firing.fires_us if last is None else last.fires_us
             skips.append(Skip(firing.fires_us, end, f"missed, and {why_old}"))
-            left[0] = (end, until)
+            left[0] = (end, until, 0)
         else:
             firings.append(firing)
-            left[0] = (firing.fires_us, until)
+            left[0] = (firing.fires_us, until, 0)
     if left and left[0][0] >= left[0][1]:
         left.pop(0)
     return firings, left, skips
@@ -134,9 +154,10 @@ def _room(dag: DagState) -> int:
 
 
 def _drop(t: Turn, dag: DagState, reason: str) -> None:
-    for after, until in dag.backlog:
+    for after, until, _ in dag.backlog:
         skipped(t, dag, Skip(after + 1, until, reason))
     dag.backlog = []
+    dag.walked = None
     _write_backlog(t, dag)
 
 

@@ -118,6 +118,7 @@ class DagState:
         "stuck",
         "tz",
         "version_id",
+        "walked",
         "watermark",
     )
 
@@ -136,7 +137,9 @@ class DagState:
         self.anchor: int | None = None
         self.watermark: int | None = None
         self.next_fires: int | None = None
-        self.backlog: list[tuple[int, int]] = []  # missed firings to be run: (after, until], oldest first
+        self.backlog: list[tuple[int, int, int]] = []
+        """Missed firings to be run, oldest first: (after, until], and how many of them at most (0: all, or counted)"""
+        self.walked: tuple[int, int] | None = None  # where counting them stands
         self.asked = False  # a timer is set that looks for room for them
         self.standing: dict[int, Standing] = {}  # the triggers of its schedule
         self.code: frozenset[str] = frozenset()

@@ -12,8 +12,8 @@ from bide.runtime.schedules.base import Firing, Schedule
 
 MISSED_US: Final = 60_000_000
 """A firing that is decided later than this was missed."""
-MOST: Final = 10_000
-"""The largest `catchup_cap`: that many firings are stepped through at once."""
+MOST: Final = 100_000
+"""The largest `catchup_cap`."""
 
 
 class Within(NamedTuple):
@@ -79,7 +79,9 @@ class Skip(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """`run` is to be made now. `later` is (after, until]: its firings are made as there is room."""
+    """`run` is to be made now. `later` is (after, until]: its firings are made as there is room, the
+    newest `Policy.cap` of them (`newest` finds them).
+    """
 
     run: Firing | None
     later: tuple[int, int] | None
@@ -92,7 +94,7 @@ def judge(
 ) -> Judged | None:
     """Every firing after `after_us` and up to now, decided; None when there is none.
 
-    Steps through no more firings than `policy.cap`, however many there are.
+    Steps through none of them, however many there are.
     """
     first = schedule.next_after(after_us, anchor_us)
     until_us = now_us if policy.end_us is None else min(now_us, policy.end_us - 1)
@@ -115,13 +117,12 @@ def judge(
     missed_us = _before(schedule, anchor_us, last.fires_us, after_us) if live else last.fires_us
     if missed_us is None:
         return Judged(run, None, (), last.fires_us)
-    later, skips = _kept(schedule, anchor_us, first.fires_us, missed_us, oldest_us, why_old, policy.cap)
+    later, skips = _kept(schedule, anchor_us, first.fires_us, missed_us, oldest_us, why_old)
     return Judged(run, later, skips, last.fires_us)
 
 
 def _kept(
     schedule: Schedule, anchor_us: int | None, first_us: int, last_us: int, oldest_us: int, why_old: str,
-    cap: int | None,
 ) -> tuple[tuple[int, int] | None, tuple[Skip, ...]]:  # fmt: skip
     """Of missed firings: those that are run later, as (after, until], and those that are not."""
     skips: list[Skip] = []
@@ -133,18 +134,31 @@ def _kept(
         if begin is None or begin.fires_us > last_us:
             return None, tuple(skips)
         first_us = begin.fires_us
-    if cap is not None:
-        at_us = last_us
-        for _ in range(cap - 1):
-            before_us = _before(schedule, anchor_us, at_us, first_us - 1)
-            if before_us is None:
-                break
-            at_us = before_us
-        end_us = _before(schedule, anchor_us, at_us, first_us - 1)
-        if end_us is not None:
-            skips.append(Skip(first_us, end_us, f"missed, and more than its catchup_cap of {cap}"))
-            first_us = at_us
     return (first_us - 1, last_us), tuple(skips)
+
+
+def newest(
+    schedule: Schedule, anchor_us: int | None, later: tuple[int, int], walked: tuple[int, int] | None, cap: int,
+    steps: int,
+) -> tuple[tuple[int, int] | None, Skip | None, tuple[int, int]]:  # fmt: skip
+    """Walk back from the end of (after, until] to the firing that `cap` keeps last, some steps at a time.
+
+    `walked` is how far an earlier call came: (the firing it stands at, how many it has kept). Answers
+    (where it now stands, None when it is done; what is not run; what of the range is left).
+    """
+    after_us, until_us = later
+    at_us, kept = walked if walked is not None else (until_us, 1)
+    for _ in range(steps):
+        before_us = _before(schedule, anchor_us, at_us, after_us)
+        if before_us is None:
+            return None, None, later
+        if kept == cap:
+            first = schedule.next_after(after_us, anchor_us)
+            from_us = before_us if first is None else first.fires_us
+            reason = f"missed, and more than its catchup_cap of {cap}"
+            return None, Skip(from_us, before_us, reason), (at_us - 1, until_us)
+        at_us, kept = before_us, kept + 1
+    return (at_us, kept), None, later
 
 
 def _before(schedule: Schedule, anchor_us: int | None, us: int, after_us: int) -> int | None:

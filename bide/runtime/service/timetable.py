@@ -64,7 +64,7 @@ def of_database(reader: Reader, db: Path, name: str, asked: Asked, now_us: int) 
     tz = spec.get("tz", "UTC")
     skips = reader.read(lambda conn: stored.skipped(conn, row.dag_id, SKIPS))
     holds = reader.read(lambda conn: stored.held(conn, row.dag_id))
-    backlog = msgspec.json.decode(row.backlog, type=list[tuple[int, int]])
+    backlog = msgspec.json.decode(row.backlog, type=list[tuple[int, int, int]])
     return Timetable(
         dag=name,
         schedule=schedule_from_json(row.schedule).describe(),
@@ -73,7 +73,7 @@ def of_database(reader: Reader, db: Path, name: str, asked: Asked, now_us: int) 
         catchup=catchup_words(options),
         overlap=options.get("overlap", "queue_all"),
         firings=tuple(firings(schedule_from_json(row.schedule), options, row.anchor_us, tz, asked, now_us)),
-        catching_up=tuple(Interval(start=iso(after + 1), end=iso(until)) for after, until in backlog),
+        catching_up=tuple(Interval(start=iso(after + 1), end=iso(until)) for after, until, _ in backlog),
         waits_for=tuple(
             HeldLine(
                 trigger=trigger_words(one.kind, one.trigger)[0],
