@@ -343,6 +343,7 @@ def mark(
     state: Annotated[str | None, Parameter(help="What it becomes: success, failed or skipped.")] = None,
     /,
     *,
+    downstream: Annotated[bool, Parameter(negative="", help="And everything below the task.")] = False,
     map_index: MapIndex = None,
     db: Db = None,
     json: Json = False,
@@ -356,7 +357,26 @@ def mark(
     if name is None:
         raise UsageError(f"mark which task? `bide mark {run} TASK {state}`")
     meant, to = name, state
-    return done(db, json, lambda ops: ops.mark(run, meant, to))
+    return done(db, json, lambda ops: ops.mark(run, meant, to, downstream))
+
+
+@app.command
+def skip(
+    run: RunOrTask,
+    task: Task = None,
+    /,
+    *,
+    downstream: Annotated[bool, Parameter(negative="", help="And everything below the task.")] = False,
+    map_index: MapIndex = None,
+    db: Db = None,
+    json: Json = False,
+) -> int:
+    """Let a task (RUN/TASK or RUN TASK) not run, and let that be well: what is below decides by its rule."""
+    run, name = split_address(run, task, map_index)
+    if name is None:
+        raise UsageError(f"skip which task? `bide skip {run} TASK`")
+    meant = name
+    return done(db, json, lambda ops: ops.skip(run, meant, downstream))
 
 
 @app.command

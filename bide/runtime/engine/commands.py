@@ -348,11 +348,12 @@ _MARKS = {state.value: state for state in (State.SUCCESS, State.FAILED, State.SK
 
 
 def mark(t: Turn, args: Args) -> Any:
-    """{run_id, task, state: success | failed | skipped, map_index | None} -> {run_id, task, state}.
+    """{run_id, task, state: success | failed | skipped, map_index | None, downstream} -> {run_id, task, state}.
 
     An attempt that is going is told to stop. A mark on a finished run opens it while what stands
     downstream is decided anew, if it had not started. Of a mapped task what has not ended is marked
-    with it; with `map_index` that instance alone, by which its task may end otherwise.
+    with it; with `map_index` that instance alone, by which its task may end otherwise. `downstream`:
+    every task below becomes the same; nothing is run again by a mark (C70).
     """
     state = _MARKS.get(args["state"])
     if state is None:
@@ -360,14 +361,39 @@ def mark(t: Turn, args: Args) -> Any:
     peeked = _instance(_peek(t, args["run_id"]), args["task"])
     reason = args.get("reason") or "marked by hand"
     if args.get("map_index") is not None:
+        if args.get("downstream"):
+            raise UsageError(f"downstream of {args['task']} as a whole: leave [{args['map_index']}] out")
         return _mark_one(t, peeked, args["map_index"], state, reason)
-    if peeked.state is state:
+    if peeked.state is state and not args.get("downstream"):
         raise RefusedError(f"{args['task']} of run {args['run_id']} is {state.value} already")
     if peeked.run.state in (RunState.EXPANDING, RunState.QUEUED):
         raise RefusedError(f"run {args['run_id']} has not started: wait for its place, or cancel it")
     run = _run(t, args["run_id"])
+    if args.get("downstream"):
+        names = _mark_below(t, _instance(run, args["task"]), state, reason)
+        return {"run_id": run.run_id, "task": args["task"], "state": state.value, "tasks": names}
     _mark(t, _instance(run, args["task"]), state, reason)
     return {"run_id": run.run_id, "task": args["task"], "state": state.value}
+
+
+def skip(t: Turn, args: Args) -> Any:
+    """{run_id, task, map_index | None, downstream} -> {run_id, task, state}: it is not to run, and that is well."""
+    return mark(t, {**args, "state": State.SKIPPED.value, "reason": args.get("reason") or "skipped by hand"})
+
+
+def _mark_below(t: Turn, inst: Instance, state: State, reason: str) -> list[str]:
+    """Mark a task and every task below it, whatever they are; handlers and callbacks are judged by it."""
+    run = inst.run
+    below = [run.instances[d] for d in sorted(_below(run, inst.ix))]
+    marked = [each for each in [inst, *below] if each.state is not state and each.task.role is Role.TASK]
+    reopen(t, run, reason)
+    for each in marked:
+        life.end_now(t, each, state, reason)
+    life.spread_now(t, run)
+    _judge_anew(t, run, {each.ix for each in marked})
+    if run.open == 0:
+        t.ended_runs.append(run)
+    return [each.task.name for each in marked]
 
 
 def _mark_one(t: Turn, summary: Instance, index: int, state: State, reason: str) -> Any:
@@ -475,6 +501,7 @@ VERBS: dict[str, Callable[[Turn, Args], Any]] = {
     "unpause": unpause,
     "rerun": rerun,
     "mark": mark,
+    "skip": skip,
     "wait_look": wait_look,
     "wait_extend": wait_extend,
     "wait_satisfy": wait_satisfy,

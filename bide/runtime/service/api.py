@@ -67,7 +67,14 @@ class RerunBody(_Body):
 
 
 class MarkBody(_Body):
+    """`downstream`: every task below becomes the same."""
+
     state: str
+    downstream: bool = False
+
+
+class SkipBody(_Body):
+    downstream: bool = False
 
 
 class ExtendBody(_Body):
@@ -223,7 +230,11 @@ def _dags_and_runs(app: FastAPI, ops: Doors) -> None:
 
     @app.post("/api/v1/runs/{run}/tasks/{task}/mark")
     async def mark(run: str, task: str, body: MarkBody) -> Response:
-        return _json(await ops.mark(run, task, body.state))
+        return _json(await ops.mark(run, task, body.state, body.downstream))
+
+    @app.post("/api/v1/runs/{run}/tasks/{task}/skip")
+    async def skip(run: str, task: str, body: SkipBody | None = None) -> Response:
+        return _json(await ops.skip(run, task, body.downstream if body else False))
 
     @app.get("/api/v1/doctor")
     async def doctor() -> Response:

@@ -136,8 +136,12 @@ class ServiceClient:
         body = {"task": task, "downstream": downstream, "whole": whole}
         return self._post(Done, f"/runs/{_part(run)}/rerun", body)
 
-    async def mark(self, run: str, task: str, state: str) -> Done:
-        return self._post(Done, f"/runs/{_part(run)}/tasks/{_part(task)}/mark", {"state": state})
+    async def mark(self, run: str, task: str, state: str, downstream: bool = False) -> Done:
+        body = {"state": state, "downstream": downstream}
+        return self._post(Done, f"/runs/{_part(run)}/tasks/{_part(task)}/mark", body)
+
+    async def skip(self, run: str, task: str, downstream: bool = False) -> Done:
+        return self._post(Done, f"/runs/{_part(run)}/tasks/{_part(task)}/skip", {"downstream": downstream})
 
     async def pause(self, dag: str) -> Done:
         return self._post(Done, f"/dags/{_part(dag)}/pause", {})

@@ -327,11 +327,17 @@ class Operations:
         what = f"{task} of run {run}" if task else f"run {run}"
         return await self._do("rerun", f"{what} runs again", args)
 
-    async def mark(self, run: str, task: str, state: str) -> Done:
+    async def mark(self, run: str, task: str, state: str, downstream: bool = False) -> Done:
         if state not in set(_MARKS):
             raise UsageError(f"a task cannot be marked {state!r}: use {', '.join(_MARKS)}")
-        args = {"run_id": run_number(run), "state": state, **_of(task)}
-        return await self._do("mark", f"{task} of run {run} is marked {state}", args)
+        args = {"run_id": run_number(run), "state": state, "downstream": downstream, **_of(task)}
+        below = " and what is below it" if downstream else ""
+        return await self._do("mark", f"{task} of run {run}{below} is marked {state}", args)
+
+    async def skip(self, run: str, task: str, downstream: bool = False) -> Done:
+        args = {"run_id": run_number(run), "downstream": downstream, **_of(task)}
+        below = " and what is below it" if downstream else ""
+        return await self._do("skip", f"{task} of run {run}{below} is skipped", args)
 
     async def pause(self, dag: str) -> Done:
         return await self._do("pause", f"{dag} is paused: it starts nothing", {"dag": dag})
