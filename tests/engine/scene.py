@@ -74,12 +74,14 @@ class Scene:
     def __init__(
         self, db: Path, *, slots: int = 4, pools: Pools | None = None, budget: int = 300, now: int = T0,
         budgets: dict[str, BudgetLimits] | None = None,
+        asset_caps: dict[str, int] | None = None,
     ) -> None:  # fmt: skip
         self.db = db
         self.now = now
         self.budget = budget
         self._size = slots, pools or {}
         self._budgets = budgets or {}
+        self.asset_caps = asset_caps or {}
         self.store = InlineWriter.open_here(db, synchronous="NORMAL", create=True)
         self._shell = EngineShell(self.store, SimClock(0))
         self.dags: dict[str, DagLoaded] = {}
@@ -111,6 +113,7 @@ class Scene:
         slots, pools = self._size
         self.world = World(epoch=epoch, slots=slots, pools=pools)
         self.world.budgets = made(self._budgets)
+        self.world.asset_caps = dict(self.asset_caps)
 
     # --- turns ----------------------------------------------------------------------------------
 

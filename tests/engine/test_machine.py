@@ -164,7 +164,10 @@ class Machine(RuleBasedStateMachine):
         if len(self.scene.world.runs) < 4:
             self.scene.trigger(dag, logical_us=T0, new=True)
 
-    @rule(data=st.data(), verb=st.sampled_from(["cancel", "rerun", "whole", "task", "downstream", "mark"]))
+    @rule(
+        data=st.data(),
+        verb=st.sampled_from(["cancel", "rerun", "whole", "task", "downstream", "mark", "below", "skip"]),
+    )
     def order(self, data: st.DataObject, verb: str) -> None:
         run, _ = data.draw(st.sampled_from(self.scene.runs()))
         task = data.draw(st.sampled_from(sorted(self.scene.states(run)) or [""]))
@@ -182,12 +185,39 @@ class Machine(RuleBasedStateMachine):
                 verb = "rerun"
             case "mark":
                 args |= {"task": task, "state": data.draw(st.sampled_from(["success", "failed", "skipped"]))}
+            case "below" | "skip":
+                args |= {"task": task, "downstream": verb == "below" or data.draw(st.booleans())}
+                args["state"] = data.draw(st.sampled_from(["success", "failed", "skipped"]))
+                verb = "mark" if verb == "below" else "skip"
             case _:
                 pass
         try:
             self.scene.command(verb, **args)
         except (RefusedError, NotFoundError):
             pass
+
+    @rule(
+        dag=st.sampled_from(["d0", "d1"]), n=st.integers(1, 3), first=st.integers(-3, 0), cap=st.integers(1, 2),
+        overwrite=st.sampled_from(["skip", "overwrite"]), weight=st.sampled_from([1, 3]),
+    )  # fmt: skip
+    def backfill(self, dag: str, n: int, first: int, cap: int, overwrite: str, weight: int) -> None:
+        if len(self.scene.world.backfills) < 2:
+            self.scene.backfill(dag, n, first=first, max_active=cap, overwrite=overwrite, weight=weight)
+
+    @rule(
+        data=st.data(),
+        verb=st.sampled_from(["backfill_pause", "backfill_resume", "failed", "backfill_cancel"]),
+    )
+    def order_backfill(self, data: st.DataObject, verb: str) -> None:
+        found = self.scene._rows("SELECT backfill_id FROM backfill ORDER BY 1")
+        if found:
+            args: dict[str, Any] = {"backfill_id": data.draw(st.sampled_from(found))[0]}
+            if verb == "failed":
+                verb, args["failed"] = "backfill_resume", True
+            try:
+                self.scene.command(verb, **args)
+            except RefusedError:
+                pass
 
     @rule(dag=st.sampled_from(["d0", "d1"]), verb=st.sampled_from(["pause", "unpause", "unpause"]))
     def pause(self, dag: str, verb: str) -> None:
@@ -326,6 +356,9 @@ class Machine(RuleBasedStateMachine):
         for dag in ("d0", "d1"):
             scene.command("unpause", dag=dag)
         scene.dag("d1", job("t0"))  # without its schedule, which would go on for ever
+        for backfill in list(scene.world.backfills.values()):
+            if backfill.paused:
+                scene.command("backfill_resume", backfill_id=backfill.backfill_id)
         for _ in range(400):
             stuck = [
                 inst
