@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.engine.scene import T0, Scene
 New = Callable[..., Scene]
 
 
-def chain(scene: Scene, **options: object) -> None:
+def chain(scene: Scene, **options: Any) -> None:
     """a -> b -> c, b has failed."""
     scene.dag("d", job("a", **options), job("b", "a", **options), job("c", "b", **options))
     scene.trigger("d", logical_us=T0)
