@@ -76,6 +76,8 @@ def hold(scene: Scene) -> None:
     _bodies(scene, world)
     _waits(scene, world)
     _alarms(scene, world)
+    if not scene.asking:
+        _expected(world)
     for run in world.runs.values():
         _run(world, run)
         for inst in run.instances:
@@ -236,6 +238,15 @@ def _waits(scene: Scene, world: World) -> None:
             assert open_waits(inst), f"{inst.task.name} is deferred and waits for nothing"
 
 
+def _expected(world: World) -> None:
+    """The next interval of each asset that is promised has its timer."""
+    timers = set(world.timers)
+    for dag_id, of_dag in world.expected.items():
+        assert of_dag, "an empty set of promises is kept"
+        due = min(each.due for each in of_dag.values())
+        assert (due, int(Due.ASSET_ALERT), dag_id) in timers, f"nobody judges {', '.join(of_dag)}"
+
+
 def _alarms(scene: Scene, world: World) -> None:
     """Alarms are of what is open, and none that is due is left to itself."""
     timers = set(world.timers)
@@ -259,8 +270,19 @@ class Promised:
     def __init__(self) -> None:
         self.watched: dict[int, int] = {}
         self.late: set[int] = set()
+        self.expected: dict[tuple[int, int], tuple[int, int, int]] = {}
+        self.judged: set[tuple[int, int, int, int, int]] = set()
+        """(dag, asset, start, end, due) that were expected when their time had come"""
 
     def take(self, world: World, changes: Changes, now: int) -> None:
+        for key, (start, end, due) in self.expected.items():
+            loaded = any(row[3] == "dag" and row[7] == "version" for row in changes.events)
+            moved = any((row[0], row[1]) == key for row in changes.expected_set)
+            if moved and due <= now and not loaded:
+                self.judged.add((*key, start, end, due))
+        self.expected |= {(row[0], row[1]): (row[2], row[3], row[5]) for row in changes.expected_set}
+        for row in changes.expected_gone:
+            self.expected.pop((row[0], row[1]), None)
         for run_id, due in list(self.watched.items()):
             if due <= now:
                 self.late.add(run_id)
@@ -374,6 +396,7 @@ def same(one: World, other: World) -> None:
     """Assert that two worlds say the same of everything that must survive a crash."""
     assert _ids(one) == _ids(other)
     assert one.alarms == other.alarms
+    assert one.expected == other.expected
     assert one.marks == other.marks
     spent = [
         {b.name: (b.since, b.spent, b.by_backfills) for b in world.budgets.values() if b.spent}

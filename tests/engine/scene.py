@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from bide.runtime import errors
+from bide.runtime.assets.pending import covers
 from bide.runtime.clock import SECOND
 from bide.runtime.engine.budgets import BudgetLimits, made
 from bide.runtime.engine.decide import NO_FACTS, decide
@@ -106,6 +107,8 @@ class Scene:
         self.answers: list[Answer] = []
         self.journal = holding.Journal()
         self.promised = holding.Promised()
+        self.asking = False
+        """Whether an input waits for facts."""
         self._begin()
 
     def _begin(self) -> None:
@@ -149,6 +152,7 @@ class Scene:
             self.store.commit_here(decision.changes, self.batch)
         follow = [each for effect in decision.effects for each in self._act(effect)]
         self.effects += decision.effects
+        self.asking = bool(decision.unmet)
         if self.checking:
             holding.hold(self)
         keys: list[FactKey] = [("run_at", *key) for key in decision.questions]
@@ -471,6 +475,19 @@ class Scene:
             "SELECT run_id FROM alert WHERE kind = 'run' AND promise LIKE 'by %' ORDER BY run_id"
         )
         assert sorted(self.promised.late) == [run_id for (run_id,) in found]
+        late = {
+            (dag_id, asset_id, start, due)
+            for key, due in self._rows("SELECT key, due_us FROM alert WHERE kind = 'asset'")
+            for asset_id, dag_id, start in [[int(part) for part in key.split(":")[1:4]]]
+        }
+        for dag_id, asset_id, start, end, due in self.promised.judged:
+            spans = self._rows(
+                "SELECT start_us, end_us FROM asset_version WHERE asset_id = ? AND created_us < ?"
+                " AND (start_us < ? AND end_us > ?)",
+                asset_id, due, end, start,
+            )  # fmt: skip
+            assert ((dag_id, asset_id, start, due) in late) == (not covers((start, end), spans))
+        assert len(late) == self._rows("SELECT count(*) FROM alert WHERE kind = 'asset'")[0][0]
 
 
 def _run(work: Any) -> Any:

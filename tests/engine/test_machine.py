@@ -42,6 +42,9 @@ EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "40"))
 PHASES = [Phase.generate] if os.environ.get("BIDE_MACHINE_QUICK") else tuple(Phase)
 
 
+PROMISES = [Promise(after_us=seconds(30)), Promise(after_us=seconds(500)), by("00:20", tz="UTC")]
+
+
 @st.composite
 def tasks(draw: st.DrawFn, others: tuple[str, ...] = ()) -> list[TaskSpec]:
     made: list[TaskSpec] = []
@@ -57,6 +60,8 @@ def tasks(draw: st.DrawFn, others: tuple[str, ...] = ()) -> list[TaskSpec]:
             "max_active": draw(st.sampled_from([None, None, 1])),
             "slots": draw(st.sampled_from([1, 1, 2])),
             "depends_on_past": draw(st.sampled_from([False, False, False, True])),
+            "outlets": ("made",) if (made_here := draw(st.booleans())) else (),
+            "promises": {"made": draw(st.sampled_from(PROMISES))} if made_here else {},
             "alert": draw(
                 st.sampled_from([None, None, Promise(after_us=seconds(70)), by("00:10", tz="UTC")])
             ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bide.runtime.clock import SECOND
+from bide.runtime.clock import SECOND, from_us
 from bide.runtime.engine.budgets import BudgetLimits
 from bide.runtime.engine.messages import WaitFailed
 from bide.runtime.engine.world import FEW_TIMERS, Due
@@ -53,6 +53,8 @@ def test_a_sweep_keeps_every_timer_that_counts(new_scene: Callable[..., Scene]) 
     )
     scene.dag("e", sensor("s", timeout=200), sensor("r", mode="reschedule", poll=40), schedule=Every(hours=1))
     scene.dag("g", job("x", cost=cost), job("y", cost=cost))
+    made = job("m", outlets=("made",), promises={"made": within})
+    scene.dag("h", made, schedule=Every(hours=1000, anchor=from_us(T0 - SECOND)))
     scene.dag("f", job("a"), schedule=On(FileTrigger(path="/drops/a")))
     scene.advance(0)
     [standing_id] = scene.world.standing

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bide import Cron, Every, On, by, dag, task
+from bide import Asset, Cron, Every, Manual, On, OnAssets, by, dag, task
 from bide.runtime.clock import HOUR, SECOND
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.lint import Warn, lint
@@ -176,3 +176,17 @@ def test_the_default_timeout_is_named_as_such_and_a_manual_dag_has_no_period() -
 
     assert codes(make("one", Manual(), lambda: FileSensor("drop", path="/x"))) == []
     assert codes(make("one", Cron("0 2 * * *"), lambda: FileSensor("drop", path="/x"))) == []
+
+
+def test_a_promise_of_an_asset_that_is_never_judged_is_named() -> None:
+    @task(outlets=[Asset("orders", promise=by("04:00"))])
+    def promised() -> None: ...
+
+    warn = only(make("by_hand", Manual(), promised))
+    assert (warn.code, warn.task) == ("promise-unjudged", "promised")
+    assert "orders is promised for each interval" in warn.message
+    assert codes(make("daily", Cron("0 2 * * *"), promised)) == []
+    assert codes(make("gathers", OnAssets(Asset("a"), consume="each", interval="day"), promised)) == []
+    assert codes(make("each", OnAssets(Asset("a"), consume="each"), promised)) == [
+        ("promise-unjudged", "each", "promised")
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -31,14 +31,25 @@ class Asset(msgspec.Struct, _Joined, frozen=True):
     `@task(outlets=[orders])` records a version of it with each success; `OnAssets(orders & rates,
     consume="each")` makes runs of versions.
 
+    `promise` says by when a version for each interval of its producer's schedule is to be there:
+    `by("04:00", tz="Europe/Berlin")`, or a timedelta from the end of the interval. What is not there by
+    then raises an alert; nothing is stopped for it.
+
     >>> Asset("a") & (Asset("b") | Asset("c"))
     AllAssets(of=('a', AnyAsset(of=('b', 'c'))))
     """
 
     name: str
+    promise: Any = None
 
     def __post_init__(self) -> None:
         check_asset_name(self.name)
+        if self.promise is not None:
+            from bide.runtime.schedules.promise import promised  # its room reads this module
+
+            msgspec.structs.force_setattr(
+                self, "promise", promised(self.promise, f"the promise of {self.name}")
+            )
 
 
 def check_asset_name(name: object) -> str:

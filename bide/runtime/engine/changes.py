@@ -37,6 +37,8 @@ class Changes:
         "dags_set",
         "events",
         "expansions_set",
+        "expected_gone",
+        "expected_set",
         "failures",
         "idempotency",
         "instances_new",
@@ -132,6 +134,10 @@ class Changes:
         self.alerts_new: list[Row] = []
         """(alert_id, key, kind, run_id, subject, promise, due_us, fired_us, text, payload); one whose key is
         there already is left out"""
+        self.expected_set: list[Row] = []
+        """(dag_id, asset_id, start_us, end_us, fires_us, due_us, said): which interval is judged next"""
+        self.expected_gone: list[Row] = []
+        """(dag_id, asset_id): nothing is promised any more"""
         self.alerts_set: dict[int, Row] = {}
         """alert_id -> (state, alert_id)"""
         self.idempotency: list[Row] = []

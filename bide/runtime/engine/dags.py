@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bide.runtime.engine import backfills, pausing, runs, scheduling, standing, waiting
-from bide.runtime.engine.assets import declaring
+from bide.runtime.engine.assets import declaring, promising
 from bide.runtime.engine.messages import DagLoaded, DagRemoved
 from bide.runtime.engine.turn import Turn, dag_options
 from bide.runtime.engine.world import DagState, Due
@@ -61,6 +61,7 @@ def dag_loaded(t: Turn, e: DagLoaded) -> None:
     t.catch_up(dag)
     standing.keep(t, dag)
     declaring.declared(t, dag, spec)
+    promising.declared(t, dag, spec)
 
 
 def _new_version(t: Turn, dag: DagState, e: DagLoaded) -> int:
@@ -82,5 +83,6 @@ def dag_removed(t: Turn, e: DagRemoved) -> None:
     if e.gone and not dag.removed:
         dag.removed = True
         dag.next_fires = None
+        promising.forget(t, dag)
         t.dirty_dags[dag.dag_id] = dag
         t.journal("dag", dag.dag_id, None, "loaded", "removed", e.reason)

@@ -31,7 +31,7 @@ from bide.runtime.engine import (
     scheduling,
     standing,
 )
-from bide.runtime.engine.assets import consuming, publishing
+from bide.runtime.engine.assets import consuming, promising, publishing
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import (
     Acknowledge,
@@ -232,6 +232,10 @@ def _timer_due(t: Turn, e: DueTimer) -> None:
             run = world.runs.get(subject)
             if run is not None and run.deadline == due and not run.dag.frozen:
                 runs.overdue(t, run)
+        case Due.ASSET_ALERT:
+            dag = world.dag_of.get(subject)
+            if dag is not None:
+                promising.rung(t, dag)
         case Due.RUN_ALERT | Due.TASK_ALERT:
             alerting.rung(t, Due(e.kind), subject, due)
 

@@ -21,7 +21,18 @@ from bide.runtime.engine.messages import RunMeta
 from bide.runtime.engine.runs import queue
 from bide.runtime.engine.states import OVER, RUN_OVER, AttemptState, IntervalState, RunState, State, WaitState
 from bide.runtime.engine.turn import ALARMS
-from bide.runtime.engine.world import Alarm, Attempt, DagState, Due, Instance, Run, Standing, Wait, World
+from bide.runtime.engine.world import (
+    Alarm,
+    Attempt,
+    DagState,
+    Due,
+    Expected,
+    Instance,
+    Run,
+    Standing,
+    Wait,
+    World,
+)
 from bide.runtime.graph.compile import Compiled, compile_spec
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.schedules import schedule_from_json
@@ -92,6 +103,11 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
         kind = kinds[alarm.kind]
         world.alarms[kind, alarm.subject_id] = Alarm(alarm.due_us, alarm.span_us, alarm.said)
         world.timer(alarm.due_us, kind, alarm.subject_id)
+    for each in rows.expected:
+        world.expected.setdefault(each.dag_id, {})[each.asset] = Expected(
+            each.start_us, each.end_us, each.fires_us, each.due_us, each.said
+        )
+        world.timer(each.due_us, Due.ASSET_ALERT, each.dag_id)
     world.marks.update({(mark.dag_id, mark.task): mark.end_us for mark in rows.marks})
     for held_row in rows.standing:
         _standing(world, held_row)

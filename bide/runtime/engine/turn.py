@@ -55,6 +55,7 @@ class Turn:
         "due_consumers",
         "effects",
         "ended_runs",
+        "expected",
         "facts",
         "freed",
         "now",
@@ -75,6 +76,7 @@ class Turn:
         self.dirty_runs: dict[int, Run] = {}
         self.dirty_dags: dict[int, DagState] = {}
         self.alarms: dict[tuple[Due, int], None] = {}  # armed, moved or gone in this turn
+        self.expected: dict[tuple[int, str], None] = {}  # (dag_id, asset): other than before this turn
         self.freed: list[Resource] = []
         self.questions: dict[Watched, None] = {}
         self.announced: list[tuple[Watched, str]] = []
@@ -230,6 +232,13 @@ class Turn:
                 changes.alarms_gone.append((kind, key[1]))
             else:
                 changes.alarms_set.append((kind, key[1], alarm.due, alarm.span, alarm.said))
+        for dag_id, name in self.expected:
+            asset_id = self.world.assets.named[name].asset_id
+            of_dag = self.world.expected.get(dag_id, {})
+            if name in of_dag:
+                changes.expected_set.append((dag_id, asset_id, *of_dag[name]))
+            else:
+                changes.expected_gone.append((dag_id, asset_id))
         for dag in self.dirty_dags.values():
             changes.dags_set.append(
                 (

@@ -38,6 +38,7 @@ class Due(IntEnum):
     BUDGET = 10  # a budget's window is over, and somebody waits for the next
     RUN_ALERT = 6  # a run is late by then, and goes on
     TASK_ALERT = 7  # an instance is
+    ASSET_ALERT = 8  # a DAG's assets are looked at
     CATCHUP = 20  # a DAG has missed firings, and may have room for their runs
     STANDING = 21  # a schedule's trigger that broke is armed again
 
@@ -414,6 +415,16 @@ class Standing:
         self.due: int | None = None  # it broke, and is armed again then
 
 
+class Expected(NamedTuple):
+    """An asset is to have versions for `[start, end)`, of the firing at `fires`, by `due`."""
+
+    start: int
+    end: int
+    fires: int
+    due: int
+    said: str
+
+
 FEW_TIMERS = 512
 """Void timers that are not worth a sweep."""
 
@@ -449,6 +460,7 @@ class World:
         self.ready: list[tuple[tuple[int, int, int], Instance]] = []
         self.slotless: list[tuple[tuple[int, int, int], Instance]] = []  # woken, and in need of no slot
         self.alarms: dict[tuple[Due, int], Alarm] = {}  # armed: of runs and instances that are not over
+        self.expected: dict[int, dict[str, Expected]] = {}  # dag_id -> asset -> what is judged next
         self.marks: dict[
             tuple[int, str], int
         ] = {}  # (dag_id, task) -> the interval's end its watermark is of
@@ -499,6 +511,7 @@ class World:
             + 2 * len(self.dags)
             + len(self.standing)
             + len(self.alarms)
+            + len(self.expected)
         )
         if len(self.timers) <= FEW_TIMERS + 2 * subjects:
             return
@@ -528,6 +541,8 @@ class World:
                 return run.deadline if run is not None else None
             case Due.BUDGET:
                 return next((b.wakes for b in self.budgets.values() if b.number == subject_id), None)
+            case Due.ASSET_ALERT:
+                return min((each.due for each in self.expected.get(subject_id, {}).values()), default=None)
             case Due.RUN_ALERT | Due.TASK_ALERT:
                 alarm = self.alarms.get((Due(kind), subject_id))
                 return alarm.due if alarm is not None else None

@@ -17,7 +17,7 @@ from bide.runtime.errors import BideError
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.spec import TaskSpec
-from bide.runtime.schedules import Firing, Schedule
+from bide.runtime.schedules import Firing, OnAssets, Schedule
 
 LOOKED_AT: Final = 12
 """Firings of a schedule that are looked at: half a day of hours, most of a year of months."""
@@ -153,6 +153,17 @@ def _deadlines(dag: Dag, firings: list[Firing]) -> Iterator[Warn]:
     for task in dag.spec.tasks:
         for name in task.upstream:
             yield from _promised(dag, task, tasks[name])
+        if task.promises and not firings and not _gathers_periods(dag.schedule):
+            told = ", ".join(task.promises)
+            yield Warn(
+                "promise-unjudged", dag.name, task.name,
+                f"{told} is promised for each interval, and {dag.name!r} has no schedule that says which those are: "
+                "nobody will ever be told that it is late; give the DAG times, or OnAssets(..., interval=...)",
+            )  # fmt: skip
+
+
+def _gathers_periods(schedule: Schedule) -> bool:
+    return any(isinstance(part, OnAssets) and part.interval is not None for part in schedule.parts())
 
 
 def _promised(dag: Dag, task: TaskSpec, up: TaskSpec) -> Iterator[Warn]:

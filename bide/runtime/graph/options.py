@@ -10,7 +10,7 @@ from bide.runtime.clock import LONGEST, span_us
 from bide.runtime.errors import GraphError
 from bide.runtime.graph.spec import Lane, TriggerRule
 from bide.runtime.graph.validate import check_name, check_ranges, suggestion
-from bide.runtime.schedules.promise import Promise
+from bide.runtime.schedules.promise import Promise, promised
 
 
 class CommandOptions(TypedDict, total=False):
@@ -69,14 +69,8 @@ def _optional_span(value: object, option: str) -> int | None:
 
 
 def promise(value: object, option: str) -> Promise | None:
-    """`by("05:45")`, or a span from the beginning."""
-    if value is None or isinstance(value, Promise):
-        return value
-    if not isinstance(value, timedelta):
-        raise GraphError(f'{option} is {value!r}, and must be by("05:45") or a timedelta')
-    if value <= timedelta(0):
-        raise GraphError(f"{option} must be longer than nothing")
-    return Promise(after_us=span(value, option))
+    """`by("05:45")`, or a span from the beginning; None: nothing is promised."""
+    return None if value is None else promised(value, option)
 
 
 def _names(value: object, option: str) -> tuple[str, ...]:
@@ -88,6 +82,15 @@ def _names(value: object, option: str) -> tuple[str, ...]:
             raise GraphError(f"{option} holds {item!r}, and takes names or objects with a name")
         names.append(name)
     return tuple(names)
+
+
+def _promises(value: object, option: str) -> dict[str, Promise]:
+    """What the assets among the outlets promise."""
+    items = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
+    found = {
+        item.name: promise(getattr(item, "promise", None), option) for item in items if hasattr(item, "name")
+    }
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _class_paths(value: object, option: str) -> tuple[str, ...]:
@@ -177,6 +180,8 @@ def task_fields(owner: str, options: Mapping[str, Any]) -> dict[str, Any]:
         elif option in _CONVERT:
             field, convert = _CONVERT[option]
             fields[field] = convert(value, f"{owner}: {option}")
+            if option == "outlets" and (promises := _promises(value, f"{owner}: the promise of an outlet")):
+                fields["promises"] = promises
         elif option == "max_map":
             check_ranges(owner, {option: value})
         elif option not in ("isolate", "lane"):

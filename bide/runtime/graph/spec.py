@@ -132,6 +132,7 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fails_run: bool = True  # its failure fails the run
     depends_on_past: bool = False  # not before this task of the run before ended well
     alert: Promise | None = None  # when it is late; it goes on
+    promises: dict[str, Promise] = {}  # of its outlets: by when a version of an interval is to be there
     role: Role = Role.TASK
     handles: tuple[str, ...] = ()  # of a handler: the tasks whose failure starts it
     map: MapSpec | None = None

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from bide.runtime.clock import span_us
-from bide.runtime.errors import ScheduleError
+from bide.runtime.clock import LONGEST, span_us
+from bide.runtime.errors import GraphError, ScheduleError
 from bide.runtime.schedules.zones import first_instant, instants, wall, zone
 
 _A_DAY = timedelta(days=1)
@@ -84,9 +84,15 @@ def by(at: str, tz: str | None = None) -> Promise:
     return Promise(at=at, tz=tz or "")
 
 
-def within(span: timedelta) -> Promise:
-    """A promise of so much time from the beginning: of a run its creation, of a task its first ready."""
-    return Promise(after_us=span_us(span))
+def promised(value: object, option: str) -> Promise:
+    """`by("05:45")` as it is, a timedelta as a promise of so much time; `GraphError` for anything else."""
+    if isinstance(value, Promise):
+        return value
+    if not isinstance(value, timedelta):
+        raise GraphError(f'{option} is {value!r}, and must be by("05:45") or a timedelta')
+    if not timedelta(0) < value <= LONGEST:
+        raise GraphError(f"{option} is {value}, and must be above zero and at most {LONGEST.days} days")
+    return Promise(after_us=span_us(value))
 
 
-__all__ = ["Promise", "by", "within"]
+__all__ = ["Promise", "by", "promised"]

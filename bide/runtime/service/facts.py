@@ -126,6 +126,7 @@ def of_run(scene: Scene, live: Live | None, held: bool) -> RunFacts:
         late=tuple(
             (alert.subject.removeprefix(run.dag).removeprefix("."), Late(alert.promise, alert.due_us))
             for alert in scene.alerts
+            if alert.kind != "asset"
         ),
     )
 
@@ -179,7 +180,8 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
         late=tuple(
             Late(alert.promise, alert.due_us)
             for alert in scene.alerts
-            if alert.subject == f"{scene.run.dag}.{_name(instance.task, instance.map_index)}"
+            if alert.kind == "task"
+            and alert.subject == f"{scene.run.dag}.{_name(instance.task, instance.map_index)}"
         ),
         instances=dict(Counter(task.state.value for task in own)),
         items=scene.items.get(instance.task, 0),

@@ -143,6 +143,13 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("idempotency", _insert("idempotency", "key, result, created_us")),
     ("assets_new", _insert("asset", "asset_id, name, created_us")),
     (
+        "expected_set",
+        _insert("expected", "dag_id, asset_id, start_us, end_us, fires_us, due_us, said")
+        + " ON CONFLICT (dag_id, asset_id) DO UPDATE SET start_us = excluded.start_us, end_us = excluded.end_us,"
+        " fires_us = excluded.fires_us, due_us = excluded.due_us, said = excluded.said",
+    ),
+    ("expected_gone", "DELETE FROM expected WHERE dag_id = ? AND asset_id = ?"),
+    (
         "asset_versions_new",
         _insert(
             "asset_version",
@@ -193,7 +200,15 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
 
 _BATCH: Final = "UPDATE meta SET value = ? WHERE key = 'batch' AND value < ?"
 _MAYBE: Final = frozenset(
-    {"choices_gone", "outputs_gone", "processes_gone", "alarms_gone", "alerts_new", "intervals_off"}
+    {
+        "choices_gone",
+        "outputs_gone",
+        "processes_gone",
+        "alarms_gone",
+        "alerts_new",
+        "expected_gone",
+        "intervals_off",
+    }
 )
 """What may find nothing to do, or more than one row."""
 

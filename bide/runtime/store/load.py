@@ -170,6 +170,16 @@ class AlarmRow(_Row, frozen=True):
     said: str
 
 
+class ExpectedRow(_Row, frozen=True):
+    dag_id: int
+    asset: str
+    start_us: int
+    end_us: int
+    fires_us: int
+    due_us: int
+    said: str
+
+
 class MarkRow(_Row, frozen=True):
     """Which interval a task's watermark is of."""
 
@@ -277,6 +287,7 @@ class WorldRows(msgspec.Struct, frozen=True):
     processes: list[ProcessRow]
     waits: list[WaitRow]
     alarms: list[AlarmRow]
+    expected: list[ExpectedRow]
     marks: list[MarkRow]
     last: LastIds
     epoch: int
@@ -402,6 +413,12 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
         ),
         waits=waits,
         alarms=rows(conn, AlarmRow, f"SELECT {ALARM} FROM alarm ORDER BY kind, subject_id"),
+        expected=rows(
+            conn,
+            ExpectedRow,
+            "SELECT dag_id, name, start_us, end_us, fires_us, due_us, said FROM expected JOIN asset USING (asset_id)"
+            " ORDER BY dag_id, asset_id",
+        ),
         marks=rows(
             conn, MarkRow, f"SELECT {MARK} FROM watermark WHERE end_us IS NOT NULL ORDER BY dag_id, task"
         ),
