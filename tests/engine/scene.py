@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from bide.runtime import errors
-from bide.runtime.assets.pending import covers
 from bide.runtime.clock import SECOND
 from bide.runtime.engine.budgets import BudgetLimits, made
 from bide.runtime.engine.decide import NO_FACTS, decide
@@ -56,6 +55,7 @@ from bide.runtime.errors import BideError
 from bide.runtime.graph import mapping
 from bide.runtime.graph.spec import TaskSpec
 from bide.runtime.schedules import Schedule
+from bide.runtime.spans import covers
 from bide.runtime.store import facts as stored
 from bide.runtime.store import invariants
 from bide.runtime.store.inline import InlineWriter

@@ -187,5 +187,5 @@ def test_an_asset_says_what_it_promises_where_it_is_declared() -> None:
     }  # fmt: skip
     assert "promises" not in task_fields("the task 'x'", {"outlets": Asset("plain")})
     with pytest.raises(GraphError, match="the promise of orders is '04:00'"):
-        Asset("orders", promise="04:00")
+        task_fields("the task 'x'", {"outlets": Asset("orders", promise="04:00")})
     assert (orders & rates).of == ("orders", "rates")

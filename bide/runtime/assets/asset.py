@@ -40,16 +40,10 @@ class Asset(msgspec.Struct, _Joined, frozen=True):
     """
 
     name: str
-    promise: Any = None
+    promise: Any = None  # checked where the asset is made an outlet
 
     def __post_init__(self) -> None:
         check_asset_name(self.name)
-        if self.promise is not None:
-            from bide.runtime.schedules.promise import promised  # its room reads this module
-
-            msgspec.structs.force_setattr(
-                self, "promise", promised(self.promise, f"the promise of {self.name}")
-            )
 
 
 def check_asset_name(name: object) -> str:

@@ -88,7 +88,9 @@ def _promises(value: object, option: str) -> dict[str, Promise]:
     """What the assets among the outlets promise."""
     items = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
     found = {
-        item.name: promise(getattr(item, "promise", None), option) for item in items if hasattr(item, "name")
+        item.name: promise(getattr(item, "promise", None), f"{option} {item.name}")
+        for item in items
+        if hasattr(item, "name")
     }
     return {name: one for name, one in found.items() if one is not None}
 
@@ -180,7 +182,7 @@ def task_fields(owner: str, options: Mapping[str, Any]) -> dict[str, Any]:
         elif option in _CONVERT:
             field, convert = _CONVERT[option]
             fields[field] = convert(value, f"{owner}: {option}")
-            if option == "outlets" and (promises := _promises(value, f"{owner}: the promise of an outlet")):
+            if option == "outlets" and (promises := _promises(value, f"{owner}: the promise of")):
                 fields["promises"] = promises
         elif option == "max_map":
             check_ranges(owner, {option: value})

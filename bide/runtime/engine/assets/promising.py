@@ -11,15 +11,15 @@ from typing import Final
 
 import msgspec
 
-from bide.runtime.assets.pending import covers
 from bide.runtime.clock import from_us
-from bide.runtime.engine.assets.publishing import asset_named
+from bide.runtime.engine.assets.naming import asset_named
 from bide.runtime.engine.turn import FactKey, NeedFacts, Turn
 from bide.runtime.engine.world import DagState, Due, Expected
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.schedules import Firing
 from bide.runtime.schedules.on_assets import on_assets
 from bide.runtime.schedules.promise import Promise
+from bide.runtime.spans import covers
 
 AT_ONCE: Final = 50
 """Overdue intervals of one DAG that are judged in one go."""
