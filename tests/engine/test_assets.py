@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from bide import Asset, Every, Manual, OnAssets
+from bide import AnyOf, Asset, Cron, Every, Manual, OnAssets
 from bide.runtime.clock import from_us
 from bide.runtime.engine.messages import WaitAsked
+from bide.runtime.errors import ScheduleError
 from bide.runtime.schedules import Schedule
 from bide.triggers.asset import AssetTrigger
-from tests.engine.declare import HOUR_US, job, seconds, sensor
+from tests.engine.declare import HOUR_US, job, mapped, seconds, sensor
 from tests.engine.scene import T0, Scene
 
 A, B, C = Asset("a"), Asset("b"), Asset("c")
@@ -472,3 +473,48 @@ def test_many_waits_for_one_version_are_told_in_slices(scene: Scene) -> None:
     scene.budget = 20
     makes(scene, "a")
     assert set(scene.states(run).values()) == {"success"}
+
+
+# --- with a fallback -----------------------------------------------------------------------------
+
+
+def test_s3_52_b23_a_day_without_its_assets_runs_by_the_clock_and_one_with_them_does_not(
+    scene: Scene,
+) -> None:
+    producer(scene, "a", "b", hours=24)
+    both = OnAssets(A & B, consume="each", interval="day", tz="UTC")
+    scene.dag("mart", job("t"), schedule=AnyOf(both, Cron("0 5 * * *", interval="day")), max_active_runs=9)
+    scene.advance(20 * 3600)
+    makes(scene, "a", 0)
+    makes(scene, "b", 0)
+    assert hours_of(scene) == [(-24, 0), (0, 24)], (
+        "of the day before none has come; this one ran on its assets"
+    )
+    scene.advance(24 * 3600)
+    assert hours_of(scene) == [(-24, 0), (0, 24)], "at 05:00 the day had its run"
+    makes(scene, "a", 24)
+    scene.crash(10 * 3600)
+    assert hours_of(scene) == [(-24, 0), (0, 24), (24, 48)], "b is late: the clock runs the day without it"
+    makes(scene, "b", 24)
+    assert hours_of(scene)[3:] == [(24, 48)], "what comes late corrects it"
+    kinds = [
+        kind for (kind,) in scene._rows("SELECT kind FROM run JOIN dag USING (dag_id) WHERE name = 'mart'")
+    ]
+    assert kinds == ["scheduled", "asset", "scheduled", "asset"]
+
+
+def test_any_of_takes_one_schedule_of_assets() -> None:
+    with pytest.raises(ScheduleError, match="join their assets by"):
+        AnyOf(OnAssets(A, consume="each"), OnAssets(B, consume="each"))
+
+
+def test_b31_a_mapped_task_records_one_version_when_all_of_it_succeeded(scene: Scene) -> None:
+    """Instances of a mapped task make no versions of their own."""
+    scene.dag("make", job("list"), mapped("each", over="list", outlets=("a",)))
+    consumer(scene, OnAssets(A, consume="each"))
+    scene.trigger("make", logical_us=T0)
+    scene.end("list", output=[1, 2, 3])
+    for n in range(3):
+        assert scene.runs("mart") == []
+        scene.end(f"each[{n}]")
+    assert made_of(scene) == [[1]]
