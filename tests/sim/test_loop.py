@@ -216,12 +216,12 @@ async def test_a_look_by_hand_at_an_armed_wait_is_made_at_once_and_leaves_nothin
 async def test_what_no_input_has_brought_about_is_blamed_on_none_and_stops_the_engine(
     sim_runtime: Sim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bide.runtime.engine import dags
+    from bide.runtime.engine import scheduling
 
     async def live() -> None:
         async with sim_runtime([upstream]) as rt:
             await rt.clock.settle()
-            monkeypatch.setattr(dags, "fire_schedule", explode)
+            monkeypatch.setattr(scheduling, "fire", explode)
             moving = asyncio.create_task(rt.clock.advance(timedelta(hours=2)))
             await rt._engine.ended()
             rt.clock.patience = 0

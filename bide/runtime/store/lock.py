@@ -17,9 +17,9 @@ from typing import Final, Literal, Self
 import msgspec
 
 from bide.runtime.clock import SECOND, Clock
-from bide.runtime.errors import NotFoundError, StoreError, StoreHeldError, StoreLostError
+from bide.runtime.errors import NotFoundError, StoreError, StoreFullError, StoreHeldError, StoreLostError
 from bide.runtime.store.batch import roll_back
-from bide.runtime.store.failure import judge
+from bide.runtime.store.failure import judge, name_of
 
 Kind = Literal["runtime", "command"]
 _LOOK_AGAIN_US: Final = 50_000
@@ -244,7 +244,13 @@ def begin_epoch(conn: sqlite3.Connection) -> int:
         step = "commit"
         conn.execute("COMMIT")
     except sqlite3.Error as error:
-        raise judge(error, "meta", committing=step == "commit") from error
+        judged = judge(error, "meta", committing=step == "commit")
+        if isinstance(judged, StoreFullError):
+            raise StoreFullError(
+                f"this start could not be written down ({name_of(error)}: {error}): there is no room on the disk, "
+                "or another program holds the database; free some, or end it, then start again"
+            ) from error
+        raise judged from error
     finally:
         if conn.in_transaction:
             roll_back(conn)
