@@ -88,7 +88,8 @@ def test_show_json(bide: Bide, world: str) -> None:
     run = decode(bide("show", "3", "--json", "--db", world))
     assert list(run) == ["run_id", "dag", "state", "logical_date", "interval", "tasks", "alerts"]
     assert list(run["interval"]) == ["start", "end"]
-    assert list(run["tasks"][0]) == ["task", "map_index", "state", "attempts", "reason", "slot_seconds"]
+    promised = ["task", "map_index", "state", "attempts", "reason"]
+    assert list(run["tasks"][0])[: len(promised)] == promised
     assert run["run_id"] == "3"
 
 

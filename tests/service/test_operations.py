@@ -46,7 +46,7 @@ class Book:
 
     async def command(self, verb: str, args: dict[str, Any]) -> Any:
         self.told.append((verb, args))
-        return {"run_id": 9}
+        return {"run_id": 9, "state": "cancelled"}
 
 
 class Living:
@@ -105,7 +105,8 @@ async def test_show_has_the_keys_of_the_terminal(ops: Operations) -> None:
     shown = as_json(await ops.show("2"))
     promised = ("task", "map_index", "state", "attempts", "reason")
     shown["tasks"] = [{key: task[key] for key in promised} for task in shown["tasks"]]
-    assert {key: value for key, value in shown.items() if key != "alerts"} == {
+    assert shown.pop("alerts") == []
+    assert shown == {
         "run_id": "2",
         "dag": "etl",
         "state": "running",
@@ -118,7 +119,6 @@ async def test_show_has_the_keys_of_the_terminal(ops: Operations) -> None:
                 "state": "deferred",
                 "attempts": 1,
                 "reason": "",
-                "slot_seconds": 0.0,
             },
             {
                 "task": "load",
@@ -126,7 +126,6 @@ async def test_show_has_the_keys_of_the_terminal(ops: Operations) -> None:
                 "state": "pending",
                 "attempts": 0,
                 "reason": "",
-                "slot_seconds": 0.0,
             },
             {
                 "task": "send",
@@ -134,10 +133,8 @@ async def test_show_has_the_keys_of_the_terminal(ops: Operations) -> None:
                 "state": "pending",
                 "attempts": 0,
                 "reason": "",
-                "slot_seconds": 0.0,
             },
         ],
-        "alerts": [],
     }
 
 
