@@ -11,7 +11,7 @@ import pytest
 from bide.runtime.clock import DAY, HOUR, SECOND, from_us
 from bide.runtime.engine.messages import DagRemoved, WaitFailed, WaitFired
 from bide.runtime.schedules import AnyOf, Cron, Every, On
-from bide.triggers import FileTrigger
+from bide.triggers import FileTrigger, HttpTrigger
 from tests.engine.declare import job
 from tests.engine.scene import T0, Scene
 
@@ -133,7 +133,15 @@ def test_a_dag_without_code_or_removed_holds_nothing(scene: Scene) -> None:
 def test_another_trigger_takes_the_place_of_the_first(scene: Scene) -> None:
     scene.dag("d", job("a"), schedule=DROPS)
     first = list(scene.world.standing)
-    scene.dag("d", job("a"), schedule=On(FileTrigger(path="/drops/b")))
+    happens(scene, {"path": "a"}, a="1@7")
+    drain(scene)
+    scene.dag("d", job("a"), schedule=On(FileTrigger(glob="/drops/*.csv", min_size=9)))
+    assert list(scene.world.standing) == first
+    [armed] = scene.armed.values()
+    assert b"min_size" in armed.trigger
+    assert armed.had is not None
+    assert armed.had["a"] == "1@7"
+    scene.dag("d", job("a"), schedule=On(HttpTrigger(url="https://partner.example/ready")))
     assert list(scene.world.standing) != first
     assert held(scene) == [{}]
     scene.crash()
@@ -149,6 +157,20 @@ def test_a_trigger_that_breaks_is_said_and_tried_again(scene: Scene) -> None:
     assert held(scene) == []
     assert scene.said("dag")[-1] == ("broke", "file /drops/*.csv: no such host; tried again in 60 s")
     scene.advance(61)
+    assert held(scene) == [{}]
+
+
+@pytest.mark.parametrize("step", [-7200, 7200])
+def test_p9_the_rest_of_a_trigger_that_broke_is_a_span_whatever_the_clock_does(
+    scene: Scene, step: float
+) -> None:
+    scene.dag("d", job("a"), schedule=DROPS)
+    [standing_id] = scene.world.standing
+    scene.feed(WaitFailed(standing_id, "no such host"))
+    scene.step_clock(step)
+    scene.advance(50)
+    assert held(scene) == []
+    scene.advance(11)
     assert held(scene) == [{}]
 
 

@@ -189,6 +189,17 @@ async def test_s3_9_b26_c59_ten_thousand_missed_firings_fill_no_queue(sim_runtim
         gate.release()
 
 
+async def test_s3_9_a_service_with_much_to_catch_up_is_open_at_once(
+    sim_runtime: Sim, clock: SimClock
+) -> None:
+    late = hourly(catchup="all", start="2025-12-01", max_active_runs=4)
+    async with sim_runtime(dags=[late], clock=clock) as rt:
+        assert len(rt._engine.world.dags["watched"].backlog) == 1
+        assert ran == []
+        await rt.clock.advance(1)
+        assert len(await runs(rt)) == 31 * 24 + 1
+
+
 async def test_s3_9_what_fires_while_it_catches_up_is_not_starved(sim_runtime: Sim, clock: SimClock) -> None:
     gate = asyncio.Event()
 

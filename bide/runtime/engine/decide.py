@@ -49,6 +49,7 @@ from bide.runtime.engine.messages import (
     ExpandFailed,
     Found,
     Input,
+    Opened,
     OrphansKilled,
     Parked,
     PastAsked,
@@ -291,6 +292,7 @@ def _clock_stepped(t: Turn, e: ClockStepped) -> None:
             if body.limit is not None:
                 body.limit += e.step_us
                 t.world.timer(body.limit, Due.TIMEOUT, body.attempt_id)
+    standing.shift(t, e.step_us)
     for dag in t.world.dags.values():
         if dag.paused:
             dag.paused += e.step_us
@@ -316,6 +318,7 @@ _HANDLERS: Final[dict[type, Callable[[Turn, Any], None]]] = {
     ClockStepped: _clock_stepped,
     OrphansKilled: recovery.orphans_killed,
     Recover: recovery.recover,
+    Opened: scheduling.opened,
     DagLoaded: dags.dag_loaded,
     DagRemoved: dags.dag_removed,
     Command: commands.command,

@@ -203,6 +203,10 @@ class Recover(msgspec.Struct, frozen=True):
     running: tuple[int, ...]
 
 
+class Opened(msgspec.Struct, frozen=True):
+    """The runtime is open, and answers: what may take its time begins."""
+
+
 class OrphansKilled(msgspec.Struct, frozen=True):
     """What earlier runtimes had started as processes is gone: their attempts, over or not."""
 
@@ -276,6 +280,7 @@ Input = (
     | PastAsked
     | ClockStepped
     | OrphansKilled
+    | Opened
     | Recover
     | DagLoaded
     | DagRemoved

@@ -10,6 +10,7 @@ import msgspec
 
 from bide.runtime.clock import from_us
 from bide.runtime.engine import runs
+from bide.runtime.engine.messages import Opened
 from bide.runtime.engine.states import RunState
 from bide.runtime.engine.turn import FactKey, NeedFacts, Turn
 from bide.runtime.engine.world import DagState, Due
@@ -70,9 +71,16 @@ def fire(t: Turn, dag: DagState) -> None:
     t.catch_up(dag)
 
 
+def opened(t: Turn, _: Opened) -> None:
+    """Begin with what was missed: not before, for a runtime that has much to catch up is open at once."""
+    t.world.opening = False
+    for dag in t.world.dags.values():
+        t.catch_up(dag)
+
+
 def catch_up(t: Turn, dag: DagState) -> None:
     """Make runs of missed firings, no more than the DAG can start; the end of a run calls this again."""
-    if idle(t, dag) or not dag.backlog:
+    if idle(t, dag) or not dag.backlog or t.world.opening:
         dag.asked = False
         return None
     policy = Policy.of(dag.options)

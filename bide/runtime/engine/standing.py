@@ -30,9 +30,10 @@ def keep(t: Turn, dag: DagState) -> None:
     """Hold the triggers of the schedule as it now is, and no others."""
     wanted = {encode_trigger(part.trigger): part for part in _parts(dag)}
     for held in list(dag.standing.values()):
-        part = wanted.get(held.trigger)
-        if part is not None and part.poll_us == held.poll:
-            del wanted[held.trigger]
+        part = wanted.get(held.trigger) or next((one for one in wanted.values() if _goes_on(held, one)), None)
+        if part is not None:
+            del wanted[encode_trigger(part.trigger)]
+            _change(t, held, part)
             continue
         _disarm(t, held, "cancelled")
         del dag.standing[held.standing_id], t.world.standing[held.standing_id]
@@ -42,6 +43,27 @@ def keep(t: Turn, dag: DagState) -> None:
         dag.standing[held.standing_id] = t.world.standing[held.standing_id] = held
         _write(t, held)
     arm_all(t, dag)
+
+
+def _goes_on(held: Standing, part: On) -> bool:
+    """Whether a trigger that was written anew is this one: what it has told of is no news to it."""
+    return kind_of(part.trigger) == held.kind
+
+
+def _change(t: Turn, held: Standing, part: On) -> None:
+    trigger = encode_trigger(part.trigger)
+    if (trigger, part.poll_us) != (held.trigger, held.poll):
+        _disarm(t, held, "cancelled")
+        held.trigger, held.poll = trigger, part.poll_us
+        _write(t, held)
+
+
+def shift(t: Turn, step_us: int) -> None:
+    """The wall clock was stepped: a rest is a span of time."""
+    for held in t.world.standing.values():
+        if held.due is not None:
+            held.due += step_us
+            t.world.timer(held.due, Due.STANDING, held.standing_id)
 
 
 def _parts(dag: DagState) -> list[On]:

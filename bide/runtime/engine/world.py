@@ -477,6 +477,7 @@ class World:
         self.asset_caps: dict[str, int] = {}  # runs of backfills that may write an asset at once
         self.ticket = 0
         self.dormant = False  # a command session: states move, nothing starts
+        self.opening = False  # missed firings are left until the runtime is open
         self.scheduling = True  # False: firings stay due, for the next runtime that takes them
 
     def add_dag(self, dag: DagState) -> None:

@@ -19,7 +19,7 @@ import msgspec
 
 from bide.runtime.clock import SECOND, Clock, SystemClock
 from bide.runtime.engine.loop import Engine
-from bide.runtime.engine.messages import Command, DagRemoved, Input, OrphansKilled, Recover
+from bide.runtime.engine.messages import Command, DagRemoved, Input, Opened, OrphansKilled, Recover
 from bide.runtime.engine.restore import adopt, refill, restore, undelivered
 from bide.runtime.engine.shell import EngineShell, dag_loaded
 from bide.runtime.engine.states import AttemptState
@@ -256,6 +256,7 @@ class Runtime(LiveHouse):
         self._engine.start(watch_clock=self._own_time)
         await self._engine.settled()
         self._raise_failure()
+        self._engine.post(Opened())
         point("recovered")
 
     def _executor(self, epoch: int) -> Executor:
@@ -290,6 +291,7 @@ class Runtime(LiveHouse):
     def _world(self, epoch: int, rows: WorldRows) -> World:
         world = World(epoch=epoch, slots=self._slots, pools=self._pools)
         world.scheduling = self._schedules
+        world.opening = not self._assembled
         self._limits.lay_on(world)
         world.slots.closed = self._draining
         restore(world, rows, {dag.hash: dag.spec for dag in self._dags})

@@ -112,8 +112,8 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         _insert(
             "standing", "standing_id, dag_id, kind, trigger, poll_us, since_us, firings, fired_us, event_key"
         )
-        + " ON CONFLICT (standing_id) DO UPDATE SET firings = excluded.firings, fired_us = excluded.fired_us,"
-        " event_key = excluded.event_key",
+        + " ON CONFLICT (standing_id) DO UPDATE SET trigger = excluded.trigger, poll_us = excluded.poll_us,"
+        " firings = excluded.firings, fired_us = excluded.fired_us, event_key = excluded.event_key",
     ),
     (
         "marks",

@@ -1,0 +1,96 @@
+"""A DAG's timetable over REST and over the socket is the one of the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from bide import AnyOf, Cron, On, dag, task
+from bide.runtime.errors import NotFoundError
+from bide.runtime.service.client import ServiceClient
+from bide.runtime.service.http_server import serving
+from bide.runtime.service.listen import Listener
+from bide.testing import FakeSource, SimClock, SimRuntime, sim_runtime
+from bide.triggers import FileTrigger
+
+
+@task
+async def work() -> None: ...
+
+
+@dag(schedule=AnyOf(On(FileTrigger(glob="/drops/*")), Cron("0 5 * * *", tz="Europe/Berlin", interval="day")))
+def mart() -> None:
+    work()
+
+
+def opened(tmp_path: Path) -> Any:
+    return sim_runtime(
+        [mart], clock=SimClock("2026-03-27T12:00"), db=tmp_path / "bide.db", fakes={"file": FakeSource()}
+    )
+
+
+async def rest(rt: SimRuntime, path: str) -> tuple[int, Any]:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(rt.asgi), base_url="http://bide.example"
+    ) as client:
+        answer = await client.get(path)
+        return answer.status_code, answer.json()
+
+
+async def test_b21_the_timetable_over_rest_has_all_that_the_terminal_shows(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rt:
+        status, found = await rest(rt, "/api/v1/dags/mart/schedule?n=2&since=2026-03-28")
+        assert status == 200
+        told = await rt.operations.schedule("mart", 2, "2026-03-28")
+        assert found == msgspec.json.decode(msgspec.json.encode(told))
+        assert list(found) == [
+            "dag", "schedule", "tz", "paused", "catchup", "overlap", "firings", "catching_up", "waits_for", "skipped",
+        ]  # fmt: skip
+        assert (
+            found["schedule"] == "on file /drops/*, or at 05:00 every day, Europe/Berlin, for the day before"
+        )
+        assert found["firings"] == [
+            {
+                "fires_at": "2026-03-28T04:00:00Z",
+                "interval": {"start": "2026-03-26T23:00:00Z", "end": "2026-03-27T23:00:00Z"},
+            },
+            {
+                "fires_at": "2026-03-29T03:00:00Z",
+                "interval": {"start": "2026-03-27T23:00:00Z", "end": "2026-03-28T23:00:00Z"},
+            },
+        ]
+        assert [held["trigger"] for held in found["waits_for"]] == ["file /drops/*"]
+
+
+async def test_what_rest_cannot_answer_is_a_problem_with_its_class(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rt:
+        for path, status, code in (
+            ("mart/schedule?n=0", 422, "UsageError"),
+            ("mart/schedule?n=many", 422, "UsageError"),
+            ("mart/schedule?since=soon", 422, "UsageError"),
+            ("mast/schedule", 404, "NotFoundError"),
+        ):
+            got, problem = await rest(rt, f"/api/v1/dags/{path}")
+            assert (got, problem["code"]) == (status, code)
+
+
+async def test_the_client_of_the_socket_says_the_same(tmp_path: Path) -> None:
+    async with opened(tmp_path) as rt:
+        listener = Listener(tmp_path / "bide.sock")
+        try:
+            async with serving(listener.socket, rt.asgi):
+                client = ServiceClient(tmp_path / "bide.sock", rt.db, timeout_s=20)
+                there = await asyncio.to_thread(lambda: asyncio.run(client.schedule("mart", 3)))
+                assert there == await rt.operations.schedule("mart", 3)
+                try:
+                    await asyncio.to_thread(lambda: asyncio.run(client.schedule("mast")))
+                except NotFoundError as error:
+                    assert "it has: mart" in str(error)  # noqa: PT017 - raised in another thread's loop
+                else:
+                    raise AssertionError("there is no DAG of that name")
+        finally:
+            listener.close()
