@@ -9,6 +9,7 @@ import pytest
 from bide.runtime.engine.backfills import restricted
 from bide.runtime.errors import GraphError, RefusedError
 from bide.runtime.graph.spec import DagSpec, Role, TaskSpec
+from bide.runtime.store import invariants
 from tests.engine.declare import job, loaded, sensor
 from tests.engine.scene import Scene
 
@@ -346,6 +347,62 @@ def test_a_mark_of_failed_starts_the_handler_and_one_of_success_its_downstream(s
     assert scene.run_state() == "failed"
     scene.command("mark", run_id=run, task="a", state="success")
     assert scene.run_state() == "success"
+
+
+def test_a_mark_lets_the_callbacks_hear_of_what_it_sets_going_again(scene: Scene) -> None:
+    scene.dag("d", job("a"), job("b", "a"), handler("h", "a", "b"), all_failed(), on_success())
+    run = scene.trigger("d")
+    scene.fails("a")
+    scene.end("h", "all_failed")
+    scene.command("mark", run_id=run, task="a", state="success")
+    assert (scene.going, scene.state("all_failed"), scene.state("h")) == (["b"], "pending", "pending")
+    scene.fails("b")
+    scene.end("h", "all_failed")
+    assert scene.attempts("h") == scene.attempts("all_failed") == ["success", "success"]
+
+
+def test_a_second_mark_of_failed_is_a_new_failure(scene: Scene) -> None:
+    scene.dag("d", job("a"), handler("h", "a"))
+    run = scene.trigger("d")
+    scene.fails("a")
+    scene.end("h")
+    scene.command("mark", run_id=run, task="a", state="success")
+    assert (scene.run_state(), scene.state("h")) == ("success", "success")
+    scene.command("mark", run_id=run, task="a", state="failed")
+    scene.end("h")
+    assert scene.attempts("h") == ["success", "success"]
+
+
+def test_s2_26_nothing_ends_otherwise_while_a_callback_acts_on_it(scene: Scene) -> None:
+    scene.dag("d", job("a"), job("b", "a"), all_failed())
+    run = scene.trigger("d")
+    scene.fails("a")
+    with pytest.raises(RefusedError, match="all_failed of run 1 has started"):
+        scene.command("mark", run_id=run, task="a", state="success")
+    assert scene.states() == {"a": "failed", "b": "upstream_failed", "all_failed": "running"}
+    scene.command("mark", run_id=run, task="all_failed", state="skipped")
+    scene.stopped("all_failed")
+    scene.command("mark", run_id=run, task="a", state="success")
+    scene.end("b")
+    assert scene.run_state() == "success"
+
+
+def test_i7_a_callback_that_started_too_early_is_found_in_the_journal(scene: Scene) -> None:
+    scene.dag("d", job("a"), handler("h", "a"), all_failed())
+    scene.trigger("d")
+    db = scene.store._raw
+    db.execute("BEGIN")
+    db.execute(
+        "INSERT INTO attempt (attempt_id, instance_id, number, state, epoch, started_us) VALUES (9, 3, 1, 'lost', 1, 0)"
+    )
+    db.execute(
+        "INSERT INTO event (seq, at_us, epoch, subject, subject_id, run_id, was, now, reason)"
+        " SELECT max(seq) + 1, 0, 1, 'attempt', 9, 1, '', 'running', '' FROM event"
+    )
+    found = [each.sentence for each in invariants.check(db) if each.id == "I7"]
+    db.execute("ROLLBACK")
+    assert found == ["attempt 9 was started before its upstreams [1, 2] were over"]
+    scene.end("a")
 
 
 def test_a_part_of_a_graph_keeps_its_handlers_and_callbacks() -> None:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bide.runtime.graph.handlers import waits_on
-from bide.runtime.graph.spec import DagSpec, Role, TaskSpec
+from bide.runtime.graph.spec import Role, TaskSpec
 from tests.engine.declare import job
 from tests.engine.scene import Scene
 
@@ -25,8 +25,7 @@ Outcomes = dict[str, str]
 
 def model(tasks: list[TaskSpec], outcomes: Outcomes) -> dict[str, str]:
     """task -> its end: of a graph of `all_success` tasks with handlers, each ending as `outcomes` says."""
-    spec = DagSpec(name="d", tasks=tuple(tasks))
-    hears = waits_on(spec)
+    hears = waits_on(tasks)
     ends: dict[str, str] = {}
     left = list(tasks)
     while left:
@@ -148,7 +147,7 @@ class Life:
         )
         begun = dict(self.scene._rows(seqs.format("min", "'running'")))
         over = dict(self.scene._rows(seqs.format("max", _ENDS)))
-        for name, above in waits_on(DagSpec(name="d", tasks=tuple(self.tasks))).items():
+        for name, above in waits_on(self.tasks).items():
             if name in begun and next(t for t in self.tasks if t.name == name).role is not Role.HANDLER:
                 assert begun[name] > max(over[each] for each in above)
 

@@ -30,6 +30,7 @@ from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitStat
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import DagState, Due, Instance, Run, Wait
 from bide.runtime.errors import BideError, NotFoundError, RefusedError, UsageError
+from bide.runtime.graph.handlers import CALLBACKS
 from bide.runtime.graph.params import checked
 from bide.runtime.graph.spec import Role, TriggerRule
 from bide.runtime.graph.validate import suggestion
@@ -294,17 +295,25 @@ def _below(run: Run, ix: int) -> set[int]:
     return found
 
 
-def _beside(run: Run, chosen: set[int]) -> set[int]:
-    """The handlers and callbacks that hear of what is to be rerun: they may start again for it."""
+def _beside(run: Run, chosen: set[int], *, but: Role | None = None) -> set[int]:
+    """The handlers and callbacks that hear of what is to run again: they may start again for it."""
     found: set[int] = set()
     edge = list(chosen) if run.compiled.handled else []
     while edge:
         for ix in run.compiled.downstream[edge.pop()]:
             inst = run.instances[ix]
-            if inst.task.role is not Role.TASK and ix not in found and inst.state is not State.PENDING:
+            if inst.task.role not in (Role.TASK, but) and ix not in found and inst.state is not State.PENDING:
                 found.add(ix)
                 edge.append(ix)
     return found
+
+
+def _heard_anew(run: Run, inst: Instance, state: State, rearmed: set[int]) -> list[Instance]:
+    """Those beside the graph that may start again by a mark: for what it sets going, for a new failure."""
+    going = any(run.instances[ix].task.role is Role.TASK for ix in rearmed)
+    chosen = rearmed | ({inst.ix} if state is State.FAILED else set())
+    found = _beside(run, chosen, but=None if going else Role.ON_SUCCESS)
+    return [run.instances[ix] for ix in sorted(found - rearmed) if run.instances[ix].state in OVER]
 
 
 def reopen(t: Turn, run: Run, reason: str) -> None:
@@ -359,6 +368,7 @@ def mark(t: Turn, args: Args) -> Any:
     if state is None:
         raise UsageError(f"a task cannot be marked {args['state']!r}: success, failed or skipped")
     peeked = _instance(_peek(t, args["run_id"]), args["task"])
+    _refuse_beside_callback(peeked)
     reason = args.get("reason") or "marked by hand"
     if args.get("map_index") is not None:
         if args.get("downstream"):
@@ -427,6 +437,7 @@ def _mark(t: Turn, inst: Instance, state: State, reason: str) -> None:
         rearm = [
             run.instances[d] for d in sorted(_below(run, inst.ix)) if run.instances[d].state in _NOT_STARTED
         ]
+        rearm += _heard_anew(run, inst, state, {below.ix for below in rearm})
         for below in rearm:
             _reset(t, below)
     was_over = inst.state in OVER
@@ -435,6 +446,20 @@ def _mark(t: Turn, inst: Instance, state: State, reason: str) -> None:
         _judge_anew(t, run, {inst.ix, *(below.ix for below in rearm)})
     if run.open == 0:
         t.ended_runs.append(run)
+
+
+def _refuse_beside_callback(inst: Instance) -> None:
+    """What has ended must not end otherwise while a callback of the graph acts on it."""
+    run = inst.run
+    if inst.state not in OVER or not run.compiled.handled:
+        return
+    for ix in run.compiled.downstream[inst.ix]:
+        callback = run.instances[ix]
+        if callback.task.role in CALLBACKS and callback.state in _BEGUN | {State.LOST}:
+            raise RefusedError(
+                f"{callback.task.name} of run {run.run_id} has started, as all else had ended, and is "
+                f"{callback.state.value}: wait for it, mark it, or cancel the run"
+            )
 
 
 _NOT_STARTED = frozenset({State.UPSTREAM_FAILED, State.SKIPPED})

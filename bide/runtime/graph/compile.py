@@ -38,7 +38,7 @@ def compile_spec(spec: DagSpec) -> Compiled:
     below: list[list[int]] = [[] for _ in tasks]
     upstream: list[tuple[int, ...]] = []
     handled = any(task.role is not Role.TASK for task in tasks)
-    beside = waits_on(spec) if handled else {}
+    beside = waits_on(tasks) if handled else {}
     for place, task in enumerate(tasks):
         ups = tuple([index[name] for name in beside.get(task.name, task.upstream)])
         upstream.append(ups)

@@ -6,7 +6,7 @@ everything else has ended: all tasks, and all handlers but those of callbacks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from bide.runtime.errors import GraphError
 from bide.runtime.graph.spec import DagSpec, Role, TaskSpec
@@ -14,22 +14,22 @@ from bide.runtime.graph.spec import DagSpec, Role, TaskSpec
 CALLBACKS = frozenset({Role.ON_ALL_FAILED, Role.ON_SUCCESS})
 
 
-def waits_on(spec: DagSpec) -> dict[str, tuple[str, ...]]:
+def waits_on(tasks: Collection[TaskSpec]) -> dict[str, tuple[str, ...]]:
     """Handler or callback -> the nodes whose ends it is told of.
 
     >>> from bide.runtime.graph.spec import Lane
     >>> def node(name, **fields): return TaskSpec(name=name, lane=Lane.ASYNC, **fields)
-    >>> waits_on(DagSpec(name="d", tasks=(
+    >>> waits_on([
     ...     node("a"), node("alert", role=Role.HANDLER, handles=("a",)),
     ...     node("cleanup", role=Role.ON_ALL_FAILED), node("page", role=Role.HANDLER, handles=("cleanup",)),
-    ... )))
+    ... ])
     {'alert': ('a',), 'cleanup': ('a', 'alert'), 'page': ('cleanup',)}
     """
-    last = behind(spec.tasks)
-    everything = tuple([task.name for task in spec.tasks if task.name not in last])
+    last = behind(tasks)
+    everything = tuple([task.name for task in tasks if task.name not in last])
     return {
         task.name: everything if task.role in CALLBACKS else task.handles
-        for task in spec.tasks
+        for task in tasks
         if task.role is not Role.TASK
     }
 

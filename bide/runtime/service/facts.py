@@ -139,7 +139,7 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
     names = set(spec.upstream if spec else ())
     own = [t for t in scene.tasks if t.task == instance.task and t.map_index >= 0 > instance.map_index]
     if spec is not None and role is not Role.TASK:
-        names = set(waits_on(scene.spec)[spec.name])
+        names = set(waits_on(scene.spec.tasks)[spec.name])
     handlers = {task.name for task in scene.spec.tasks if instance.task in task.handles}
     return InstanceFacts(
         run=str(scene.run.run_id),

@@ -7,7 +7,7 @@ of `states.py`; a body may only start when its upstreams are over and its run is
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -24,6 +24,7 @@ from bide.runtime.engine.states import (
     State,
     WaitState,
 )
+from bide.runtime.graph.handlers import CALLBACKS, waits_on
 from bide.runtime.graph.spec import DagSpec, TaskSpec, TriggerRule
 
 _TABLES: Final[dict[str, Mapping[str, frozenset[str]]]] = {
@@ -78,6 +79,12 @@ class _Instances:
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         graphs = specs(conn)
+        self.hears = {
+            version: waits_on(tasks.values())
+            for version, tasks in graphs.items()
+            if any(task.role in CALLBACKS for task in tasks.values())
+        }
+        self.version: dict[int, int] = {}
         self.run: dict[int, int] = {}
         self.task: dict[int, TaskSpec | None] = {}
         self.of_task: dict[tuple[int, str], list[int]] = {}
@@ -85,6 +92,7 @@ class _Instances:
             "SELECT instance_id, i.run_id, task, version_id, map_index FROM task_instance i JOIN run USING (run_id)"
         ):
             self.run[instance] = run
+            self.version[run] = version
             self.task[instance] = graphs.get(version, {}).get(task)
             if index < 0:  # of a mapped task the whole: it is over when its instances are
                 self.of_task.setdefault((run, task), []).append(instance)
@@ -97,7 +105,10 @@ class _Instances:
         if task is None or task.rule in _EARLY:
             return []
         run = self.run[instance]
-        return [one for name in task.upstream for one in self.of_task.get((run, name), [])]
+        above: Iterable[str] = task.upstream
+        if task.role in CALLBACKS:
+            above = self.hears[self.version[run]][task.name]
+        return [one for name in above for one in self.of_task.get((run, name), [])]
 
 
 class _Journal:
