@@ -25,14 +25,20 @@ VERSION: Final = ".bide-version"
 _PIECE: Final = 1 << 20
 
 
-class FileStage:
-    """One file."""
+_MOST_KNOWN: Final = 10_000
+_swept: set[Path] = set()
+"""Folders that this process has swept. A thousand outputs into one folder do not list it a thousand times."""
 
-    def __init__(self, target: Path, key: str) -> None:
+
+class FileStage:
+    """One file. `again`: an attempt before this one may have left something."""
+
+    def __init__(self, target: Path, key: str, *, again: bool = False) -> None:
         self.target = target
         self.path = target  # until it has begun
         self._prefix = prefix_of(target.name)
         self._key = key
+        self._again = again
         self._aside: Path | None = None
         self._lock: int | None = None
 
@@ -41,8 +47,9 @@ class FileStage:
         try:
             parent.mkdir(parents=True, exist_ok=True)
             with held(parent) as alone:
-                if alone:
+                if alone and (self._again or parent not in _swept):
                     sweep(parent)
+                    _know(parent)
                 made = tempfile.mkdtemp(prefix=f"{self._prefix}{self._key}-", suffix=ASIDE, dir=parent)
                 self._aside = Path(made)
                 self._lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -165,6 +172,12 @@ def prefix_of(name: str) -> str:
     """How the hidden names of a target begin: no other target's do."""
     short = name.encode()[:80].decode(errors="ignore")
     return f".{short}.{hashlib.sha256(name.encode()).hexdigest()[:12]}."
+
+
+def _know(folder: Path) -> None:
+    if len(_swept) >= _MOST_KNOWN:
+        _swept.clear()
+    _swept.add(folder)
 
 
 def _drop_versions(parent: Path, prefix: str, kept: set[str]) -> None:

@@ -38,7 +38,7 @@ class ObjectStage:
         self._staged = f"{self._aside}/{attempt.replace(':', '.')}"
         self._options = options
         self._here = Path(tempfile.gettempdir(), f"bide-outputs-{os.getuid()}")
-        self._local = FileStage(self._here / name, mine)
+        self._local = FileStage(self._here / name, mine, again=True)
         self.path = self._local.path
 
     def begin(self) -> None:

@@ -148,9 +148,11 @@ def open(  # noqa: A001 - `outputs.open` reads as what it is
     `UsageError` for a template that cannot be rendered.
     """
     facts = ctx._facts
-    template = target(ctx) if callable(target) else str(target)
-    rendered = render(template, facts)
-    _warn(ctx, template, rendered, facts)
+    if callable(target):
+        rendered = str(target(ctx))
+    else:
+        rendered = render(str(target), facts)
+        _warn(ctx, str(target), rendered, facts)
     if rendered.startswith(_REMOTE):
         from bide.outputs.objects import ObjectStage
 
@@ -166,7 +168,8 @@ def open(  # noqa: A001 - `outputs.open` reads as what it is
     path = Path(facts.folder, rendered.removeprefix("file://"))
     if not path.name:
         raise UsageError(f"the output {rendered!r} names no file: end it in a name")
-    made = (FolderStage if folder else FileStage)(path, f"{ctx.run_id}.{ctx.attempt_key.replace(':', '.')}")
+    key = f"{ctx.run_id}.{ctx.attempt_key.replace(':', '.')}"
+    made = (FolderStage if folder else FileStage)(path, key, again=facts.attempt > 1)
     return Output(ctx, str(path), made)
 
 

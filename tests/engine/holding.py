@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bide.runtime.clock import HOUR
 from bide.runtime.engine.admission import global_need, need_of
 from bide.runtime.engine.assets.waits import is_watched
 from bide.runtime.engine.backfill_state import Backfill
@@ -259,6 +260,10 @@ def _alarms(scene: Scene, world: World) -> None:
         assert still or (alarm.due, int(kind), subject_id) in timers, f"nothing rings for {run.run_id}"
 
 
+_MADE_LATE = {"scheduled": 10**18, "asset": 24 * HOUR, "event": 24 * HOUR}
+"""How long ago the time of a run that is made may be for it to be late at once."""
+
+
 class Promised:
     """Which runs must have been found late, told by their ends alone: for promises on the wall.
 
@@ -302,7 +307,7 @@ class Promised:
             due = msgspec.convert(written, Promise).instant(run.meta.end_us, run.meta.tz)
             if due > now:
                 self.watched[run.run_id] = due
-            elif made and run.kind == "scheduled" and due >= (run.dag.anchor or 0):
+            elif made and due >= (run.dag.anchor or 0) and due > now - _MADE_LATE.get(run.kind, 0):
                 self.late.add(run.run_id)
 
 

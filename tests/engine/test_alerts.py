@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from bide import Asset
 from bide.runtime.clock import HOUR, SECOND, from_us
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
-from bide.runtime.schedules import Cron, Every
+from bide.runtime.schedules import Cron, Every, OnAssets
 from bide.runtime.schedules.promise import Promise, by
 from tests.engine.declare import job, sensor
 from tests.engine.scene import T0, Scene
@@ -172,6 +173,24 @@ def test_a_time_on_the_wall_that_has_passed_is_no_promise_of_a_run_by_hand(scene
     scene.advance(3600)
     assert alerts(scene) == []
     assert scene._rows("SELECT * FROM alarm") == []
+
+
+@pytest.mark.parametrize(("days", "found"), [(0, 1), (1, 0), (9, 0)])
+def test_a_run_that_a_version_makes_late_is_late_unless_it_corrects_the_past(
+    scene: Scene, days: int, found: int
+) -> None:
+    scene.now = T0 - 5 * 24 * HOUR
+    promise = late(by("05:00", tz="UTC"))
+    scene.dag(
+        "up", job("make", outlets=("a",)), schedule=Every(hours=24, anchor=from_us(T0)), start_us=T0 * 2
+    )
+    scene.dag("mart", job("load"), schedule=OnAssets(Asset("a"), consume="each"), deadline_alert=promise)
+    scene.now = T0 + 29 * HOUR - 1  # the 2nd, just before 05:00
+    scene.advance(10)
+    scene.trigger("up", logical_us=T0 - days * 24 * HOUR)
+    scene.end("make")
+    scene.advance(1)
+    assert (len(scene.runs("mart")), len(alerts(scene))) == (1, found)
 
 
 def test_a_pause_stops_the_clock_of_spans_and_of_no_wall(scene: Scene) -> None:

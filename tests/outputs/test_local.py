@@ -130,6 +130,22 @@ def test_what_the_dead_have_left_is_swept_by_whoever_writes_there_next(tmp_path:
     assert names(tmp_path) == ["out", "out/2026-06-15.csv"]
 
 
+def test_a_folder_is_swept_once_by_a_process_and_again_by_a_second_attempt(tmp_path: Path) -> None:
+    publish(StandIn(tmp_path), "x")
+    (tmp_path / "out/.x.1-a.bide-tmp").mkdir()  # as a process of its own leaves it that is killed
+    publish(StandIn(tmp_path), "x")
+    assert names(tmp_path) == ["out", "out/.x.1-a.bide-tmp", "out/2026-06-15.csv"]
+    publish(StandIn(tmp_path, attempt=2), "x")
+    assert names(tmp_path) == ["out", "out/2026-06-15.csv"]
+
+
+def test_a_callable_names_the_target_and_is_no_template(tmp_path: Path) -> None:
+    one = StandIn(tmp_path)
+    with outputs.open(one.ctx, lambda ctx: f"{{{ctx.interval.start:%d}}}") as out:
+        out.path.write_text("x")
+    assert (names(tmp_path), one.log.lines) == (["{15}"], [])
+
+
 def test_an_attempt_that_was_told_to_stop_publishes_nothing(tmp_path: Path) -> None:
     one = StandIn(tmp_path)
     with pytest.raises(OutputError, match="told to stop"), outputs.open(one.ctx, DAILY) as out:

@@ -47,7 +47,7 @@ def declared(folder: Path) -> list[Dag]:
         finally:
             os.close(fd)
 
-    @task
+    @task(deadline_alert=timedelta(days=1))  # never late
     async def begin(ctx: Context) -> str:
         mark("begin")
         return "begun"
@@ -100,7 +100,7 @@ def declared(folder: Path) -> list[Dag]:
         source()
         broken()
 
-    @dag(name="reference", tz="UTC")
+    @dag(name="reference", tz="UTC", deadline_alert=timedelta(microseconds=1))  # always late, once
     def reference() -> None:
         first = begin()
         path = str(folder / "drop")
@@ -159,6 +159,8 @@ def ended(db: Path) -> dict[str, Any]:
             "fired twice": conn.execute(
                 "SELECT instance_id, key FROM wait WHERE state = 'fired' GROUP BY instance_id, key HAVING count(*) > 1"
             ).fetchall(),
+            "late": conn.execute("SELECT kind, subject FROM alert ORDER BY 1, 2").fetchall(),
+            "alarms": conn.execute("SELECT kind FROM alarm").fetchall(),
             "violations": [f"{found.id}: {found.sentence}" for found in check(conn, Path(f"{db}.logs"))],
         }
 

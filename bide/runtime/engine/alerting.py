@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from bide.runtime.clock import from_us
+from bide.runtime.clock import DAY, from_us
 from bide.runtime.engine.states import OVER
 from bide.runtime.engine.turn import ALARMS, Turn
 from bide.runtime.engine.world import Alarm, Due, Instance, Run
@@ -23,6 +23,9 @@ from bide.runtime.schedules.promise import Promise
 
 BY_HAND = frozenset({"manual", "backfill"})
 """Runs that nobody was promised: a time that has passed when they are made is none of theirs."""
+BY_CLOCK = "scheduled"
+"""Runs that are made late are late. One that an event makes is, if its time was within the last day:
+what comes later than that corrects what once was in time."""
 MOST_TAKEN = 1_000
 
 # --- arming --------------------------------------------------------------------------------------
@@ -75,6 +78,8 @@ def _arm_on_the_wall(
     due = promise.instant(run.meta.end_us, run.meta.tz)
     if due <= t.now and (again or run.kind in BY_HAND or due < (run.dag.anchor or 0)):
         return  # nobody waits for it any more, or nobody ever did
+    if due <= t.now - DAY and run.kind != BY_CLOCK:
+        return
     _arm(t, kind, subject_id, Alarm(due, 0, promise.describe(run.meta.tz)))
 
 
