@@ -136,6 +136,18 @@ ROWS: dict[str, Row] = {
     "fan-200": _fan(200, peer="Restate 2,467"),
     "fan-10000": _fan(10_000, peer="huey 900 (1,000)"),
     "fan-100000": _fan(100_000, peer=""),
+    "backfill-10000": Row(
+        "backfill of 10,000 days",
+        Program("rows.backfill:backfill", 10_000),
+        Program("limits:backfill", 10_000),
+        {
+            "plan_s": Figure("planned in s", at_most=2),
+            "start_ms": Figure("started in ms", at_most=1000),
+            "runs_per_s": Figure("runs/s, one task each", limit=""),
+            "most_at_once": Figure("most at once, of 16", at_most=16, limit=""),
+            "lag_p99_ms": Figure("loop lag p99 ms", at_most=50, limit=""),
+        },
+    ),
     **{f"mapped-{n}": _mapped(n) for n in (1000, 10_000, 100_000)},
     **{f"{kind}-{n}": _waits(kind, n) for kind in ("time", "file", "external") for n in (1000, 10_000)},
     "time-100000": _waits("time", 100_000),

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -343,3 +343,27 @@ async def interpreter() -> dict[str, float]:
     once()
     wall = quantile([once() for _ in range(5)], 0.5)
     return {"import_ms": wall * 1e3, "script_s": wall, "run_s": wall}
+
+
+async def backfill(n: int) -> dict[str, float]:
+    """The n firings of the schedule stepped through, and n rows written in one transaction."""
+    from bide import Cron
+    from bide.runtime.schedules.grid import firings_between
+
+    schedule = Cron("0 2 * * *", tz="Europe/Berlin", interval="day")
+    until = 1_767_222_000_000_000
+    began = time.perf_counter()
+    firings = firings_between(schedule, until - n * 86_400_000_000, until, None, n)
+    planned = time.perf_counter() - began
+    with scratch() as folder, closing(sqlite3.connect(folder / "limit.db", isolation_level=None)) as conn:
+        conn.execute("PRAGMA journal_mode = WAL")
+        conn.execute("PRAGMA synchronous = FULL")
+        conn.execute("CREATE TABLE interval (place INTEGER PRIMARY KEY, fires_us, start_us, end_us, state)")
+        began = time.perf_counter()
+        conn.execute("BEGIN")
+        conn.executemany(
+            "INSERT INTO interval VALUES (?, ?, ?, ?, 'pending')",
+            ((n, *each) for n, each in enumerate(firings)),
+        )
+        conn.execute("COMMIT")
+        return {"plan_s": planned, "start_ms": (time.perf_counter() - began) * 1000}
