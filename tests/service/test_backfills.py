@@ -16,12 +16,14 @@ import pytest
 
 from bide import Asset, Budget, Cron, Dag, Every, Manual, OnAssets, Runtime, dag, shell, task
 from bide.runtime.clock import SystemClock
+from bide.runtime.config import load_config
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.service.backfill_shapes import BackfillPlan, BackfillRequest, BackfillShown
 from bide.runtime.service.client import ServiceClient
 from bide.runtime.service.doors import Doors
 from bide.runtime.service.http_server import serving
 from bide.runtime.service.listen import Listener
+from bide.runtime.service.opens import budgets_of
 from bide.runtime.service.operations import AtOnce, Operations
 from bide.runtime.service.session import DatabaseDoor
 from bide.runtime.store.reader import Reader
@@ -87,7 +89,7 @@ def content(db: Path) -> list[str]:
 async def over(rt: Runtime, backfill: str) -> BackfillShown:
     """The backfill, once it has ended."""
     for _ in range(2_000):
-        found = await rt.operations.backfills.show(backfill)
+        found = await rt.backfills.show(backfill)
         if found.ended_at is not None:
             return found
         await asyncio.sleep(0.005)
@@ -129,14 +131,14 @@ async def test_s0_22_b60_a_plan_says_what_becomes_of_what_is_there(db: Path) -> 
         run = await rt.trigger("daily", logical_date="2026-03-02")
         assert (await run.wait(10)).ok
         plans = {
-            policy: await rt.operations.backfills.plan(msgspec.structs.replace(WEEK, overwrite=policy))
+            policy: await rt.backfills.plan(msgspec.structs.replace(WEEK, overwrite=policy))
             for policy in ("skip", "overwrite", "fail")
         }
         with pytest.raises(
             RefusedError, match=rf"nothing was started: 1 intervals have a run.*run {run.run_id}"
         ):
-            await rt.operations.backfills.start(msgspec.structs.replace(WEEK, overwrite="fail"))
-        assert await rt.operations.backfills.listed() == []
+            await rt.backfills.start(msgspec.structs.replace(WEEK, overwrite="fail"))
+        assert await rt.backfills.listed() == []
     assert [each.what for each in plans["skip"].intervals] == ["run", "skip", "run"]
     assert [each.what for each in plans["overwrite"].intervals] == ["run", "overwrite", "run"]
     assert [each.what for each in plans["fail"].intervals] == ["run", "refuse", "run"]
@@ -148,13 +150,13 @@ async def test_s0_22_b60_a_plan_says_what_becomes_of_what_is_there(db: Path) -> 
 
 async def test_a_plan_whose_world_has_changed_is_not_started(db: Path) -> None:
     async with Runtime(db, dags=[daily]) as rt:
-        plan = await rt.operations.backfills.plan(WEEK)
+        plan = await rt.backfills.plan(WEEK)
         assert (await (await rt.trigger("daily", logical_date="2026-03-02")).wait(10)).ok
         with pytest.raises(RefusedError, match="plan it again"):
-            await rt.operations.backfills.start(WEEK, plan.hash)
-        assert await rt.operations.backfills.listed() == []
-        again = await rt.operations.backfills.plan(WEEK)
-        started = await rt.operations.backfills.start(WEEK, again.hash[:12])
+            await rt.backfills.start(WEEK, plan.hash)
+        assert await rt.backfills.listed() == []
+        again = await rt.backfills.plan(WEEK)
+        started = await rt.backfills.start(WEEK, again.hash[:12])
         assert (started.intervals, started.skipped) == (3, 1)
 
 
@@ -230,20 +232,20 @@ async def test_s0_13_ten_thousand_intervals_are_planned_within_two_seconds(tmp_p
 
 async def test_s0_7_b58_a_backfill_runs_to_its_end_and_tells_its_progress(db: Path) -> None:
     async with Runtime(db, dags=[daily], budgets={"warehouse": 1000}) as rt:
-        started = await rt.operations.backfills.start(WEEK)
+        started = await rt.backfills.start(WEEK)
         found = await over(rt, started.backfill_id)
         assert (found.state, found.done, found.total, found.percent) == ("success", 3, 3, 100.0)
         assert found.why == "all of its 3 intervals have ended well"
         assert [each.run_state for each in found.intervals] == ["success"] * 3
         assert {run.kind for run in await rt.operations.runs()} == {"backfill"}
-        [line] = await rt.operations.backfills.listed("daily")
+        [line] = await rt.backfills.listed("daily")
         assert (line.intervals, line.done, line.state) == (3, 3, "success")
 
 
 async def test_c68_a_failed_backfill_says_how_to_go_on_and_goes_on(db: Path) -> None:
     fails.add("all")
     async with Runtime(db, dags=[daily]) as rt:
-        back = rt.operations.backfills
+        back = rt.backfills
         started = await back.start(WEEK)
         found = await over(rt, started.backfill_id)
         assert found.state == "failed"
@@ -292,15 +294,58 @@ async def test_a_cap_that_binds_is_named_and_a_queued_run_says_why(db: Path) -> 
 
     async with Runtime(db, dags=[slow_one], asset_caps={"orders": 1}) as rt:
         request = BackfillRequest(dag="slow_one", from_="2026-01-01", to="2026-01-05", every="day")
-        number = (await rt.operations.backfills.start(request)).backfill_id
+        number = (await rt.backfills.start(request)).backfill_id
         for _ in range(100):
             if rt.slots_in_use:
                 break
             await asyncio.sleep(0.01)
-        found = await rt.operations.backfills.show(number)
+        found = await rt.backfills.show(number)
         assert "1 of 1 runs of backfills that may write orders (its cap)" in found.why
         assert rt.slots_in_use == 1
         gate.set()
+        assert (await over(rt, number)).state == "success"
+
+
+async def test_c66_b58_what_a_paused_backfill_holds_says_so(db: Path) -> None:
+    gate = asyncio.Event()
+
+    @task
+    async def first() -> None:
+        await gate.wait()
+
+    @task
+    async def second() -> None:
+        pass
+
+    @dag(name="two", max_active_runs=1)
+    def two() -> None:
+        first() >> second()
+
+    async with Runtime(db, dags=[two]) as rt:
+        request = BackfillRequest(dag="two", from_="2026-01-01", to="2026-01-03", every="day")
+        number = (await rt.backfills.start(request)).backfill_id
+        await rt.settled()
+        live = await rt.trigger("two", logical_date="2026-05-01")
+        await rt.settled()
+        assert (await rt.operations.show(live.run_id)).state == "running", "the backfill takes no place of it"
+        waits = await rt.trigger("two", logical_date="2026-05-02")
+        why = await rt.operations.why(waits.run_id)
+        assert why.why.startswith("1 of the 1 runs that two may have at once"), why.why
+        assert why.why.endswith(f"are running: {live.run_id}")
+        [run] = [run for run in await rt.operations.runs() if run.kind == "backfill"]
+        await rt.backfills.pause(number)
+        gate.set()
+        await live.wait(10)
+        await rt.settled()
+        why = await rt.operations.why(run.run_id, "second")
+        assert why.why == f"backfill {number}, whose run this is, is paused: nothing of it starts"
+        assert why.next == f"`bide backfill resume {number}` lets it start"
+        why = await rt.operations.why(run.run_id)
+        assert f"backfill {number} is paused" in why.why
+        assert ("backfill", f"{number}: see `bide backfill why {number}`") in [
+            (detail.what, detail.value) for detail in why.details
+        ]
+        await rt.backfills.resume(number)
         assert (await over(rt, number)).state == "success"
 
 
@@ -315,9 +360,9 @@ async def test_b61_cancel_stops_what_runs_and_what_would(db: Path) -> None:
 
     async with Runtime(db, dags=[endless_one]) as rt:
         request = BackfillRequest(dag="endless_one", from_="2026-01-01", to="2026-01-05", every="day")
-        number = (await rt.operations.backfills.start(request)).backfill_id
+        number = (await rt.backfills.start(request)).backfill_id
         await rt.settled()
-        done = await rt.operations.backfills.cancel(number)
+        done = await rt.backfills.cancel(number)
         assert len(done.result["runs"]) == 2
         for _ in range(500):
             if not rt.slots_in_use:
@@ -338,7 +383,7 @@ async def test_the_client_over_the_socket_gives_what_the_operations_give(db: Pat
         async def ask(question: Any) -> Any:
             return await asyncio.to_thread(lambda: asyncio.run(question(client)))
 
-        direct = await rt.operations.backfills.plan(WEEK)
+        direct = await rt.backfills.plan(WEEK)
         assert await ask(lambda ops: ops.backfills.plan(WEEK)) == direct
         started = await ask(lambda ops: ops.backfills.start(WEEK, direct.hash, "once"))
         assert await ask(lambda ops: ops.backfills.start(WEEK, None, "once")) == started
@@ -389,3 +434,18 @@ async def test_s0_19_a_task_that_waits_for_its_budget_says_so(db: Path) -> None:
 def test_limits_that_cannot_be_are_refused(tmp_path: Path, options: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         Runtime(tmp_path / "x.db", **options)
+
+
+def test_the_settings_take_them(tmp_path: Path) -> None:
+    (tmp_path / "bide.toml").write_text(
+        "backfill_share = 0.5\nasset_caps = { orders = 2 }\n"
+        'budgets = { api = 10, warehouse = { units = 100, per = "1d", backfill_units = 60 } }\n'
+    )
+    config = load_config({}, tmp_path)
+    assert (config.backfill_share, config.asset_caps) == (0.5, {"orders": 2})
+    assert budgets_of(config) == {
+        "api": 10,
+        "warehouse": Budget(100, per=timedelta(days=1), backfill_units=60),
+    }
+    with pytest.raises(UsageError, match="BIDE_BUDGETS"):
+        load_config({"BIDE_BUDGETS": "ten"}, tmp_path)

@@ -18,12 +18,13 @@ from bide.runtime.engine.explain import (
     starts_when,
 )
 from bide.runtime.engine.past import BEFORE
-from bide.runtime.engine.states import RUN_OVER, RunState, State
+from bide.runtime.engine.states import RUN_OVER, BackfillState, RunState, State
 from bide.runtime.graph.handlers import waits_on
 from bide.runtime.graph.spec import DagSpec, Role, TriggerRule
 from bide.runtime.service.describe import error_words, trigger_words
 from bide.runtime.service.doors import Live
 from bide.runtime.service.shapes import iso
+from bide.runtime.store.backfill_reads import backfill_of_run, runs_of_backfills
 from bide.runtime.store.facts import RunBefore, runs_before
 from bide.runtime.store.reader import (
     AlertShown,
@@ -53,6 +54,8 @@ class Scene(msgspec.Struct, frozen=True):
     cause: str
     """What it was made for, where its schedule has several members or is of events; else empty."""
     before: dict[str, RunBefore]  # by task: the run before, where one waits for that
+    backfill: tuple[int, str] | None = None
+    """(id, state) of the backfill whose interval it runs"""
 
 
 def scene(reader: Reader, run_id: int) -> Scene:
@@ -60,6 +63,9 @@ def scene(reader: Reader, run_id: int) -> Scene:
     run = reader.run(run_id)
     dag = next((dag for dag in reader.dags() if dag.name == run.dag), None)
     active = reader.runs(run.dag, "running", limit=1000) if run.state is RunState.QUEUED else []
+    if active:  # those of backfills take no place of live runs
+        owned = reader.read(runs_of_backfills)
+        active = [other for other in active if other.run_id not in owned]
     tasks = reader.tasks(run_id)
     return Scene(
         run,
@@ -73,7 +79,13 @@ def scene(reader: Reader, run_id: int) -> Scene:
         reader.mapped(run_id),
         reader.read(lambda conn: cause_of_run(conn, run_id)),
         _before(reader, run, tasks),
+        reader.read(lambda conn: backfill_of_run(conn, run_id)) if run.kind == "backfill" else None,
     )
+
+
+def _paused_with(scene: Scene) -> bool:
+    """Whether the backfill whose run it is, is paused."""
+    return scene.backfill is not None and scene.backfill[1] == BackfillState.PAUSED
 
 
 def _before(reader: Reader, run: RunDetail, tasks: list[TaskShown]) -> dict[str, RunBefore]:
@@ -118,6 +130,8 @@ def of_run(scene: Scene, live: Live | None, held: bool) -> RunFacts:
             default=None,
         ),
         max_active_runs=scene.spec.max_active_runs,
+        backfill=str(scene.backfill[0]) if scene.backfill else "",
+        backfill_paused=_paused_with(scene),
         active=tuple(str(other.run_id) for other in reversed(scene.active)),
         paused=bool(scene.dag and scene.dag.paused),
         frozen=bool(scene.dag and scene.dag.paused) and scene.spec.on_pause == "freeze",
@@ -169,6 +183,8 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
             if (wait.task, wait.map_index) == (instance.task, instance.map_index)
         ),
         refusal=live.refusal(instance.instance_id) if live else None,
+        backfill=str(scene.backfill[0]) if scene.backfill else "",
+        backfill_paused=_paused_with(scene),
         code_error=live.code_error(scene.run.dag) if live and instance.state is State.READY else "",
         paused=paused,
         dag=scene.run.dag,

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from bide.runtime.executor.echo import Echo
+    from bide.runtime.service.backfills import Backfills
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.shapes import WaitLine
     from bide.runtime.store.open import Synchronous
@@ -455,6 +456,11 @@ class Runtime(LiveHouse):
         token, reply = self._shell.expect_reply()
         self._engine.post(Command(token, verb, args))
         return await reply
+
+    @property
+    def backfills(self) -> Backfills:
+        """Plan, start, show, pause, resume and cancel backfills."""
+        return self.operations.backfills
 
     @property
     def operations(self) -> Operations:

@@ -159,3 +159,12 @@ def backfill_of_run(conn: sqlite3.Connection, run_id: int) -> tuple[int, str] | 
         (run_id,),
     ).fetchone()
     return (row[0], row[1]) if row else None
+
+
+def runs_of_backfills(conn: sqlite3.Connection) -> frozenset[int]:
+    """The unfinished runs that run intervals of backfills."""
+    found = conn.execute(
+        "SELECT i.run_id FROM backfill b JOIN backfill_interval i USING (backfill_id)"
+        " WHERE b.ended_us IS NULL AND i.state = 'running'"
+    )
+    return frozenset(run_id for (run_id,) in found)

@@ -99,6 +99,8 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
     waits: tuple[WaitFacts, ...] = ()
     refusal: Refusal | None = None
     code_error: str = ""
+    backfill: str = ""  # whose interval its run is
+    backfill_paused: bool = False
     dag: str = ""
     paused: bool = False
     frozen: bool = False  # paused, and waits with their deadlines stand still (`on_pause="freeze"`)
@@ -130,6 +132,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     failed: tuple[Upstream, ...] = ()
     waits: tuple[tuple[str, WaitFacts], ...] = ()
     max_active_runs: int = 1
+    backfill: str = ""  # whose interval it runs
+    backfill_paused: bool = False
     retry_us: int | None = None  # when the first of those that failed is tried again
     active: tuple[str, ...] = ()  # the runs of this DAG that are running
     paused: bool = False

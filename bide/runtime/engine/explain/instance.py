@@ -175,6 +175,9 @@ def _ready(f: InstanceFacts, now: int) -> _Answer:
         return "its DAG is paused: nothing of it starts", (), f"`bide unpause {f.dag}` lets it start"
     if f.stopping:
         return f"{STOPPING}{because(f.reason)}", (), "it starts with the next runtime on this database"
+    if f.backfill_paused:
+        after = f"`bide backfill resume {f.backfill}` lets it start"
+        return f"backfill {f.backfill}, whose run this is, is paused: nothing of it starts", (), after
     if f.reason.startswith("waits for the budget"):
         return f.reason, (), "it starts in the next window of the budget, as far as that goes round"
     if f.refusal is not None:

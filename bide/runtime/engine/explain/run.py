@@ -21,7 +21,10 @@ def explain_run(f: RunFacts, now: int) -> Why:
             sentence, after = f"the DAG {f.dag} is paused: no run of it starts", f"`bide unpause {f.dag}`"
         case RunState.QUEUED if f.stopping:
             sentence, after = STOPPING, "it starts with the next runtime on this database"
-        case RunState.QUEUED if len(f.active) >= f.max_active_runs:
+        case RunState.QUEUED if f.backfill_paused:
+            sentence = f"backfill {f.backfill} is paused: no run of it starts"
+            after = f"`bide backfill resume {f.backfill}`"
+        case RunState.QUEUED if not f.backfill and len(f.active) >= f.max_active_runs:
             sentence = (
                 f"{len(f.active)} of the {f.max_active_runs} runs that {f.dag} may have at once (max_active_runs) "
                 f"are running: {', '.join(f.active[:5])}"
@@ -47,6 +50,8 @@ def explain_run(f: RunFacts, now: int) -> Why:
     of_run = [late for task, late in f.late if not task]
     details += [(f"task {task}", late_words(late, now)) for task, late in f.late[:10] if task]
     over = f.state in (RunState.SUCCESS, RunState.FAILED, RunState.CANCELLED)
+    if f.backfill:
+        details.append(("backfill", f"{f.backfill}: see `bide backfill why {f.backfill}`"))
     if f.deadline_us is not None and not over:
         details.append(("run deadline", instant_words(f.deadline_us, now)))
     if not f.live and not over:
@@ -60,6 +65,8 @@ def explain_run(f: RunFacts, now: int) -> Why:
 
 def _run_running(f: RunFacts, now: int) -> tuple[str, str | None]:
     paused = "; the DAG is paused, so nothing new starts" if f.paused else ""
+    if f.backfill_paused:
+        paused += f"; backfill {f.backfill} is paused, so nothing new of it starts"
     if f.reason.startswith(CLOSING):
         paused = f"; it is {f.reason}{paused}"
     if (n := f.counts.get(State.RUNNING, 0)) and not f.live:
