@@ -20,6 +20,7 @@ from examples.three_cadences.stage import DAGS, Scene, local
 
 WIDEST: Final = 118
 STORY: Final = 7
+LATE_US: Final = 15 * 60 * 1_000_000
 _COLOURS = TerminalTheme(
     (27, 30, 40),
     (216, 219, 226),
@@ -44,7 +45,7 @@ def frame(scene: Scene, width: int, story: int = STORY) -> RenderableType:
     lines: list[RenderableType] = [
         timeline(
             scene.spans, [dag.name for dag in DAGS], scene.plot.start_us, scene.plot.at(scene.plot.ends), width - 6,
-            tz="America/Los_Angeles", outages=[(one.what, one.since_us, one.until_us or scene.now_us) for one in scene.outages],
+            tz="America/Los_Angeles", late_us=LATE_US, outages=[(one.what, one.since_us, one.until_us or scene.now_us) for one in scene.outages],
         ),
         legend(),
         Text(),

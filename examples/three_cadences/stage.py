@@ -15,6 +15,7 @@ import msgspec
 
 from bide import Pool, Runtime
 from bide.runtime.clock import from_us
+from bide.runtime.service.shapes import RunLine
 from bide.testing.simulation.tally import Span
 from examples.three_cadences import dags, sources
 from examples.three_cadences.business import Business
@@ -51,6 +52,8 @@ class Scene(msgspec.Struct):
     plot: Plot
     now_us: int
     spans: list[Span] = []
+    failed: list[Span] = []
+    """Runs that failed, as they were before somebody reran them."""
     outages: list[Outage] = []
     story: list[str] = []
     slots: int = 0
@@ -72,7 +75,7 @@ class Stage:
         self.folder = folder
         self.plot = plot
         self._told = told
-        self.scene = Scene(plot, plot.start_us, [], [], [])
+        self.scene = Scene(plot, plot.start_us, spans=[], failed=[], outages=[], story=[])
         self.business = Business(SEED, plot.start_us, plot.at(plot.ends))
         self.broker = Broker(folder / "broker")
         self.db = folder / "bide.db"
@@ -163,6 +166,7 @@ class Stage:
     async def _rerun_failed(self) -> None:
         """A person reruns what failed for good: its data has come already, its versions have not."""
         for run in await self.rt.operations.runs("stripe_payments_to_raw", "failed", EVERY_RUN):
+            self.scene.failed.append(_span(run))
             await self.rt.operations.rerun(run.run_id)
             self.reruns.append(run.run_id)
         self._say(f"somebody reruns {len(self.reruns)} pulls that had failed")
@@ -216,20 +220,17 @@ class Stage:
     async def _look(self) -> None:
         scene, ask = self.scene, self.rt.operations
         runs = await ask.runs(limit=EVERY_RUN)
-        scene.spans = [
-            Span(
-                run.dag,
-                _us(run.created_at),
-                _us_or_none(run.started_at),
-                _us_or_none(run.ended_at),
-                run.state,
-            )
-            for run in reversed(runs)
-        ]
+        scene.spans = [*scene.failed, *(_span(run) for run in reversed(runs))]
         scene.now_us = self.clock.now()
         scene.slots = self.rt.slots_in_use
         scene.waits = len(await self.rt.waits())
         scene.alerts = len(await ask.alerts())
+
+
+def _span(run: RunLine) -> Span:
+    return Span(
+        run.dag, _us(run.created_at), _us_or_none(run.started_at), _us_or_none(run.ended_at), run.state
+    )
 
 
 def _us(text: str) -> int:

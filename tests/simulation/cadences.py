@@ -12,9 +12,11 @@ import sys
 from datetime import timedelta
 from typing import Any
 
-from bide import Context, Cron, Dag, Every, TriggerRule, dag, task
+from bide import AnyOf, Asset, Context, Cron, Dag, Every, OnAssets, TriggerRule, branch, by, dag, task
 from bide.sensors import ExternalTaskSensor, FileSensor, HttpSensor, KafkaOffsetSensor, TimeSensor
 from bide.testing import Down, Order, Rule, Script, Spread, When, simulated
+
+batches, pulls = Asset("raw.events"), Asset("raw.payments")
 
 
 @task(retries=2, retry_delay=timedelta(minutes=1), jitter=0.5)
@@ -30,13 +32,13 @@ def report() -> None:
 @dag(schedule=Every(timedelta(minutes=5)), catchup="all")
 def events() -> None:
     batch = KafkaOffsetSensor("batch", bootstrap="kafka:9092", topic="events", offset=1)
-    batch >> load() >> report()
+    batch >> load() >> report.options(outlets=[batches])()
 
 
 @dag(schedule=Cron("*/15 * * * *"), catchup="latest", overlap="skip")
 def payments() -> None:
     ready = HttpSensor("ready", url="https://pay.example/{interval.start}", mode="reschedule")
-    ready >> load() >> report()
+    ready >> load() >> report.options(outlets=[pulls])()
 
 
 @dag(schedule=Cron("0 1 * * *", tz="Europe/Berlin", interval="day"), start="2020-01-01", catchup="all")
@@ -57,7 +59,36 @@ def mart() -> None:
     [crm, late] >> report()
 
 
-DAGS: list[Dag] = [events, payments, accounts, mart]
+@branch
+def weigh() -> str:
+    raise AssertionError("a simulation runs no body")
+
+
+@task
+def slices() -> list[str]:
+    raise AssertionError("a simulation runs no body")
+
+
+@task(retries=1)
+def crunch(part: str) -> None:
+    raise AssertionError("a simulation runs no body")
+
+
+@dag(
+    schedule=AnyOf(
+        OnAssets(batches & pulls, consume="latest", interval="hour"), Cron("50 * * * *", interval="hour")
+    ),
+    catchup="all",
+    deadline_alert=by("00:55"),
+)
+def hourly() -> None:
+    """Of assets, with a branch and a fan."""
+    light, heavy = report.options(name="light")(), report.options(name="heavy")()
+    weigh() >> [light, heavy]
+    crunch.map(part=slices())
+
+
+DAGS: list[Dag] = [events, payments, accounts, mart, hourly]
 
 BUSY = Script(
     tasks={
@@ -67,6 +98,9 @@ BUSY = Script(
         "events.batch": Rule(arrives=Spread(exponential="1m"), output={"offset": 1}),
         "payments.ready": Rule(arrives=Spread(uniform=("0s", "25m"))),
         "accounts.drop": Rule(arrives="01:20", on={"2026-03-02": Rule(arrives="never")}),
+        "hourly.weigh": Rule(output="heavy", on={"2026-03-02T05:00": Rule(output="light")}),
+        "hourly.slices": Rule(output=["a", "b", "c"]),
+        "hourly.crunch": Rule(duration=Spread(choice=["1m", "7m"]), fail=When(chance=0.2, times=1)),
         "*.load": Rule(duration="30s", skip=When(chance=0.1)),
         "*": Rule(duration=2.5),
     },

@@ -58,6 +58,8 @@ def test_d4_two_processes_with_other_hash_seeds_write_the_same_bytes() -> None:
     assert journal == journal_of_a_process("77")
     lines = [msgspec.json.decode(line) for line in journal.splitlines()]
     assert len(lines) > 10_000
+    seen = {(line["subject"], line["now"]) for line in lines}
+    assert {("alert", "new"), ("dag", "skipped"), ("attempt", "lost"), ("instance", "skipped")} <= seen
     assert journal != asyncio.run(two_days(4)), "another seed is another story"
 
 
@@ -75,6 +77,11 @@ async def test_d4_without_a_script_everything_succeeds_at_once() -> None:
         assert ends(sim) == {"success": 7}
         assert (report.tasks, report.slots_mean, report.longest_queue_wait) == (14, 0.0, None)
         assert (report.start, report.end) == ("2026-06-15T00:00:00Z", "2026-06-22T00:00:00Z")
+
+
+async def test_d4_a_slow_machine_does_not_change_the_story() -> None:
+    async with simulated([nightly], start=NIGHT) as sim:
+        assert sim.clock.patience == float("inf")
 
 
 async def test_d4_the_end_itself_is_not_lived_through() -> None:
@@ -279,7 +286,7 @@ def test_a_spread_is_one_thing() -> None:
 
 
 def test_every_dag_of_the_story_is_told() -> None:
-    assert [each.name for each in DAGS] == ["events", "payments", "accounts", "mart"]
+    assert [each.name for each in DAGS] == ["events", "payments", "accounts", "mart", "hourly"]
     assert BUSY.rule(mart.name, "report").duration == 2.5
 
 

@@ -7,9 +7,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from rich.console import Console
 
-from bide.runtime.cli.output import note, print_table, stamp, write
+from bide.runtime.cli.output import note, print_json, print_table, stamp, write
 from bide.runtime.clock import DAY, SystemClock
 from bide.runtime.config import Config
 from bide.runtime.errors import GraphError, NotFoundError, UsageError
@@ -41,7 +42,7 @@ def simulate_dags(
     report = asyncio.run(_live(dags, config, start_us, end_us, seed, plan, out))
     took = (clock.elapsed() - began) / 1e6
     if json:
-        write(report.to_json().decode())
+        print_json(msgspec.Raw(report.to_json()))
     else:
         _show(report, [dag.name for dag in dags], start_us, end_us)
     note(f"simulated in {took:.1f} s: {report.runs:,} runs, {report.tasks:,} task attempts")

@@ -12,6 +12,7 @@ import msgspec
 
 from bide.runtime.engine.messages import DagLoaded, Input, RunEnded, RunOpened
 from bide.runtime.executor.executor import Executor
+from bide.runtime.executor.logs import LogBook
 from bide.runtime.graph.dag import Dag
 from bide.runtime.service.runtime import Pool
 from bide.runtime.store.inline import InlineWriter
@@ -47,6 +48,12 @@ class SimulatedRuntime(SimRuntime):
             self.clock, self._fates, lambda run_id: shell.runs[run_id], post,
             logs=self.logs, epoch=epoch, fence=self._may_begin, resolve=shell.resolve, threads=1,
         )  # fmt: skip
+
+    def _log_book(self) -> LogBook:
+        """Nobody reads the logs of bodies that never ran, and waiting is told by the journal."""
+        book = super()._log_book()
+        self._waiting_log = _unheard
+        return book
 
     def _loads(self, dags: Sequence[Dag]) -> list[Input]:
         return [self._begun_at_start(each) for each in super()._loads(dags)]
@@ -90,6 +97,10 @@ class SimulatedRuntime(SimRuntime):
         """The name of an open instance's task."""
         inst = self._engine.world.instances.get(instance_id)
         return "" if inst is None else inst.task.name
+
+
+def _unheard(_attempt_id: int, _text: str) -> None:
+    pass
 
 
 def _scratch(db: Path) -> InlineWriter:

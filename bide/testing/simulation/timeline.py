@@ -71,7 +71,8 @@ def _outage(since_us: int, until_us: int, start_us: int, end_us: int, cells: int
 
 def legend() -> Text:
     """What the signs mean."""
-    text = Text("ended: ", style="dim")
+    text = Text()
+    text.append("ended: ", style="dim")
     for word, mark in (("success", "▁█"), ("late", "▁█"), ("failed", "✗"), ("cancelled", "⊘")):
         text.append(f"{mark} {word}  ", style=_STYLES[word])
     text.append(f"{_GOING} goes on  ", style=_STYLES["going"])
