@@ -317,3 +317,17 @@ async def test_d4_deadline_alerts_are_told() -> None:
         assert alert.at == "2026-06-16T01:30:00Z"
         assert "is late" in alert.reason
         assert ends(sim, "crm") == {"success": 3}
+
+
+async def test_d4_an_event_while_nobody_serves_is_seen_afterwards() -> None:
+    @dag(schedule=On(HttpTrigger(url="https://partner.example/news")), catchup="all", max_active_runs=4)
+    def news() -> None:
+        load()
+
+    script = Script(
+        events={"news": Events(every="6h")}, down=[Down(since="2026-06-15T04:00", until="2026-06-15T13:00")]
+    )
+    async with simulated([news], start=NIGHT, script=script) as sim:
+        await sim.run_until("2026-06-16")
+        begun = [line.at[11:16] for line in sim.journal() if line.subject == "run" and line.now == "running"]
+        assert begun == ["13:00", "13:00", "18:00"]

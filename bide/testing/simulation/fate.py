@@ -60,6 +60,7 @@ class Fates:
         self._seed = seed
         self._start_us = start_us
         self._events: dict[str, Iterator[Arrival]] = {}
+        self._coming: dict[int, tuple[int, Arrival]] = {}
         self._rules: dict[tuple[str, str], Rule] = {}
         self._counts: dict[tuple[str, str, str], int] = {}
         self._drawn: dict[int, dict[tuple[str, int, str], bool]] = {}  # by run, while it is open
@@ -86,14 +87,18 @@ class Fates:
         failed = rule.fail is not False and self._happens(rule.fail, begun, run, "fail")
         return Arrival(_instant(rule.arrives, begun, run), failed, rule)
 
-    def event(self, dag: str, tz: str) -> Arrival:
-        """The next event for a DAG's schedule; asked again it is the one after."""
+    def event(self, dag: str, tz: str, standing_id: int, firings: int) -> Arrival:
+        """The event that a schedule's trigger waits for, having fired so often; kept until it has."""
         said = self._script.events.get(dag)
         if said is None:
             return _NEVER
-        if dag not in self._events:
-            self._events[dag] = self._stream(dag, tz, said)
-        return next(self._events[dag], _NEVER)
+        before, coming = self._coming.get(standing_id, (-1, _NEVER))
+        if before != firings:
+            if dag not in self._events:
+                self._events[dag] = self._stream(dag, tz, said)
+            coming = next(self._events[dag], _NEVER)
+            self._coming[standing_id] = (firings, coming)
+        return coming
 
     def _stream(self, dag: str, tz: str, said: Events) -> Iterator[Arrival]:
         random = Random(f"{self._seed}/event/{dag}")

@@ -35,7 +35,6 @@ class SimulatedRuntime(SimRuntime):
         self._fates = fates
         self._tally = tally
         self._since_us = since_us
-        self._coming: dict[int, tuple[int, Arrival]] = {}
 
     def _executor(self, epoch: int) -> Executor:
         """Here everything that is simulated takes its place; no wait is armed and no body begun before."""
@@ -74,15 +73,11 @@ class SimulatedRuntime(SimRuntime):
         return self._fates.arrival(inst.run.meta, inst.task.name, inst.map_index, self.clock.now())
 
     def _event(self, standing_id: int) -> Arrival | None:
-        """A trigger of a schedule: what it was told is kept until it has fired."""
+        """What comes next for a trigger of a schedule."""
         held = self._engine.world.standing.get(standing_id)
         if held is None:
             return None
-        known = self._coming.get(standing_id)
-        if known is None or known[0] != held.firings:
-            event = self._fates.event(held.dag.name, held.dag.tz)
-            known = self._coming[standing_id] = (held.firings, event)
-        return known[1]
+        return self._fates.event(held.dag.name, held.dag.tz, standing_id, held.firings)
 
     def _at_work(self) -> bool:
         if self._engine.failure is not None:
