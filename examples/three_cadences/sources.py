@@ -55,7 +55,7 @@ async def _read(
     while open_places:
         for place, batch in (await consumer.getmany(*open_places, timeout_ms=100)).items():
             for record in batch:
-                if record.offset < until[place]:
+                if record.value is not None and record.offset < until[place]:
                     value = msgspec.json.decode(record.value)
                     records.append({"part": place.partition, "pos": record.offset, **value})
             if batch[-1].offset + 1 >= until[place]:
