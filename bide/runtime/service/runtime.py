@@ -47,7 +47,7 @@ from bide.runtime.store.facts import ended_waits, run_result, watermarks
 from bide.runtime.store.load import WorldRows, load_world
 from bide.runtime.store.lock import Lock
 from bide.runtime.store.writer import StorePort, Writer
-from bide.runtime.triggerer.triggerer import Triggerer
+from bide.runtime.triggerer.triggerer import Log, Triggerer
 from bide.runtime.values import COMMAND_LIMIT, encode
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ class Runtime(LiveHouse):
     commits at a power cut, never at a crash. One runtime per database: a second one is refused
     with `StoreHeldError`, which names the process.
     """
+
+    _waiting_log: Log
 
     def __init__(
         self,
