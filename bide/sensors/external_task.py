@@ -11,6 +11,8 @@ from bide.runtime.errors import GraphError, UsageError
 from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.handle import Linked
 from bide.runtime.graph.validate import suggestion
+from bide.runtime.schedules.calendar import following
+from bide.runtime.schedules.zones import zone
 from bide.sensors.base import Sensor, SensorOptions, in_zone, moment, moment_us
 from bide.triggers.external_task import FAIL_STATES, SUCCESS_STATES, ExternalTaskTrigger
 
@@ -23,7 +25,9 @@ class ExternalTaskSensor(Sensor):
 
     Which of its runs: the one of the same logical date; with `delta`, of that date plus `delta`
     (negative: earlier); with `at`, of that logical date; with `interval` (hour, day, week, month),
-    of the calendar period, in this DAG's zone, that holds this run's date. It fails at once when
+    of the calendar period, in this DAG's zone, that holds this run's date. With `cover=True` all of
+    its runs that cover the interval of this run (moved by `delta`) or that period together: a
+    daily run waits for 24 hourly ones. It fails at once when
     the other ends in one of `fail_on` (by default every end but success). No polling: the commit
     that ends the other wakes it.
     """
@@ -41,6 +45,7 @@ class ExternalTaskSensor(Sensor):
         delta: timedelta | None = None,
         at: datetime | str | Callable[..., Any] | Linked | None = None,
         interval: str | None = None,
+        cover: bool = False,
         states: Sequence[str] = SUCCESS_STATES,
         fail_on: Sequence[str] | None = None,
         **options: Unpack[SensorOptions],
@@ -58,6 +63,11 @@ class ExternalTaskSensor(Sensor):
                 f"{self._title}: interval is {interval!r}, and must be one of {', '.join(PERIODS)}"
                 f"{suggestion(str(interval), PERIODS)}"
             )
+        asked: object = cover
+        if not isinstance(asked, bool):
+            raise GraphError(f"{self._title}: cover is {asked!r}, and must be True or False")
+        if cover and at is not None:
+            raise GraphError(f"{self._title}: at names one date and cover waits for several: leave one out")
         good = self._states(states, "states")
         if not good:
             raise GraphError(f"{self._title}: states is empty: nothing would end the wait well")
@@ -74,6 +84,7 @@ class ExternalTaskSensor(Sensor):
             "delta_us": self.span_param(delta, "delta"),
             "at": moment(at),
             "interval": interval,
+            "cover": cover or None,
             "states": list(good),
             "fail_on": list(bad),
         }
@@ -92,17 +103,23 @@ class ExternalTaskSensor(Sensor):
 
     @classmethod
     def make(cls, params: Mapping[str, Any], facts: Facts) -> ExternalTaskTrigger:
+        until_us = None
         logical_us = facts.logical_us + params.get("delta_us", 0)
         if "at" in params:
             logical_us = moment_us(params["at"], facts, "at")
         elif "interval" in params:
             logical_us = _start_of(params["interval"], facts)
+        if params.get("cover"):
+            until_us = facts.end_us + params.get("delta_us", 0)
+            if "interval" in params:
+                until_us = following(logical_us, params["interval"], zone(facts.tz))
         return ExternalTaskTrigger(
             dag=params["dag"],
             task=params.get("task"),
             logical_us=logical_us,
             states=tuple(params["states"]),
             fail_on=tuple(params["fail_on"]),
+            until_us=until_us,
         )
 
 

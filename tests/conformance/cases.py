@@ -264,6 +264,18 @@ EXTERNAL: Final = (
     ),
 )
 
+_DAILY: Final = {"dag": "maker", "task": "make", "interval": "day", "cover": True}
+
+COVERED: Final = (
+    Case("external-cover", "ExternalTaskSensor", _DAILY, (), (("publish", "2026-06-15"),)),
+    Case("external-cover-there", "ExternalTaskSensor", _DAILY, (("publish", "2026-06-15"),), (), enough=True),
+    Case("external-cover-not", "ExternalTaskSensor", _DAILY, (), (("publish", "2026-06-16"),), "waiting"),
+    Case(
+        "external-cover-part", "ExternalTaskSensor", {**_DAILY, "interval": "week"}, (),
+        (("publish", "2026-06-15"), ("publish", "2026-06-17")), "waiting",
+    ),
+)  # fmt: skip
+
 _ORDERS: Final = {"asset": "orders", "interval": "day"}
 _DAY: Final = timedelta(days=1)
 
@@ -307,4 +319,4 @@ COMMON: Final = (
     ),
 )
 
-CASES: Final = (*FILES, *TIMES, *HTTP, *KAFKA, *OBJECTS, *PYTHON, *EXTERNAL, *ASSETS, *COMMON)
+CASES: Final = (*FILES, *TIMES, *HTTP, *KAFKA, *OBJECTS, *PYTHON, *EXTERNAL, *COVERED, *ASSETS, *COMMON)

@@ -11,7 +11,7 @@ import pytest
 from bide.runtime.clock import SystemClock
 from bide.testing import SimClock, SimRuntime
 from tests.conformance.cases import CASES, Case
-from tests.conformance.stage import DATE, MODES, Ended, Outside, Play, declare, other, sound
+from tests.conformance.stage import DATE, MODES, Ended, Outside, Play, declare, maker, other, sound
 from tests.servers.http_server import HttpServer
 
 Sim = Callable[..., AbstractAsyncContextManager[SimRuntime]]
@@ -23,7 +23,7 @@ async def played(case: Case, mode: str, outside: Outside, db: Path, sim_runtime:
         assert outside.broker is not None
         await outside.broker.create(f"t-{outside.name}", 2)
     clock = SimClock(SystemClock().now())
-    async with sim_runtime([other], clock=clock, db=db) as rt:
+    async with sim_runtime([other, maker], clock=clock, db=db) as rt:
         outside.rt = rt
         await outside.make(case.before)
         date = DATE if case.sensor in ("ExternalTaskSensor", "AssetSensor") else None

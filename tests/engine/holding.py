@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bide.runtime.clock import HOUR
+from bide.runtime.engine import covering
 from bide.runtime.engine.admission import global_need, need_of
 from bide.runtime.engine.assets.waits import is_watched
 from bide.runtime.engine.backfill_state import Backfill
@@ -17,7 +18,14 @@ from bide.runtime.engine.control import as_seen
 from bide.runtime.engine.fan import Fan
 from bide.runtime.engine.life import is_summary
 from bide.runtime.engine.states import LEGAL, LEGAL_ATTEMPT, LEGAL_RUN, LEGAL_WAIT, OVER, RunState, State
-from bide.runtime.engine.waiting import ASSET, EXTERNAL, decode_external, open_waits, watched_key
+from bide.runtime.engine.waiting import (
+    ASSET,
+    EXTERNAL,
+    decode_external,
+    is_of_one_run,
+    open_waits,
+    watched_key,
+)
 from bide.runtime.engine.world import Due, Instance, Resource, Run, World
 from bide.runtime.graph.spec import Lane
 from bide.runtime.schedules.promise import Promise
@@ -218,7 +226,9 @@ def _waits(scene: Scene, world: World) -> None:
         assert inst.state in (State.DEFERRED, State.READY, State.RUNNING), (
             f"an open wait of a {inst.state} instance"
         )
-        if wait.kind == EXTERNAL:
+        if wait.kind == EXTERNAL and not is_of_one_run(wait):
+            assert covering.is_watched(world, wait, decode_external(wait.trigger)) == wait.armed
+        elif wait.kind == EXTERNAL:
             key = watched_key(decode_external(wait.trigger))
             assert (wait_id in world.watched.get(key, {})) == wait.armed
         elif wait.kind == ASSET:
@@ -231,7 +241,8 @@ def _waits(scene: Scene, world: World) -> None:
         assert (held_id in scene.armed) == held.armed, f"standing {held_id}: armed is {held.armed}"
         assert held.armed != (_idle(world, held.dag) or held.due is not None), "a standing wait sleeps"
     of_assets = [waiters for asset in world.assets.named.values() for waiters in asset.waiting.values()]
-    for waiters in (*world.watched.values(), *of_assets):
+    of_runs = [waiters for of_dag in world.covering.values() for waiters in of_dag.values()]
+    for waiters in (*world.watched.values(), *of_assets, *of_runs):
         assert waiters, "an empty set of waiters is kept"
         assert set(waiters) <= set(world.waits)
     for inst in world.instances.values():

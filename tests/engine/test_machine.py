@@ -93,7 +93,10 @@ def tasks(draw: st.DrawFn, others: tuple[str, ...] = ()) -> list[TaskSpec]:
             waits_for = None
             if kind == "external" and others:
                 waits_for = ExternalTaskTrigger(
-                    dag=draw(st.sampled_from(others)), task=draw(st.sampled_from([None, "t0"])), logical_us=T0
+                    dag=draw(st.sampled_from(others)),
+                    task=draw(st.sampled_from([None, "t0"])),
+                    logical_us=T0,
+                    until_us=draw(st.sampled_from([None, None, T0 + seconds(400)])),
                 )
             made.append(
                 sensor(

@@ -55,6 +55,7 @@ from bide.runtime.engine.messages import (
     PastAsked,
     ProcessStarted,
     Recover,
+    RunsAsked,
     StepDone,
     TriggerBuilt,
     WaitAsked,
@@ -325,6 +326,7 @@ _HANDLERS: Final[dict[type, Callable[[Turn, Any], None]]] = {
     DueTimer: _timer_due,
     ConsumerAsked: consuming.asked,
     AssetAsked: firing.asset_asked,
+    RunsAsked: firing.runs_asked,
     PastAsked: _past_asked,
     backfills.BackfillDue: backfills.slide,
 }

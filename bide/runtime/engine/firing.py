@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from bide.runtime.clock import LAST_US, from_us
-from bide.runtime.engine import admission, life, standing, waiting
+from bide.runtime.engine import admission, covering, life, standing, waiting
 from bide.runtime.engine.assets.state import WaitedFor
 from bide.runtime.engine.messages import (
     AssetAsked,
@@ -20,6 +20,7 @@ from bide.runtime.engine.messages import (
     Failure,
     Found,
     Parked,
+    RunsAsked,
     TriggerBuilt,
     WaitAsked,
     WaitDropped,
@@ -101,7 +102,7 @@ def wait_looked(t: Turn, e: WaitLooked) -> None:
     if wait is None:
         return
     inst = wait.inst
-    if wait.kind == waiting.EXTERNAL and waiting.is_missing(t, *waiting.watched_of(wait)):
+    if waiting.is_of_one_run(wait) and waiting.is_missing(t, *waiting.watched_of(wait)):
         _tell(t, wait, MISSING)
     elif wait.last_look:
         time_out(t, wait, e.reason)
@@ -309,6 +310,14 @@ def wake(t: Turn, key: Watched, state: str) -> None:
     waiters = t.world.watched.get(key)
     if waiters:
         t.later(Wake(list(waiters.values())[::-1], state))
+
+
+def runs_asked(t: Turn, e: RunsAsked) -> None:
+    """How the runs of an interval stand that are waited for together."""
+    waits = covering.waiters(t.world, e.dag, covering.Covered(e.task, e.start_us, e.end_us))
+    if waits:
+        seen = t.fact("runs_over", e.dag, e.task, e.start_us, e.end_us)
+        t.later(Wake(list(waits.values())[::-1], seen))
 
 
 def asset_asked(t: Turn, e: AssetAsked) -> None:

@@ -244,6 +244,15 @@ class ConsumerAsked(msgspec.Struct, frozen=True):
     dag_id: int
 
 
+class RunsAsked(msgspec.Struct, frozen=True):
+    """Those who wait for all runs of an interval are told how the database has them."""
+
+    dag: str
+    task: str | None
+    start_us: int
+    end_us: int
+
+
 class AssetAsked(msgspec.Struct, frozen=True):
     """Those who wait for this interval of an asset are told what versions the database has of it."""
 
@@ -286,6 +295,7 @@ Input = (
     | DagRemoved
     | ConsumerAsked
     | AssetAsked
+    | RunsAsked
     | Command
 )
 

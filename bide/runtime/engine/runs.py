@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bide.runtime.engine import alerting, backfills, control, handling, life, past
+from bide.runtime.engine import alerting, backfills, control, covering, handling, life, past
 from bide.runtime.engine.messages import RunEnded, RunMeta, RunOpened
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State
 from bide.runtime.engine.turn import Turn
@@ -201,6 +201,8 @@ def leave(t: Turn, run: Run) -> None:
     if world.past:
         past.left(t, run)
     t.effects.append(RunEnded(run.run_id, run.state.value))
+    if world.covering:
+        covering.ended(t, run, None)
     key = (dag.name, None, run.meta.logical_us)
     if key in world.watched:
         t.announced.append((key, run.state.value))

@@ -413,7 +413,9 @@ class EngineShell:
         """At what the engine sees itself: in the database."""
         trigger = decode_trigger(e.trigger)
         key: FactKey
-        if isinstance(trigger, ExternalTaskTrigger):
+        if isinstance(trigger, ExternalTaskTrigger) and trigger.until_us is not None:
+            key = ("runs_over", trigger.dag, trigger.task, trigger.logical_us, trigger.until_us)
+        elif isinstance(trigger, ExternalTaskTrigger):
             key = ("run_at", trigger.dag, trigger.task, trigger.logical_us)
         else:
             assert isinstance(trigger, AssetTrigger)
@@ -457,6 +459,8 @@ class EngineShell:
                 return stored.alert_state(conn, alert_id)
             case ("alerts_new", int(limit)):
                 return stored.new_alerts(conn, limit)
+            case ("runs_over", str(dag), task, int(start), int(end)):
+                return stored.runs_over(conn, dag, task, start, end)
             case ("asset_after", str(asset), int(after), int(limit)):
                 return stored.versions_after(conn, asset, after, limit)
             case ("asset_over", str(asset), int(start), int(end)):

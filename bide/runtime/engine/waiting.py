@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from bide.runtime.clock import LAST_US
+from bide.runtime.engine import covering
 from bide.runtime.engine.assets import waits as assets
 from bide.runtime.engine.messages import Arm, Disarm, LookOnce
 from bide.runtime.engine.states import State, WaitState
@@ -77,7 +78,11 @@ def disarm(t: Turn, wait: Wait, reason: str) -> None:
         assets.unwatch(t.world, wait)
         return
     if wait.kind == EXTERNAL:
-        key = watched_of(wait)
+        trigger = decode_external(wait.trigger)
+        if trigger.until_us is not None:
+            covering.unwatch(t.world, wait, trigger)
+            return
+        key = watched_key(trigger)
         waiters = t.world.watched.get(key)
         if waiters is not None:
             waiters.pop(wait.wait_id, None)
@@ -132,6 +137,11 @@ def decode_external(trigger: bytes) -> ExternalTaskTrigger:
     return msgspec.json.decode(trigger, type=ExternalTaskTrigger)
 
 
+def is_of_one_run(wait: Wait) -> bool:
+    """Whether it waits for one run of another DAG, or a task of that."""
+    return wait.kind == EXTERNAL and decode_external(wait.trigger).until_us is None
+
+
 def watched_of(wait: Wait) -> Watched:
     return watched_key(decode_external(wait.trigger))
 
@@ -147,6 +157,9 @@ def watch(t: Turn, wait: Wait) -> None:
     (`t.questions`) and offers the answer as `Found`.
     """
     trigger = decode_external(wait.trigger)
+    if trigger.until_us is not None:
+        covering.watch(t, wait, trigger)
+        return
     key = watched_key(trigger)
     t.world.watched.setdefault(key, {})[wait.wait_id] = wait
     dag = t.world.dags.get(trigger.dag)
@@ -192,6 +205,8 @@ WATCHED_ENDS = frozenset(
 
 def announce(t: Turn, inst: Instance) -> None:
     """Say that an instance has come to an end (or is lost), if anybody waits for that."""
+    if t.world.covering and inst.map_index < 0:
+        covering.ended(t, inst.run, inst.task.name)
     watched = t.world.watched
     if watched and inst.map_index < 0:  # of a mapped task: the whole of it
         key = (inst.run.dag.name, inst.task.name, inst.run.meta.logical_us)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bide.runtime.engine.assets.state import Assets
 from bide.runtime.engine.backfill_state import Backfill
+from bide.runtime.engine.covering import Covered
 from bide.runtime.engine.fairness import SHARE
 from bide.runtime.engine.fan import Fan
 from bide.runtime.engine.messages import RunMeta, TriggerBuilt
@@ -453,6 +454,7 @@ class World:
         self.attempts: dict[int, Attempt] = {}  # bodies that may be going
         self.waits: dict[int, Wait] = {}  # open
         self.watched: dict[Watched, dict[int, Wait]] = {}
+        self.covering: dict[str, dict[Covered, dict[int, Wait]]] = {}  # by the DAG that is waited for
         self.past: dict[tuple[int, str], dict[int, Instance]] = {}  # (run, task) -> who waits for its end
         self.behind: dict[int, tuple[int, str]] = {}  # instance -> what it waits for there
         self.compiled: dict[int, Compiled] = {}  # by version id

@@ -118,8 +118,10 @@ class _Wait:
             return ""
         if self.wanted is not None and self.wanted not in self._downstream():
             return ""
-        same = not any(self.params.get(key) for key in _MAPPING) or any(
-            self._mapped(date) == date for date in _dates(target, self.now_us)
+        same = (
+            self.params.get("cover")
+            or not any(self.params.get(key) for key in _MAPPING)
+            or any(self._mapped(date) == date for date in _dates(target, self.now_us))
         )
         if not same:
             return ""
@@ -148,6 +150,8 @@ class _Wait:
         own = self.known[self.dag.name]
         if isinstance(own.schedule, Manual) or isinstance(target.schedule, Manual):
             return ""
+        if self.params.get("cover"):
+            return ""  # which runs cover what is known when they are there
         if any(part.event for each in (own, target) for part in each.schedule.parts()):
             return ""  # their dates are those of the events to come
         try:

@@ -279,6 +279,24 @@ def end_state(conn: sqlite3.Connection, dag: str, task: str | None, logical_us: 
     return None
 
 
+def runs_over(
+    conn: sqlite3.Connection, dag: str, task: str | None, start_us: int, end_us: int
+) -> list[tuple[int, int, str | None]]:
+    """(start_us, end_us, end state) of the runs of a DAG that share something with `[start, end)`.
+
+    Of each logical date the newest run; the state is that of `task`, or of the run, None: not over.
+    """
+    found = conn.execute(
+        "SELECT logical_us, max(run_id), end_us FROM run WHERE dag_id = (SELECT dag_id FROM dag WHERE name = ?1)"
+        " AND logical_us >= coalesce((SELECT max(r.logical_us) FROM run r WHERE r.dag_id = run.dag_id"
+        " AND r.logical_us <= ?2), ?2) AND logical_us < ?3 GROUP BY logical_us ORDER BY logical_us",
+        (dag, start_us, end_us),
+    ).fetchall()
+    return [
+        (logical, end, end_state(conn, dag, task, logical)) for logical, _, end in found if end > start_us
+    ]
+
+
 def version_id(conn: sqlite3.Connection, dag_id: int, digest: str) -> int | None:
     """The version of a DAG with that content hash, None when it never had it."""
     row = conn.execute(
