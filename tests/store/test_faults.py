@@ -207,7 +207,7 @@ from tests.store.test_faults import large
 from bide.runtime.errors import StoreLostError
 from bide.runtime.store.inline import InlineWriter
 writer = InlineWriter.open_here(sys.argv[1], create=True)
-resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
 batch = 0
 try:
     while batch < 200:

@@ -191,7 +191,10 @@ def show(run: Run, /, *, db: Db = None, json: Json = False) -> int:
     interval = found.interval
     span = f", interval {stamp(interval.start)} to {stamp(interval.end)}"
     write(f"logical date {stamp(found.logical_date)}{span if interval.start != interval.end else ''}")
-    rows = [(name, t.state, str(t.attempts), t.reason) for name, t in folded(found.tasks)]
+    rows = [
+        (name if t.role == "task" else f"{name} ({t.role})", t.state, str(t.attempts), t.reason)
+        for name, t in folded(found.tasks)
+    ]
     print_table(("task", "state", "attempts", "reason"), rows, "no tasks")
     if len(rows) < len(found.tasks):
         note(f"{len(found.tasks) - len(rows):,} instances of mapped tasks are not shown: --json has them all")
