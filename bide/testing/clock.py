@@ -15,6 +15,7 @@ import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
+from random import Random
 from typing import Final
 
 from bide.runtime.clock import SECOND, from_us, span_us, to_us
@@ -62,16 +63,21 @@ class SimClock:
     '2026-06-15T01:00:00+00:00'
 
     A naive start is UTC. `patience` bounds, in real seconds, how long a move waits for threads,
-    processes and sockets that are at work.
+    processes and sockets that are at work. Those of one instant wake in the order in which they fell
+    asleep, or with `order` in one that it draws.
     """
 
-    def __init__(self, start: datetime | str | int = "2026-01-01T00:00", *, patience: float = 5.0) -> None:
+    def __init__(
+        self, start: datetime | str | int = "2026-01-01T00:00", *, patience: float = 5.0,
+        order: Random | None = None,
+    ) -> None:  # fmt: skip
         self._elapsed = 0
         self._wall = _instant(start)
         self.patience = patience
         self.moves = 0
         """How often time has moved."""
-        self._sleepers: list[tuple[int, int, asyncio.Future[None] | Call]] = []
+        self._order = order
+        self._sleepers: list[tuple[int, float, int, asyncio.Future[None] | Call]] = []
         self._number = 0
         self._probes: list[Callable[[], bool]] = []
         self._stepped: list[Callable[[int], None]] = []
@@ -99,8 +105,7 @@ class SimClock:
         """Return once the clock has been moved to `at_us`; at once when it is there already."""
         while self._wall < at_us:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._number += 1
-            heappush(self._sleepers, (at_us, self._number, waiter))
+            self._push(at_us, waiter)
             await waiter
 
     async def sleep(self, span: Span) -> None:
@@ -110,14 +115,18 @@ class SimClock:
     def call_at(self, at_us: int, call: Callable[[], None]) -> Call:
         """Have `call` made once the clock has been moved to `at_us`, among the sleepers of that instant."""
         due = Call(call)
-        self._number += 1
-        heappush(self._sleepers, (at_us, self._number, due))
+        self._push(at_us, due)
         return due
+
+    def _push(self, at_us: int, sleeper: asyncio.Future[None] | Call) -> None:
+        self._number += 1
+        tie = 0.0 if self._order is None else self._order.random()
+        heappush(self._sleepers, (at_us, tie, self._number, sleeper))
 
     @property
     def next_due(self) -> int | None:
         """When the next sleeper is due, None when nobody sleeps."""
-        while self._sleepers and self._sleepers[0][2].done():
+        while self._sleepers and self._sleepers[0][3].done():
             heappop(self._sleepers)
         return self._sleepers[0][0] if self._sleepers else None
 
@@ -165,9 +174,9 @@ class SimClock:
         self._wake()
 
     def _wake(self) -> None:
-        """Wake who is due. Those of one instant wake in the order in which they fell asleep."""
+        """Wake who is due."""
         while self._sleepers and self._sleepers[0][0] <= self._wall:
-            waiter = heappop(self._sleepers)[2]
+            waiter = heappop(self._sleepers)[3]
             if not waiter.done():
                 waiter.set_result(None)
 

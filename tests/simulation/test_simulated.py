@@ -331,3 +331,22 @@ async def test_d4_an_event_while_nobody_serves_is_seen_afterwards() -> None:
         await sim.run_until("2026-06-16")
         begun = [line.at[11:16] for line in sim.journal() if line.subject == "run" and line.now == "running"]
         assert begun == ["13:00", "13:00", "18:00"]
+
+
+async def test_d4_what_falls_on_one_instant_comes_in_an_order_that_the_seed_draws() -> None:
+    @dag(schedule=Cron("0 1 * * *"))
+    def wide() -> None:
+        for n in range(8):
+            load.options(name=f"load{n}")()
+
+    script = Script(tasks={"*": Rule(duration="30m")})
+    orders = []
+    for seed in (1, 1, 2):
+        async with simulated([wide], start=NIGHT, script=script, seed=seed) as sim:
+            await sim.run_until("2026-06-16")
+            ended = [
+                line.task for line in sim.journal() if line.subject == "instance" and line.now == "success"
+            ]
+            assert sorted(ended) == [f"load{n}" for n in range(8)]
+            orders.append(ended)
+    assert orders[0] == orders[1] != orders[2]

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from math import inf
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -40,7 +41,9 @@ class Simulation:
         self.script = script
         self.seed = script.seed if seed is None else seed
         self.start_us = _us(start)
-        self.clock = SimClock(self.start_us, patience=inf)  # a slow machine must not change the story
+        self.clock = SimClock(  # however slow the machine: it must not change the story
+            self.start_us, patience=inf, order=Random(f"{self.seed}/order")
+        )
         self.until_us = self.start_us
         """Everything before this instant has been lived through."""
         self._dags = list(dags)
