@@ -350,3 +350,15 @@ async def test_d4_what_falls_on_one_instant_comes_in_an_order_that_the_seed_draw
             assert sorted(ended) == [f"load{n}" for n in range(8)]
             orders.append(ended)
     assert orders[0] == orders[1] != orders[2]
+
+
+async def test_d4_finished_runs_leave_nothing_in_memory_but_their_span() -> None:
+    script = Script(tasks={"nightly.*": Rule(duration="1m", arrives="1m", fail=When(chance=0.1, times=1))})
+    async with simulated([nightly], start=NIGHT, script=script) as sim:
+        await sim.run_for(timedelta(days=60))
+        world, shell = sim.rt._engine.world, sim.rt._shell
+        assert len(sim.report().spans) == 60
+        kept = (world.runs, world.instances, world.attempts, world.waits, shell.runs)
+        counted = (sim._fates._drawn, sim._tally._runs, sim._tally._ready)
+        assert [len(each) for each in (*kept, *counted)] == [0] * 8
+        assert len(sim.clock._sleepers) < 20
