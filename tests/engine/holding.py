@@ -127,9 +127,11 @@ def _fan(scene: Scene, summary: Instance, fan: Fan) -> None:
     if summary.state is not State.MAPPED:
         assert not fan.children, f"{name} is {summary.state} and has instances that are not over"
     elif not scene.world.agenda:
-        assert fan.whole, f"{name} is left half made"
+        assert fan.whole or 2 * fan.ready >= scene.world.window, f"{name} is left half made"
         assert fan.children, f"{name} is mapped and waits for nothing"
-        assert not fan.former
+        assert not (fan.whole and fan.former)
+    ready = sum(child.state is State.READY for child in fan.children.values())
+    assert fan.ready == ready, f"{name}: {fan.ready} are counted as ready, {ready} are"
 
 
 def _backfills(world: World) -> None:
@@ -475,7 +477,7 @@ def _of_fan(fan: Fan | None) -> tuple[Any, ...] | None:
         return None
     return (
         fan.items, fan.made, fan.rows, fan.keeps, fan.success, fan.failed, fan.skipped, fan.cancelled,
-        sorted(fan.children), sorted(fan.former),
+        fan.ready, sorted(fan.children), sorted(fan.former),
     )  # fmt: skip
 
 

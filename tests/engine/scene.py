@@ -76,6 +76,7 @@ class Scene:
         self, db: Path, *, slots: int = 4, pools: Pools | None = None, budget: int = 300, now: int = T0,
         budgets: dict[str, BudgetLimits] | None = None,
         asset_caps: dict[str, int] | None = None,
+        window: int = 1000,
     ) -> None:  # fmt: skip
         self.db = db
         self.now = now
@@ -83,6 +84,7 @@ class Scene:
         self._size = slots, pools or {}
         self._budgets = budgets or {}
         self.asset_caps = asset_caps or {}
+        self.window = window
         self.store = InlineWriter.open_here(db, synchronous="NORMAL", create=True)
         self._shell = EngineShell(self.store, SimClock(0))
         self.dags: dict[str, DagLoaded] = {}
@@ -117,6 +119,7 @@ class Scene:
         self.world = World(epoch=epoch, slots=slots, pools=pools)
         self.world.budgets = made(self._budgets)
         self.world.asset_caps = dict(self.asset_caps)
+        self.world.window = self.window
 
     # --- turns ----------------------------------------------------------------------------------
 

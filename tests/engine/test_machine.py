@@ -145,17 +145,18 @@ class Machine(RuleBasedStateMachine):
         self.asked: set[tuple[int, str]] = set()  # keys are asked for once by a body
 
     @initialize(
-        first=tasks(), second=tasks(("d0",)), budget=st.sampled_from([3, 300]), runs=st.integers(1, 3),
+        first=tasks(), second=tasks(("d0",)), budget=st.sampled_from([3, 300]), window=st.sampled_from([1, 2, 1000]), runs=st.integers(1, 3),
         on_pause=st.sampled_from(["freeze", "run"]), cap=st.sampled_from([None, 2]),
         overlap=st.sampled_from(["queue_all", "queue_one", "skip", "cancel_running"]),
         catchup=st.sampled_from(["all", "latest", "none"]),
         alert=st.sampled_from([{"after_us": seconds(90)}, {"at": "00:05", "tz": "UTC"}, {"at": "00:00:40"}]),
     )  # fmt: skip
     def declare(
-        self, first: list[TaskSpec], second: list[TaskSpec], budget: int, runs: int, on_pause: str,
+        self, first: list[TaskSpec], second: list[TaskSpec], budget: int, window: int, runs: int, on_pause: str,
         cap: int | None, overlap: str, catchup: str, alert: dict[str, Any],
     ) -> None:  # fmt: skip
         self.scene.budget = budget
+        self.scene.window = self.scene.world.window = window
         self.scene.dag(
             "d0", *first, max_active_runs=runs, on_pause=on_pause, max_active_tasks=cap, deadline_alert=alert
         )

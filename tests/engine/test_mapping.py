@@ -140,6 +140,44 @@ def test_c71_it_is_made_in_slices_and_no_turn_is_long(new_scene: New) -> None:
     assert len(scene.states()) == 1001
 
 
+def test_c71_of_a_long_list_only_a_window_wants_a_slot_at_a_time(new_scene: New) -> None:
+    scene = new_scene(window=10, slots=2)
+    scene.dag("d", mapped("load", over=[0] * 100))
+    scene.trigger("d")
+    seen = set()
+    while scene.bodies:
+        seen.add(len(scene.world.instances))
+        scene.end(scene.going[0])
+    assert max(seen) <= 13
+    assert scene.run_state() == "success"
+    assert len(scene.states()) == 101
+
+
+def test_instances_that_wait_for_the_world_keep_no_other_from_being_made(new_scene: New) -> None:
+    scene = new_scene(window=4, slots=2)
+    scene.dag("d", mapped("load", over=[0] * 30))
+    scene.trigger("d")
+    for n in range(30):
+        scene.asks(f"load[{n}]", f"k{n}")
+    assert len(scene.armed) == 30
+    scene.crash()
+    assert len(scene.armed) == 30
+
+
+def test_one_that_is_not_made_yet_is_not_rerun(new_scene: New) -> None:
+    scene = new_scene(window=4, slots=1)
+    scene.dag("d", mapped("load", over=[0] * 30))
+    run = scene.trigger("d")
+    scene.fails("load[0]")
+    with pytest.raises(RefusedError, match=r"load\[29\] of run 1 is still to be made"):
+        scene.command("rerun", run_id=run, task="load", map_index=29)
+    scene.command("rerun", run_id=run, task="load", map_index=0)
+    scene.fails("load[1]")
+    scene.command("rerun", run_id=run)
+    end_all(scene)
+    assert (scene.run_state(), len(scene.states())) == ("success", 31)
+
+
 def test_an_end_of_an_instance_costs_the_same_however_many_there_are(new_scene: New) -> None:
     scene = new_scene()
     scene.checking = False

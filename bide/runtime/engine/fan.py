@@ -1,12 +1,13 @@
 """The instances of a mapped task, as its summary counts them: O(1) an end, nothing kept of what is over.
 
 The summary is the instance at the task's place in the graph (map index -1); its children have the
-indices 0, 1, ... and are made in that order. Plain state, like the rest of the world.
+indices 0, 1, ... and are made in that order, of a long list no more at a time than a window of them
+want a slot. Plain state, like the rest of the world.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bide.runtime.engine.states import OVER, State
 
@@ -31,10 +32,12 @@ class Fan:
         "items",
         "keeps",
         "made",
+        "ready",
         "rows",
         "skipped",
         "success",
         "summary",
+        "work",
     )
 
     def __init__(self, summary: Instance) -> None:
@@ -46,7 +49,9 @@ class Fan:
         self.children: dict[int, Instance] = {}  # those that are not over
         self.former: dict[int, Instance] = {}  # over, and still to be gone through
         self.success = self.failed = self.skipped = self.cancelled = 0
-        self.busy = False  # children are being made, on the agenda
+        self.ready = 0  # of the children, those that want a slot
+        self.work: Any = None  # what makes children, once it has begun
+        self.busy = False  # it is on the agenda
         self.ending = False  # all of them are being ended with their summary
 
     @property
@@ -92,6 +97,10 @@ class Fan:
             self.count(was, -1)
         if over:
             self.count(child.state)
+
+    def hungry(self, window: int) -> bool:
+        """Whether more children are to be made: few of those there are still want a slot."""
+        return not self.busy and self.work is not None and 2 * self.ready < window and not self.whole
 
     @property
     def done(self) -> bool:

@@ -22,8 +22,6 @@ from bide.runtime.errors import NotFoundError, RefusedError
 if TYPE_CHECKING:
     from bide.runtime.store.load import InstanceRow
 
-CHUNK: Final = 2_000
-"""Instances made in one turn, at most."""
 _STAYS: Final = frozenset({State.SUCCESS, State.SKIPPED})
 _BAD: Final = frozenset({State.FAILED, State.UPSTREAM_FAILED})
 
@@ -82,9 +80,11 @@ def _write(t: Turn, fan: Fan) -> None:
 
 def resume(t: Turn, fan: Fan) -> None:
     """Go on making the instances, over as many turns as it takes."""
+    if fan.work is None:
+        fan.work = _Children(fan)
     if not fan.busy:
         fan.busy = True
-        t.later(_Children(fan))
+        t.later(fan.work)
 
 
 class _Children:
@@ -99,20 +99,22 @@ class _Children:
         if summary.state is not State.MAPPED:
             fan.busy = False
             return True
-        first = fan.made
-        until = min(first + max(min(CHUNK, t.budget), 1), fan.total)
-        t.budget -= until - first
+        first, most = fan.made, max(t.budget, 1)
         bodies = {body.inst.instance_id: body for body in t.world.attempts.values()} if fan.former else {}
-        for index in range(first, until):
+        while not fan.whole and fan.made - first < most and fan.ready < t.world.window:
+            index = fan.made
             fan.made = index + 1
             self._one(t, fan, index, bodies)
-        _write(t, fan)
-        if not fan.whole:
-            return False
-        fan.busy = False
-        if fan.done:
-            life.finish(t, summary, *fan.end())
-        return True
+        t.budget -= fan.made - first
+        if fan.made > first:
+            _write(t, fan)
+        if fan.whole:
+            fan.busy = False
+            if fan.done:
+                life.finish(t, summary, *fan.end())
+        elif fan.ready >= t.world.window:
+            fan.busy = False  # it goes on when these begin
+        return not fan.busy
 
     def _one(self, t: Turn, fan: Fan, index: int, bodies: Mapping[int, Attempt]) -> None:
         """See to the instance of this index: make it, open it again, leave it, or put it aside."""
@@ -144,6 +146,7 @@ def _make(t: Turn, fan: Fan, index: int) -> None:
     child.fan = fan
     child.state = State.READY
     fan.rows = index + 1
+    fan.ready += 1
     fan.children[index] = child
     world.instances[child.instance_id] = child
     t.changes.instances_new.append(
@@ -192,12 +195,11 @@ def opens_in_part(run: Run, ix: int, chosen: set[int]) -> bool:
     fan = summary.fan
     if fan is None or not fan.items or not chosen.isdisjoint(run.compiled.upstream[ix]):
         return False
-    if summary.state is State.MAPPED:
-        return fan.whole and bool(
-            fan.failed or fan.cancelled or any(c.state is State.LOST for c in fan.children.values())
-        )
-    if not fan.whole and fan.rows > fan.made and not fan.keeps:
+    if fan.rows > fan.made and not fan.keeps:
         return False  # what lies beyond is of an older list
+    if summary.state is State.MAPPED:
+        lost = any(child.state is State.LOST for child in fan.children.values())
+        return bool(fan.failed or fan.cancelled or lost)
     return summary.state in (State.FAILED, State.CANCELLED)
 
 
@@ -238,11 +240,13 @@ def child_at(run: Run, ix: int, index: int) -> Instance | None:
         raise NotFoundError(
             f"the task {name!r} of run {run.run_id} has {fan.items} instances, [0] to [{fan.items - 1}], and no [{index}]"
         )
-    if not fan.whole:
+    if not fan.whole and summary.state is not State.MAPPED:
         raise RefusedError(
-            f"the instances of {name!r} of run {run.run_id} are being made: ask again in a moment"
-            if summary.state is State.MAPPED
-            else f"the instances of {name!r} of run {run.run_id} were never all made: rerun the task as a whole"
+            f"the instances of {name!r} of run {run.run_id} were never all made: rerun the task as a whole"
+        )
+    if index >= fan.made:
+        raise RefusedError(
+            f"{name}[{index}] of run {run.run_id} is still to be made: it follows when others begin"
         )
     return fan.children.get(index)
 

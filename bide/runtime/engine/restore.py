@@ -272,6 +272,7 @@ def _child(run: Run, row: InstanceRow) -> Instance | None:
         fan = summary.fan = Fan(summary)
     fan.rows = max(fan.rows, row.map_index + 1)
     if row.state not in OVER:
+        fan.ready += row.state is State.READY
         fan.children[row.map_index] = child = instance_of(run, row)
         child.fan = fan
         return child

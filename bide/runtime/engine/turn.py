@@ -126,8 +126,23 @@ class Turn:
         inst.since = self.now
         inst.reason = reason
         inst.queued = 0
+        if inst.map_index >= 0:
+            self._stepped(inst, was, to)
         self.dirty[inst.instance_id] = inst
         self.journal("instance", inst.instance_id, inst.run.run_id, was.value, to.value, reason)
+
+    def _stepped(self, child: Instance, was: State, to: State) -> None:
+        """An instance of a mapped task begins to want a slot, or has got it: then others may be made."""
+        fan = child.fan
+        if fan is None:
+            return
+        if to is State.READY:
+            fan.ready += 1
+        elif was is State.READY:
+            fan.ready -= 1
+            if fan.hungry(self.world.window):
+                fan.busy = True
+                self.later(fan.work)
 
     def touch(self, inst: Instance, reason: str) -> None:
         """Say a new reason within the same state."""

@@ -478,6 +478,7 @@ class World:
         self.hungry: dict[int, None] = {}  # of these, those that may have room for another run
         self.asset_caps: dict[str, int] = {}  # runs of backfills that may write an asset at once
         self.ticket = 0
+        self.window = 1_000  # instances of one mapped task that want a slot: more are made as these begin
         self.dormant = False  # a command session: states move, nothing starts
         self.opening = False  # missed firings are left until the runtime is open
         self.scheduling = True  # False: firings stay due, for the next runtime that takes them
