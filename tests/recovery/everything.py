@@ -80,6 +80,16 @@ async def waits_inside(ctx: Context) -> dict[str, Any]:
     return {"stamp": stamp, "size": event["size"]}
 
 
+@task(max_lost=OFTEN)
+async def parts(ctx: Context) -> list[int]:
+    return [1, 2, 3]
+
+
+@task(max_lost=OFTEN)
+def doubled(number: int, ctx: Context) -> int:
+    return number * 2
+
+
 @task(idempotent=False)
 async def only_once(ctx: Context) -> None:
     mark(ctx, "only")
@@ -140,8 +150,9 @@ def everything() -> None:
     run >> inside
     once = only_once()
     broken() >> whatever_happened()
+    twice = doubled.map(number=parts())
     said = shell("said", "echo it is {run_id}", max_lost=OFTEN)
-    [threaded, number, inside, web, offset, clock, other, python, poked, looked] >> said >> once
+    [threaded, number, inside, web, offset, clock, other, python, poked, looked, twice] >> said >> once
 
 
 __all__ = ["Runtime", "everything", "upstream"]

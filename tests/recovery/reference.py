@@ -84,6 +84,18 @@ def declared(folder: Path) -> list[Dag]:
         mark("only")
 
     @task
+    async def listed() -> list[int]:
+        return [1, 2, 3, 4]
+
+    @task
+    async def tripled(numbers: list[int]) -> list[int]:
+        return [3 * number for number in numbers]
+
+    @task
+    async def added(found: list[list[int]]) -> int:
+        return sum(number for part in found for number in part)
+
+    @task
     def source() -> str:
         return "there"
 
@@ -112,7 +124,8 @@ def declared(folder: Path) -> list[Dag]:
         first >> [drop, looked, clock, other, body]
         number = in_thread(flaky())
         said = shell("said", "echo it is {dag}")
-        [drop, looked, clock, other, body, number] >> said >> only_once()
+        total = added(tripled.map(numbers=listed(), shard=2))
+        [drop, looked, clock, other, body, number, total] >> said >> only_once()
 
     return [reference, upstream]
 
@@ -144,7 +157,7 @@ def ended(db: Path) -> dict[str, Any]:
     with contextlib.closing(sqlite3.connect(f"file:{db}?mode=ro", uri=True)) as conn:
         tasks = conn.execute(
             "SELECT d.name, i.task, i.state, o.value FROM task_instance i JOIN run r USING (run_id)"
-            " JOIN dag d USING (dag_id) LEFT JOIN output o USING (instance_id) ORDER BY 1, 2"
+            " JOIN dag d USING (dag_id) LEFT JOIN output o USING (instance_id) ORDER BY 1, 2, i.map_index"
         ).fetchall()
         folder = str(db.parent)
         return {

@@ -22,9 +22,18 @@ from tests.recovery.reference import ended
 from tests.recovery.sweep import SEED, SOAK, Bench, bench, forget, said, swept, verdict
 
 DIED = 137
-ACTS = ("Start", "Build", "Arm", "LookOnce", "Stop", "Disarm")
+ACTS = ("Start", "Build", "Expand", "Arm", "LookOnce", "Stop", "Disarm")
 """Effects whose failure ends what they were for: the tables differ then, and are as consistent as ever."""
-SURE = ("RunOpened", "RunEnded", "Reply", "OutputKnown", "Answer", "Acknowledge")
+SURE = (
+    "RunOpened",
+    "RunEnded",
+    "Reply",
+    "OutputKnown",
+    "ManifestKnown",
+    "OutputChanged",
+    "Answer",
+    "Acknowledge",
+)
 """Effects that only put something into a dictionary or a future: no error can rise there."""
 
 

@@ -126,9 +126,12 @@ def tables(db: Path) -> tuple[dict[str, str], dict[tuple[str, str], Any], list[s
         )
         runs = {keys[run_id]: state for run_id, state in conn.execute("SELECT run_id, state FROM run")}
         rows = conn.execute(
-            "SELECT run_id, task, state, value FROM task_instance LEFT JOIN output USING (instance_id)"
+            "SELECT run_id, task, state, value, map_index FROM task_instance LEFT JOIN output USING (instance_id)"
         )
-        tasks = {(keys[run_id], task): (state, value) for run_id, task, state, value in rows}
+        tasks = {
+            (keys[run_id], task if index < 0 else f"{task}[{index}]"): (state, value)
+            for run_id, task, state, value, index in rows
+        }
         return runs, tasks, [f"{found.id}: {found.sentence}" for found in check(conn)]
 
 
