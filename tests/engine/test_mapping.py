@@ -9,8 +9,10 @@ import pytest
 
 from bide.runtime.engine.messages import Command, Expand, ExpandFailed, Failure, OutputChanged, WaitFired
 from bide.runtime.errors import NotFoundError, RefusedError
-from tests.engine.declare import job, mapped
-from tests.engine.scene import Scene
+from bide.runtime.store import invariants
+from bide.triggers.external_task import ExternalTaskTrigger
+from tests.engine.declare import job, mapped, seconds, sensor
+from tests.engine.scene import T0, Scene
 
 New = Callable[..., Scene]
 
@@ -476,3 +478,76 @@ def test_mapped_over_what_a_mapped_task_returned(scene: Scene) -> None:
     assert scene.going == ["b[0]", "b[1]"]
     rows = scene._rows("SELECT value FROM manifest ORDER BY instance_id")
     assert rows == [("{}",), ('{"item":["zero","one"]}',)]
+
+
+# --- others that look at it ----------------------------------------------------------------------
+
+
+def test_who_waits_for_it_from_outside_hears_of_the_whole(scene: Scene) -> None:
+    trigger = ExternalTaskTrigger(dag="d", task="load", logical_us=T0)
+    scene.dag("d", mapped("load", over=[0, 1], idempotent=False))
+    scene.dag("w", sensor("wait", waits_for=trigger))
+    scene.trigger("d", logical_us=T0)
+    watching = scene.trigger("w")
+    scene.end("load[0]")
+    assert scene.state("wait", watching) == "deferred"
+    scene.crash()
+    assert scene.states(1)["load[1]"] == "lost"
+    assert scene.state("wait", watching) == "deferred"
+    scene.command("mark", run_id=1, task="load", map_index=1, state="success")
+    assert scene.run_state(watching) == "success"
+    later = scene.trigger("w", new=True)
+    assert scene.run_state(later) == "success", "what is over counts as well"
+
+
+def test_its_outlets_get_one_version_when_all_of_it_has_succeeded(scene: Scene) -> None:
+    scene.dag("d", mapped("load", over=[0, 1], outlets=("orders",)))
+    scene.trigger("d")
+    scene.end("load[0]")
+    assert scene._rows("SELECT count(*) FROM asset_version") == [(0,)]
+    scene.end("load[1]")
+    assert scene._rows("SELECT count(*) FROM asset_version") == [(1,)]
+
+
+def test_it_asks_its_past_once_as_a_whole(scene: Scene) -> None:
+    scene.dag("d", mapped("load", over=[0, 1], depends_on_past=True))
+    scene.trigger("d", logical_us=T0)
+    second = scene.trigger("d", logical_us=T0 + seconds(60))
+    assert scene.state("load", second) == "pending"
+    scene.end("load[0]")
+    assert scene.state("load", second) == "pending"
+    scene.end("load[1]")
+    assert scene.state("load", second) == "mapped"
+    end_all(scene)
+
+
+def test_an_instance_that_cuts_what_stands_below_cuts_nothing_of_its_task(scene: Scene) -> None:
+    started(scene, [0, 1], job("report", "load"))
+    scene.feed(scene.ended(scene.attempt("load[0]"), "skipped", failure=Failure("none"), cuts=True))
+    scene.end("load[1]")
+    assert scene.state("report") == "running"
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (
+            "UPDATE task_instance SET state = 'success' WHERE task = 'load' AND map_index = -1",
+            "and its instance 3 is",
+        ),
+        ("DELETE FROM manifest", "it is not written over what"),
+        (
+            "UPDATE task_instance SET state = 'success' WHERE map_index >= 0",
+            "nothing of it is left to wait for",
+        ),
+    ],
+)
+def test_i2_a_damaged_mapped_task_is_found(new_scene: New, damage: str, says: str) -> None:
+    scene = new_scene()
+    started(scene, [0, 1])
+    conn = scene.store._raw
+    assert invariants.check(conn) == []
+    conn.execute("BEGIN")
+    conn.execute(damage)
+    assert any(found.id == "I2" and says in found.sentence for found in invariants.check(conn))
+    conn.execute("ROLLBACK")

@@ -78,6 +78,33 @@ def i2_runs_end_with_their_tasks(conn: sqlite3.Connection) -> list[Violation]:
     )
 
 
+def i2_mapped_tasks_end_with_their_instances(conn: sqlite3.Connection) -> list[Violation]:
+    summary = "FROM task_instance s JOIN task_instance c ON c.run_id = s.run_id AND c.task = s.task"
+    summary += " AND s.map_index = -1 AND c.map_index >= 0"
+    found = _ask(
+        conn,
+        "I2",
+        "instance {0} stands for the instances of a mapped task, is {2}, and its instance {1} is {3}",
+        f"SELECT s.instance_id, c.instance_id, s.state, c.state {summary}"
+        f" WHERE s.state <> 'mapped' AND c.state NOT IN ({_OVER})",
+    )
+    found += _ask(
+        conn,
+        "I2",
+        "instance {0} is mapped, and nothing of it is left to wait for",
+        "SELECT e.instance_id FROM expansion e JOIN task_instance s USING (instance_id) WHERE s.state = 'mapped'"
+        f" AND e.made >= e.items AND NOT EXISTS (SELECT 1 FROM task_instance c WHERE c.run_id = s.run_id"
+        f" AND c.task = s.task AND c.map_index >= 0 AND (c.state NOT IN ({_OVER}) OR c.map_index >= e.made))",
+    )
+    return found + _ask(
+        conn,
+        "I2",
+        "instance {0} is mapped, and it is not written over what",
+        "SELECT instance_id FROM task_instance s WHERE state = 'mapped' AND NOT EXISTS"
+        " (SELECT 1 FROM expansion JOIN manifest USING (instance_id) WHERE instance_id = s.instance_id)",
+    )
+
+
 def i3_running_is_one_running_attempt(conn: sqlite3.Connection) -> list[Violation]:
     found = _ask(
         conn,
@@ -218,6 +245,8 @@ _ORPHANS: Final = (
             ("task_instance", "run", "run_id", "run"),
             ("attempt", "task_instance", "instance_id", "instance"),
             ("output", "task_instance", "instance_id", "instance"),
+            ("expansion", "task_instance", "instance_id", "instance"),
+            ("manifest", "expansion", "instance_id", "mapped task"),
             ("failure", "task_instance", "instance_id", "instance"),
             ("wait", "task_instance", "instance_id", "instance"),
             ("wait", "attempt", "attempt_id", "attempt"),
@@ -275,6 +304,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[sqlite3.Connection], list[Violation]]]
     ("I1", i1_the_file_is_whole),
     ("I2", i2_states_are_legal),
     ("I2", i2_runs_end_with_their_tasks),
+    ("I2", i2_mapped_tasks_end_with_their_instances),
     ("I2", replay),
     ("I3", i3_running_is_one_running_attempt),
     ("I4", i4_deferred_is_an_open_wait),
