@@ -16,6 +16,7 @@ import msgspec
 from bide.runtime import errors
 from bide.runtime.clock import SECOND
 from bide.runtime.engine.budgets import BudgetLimits, made
+from bide.runtime.engine.control import EARLY
 from bide.runtime.engine.decide import NO_FACTS, decide
 from bide.runtime.engine.messages import (
     Answer,
@@ -48,7 +49,7 @@ from bide.runtime.engine.messages import (
 )
 from bide.runtime.engine.restore import restore
 from bide.runtime.engine.shell import EngineShell
-from bide.runtime.engine.states import AttemptState
+from bide.runtime.engine.states import OVER, AttemptState
 from bide.runtime.engine.turn import FactKey
 from bide.runtime.engine.world import World
 from bide.runtime.errors import BideError
@@ -172,6 +173,7 @@ class Scene:
                 assert effect.attempt_id not in self.bodies, "a body was started twice"
                 beside = [s for s in self.bodies.values() if s.instance_id == effect.instance_id]
                 assert not beside, f"two bodies of {effect.task.name}"
+                self._in_order(effect)
                 self.bodies[effect.attempt_id] = effect
             case Stop():
                 self.stops[effect.attempt_id] = effect
@@ -196,6 +198,15 @@ class Scene:
             case _:
                 pass
         return []
+
+    def _in_order(self, effect: Start) -> None:
+        """A body starts when its upstreams are over, unless its rule does not wait for them."""
+        inst = self.world.instances.get(effect.instance_id)
+        if inst is None or inst.task.rule in EARLY:
+            return
+        ups = [inst.run.instances[up] for up in inst.run.compiled.upstream[inst.ix]]
+        open_ = [up.task.name for up in ups if up.state not in OVER]
+        assert not open_, f"{said(effect)} was started before {open_} ended"
 
     def build_of(self, effect: Build) -> TriggerBuilt:
         spec = effect.task.sensor
@@ -467,7 +478,8 @@ class Scene:
         try:
             holding.hold(self)
             self.compare()
-            assert invariants.check(self.store._raw) == []
+            found = invariants.check(self.store._raw)
+            assert found == [], found
             self._alerts_are_as_promised()
         finally:
             self.store.close_here()

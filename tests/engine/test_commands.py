@@ -560,3 +560,17 @@ def test_pause_and_unpause_twice_are_once(scene: Scene) -> None:
     for verb in ("pause", "pause", "unpause", "unpause"):
         scene.command(verb, dag="d")
     assert [now for now, _ in scene.said("dag") if now in ("paused", "active")] == ["paused", "active"]
+
+
+def test_a_mark_does_not_open_again_what_another_goes_on_from(scene: Scene) -> None:
+    scene.dag("d", job("a"), job("b", "a"), job("c", "b", rule="all_done"))
+    run = scene.trigger("d")
+    scene.fails("a")
+    assert scene.states() == {"a": "failed", "b": "upstream_failed", "c": "running"}
+    with pytest.raises(
+        RefusedError, match="c goes on from what is to be opened again by that, and has not ended"
+    ):
+        scene.command("mark", run_id=run, task="a", state="success")
+    scene.end("c")
+    scene.command("mark", run_id=run, task="a", state="success")
+    assert scene.state("b") == "running"

@@ -480,6 +480,24 @@ def test_mapped_over_what_a_mapped_task_returned(scene: Scene) -> None:
     assert rows == [("{}",), ('{"item":["zero","one"]}',)]
 
 
+def test_one_whose_upstream_runs_again_is_not_rerun_before_that(scene: Scene) -> None:
+    run = started(scene, [0])
+    scene.fails("load[0]")
+    scene.command("rerun", run_id=run, task="ls")
+    assert scene.state("load") == "pending", "it failed, and what it is mapped over is made anew"
+    scene.end("ls", output=[0])
+    scene.end("load[0]")
+    scene.command("rerun", run_id=run, task="ls")
+    assert scene.state("load") == "success"
+    with pytest.raises(
+        RefusedError, match="the task 'load' of run 1 stands after ls, which goes on: wait for"
+    ):
+        scene.command("rerun", run_id=run, task="load", map_index=0)
+    scene.end("ls", output=[0])
+    scene.command("rerun", run_id=run, task="load", map_index=0)
+    end_all(scene)
+
+
 # --- others that look at it ----------------------------------------------------------------------
 
 

@@ -223,15 +223,7 @@ def rerun(t: Turn, args: Args) -> Any:
         raise RefusedError(
             f"in run {run.run_id} these have not ended: {still}; cancel the run, or wait for them"
         )
-    begun = [
-        run.instances[d] for d in sorted({d for ix in chosen for d in run.compiled.downstream[ix]} - chosen)
-    ]
-    begun = [inst for inst in begun if inst.state in _BEGUN and inst.task.rule not in _EARLY]
-    if begun:
-        raise RefusedError(
-            f"in run {run.run_id} {', '.join(inst.task.name for inst in begun[:5])} goes on from what is to be "
-            "rerun, and has not ended: wait for it, or cancel the run"
-        )
+    _refuse_begun(run, chosen, "rerun")
     if not chosen:
         raise RefusedError(f"run {run.run_id} has nothing to rerun: say which task, or rerun it as a whole")
     rows = {ix: mapping.rows_of(t, run, ix) for ix in sorted(parts)} if index is None else {}
@@ -247,6 +239,26 @@ def rerun(t: Turn, args: Args) -> Any:
             mapping.open_in_part(t, run.instances[ix], rows[ix])
     _judge_anew(t, run, chosen)
     return {"run_id": run.run_id, "tasks": names}
+
+
+def _refuse_begun(run: Run, again: set[int], what: str) -> None:
+    """Refuse to open again what others go on from that have begun and not ended."""
+    below = sorted({d for ix in again for d in run.compiled.downstream[ix]} - again)
+    begun = [inst for d in below if (inst := run.instances[d]).state in _BEGUN]
+    begun = [inst for inst in begun if inst.task.rule not in _EARLY]
+    if begun:
+        raise RefusedError(
+            f"in run {run.run_id} {', '.join(inst.task.name for inst in begun[:5])} goes on from what is to be "
+            f"{what}, and has not ended: wait for it, or cancel the run"
+        )
+
+
+def _rearmed(inst: Instance) -> set[int]:
+    """What a mark of an instance that is over opens again: what did not start for how it had ended."""
+    run = inst.run
+    if inst.state not in OVER:
+        return set()
+    return {d for d in _below(run, inst.ix) if run.instances[d].state in _NOT_STARTED}
 
 
 def _one(t: Turn, run: Run, ix: int, index: int) -> InstanceRow | None:
@@ -370,6 +382,7 @@ def mark(t: Turn, args: Args) -> Any:
     peeked = _instance(_peek(t, args["run_id"]), args["task"])
     _refuse_beside_callback(peeked)
     reason = args.get("reason") or "marked by hand"
+    _refuse_begun(peeked.run, _rearmed(peeked), "opened again by that")
     if args.get("map_index") is not None:
         if args.get("downstream"):
             raise UsageError(f"downstream of {args['task']} as a whole: leave [{args['map_index']}] out")
@@ -434,9 +447,7 @@ def _mark(t: Turn, inst: Instance, state: State, reason: str) -> None:
     rearm: list[Instance] = []
     if inst.state in OVER:
         reopen(t, run, reason)
-        rearm = [
-            run.instances[d] for d in sorted(_below(run, inst.ix)) if run.instances[d].state in _NOT_STARTED
-        ]
+        rearm = [run.instances[d] for d in sorted(_rearmed(inst))]
         rearm += _heard_anew(run, inst, state, {below.ix for below in rearm})
         for below in rearm:
             _reset(t, below)

@@ -197,10 +197,20 @@ def opens_in_part(run: Run, ix: int, chosen: set[int]) -> bool:
         return False
     if fan.rows > fan.made and not fan.keeps:
         return False  # what lies beyond is of an older list
+    if _open_upstreams(run, ix):
+        return False  # what stands above it runs again: so does all of it, after that
     if summary.state is State.MAPPED:
         lost = any(child.state is State.LOST for child in fan.children.values())
         return bool(fan.failed or fan.cancelled or lost)
     return summary.state in (State.FAILED, State.CANCELLED)
+
+
+def _open_upstreams(run: Run, ix: int) -> list[str]:
+    """The upstreams that its rule waits for, and that have not ended."""
+    if run.compiled.tasks[ix].rule in control.EARLY:
+        return []
+    ups = [run.instances[up] for up in run.compiled.upstream[ix]]
+    return [up.task.name for up in ups if up.state not in OVER]
 
 
 def rows_of(t: Turn, run: Run, ix: int) -> list[InstanceRow]:
@@ -244,11 +254,16 @@ def child_at(run: Run, ix: int, index: int) -> Instance | None:
         raise RefusedError(
             f"the instances of {name!r} of run {run.run_id} were never all made: rerun the task as a whole"
         )
-    if index >= fan.made:
+    if open_ := _open_upstreams(run, ix):
         raise RefusedError(
-            f"{name}[{index}] of run {run.run_id} is still to be made: it follows when others begin"
+            f"the task {name!r} of run {run.run_id} stands after {', '.join(open_[:3])}, which goes on: wait for that"
         )
-    return fan.children.get(index)
+    child = fan.children.get(index)
+    if child is None and index >= fan.made:
+        raise RefusedError(
+            f"{name}[{index}] of run {run.run_id} is still to be made, or to be run again: it follows when others begin"
+        )
+    return child
 
 
 def open_in_part(t: Turn, summary: Instance, rows: Sequence[InstanceRow]) -> None:
