@@ -54,7 +54,7 @@ from bide.runtime.engine.turn import FactKey
 from bide.runtime.engine.world import World
 from bide.runtime.errors import BideError
 from bide.runtime.graph import mapping
-from bide.runtime.graph.spec import TaskSpec
+from bide.runtime.graph.spec import Role, TaskSpec
 from bide.runtime.schedules import Schedule
 from bide.runtime.spans import covers
 from bide.runtime.store import facts as stored
@@ -202,7 +202,7 @@ class Scene:
     def _in_order(self, effect: Start) -> None:
         """A body starts when its upstreams are over, unless its rule does not wait for them."""
         inst = self.world.instances.get(effect.instance_id)
-        if inst is None or inst.task.rule in EARLY:
+        if inst is None or inst.task.rule in EARLY or inst.task.role is not Role.TASK:
             return
         ups = [inst.run.instances[up] for up in inst.run.compiled.upstream[inst.ix]]
         open_ = [up.task.name for up in ups if up.state not in OVER]

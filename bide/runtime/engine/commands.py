@@ -241,11 +241,11 @@ def rerun(t: Turn, args: Args) -> Any:
     return {"run_id": run.run_id, "tasks": names}
 
 
-def _refuse_begun(run: Run, again: set[int], what: str) -> None:
+def _refuse_begun(run: Run, again: set[int], what: str, roles: frozenset[Role] = frozenset(Role)) -> None:
     """Refuse to open again what others go on from that have begun and not ended."""
     below = sorted({d for ix in again for d in run.compiled.downstream[ix]} - again)
     begun = [inst for d in below if (inst := run.instances[d]).state in _BEGUN]
-    begun = [inst for inst in begun if inst.task.rule not in _EARLY]
+    begun = [inst for inst in begun if inst.task.rule not in _EARLY and inst.task.role in roles]
     if begun:
         raise RefusedError(
             f"in run {run.run_id} {', '.join(inst.task.name for inst in begun[:5])} goes on from what is to be "
@@ -382,7 +382,8 @@ def mark(t: Turn, args: Args) -> Any:
     peeked = _instance(_peek(t, args["run_id"]), args["task"])
     _refuse_beside_callback(peeked)
     reason = args.get("reason") or "marked by hand"
-    _refuse_begun(peeked.run, _rearmed(peeked), "opened again by that")
+    if not args.get("downstream"):
+        _refuse_begun(peeked.run, _rearmed(peeked), "opened again by that", roles=frozenset({Role.TASK}))
     if args.get("map_index") is not None:
         if args.get("downstream"):
             raise UsageError(f"downstream of {args['task']} as a whole: leave [{args['map_index']}] out")
