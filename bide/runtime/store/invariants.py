@@ -177,6 +177,27 @@ def i5_one_event_one_end(conn: sqlite3.Connection) -> list[Violation]:
     )
 
 
+def i5_one_version_one_fate(conn: sqlite3.Connection) -> list[Violation]:
+    """For each DAG that looks at an asset: pending, in one run, or dropped; nothing beyond its cursor."""
+    columns = "asset_version_id, part_us, again"
+    found = _ask(
+        conn,
+        "I5",
+        "DAG {0} has accounted for version {1} of an asset {2} times",
+        f"SELECT dag_id, asset_version_id, count(*) FROM (SELECT dag_id, {columns} FROM asset_pending"
+        f" UNION ALL SELECT r.dag_id, {columns} FROM run_trigger JOIN run r USING (run_id)"
+        f" UNION ALL SELECT dag_id, {columns} FROM asset_drop) GROUP BY dag_id, {columns} HAVING count(*) > 1",
+    )
+    return found + _ask(
+        conn,
+        "I5",
+        "version {1} of an asset is pending for DAG {0}, which has not been given it",
+        "SELECT p.dag_id, p.asset_version_id FROM asset_pending p JOIN asset_version v USING (asset_version_id)"
+        " LEFT JOIN asset_cursor c ON c.dag_id = p.dag_id AND c.asset_id = v.asset_id"
+        " WHERE c.asset_version_id IS NULL OR c.asset_version_id < p.asset_version_id",
+    )
+
+
 def i6_attempts_are_within_their_budget(conn: sqlite3.Connection) -> list[Violation]:
     found = _ask(
         conn,
@@ -309,6 +330,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[sqlite3.Connection], list[Violation]]]
     ("I3", i3_running_is_one_running_attempt),
     ("I4", i4_deferred_is_an_open_wait),
     ("I5", i5_one_event_one_end),
+    ("I5", i5_one_version_one_fate),
     ("I6", i6_attempts_are_within_their_budget),
     ("I8", i8_one_run_a_slot),
     ("I12", i12_nothing_without_its_owner),
