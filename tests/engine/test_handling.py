@@ -10,7 +10,7 @@ from bide.runtime.engine.backfills import restricted
 from bide.runtime.errors import GraphError, RefusedError
 from bide.runtime.graph.spec import DagSpec, Role, TaskSpec
 from bide.runtime.store import invariants
-from tests.engine.declare import job, loaded, sensor
+from tests.engine.declare import job, loaded, mapped, sensor
 from tests.engine.scene import Scene
 
 
@@ -435,6 +435,10 @@ def test_a_part_of_a_graph_keeps_its_handlers_and_callbacks() -> None:
         ((job("a"), all_failed(), handler("h", "a", "all_failed")), "a handler of its own"),
         ((job("a"), job("h", role=Role.HANDLER)), "handles \\(\\)"),
         ((job("a"), job("b", handles=("a",))), "handles"),
+        ((job("a"), handler("h", "a", rule="all_done")), "trigger_rule='all_done'"),
+        ((job("a"), handler("h", "a", depends_on_past=True)), "depends_on_past"),
+        ((job("a"), all_failed(branch=True)), "branch=True"),
+        ((job("a"), mapped("h", over=[1], role=Role.HANDLER, handles=("a",))), "mapped over"),
     ],
 )
 def test_s2_5_s2_29_graphs_with_wrong_handlers_are_value_errors(

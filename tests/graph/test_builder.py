@@ -451,6 +451,14 @@ def test_a_builder_takes_the_options_of_a_dag_and_can_be_scheduled() -> None:
         TaskGraphBuilder("g", shedule=None).add(call(work)).build()  # type: ignore[call-arg]
 
 
+def test_a_handler_has_no_options_of_a_place_in_the_graph() -> None:
+    @task(trigger_rule="all_done")
+    def whatever() -> None: ...
+
+    with pytest.raises(GraphError, match="trigger_rule='all_done'"):
+        TaskGraphBuilder().add(call(work), on_failure=call(whatever)).build()
+
+
 def test_a_kwarg_of_build_does_not_stick() -> None:
     builder = TaskGraphBuilder("g").add(call(work))
     assert builder.build(on_all_failed=call(work)).callbacks == {"on_all_failed": "work_2"}

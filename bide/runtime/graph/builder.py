@@ -86,7 +86,7 @@ class TaskGraphBuilder:
     Options are those of `@dag`. A call that is refused (`GraphError`, a `ValueError`) changes nothing.
     """
 
-    def __init__(self, name: str, /, **options: Unpack[DagOptions]) -> None:
+    def __init__(self, name: str = "graph", /, **options: Unpack[DagOptions]) -> None:
         if "name" in options:
             raise GraphError(f"the graph {name!r} is named once: leave name={options['name']!r} out")
         self.name = name

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from bide.runtime.errors import GraphError
-from bide.runtime.graph.spec import DagSpec, Role, TaskSpec
+from bide.runtime.graph.spec import DagSpec, Role, TaskSpec, TriggerRule
 
 CALLBACKS = frozenset({Role.ON_ALL_FAILED, Role.ON_SUCCESS})
 
@@ -78,6 +78,11 @@ def _check_edges(spec: DagSpec, task: TaskSpec, by_name: dict[str, TaskSpec]) ->
         raise GraphError(
             f"{task.name!r} is a {task.role.value} of the DAG {spec.name!r} and handles {task.handles}"
         )
+    if task.role is not Role.TASK and (wrong := _unfit(task)):
+        raise GraphError(
+            f"{task.name!r} is a {task.role.value} of the DAG {spec.name!r}, and has {wrong}: a handler or callback "
+            "stands beside the graph and starts by how that ended; leave it out"
+        )
     for name in task.handles:
         if name not in by_name:
             raise GraphError(
@@ -92,3 +97,16 @@ def _check_edges(spec: DagSpec, task: TaskSpec, by_name: dict[str, TaskSpec]) ->
                 f"{beside.name!r} is a {beside.role.value} of the DAG {spec.name!r}, beside its main graph: "
                 f"the edge {name!r} -> {task.name!r} cannot be"
             )
+
+
+def _unfit(task: TaskSpec) -> str:
+    """An option that means something within a graph only."""
+    options = {
+        f"trigger_rule={task.rule.value!r}": task.rule is not TriggerRule.ALL_SUCCESS,
+        "branch=True": task.branch,
+        "setup=True": task.setup,
+        "teardown=True": task.teardown,
+        "depends_on_past=True": task.depends_on_past,
+        "a list that it is mapped over": task.map is not None,
+    }
+    return next((option for option, given in options.items() if given), "")
