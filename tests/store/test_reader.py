@@ -23,6 +23,7 @@ ASKED = {
     "run_id": 1,
     "task": None,
     "after": 0,
+    "dag_id": 1,
 }
 
 

@@ -134,16 +134,16 @@ class Changes:
         self.alerts_new: list[Row] = []
         """(alert_id, key, kind, run_id, subject, promise, due_us, fired_us, text, payload); one whose key is
         there already is left out"""
-        self.expected_set: list[Row] = []
-        """(dag_id, asset_id, start_us, end_us, fires_us, due_us, said): which interval is judged next"""
-        self.expected_gone: list[Row] = []
-        """(dag_id, asset_id): nothing is promised any more"""
         self.alerts_set: dict[int, Row] = {}
         """alert_id -> (state, alert_id)"""
         self.idempotency: list[Row] = []
         """(key, result, created_us)"""
         self.assets_new: list[Row] = []
         """(asset_id, name, created_us)"""
+        self.expected_set: list[Row] = []
+        """(dag_id, asset_id, start_us, end_us, fires_us, due_us, said): which interval is judged next"""
+        self.expected_gone: list[Row] = []
+        """(dag_id, asset_id): nothing is promised any more"""
         self.asset_versions_new: list[Row] = []
         """(asset_version_id, asset_id, dag_id, run_id, instance_id, start_us, end_us, state, created_us)"""
         self.asset_cursors_set: dict[Row, Row] = {}
