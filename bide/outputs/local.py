@@ -31,26 +31,35 @@ _swept: set[Path] = set()
 
 
 class FileStage:
-    """One file. `again`: an attempt before this one may have left something."""
+    """One file. `home` is where it is written, the target's folder unless it is given.
 
-    def __init__(self, target: Path, key: str, *, again: bool = False) -> None:
+    `again`: an attempt before this one may have left something.
+    """
+
+    def __init__(self, target: Path, key: str, *, home: Path | None = None, again: bool = False) -> None:
         self.target = target
         self.path = target  # until it has begun
-        self._prefix = prefix_of(target.name)
+        self._home = target.parent if home is None else home
+        self._prefix = prefix_of(target)
         self._key = key
         self._again = again
         self._aside: Path | None = None
         self._lock: int | None = None
 
     def begin(self) -> None:
-        parent = self.target.parent
+        parent, home = self.target.parent, self._home
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            with held(parent) as alone:
-                if alone and (self._again or parent not in _swept):
-                    sweep(parent)
-                    _know(parent)
-                made = tempfile.mkdtemp(prefix=f"{self._prefix}{self._key}-", suffix=ASIDE, dir=parent)
+            home.mkdir(parents=True, exist_ok=True)
+            if home.stat().st_dev != parent.stat().st_dev:
+                raise OutputError(
+                    f"{home} is on another disk than {self.target}: write aside on the same one"
+                )
+            with held(home) as alone:
+                if alone and (self._again or home not in _swept):
+                    sweep(home)
+                    _know(home)
+                made = tempfile.mkdtemp(prefix=f"{self._prefix}{self._key}-", suffix=ASIDE, dir=home)
                 self._aside = Path(made)
                 self._lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
                 _lock(self._lock)
@@ -59,7 +68,7 @@ class FileStage:
         except OSError as error:
             self.discard()
             raise OutputError(
-                f"nothing can be written beside {self.target} ({error.strerror or error}): "
+                f"{self.target} cannot be written in {home} ({error.strerror or error}): "
                 "make its folder writable, or write elsewhere"
             ) from None
 
@@ -72,7 +81,7 @@ class FileStage:
             raise OutputError(f"{self.target} is not published: what was written is no plain file")
         found = {"size": self.path.stat().st_size, "sha256": digest(self.path)}
         _sync(self.path)
-        with held(self.target.parent):
+        with held(self._home):
             refuse_when(stopping(), self.target)
             try:
                 self.path.replace(self.target)
@@ -102,11 +111,11 @@ class FolderStage(FileStage):
         if self.path.is_symlink() or not self.path.is_dir():
             raise OutputError(f"{self.target} is not published: {self.path} is no folder any more")
         found = _contents(self.path, self.target)
-        parent = self.target.parent
+        parent, home = self.target.parent, self._home
         assert self._aside is not None
-        version = parent / (self._aside.name.removesuffix(ASIDE) + VERSION)
+        version = home / (self._aside.name.removesuffix(ASIDE) + VERSION)
         link = self._aside / "link"
-        with held(parent) as alone:
+        with held(home) as alone:
             refuse_when(stopping(), self.target)
             if os.path.lexists(self.target) and not self.target.is_symlink():
                 raise OutputError(
@@ -114,12 +123,12 @@ class FolderStage(FileStage):
                 )
             before = self.target.readlink().name if self.target.is_symlink() else ""
             self.path.rename(version)
-            _sync(parent)
-            link.symlink_to(version.name)
+            _sync(home)
+            link.symlink_to(os.path.relpath(version, parent))
             link.replace(self.target)
             _sync(parent)
             if alone:
-                _drop_versions(parent, self._prefix, {version.name, before})
+                _drop_versions(home, self._prefix, {version.name, before})
         return found
 
 
@@ -168,10 +177,11 @@ def sweep(folder: Path) -> list[str]:
     return gone
 
 
-def prefix_of(name: str) -> str:
+def prefix_of(target: Path) -> str:
     """How the hidden names of a target begin: no other target's do."""
-    short = name.encode()[:80].decode(errors="ignore")
-    return f".{short}.{hashlib.sha256(name.encode()).hexdigest()[:12]}."
+    short = target.name.encode()[:80].decode(errors="ignore")
+    whole = str(target.parent.resolve() / target.name)  # itself it may be a link
+    return f".{short}.{hashlib.sha256(whole.encode(errors='surrogateescape')).hexdigest()[:12]}."
 
 
 def _know(folder: Path) -> None:

@@ -137,6 +137,7 @@ def open(  # noqa: A001 - `outputs.open` reads as what it is
     target: str | Path | Callable[[Context], str],
     *,
     folder: bool = False,
+    aside: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Output:
     """An output at `target`, a template over the run: `"out/{interval.start:%Y-%m-%d}.parquet"`.
@@ -145,6 +146,8 @@ def open(  # noqa: A001 - `outputs.open` reads as what it is
     (the extra `objects`; `options` are obstore's, and may hold `Secret`s). `folder=True` makes a
     partition of many files: `target` then is a link to the version that was published last. A target that
     is the same for the next interval is published over by it, and the log warns of it. Raises
+    It is written in a hidden folder beside it, or in `aside`, a folder on the same disk that readers of
+    whole trees do not see. Raises
     `UsageError` for a template that cannot be rendered.
     """
     facts = ctx._facts
@@ -156,6 +159,8 @@ def open(  # noqa: A001 - `outputs.open` reads as what it is
     if rendered.startswith(_REMOTE):
         from bide.outputs.objects import ObjectStage
 
+        if aside is not None:
+            raise UsageError(f"{rendered} is an object, and has no disk to write aside on: leave aside out")
         if folder:
             raise UsageError(
                 f"{rendered} is an object: folder=True is for local folders; write one object each"
@@ -169,7 +174,9 @@ def open(  # noqa: A001 - `outputs.open` reads as what it is
     if not path.name:
         raise UsageError(f"the output {rendered!r} names no file: end it in a name")
     key = f"{ctx.run_id}.{ctx.attempt_key.replace(':', '.')}"
-    made = (FolderStage if folder else FileStage)(path, key, again=facts.attempt > 1)
+    made = (FolderStage if folder else FileStage)(
+        path, key, home=None if aside is None else Path(facts.folder, aside), again=facts.attempt > 1
+    )
     return Output(ctx, str(path), made)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bide import Context, Every, dag, outputs, task
+from bide import Context, Cron, Every, dag, outputs, task
 from bide.runtime.clock import HOUR
 from bide.runtime.errors import OutputError, UsageError
 from bide.testing import sim_runtime
@@ -182,6 +184,7 @@ def test_a_target_that_is_a_folder_is_refused_and_stays(tmp_path: Path) -> None:
         ("/", {}, "names no file"),
         ("out/x", {"options": {"region": "eu"}}, "options are for object stores"),
         ("s3://bucket", {}, "names no object"),
+        ("s3://bucket/x", {"aside": "tmp"}, "no disk to write aside on"),
         ("s3://bucket/x", {"folder": True}, "local folders"),
     ],
 )
@@ -195,7 +198,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_made(
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(OutputError, match="nothing can be written beside"):
+    with pytest.raises(OutputError, match="cannot be written in"):
         publish(StandIn(tmp_path), "x")
 
 
@@ -260,6 +263,40 @@ def test_a_folder_that_is_no_link_is_not_swapped(tmp_path: Path) -> None:
         partition(StandIn(tmp_path), a="1")
 
 
+def test_s0_12_who_reads_a_whole_tree_sees_no_half_and_no_old_version_with_an_aside_outside_of_it(
+    tmp_path: Path,
+) -> None:
+    """Some readers look into hidden folders as well."""
+    lake = tmp_path / "lake"
+
+    def read() -> list[str]:
+        found = [Path(root, name) for root, _, files in os.walk(lake, followlinks=True) for name in files]
+        return sorted(path.read_text() for path in found if path.suffix == ".csv")
+
+    for n in range(3):
+        for day in (1, 2):
+            one = StandIn(tmp_path, run=n * 2 + day, start=DAY_ONE + day * 24 * HOUR)
+            target = "lake/day={interval.start:%d}"
+            with outputs.open(one.ctx, target, folder=True, aside="aside") as out:
+                (out.path / "a.csv").write_text("half")
+                assert "half" not in read()
+                (out.path / "a.csv").write_text(f"{day}:{n}")
+        with outputs.open(StandIn(tmp_path, run=n).ctx, "lake/one.csv", aside=tmp_path / "aside") as out:
+            out.path.write_text("half")
+            assert "half" not in read()
+            out.path.write_text(f"one:{n}")
+        assert read() == [f"1:{n}", f"2:{n}", f"one:{n}"]
+    assert sorted(path.name for path in lake.iterdir()) == ["day=16", "day=17", "one.csv"]
+
+
+def test_an_aside_on_another_disk_is_refused(tmp_path: Path) -> None:
+    other = Path("/dev/shm")
+    if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is one disk")
+    with pytest.raises(OutputError, match="on another disk"):
+        outputs.open(StandIn(tmp_path).ctx, DAILY, aside=other).__enter__()
+
+
 # --- in tasks ----------------------------------------------------------------------------------------
 
 
@@ -294,6 +331,28 @@ async def test_s0_14_s0_15_tasks_of_all_lanes_publish_and_return_what_they_made(
     assert Path(result.outputs["in_the_loop"]["path"]).name == "2026-06-15T09"
     assert result.outputs["in_a_thread"]["rows"] == 1
     assert (tmp_path / "in_a_thread/09").read_text() == "2026-06-15T09:00:00+00:00/2026-06-15T10:00:00+00:00"
+
+
+async def test_s0_11_s0_12_s0_14_what_a_task_is_given_is_the_interval_and_not_the_time_of_its_run() -> None:
+    """The day's run is made on the 16th, for the 15th; the hour's at ten, for nine to ten."""
+    seen: dict[str, list[str]] = {"day": [], "hour": []}
+
+    @task
+    async def notes(which: str, ctx: Context) -> None:
+        start, end = ctx.interval
+        seen[which].append(f"{start:%dT%H} {end:%dT%H} {ctx.scheduled_for:%dT%H} {ctx.logical_date:%dT%H}")
+
+    @dag(schedule=Cron("0 2 * * *", interval="day"), start="2026-06-16")
+    def daily() -> None:
+        notes("day")
+
+    @dag(schedule=Cron("0 * * * *"), start="2026-06-16T10:00", end="2026-06-16T11:00")
+    def hours() -> None:
+        notes("hour")
+
+    async with sim_runtime([daily, hours], start="2026-06-15T12:00") as rt:
+        await rt.clock.advance(timedelta(hours=23))
+    assert seen == {"day": ["15T00 16T00 16T02 15T00"], "hour": ["16T09 16T10 16T10 16T09"]}
 
 
 async def test_an_async_output_that_fails_or_is_cut_leaves_nothing(tmp_path: Path) -> None:
