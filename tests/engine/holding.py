@@ -29,6 +29,7 @@ from bide.runtime.engine.waiting import (
 from bide.runtime.engine.world import Due, Instance, Resource, Run, World
 from bide.runtime.graph.spec import Lane
 from bide.runtime.schedules.promise import Promise
+from bide.runtime.spans import covers
 
 if TYPE_CHECKING:
     from tests.engine.scene import Scene
@@ -289,15 +290,22 @@ class Promised:
         self.watched: dict[int, int] = {}
         self.late: set[int] = set()
         self.expected: dict[tuple[int, int], tuple[int, int, int]] = {}
-        self.judged: set[tuple[int, int, int, int, int]] = set()
-        """(dag, asset, start, end, due) that were expected when their time had come"""
+        self.judged: dict[tuple[int, int, int, int], bool] = {}
+        """(dag, asset, start, due) of what was expected when its time had come -> whether it was late"""
 
-    def take(self, world: World, changes: Changes, now: int) -> None:
+    def take(self, scene: Scene, changes: Changes) -> None:
+        """A turn that is not committed yet: the database is as it was when the turn began."""
+        world, now = scene.world, scene.now
+        loaded = any(row[3] == "dag" and row[7] == "version" for row in changes.events)
+        moved = {(row[0], row[1]) for row in changes.expected_set}
         for key, (start, end, due) in self.expected.items():
-            loaded = any(row[3] == "dag" and row[7] == "version" for row in changes.events)
-            moved = any((row[0], row[1]) == key for row in changes.expected_set)
-            if moved and due <= now and not loaded:
-                self.judged.add((*key, start, end, due))
+            if key in moved and due <= now and not loaded:
+                spans = scene._rows(
+                    "SELECT start_us, end_us FROM asset_version WHERE asset_id = ? AND created_us < ?"
+                    " AND start_us < ? AND end_us > ?",
+                    key[1], due, end, start,
+                )  # fmt: skip
+                self.judged[*key, start, due] = not covers((start, end), spans)
         self.expected |= {(row[0], row[1]): (row[2], row[3], row[5]) for row in changes.expected_set}
         for row in changes.expected_gone:
             self.expected.pop((row[0], row[1]), None)

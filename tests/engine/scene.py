@@ -56,7 +56,6 @@ from bide.runtime.errors import BideError
 from bide.runtime.graph import mapping
 from bide.runtime.graph.spec import Role, TaskSpec
 from bide.runtime.schedules import Schedule
-from bide.runtime.spans import covers
 from bide.runtime.store import facts as stored
 from bide.runtime.store import invariants
 from bide.runtime.store.inline import InlineWriter
@@ -150,7 +149,7 @@ class Scene:
         decision = decide(self.world, inputs, self.now, facts, self.budget)
         self.turns += 1
         self.journal.take(decision.changes)
-        self.promised.take(self.world, decision.changes, self.now)
+        self.promised.take(self, decision.changes)
         if decision.changes:
             self.batch += 1
             self.store.commit_here(decision.changes, self.batch)
@@ -495,13 +494,8 @@ class Scene:
             for key, due in self._rows("SELECT key, due_us FROM alert WHERE kind = 'asset'")
             for asset_id, dag_id, start in [[int(part) for part in key.split(":")[1:4]]]
         }
-        for dag_id, asset_id, start, end, due in self.promised.judged:
-            spans = self._rows(
-                "SELECT start_us, end_us FROM asset_version WHERE asset_id = ? AND created_us < ?"
-                " AND (start_us < ? AND end_us > ?)",
-                asset_id, due, end, start,
-            )  # fmt: skip
-            assert ((dag_id, asset_id, start, due) in late) == (not covers((start, end), spans))
+        for judged, was_late in self.promised.judged.items():
+            assert (judged in late) == was_late
         assert len(late) == self._rows("SELECT count(*) FROM alert WHERE kind = 'asset'")[0][0]
 
 
