@@ -43,7 +43,9 @@ def lint(dags: Sequence[Dag], now_us: int) -> list[Warn]:
         found += _offsets(dag, firings, by_name, producers, now_us)
         found += _deadlines(dag, firings)
         found += _periods(dag, firings)
-    return found
+    from bide.runtime.graph.asset_lint import asset_warnings
+
+    return [*found, *asset_warnings(dags)]
 
 
 # --- a time offset between DAGs (S3-23) -----------------------------------------------------------

@@ -1,0 +1,66 @@
+"""Warnings about assets: those that nobody makes, and DAGs whose runs make each other for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
+
+from bide.runtime.graph.dag import Dag
+from bide.runtime.graph.lint import Warn
+from bide.runtime.graph.validate import suggestion
+from bide.runtime.schedules.on_assets import on_assets
+
+
+def asset_warnings(dags: Sequence[Dag]) -> Iterator[Warn]:
+    """The warnings about what these DAGs make and look at.
+
+    A DAG that is checked without any that makes something is not expected to be whole.
+    """
+    makers: dict[str, list[str]] = {}
+    for dag in dags:
+        for task in dag.spec.tasks:
+            for name in task.outlets:
+                makers.setdefault(name, []).append(dag.name)
+    looks: dict[str, tuple[str, ...]] = {}
+    for dag in dags:
+        schedule = on_assets(dag.schedule)
+        if schedule is not None:
+            looks[dag.name] = schedule.names
+        for name in looks.get(dag.name, ()):
+            if name not in makers and _others(dag.name, makers):
+                yield _unmade(dag.name, "", name, makers)
+        for task in dag.spec.tasks:
+            if task.sensor is not None and task.sensor.trigger == "asset":
+                name = str(task.sensor.params.get("asset"))
+                if name not in makers and _others(dag.name, makers):
+                    yield _unmade(dag.name, task.name, name, makers)
+    yield from _loops(looks, makers)
+
+
+def _others(dag: str, makers: dict[str, list[str]]) -> bool:
+    """Whether another DAG makes anything."""
+    return any(maker != dag for names in makers.values() for maker in names)
+
+
+def _unmade(dag: str, task: str, name: str, makers: dict[str, list[str]]) -> Warn:
+    near = suggestion(name, makers)
+    return Warn(
+        "asset-not-made", dag, task,
+        f"it looks at the asset {name!r}, and no task of these DAGs has it among its outlets"
+        f"{near or ': check the DAG that makes it as well'}",
+    )  # fmt: skip
+
+
+def _loops(looks: dict[str, tuple[str, ...]], makers: dict[str, list[str]]) -> Iterator[Warn]:
+    after = {dag: {maker for name in names for maker in makers.get(name, ())} for dag, names in looks.items()}
+    sorter = TopologicalSorter(after)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        path = error.args[1]
+        told = " -> ".join(path)
+        yield Warn(
+            "asset-loop", path[-1], "",
+            f"each of its runs makes another one, for ever, through assets: {told}; take one of these assets "
+            "from its schedule, or from its outlets",
+        )  # fmt: skip

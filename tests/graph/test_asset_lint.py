@@ -1,0 +1,48 @@
+"""Warnings about assets: what nobody makes, and loops."""
+
+from __future__ import annotations
+
+from bide import Asset, Dag, Manual, OnAssets, dag, task
+from bide.runtime.graph.lint import lint
+from bide.sensors import AssetSensor
+
+A, B = Asset("raw/a"), Asset("raw/b")
+
+
+def maker(name: str, makes: Asset, looks_at: Asset | None = None) -> Dag:
+    @task(outlets=[makes])
+    def make() -> None: ...
+
+    schedule = Manual() if looks_at is None else OnAssets(looks_at, consume="each")
+
+    @dag(name=name, schedule=schedule)
+    def body() -> None:
+        make()
+
+    return body
+
+
+def said(*dags: Dag) -> list[tuple[str, str, str]]:
+    return [(warn.code, warn.dag, warn.task) for warn in lint(dags, 0)]
+
+
+def test_c46_an_asset_that_no_dag_makes_is_warned_about() -> None:
+    @dag
+    def reads() -> None:
+        AssetSensor("w", asset="raw/aa")
+
+    consumer = maker("consumer", B, looks_at=Asset("raw/c"))
+    assert said(maker("a", A), consumer, reads) == [
+        ("asset-not-made", "consumer", ""),
+        ("asset-not-made", "reads", "w"),
+    ]
+    [_, warn] = lint([maker("a", A), consumer, reads], 0)
+    assert "did you mean 'raw/a'" in warn.message
+    assert said(maker("c", Asset("raw/c")), consumer) == []
+
+
+def test_dags_whose_runs_make_each_other_for_ever_are_warned_about() -> None:
+    assert said(maker("one", A, looks_at=A)) == [("asset-loop", "one", "")]
+    [warn] = lint([maker("x", A, looks_at=B), maker("y", B, looks_at=A)], 0)
+    assert warn.code == "asset-loop"
+    assert "x -> y -> x" in warn.message or "y -> x -> y" in warn.message
