@@ -13,8 +13,8 @@ import pytest
 
 from bide import AnyOf, Context, Cron, Dag, Every, On, dag, task, within
 from bide.runtime.service.shapes import RunLine, Timetable
-from bide.testing import FakeSource, SimClock, SimRuntime
-from bide.triggers import FileTrigger
+from bide.testing import FakeHttp, FakeKafka, FakeSource, SimClock, SimRuntime
+from bide.triggers import FileTrigger, HttpTrigger, KafkaOffsetTrigger
 
 Sim = Callable[..., AbstractAsyncContextManager[SimRuntime]]
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -342,3 +342,41 @@ async def test_s3_4_a_file_that_lands_makes_its_run_once(sim_runtime: Sim, tmp_p
         await rt.clock.advance(120)
         assert len(await runs(rt)) == 2
         assert (await rt.operations.doctor()).ok
+
+
+async def test_s3_4_records_of_a_queue_and_a_page_that_changes_are_events(sim_runtime: Sim) -> None:
+    """What is polled: a look that sees nothing new makes nothing, across a restart too."""
+    kafka, web = FakeKafka(), FakeHttp()
+    orders = KafkaOffsetTrigger(bootstrap="broker.example:9092", topic="orders", offset=1, across="sum")
+
+    @dag(schedule=On(orders, poll_interval=timedelta(seconds=10)), max_active_runs=9)
+    def queue() -> None:
+        work()
+
+    @dag(schedule=On(HttpTrigger(url="https://partner.example/ready")), max_active_runs=9)
+    def page() -> None:
+        work()
+
+    async def made(rt: SimRuntime) -> list[str]:
+        return [run.dag for run in await runs(rt)]
+
+    fakes = {"kafka": kafka, "http": web}
+    async with sim_runtime(dags=[queue, page], fakes=fakes) as rt:
+        kafka.produce("orders", 0)
+        await rt.clock.advance(60)
+        assert await made(rt) == []
+        kafka.produce("orders", 3)
+        await rt.clock.advance(60)
+        assert await made(rt) == ["queue"]
+        web.answer("https://partner.example/ready", json={"day": 1}, headers={"date": "now"})
+        await rt.clock.advance(60)
+        web.answer("https://partner.example/ready", json={"day": 1}, headers={"date": "later"})
+        await rt.clock.advance(120)
+        assert await made(rt) == ["queue", "page"]
+    async with sim_runtime(dags=[queue, page], fakes=fakes) as rt:
+        await rt.clock.advance(120)
+        assert await made(rt) == ["queue", "page"]
+        kafka.produce("orders", 1)
+        web.answer("https://partner.example/ready", json={"day": 2})
+        await rt.clock.advance(120)
+        assert sorted(await made(rt)) == ["page", "page", "queue", "queue"]
