@@ -21,7 +21,7 @@ from bide.runtime.errors import NotFoundError, RefusedError
 from tests.engine.declare import job, mapped
 from tests.engine.scene import Scene
 
-EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "25"))
 PHASES = [Phase.generate] if os.environ.get("BIDE_MACHINE_QUICK") else tuple(Phase)
 LISTS = st.lists(st.integers(0, 9), max_size=6)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ async def test_a_sensor_may_take_what_a_mapped_task_returned(tmp_path: Path) -> 
 
     @dag(params={"n": 2})
     def d() -> None:
-        FileSensor("there", path=path.map(n=numbers())[1])
+        FileSensor("there", path=path.map(n=numbers())[1], settle=timedelta(0))
 
     async with Runtime(tmp_path / "b.db", [d], slots=4) as rt:
         result = await (await rt.trigger(d)).wait(10)
