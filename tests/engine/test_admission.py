@@ -10,7 +10,7 @@ from tests.engine.scene import Scene
 New = Callable[..., Scene]
 
 
-def test_slots_bound_what_runs(new_scene: New) -> None:
+def test_s0_8c_slots_bound_what_runs(new_scene: New) -> None:
     scene = new_scene(slots=2)
     scene.dag("d", *(job(f"t{n}") for n in range(5)))
     scene.trigger("d")
@@ -131,7 +131,7 @@ def test_c15_max_active_of_a_task_over_all_runs_with_waiting_tasks(new_scene: Ne
     scene.end("a", run=first)
 
 
-def test_max_active_tasks_bounds_a_dag(new_scene: New) -> None:
+def test_s0_8c_max_active_tasks_bounds_a_dag(new_scene: New) -> None:
     scene = new_scene(slots=10)
     scene.dag("d", *(job(f"t{n}") for n in range(4)), max_active_tasks=2)
     scene.dag("e", job("free"))

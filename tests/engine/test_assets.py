@@ -83,7 +83,9 @@ def pending(scene: Scene, dag: str = "mart") -> list[int]:
 # --- a version, a run ----------------------------------------------------------------------------
 
 
-def test_s3_25_b31_a_success_records_a_version_and_its_consumer_runs_in_the_same_turn(scene: Scene) -> None:
+def test_s3_4c_s3_25_b31_a_success_records_a_version_and_its_consumer_runs_in_the_same_turn(
+    scene: Scene,
+) -> None:
     scene.dag("make_a", job("make_a", outlets=("a",)))
     consumer(scene, OnAssets(A, consume="each"))
     scene.trigger("make_a", logical_us=T0)

@@ -36,7 +36,7 @@ def test_s0_7_a_backfill_runs_historical_intervals_in_order(scene: Scene) -> Non
     assert scene._rows("SELECT DISTINCT kind FROM run") == [("backfill",)]
 
 
-def test_c65_as_one_run_ends_the_next_is_made_and_nobody_waits_for_the_slowest(scene: Scene) -> None:
+def test_s0_13_c65_as_one_run_ends_the_next_is_made_and_nobody_waits_for_the_slowest(scene: Scene) -> None:
     scene.dag("d", job("a"))
     scene.backfill("d", 6, max_active=3)
     assert dates(scene) == [0, 1, 2]

@@ -101,7 +101,7 @@ def test_a_removed_dag_is_not_triggered_and_its_runs_wait_for_their_code(scene: 
 # --- cancel --------------------------------------------------------------------------------------
 
 
-def test_p12_cancel_reaches_everything_that_runs_waits_or_is_ready(new_scene: New) -> None:
+def test_s0_8d_p12_cancel_reaches_everything_that_runs_waits_or_is_ready(new_scene: New) -> None:
     scene = new_scene(slots=2)
     scene.dag("d", job("x"), job("w"), sensor("s"), job("r", retries=1, delay=60), job("q"), job("z", "x"))
     run = scene.trigger("d")
@@ -275,7 +275,7 @@ def test_a_mark_on_a_queued_run_starts_nothing(scene: Scene) -> None:
 # --- rerun ---------------------------------------------------------------------------------------
 
 
-def test_rerun_takes_what_failed_and_what_could_not_start(scene: Scene) -> None:
+def test_s3_19_b48_rerun_takes_what_failed_and_what_could_not_start(scene: Scene) -> None:
     scene.dag("d", job("ok"), job("a"), job("b", "a"))
     run = scene.trigger("d")
     scene.end("ok")
@@ -288,7 +288,7 @@ def test_rerun_takes_what_failed_and_what_could_not_start(scene: Scene) -> None:
     )  # fmt: skip
 
 
-def test_rerun_of_one_task_downstream_and_whole(scene: Scene) -> None:
+def test_s3_20_rerun_of_one_task_downstream_and_whole(scene: Scene) -> None:
     scene.dag("d", job("a"), job("b", "a"), job("c", "b"))
     run = scene.trigger("d")
     scene.end("a", "b", "c")

@@ -14,7 +14,9 @@ from tests.engine.scene import Scene
 New = Callable[..., Scene]
 
 
-def test_an_idempotent_attempt_is_lost_and_started_again_without_spending_its_budget(scene: Scene) -> None:
+def test_s0_29_an_idempotent_attempt_is_lost_and_started_again_without_spending_its_budget(
+    scene: Scene,
+) -> None:
     scene.dag("d", job("a", retries=1))
     scene.trigger("d")
     scene.crash()
@@ -71,7 +73,7 @@ def test_a_failure_between_begins_the_count_of_lost_anew(scene: Scene) -> None:
     scene.end("a")
 
 
-def test_every_state_is_restored_as_it_was(new_scene: New) -> None:
+def test_s0_30_every_state_is_restored_as_it_was(new_scene: New) -> None:
     scene = new_scene(slots=4, pools={"db": (1, 3)})
     scene.dag(
         "d", job("ends"), job("fails"), job("skips"), job("retries", retries=1, delay=60), sensor("waits"),

@@ -30,7 +30,7 @@ def test_a_hand_off_costs_one_turn(scene: Scene) -> None:
     assert (scene.batch - before, scene.going) == (1, ["b"])
 
 
-def test_a_fan_starts_at_once_and_joins(scene: Scene) -> None:
+def test_s0_8a_a_fan_starts_at_once_and_joins(scene: Scene) -> None:
     scene.dag("d", job("a"), *(job(f"f{n}", "a") for n in range(4)), job("z", "f0", "f1", "f2", "f3"))
     scene.trigger("d")
     scene.end("a")
@@ -108,7 +108,7 @@ def test_a_skip_goes_down_the_chain_and_stops_at_none_failed(scene: Scene) -> No
     assert scene.run_state() == "success"
 
 
-def test_a_failure_goes_down_the_chain(scene: Scene) -> None:
+def test_s0_26_b50_a_failure_goes_down_the_chain(scene: Scene) -> None:
     scene.dag("d", job("a"), job("b", "a"), job("c", "b"))
     scene.trigger("d")
     scene.fails("a")
@@ -141,7 +141,7 @@ def test_what_failed_for_its_upstreams_names_the_first_of_them(scene: Scene) -> 
 # --- retries -------------------------------------------------------------------------------------
 
 
-def test_a_retry_waits_its_delay_and_counts_its_attempt(scene: Scene) -> None:
+def test_s0_5_a_retry_waits_its_delay_and_counts_its_attempt(scene: Scene) -> None:
     scene.dag("d", job("a", retries=2, delay=60))
     scene.trigger("d")
     scene.fails("a")
@@ -164,7 +164,7 @@ def test_a_retry_without_delay_starts_in_the_same_turn(scene: Scene) -> None:
     assert (scene.state("a"), scene.run_state()) == ("failed", "failed")
 
 
-def test_back_off_grows_to_its_ceiling(scene: Scene) -> None:
+def test_s3_18_back_off_grows_to_its_ceiling(scene: Scene) -> None:
     scene.dag("d", job("a", retries=4, delay=10, backoff=3.0, max_delay=60))
     scene.trigger("d")
     delays = []

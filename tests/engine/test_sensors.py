@@ -15,7 +15,7 @@ New = Callable[..., Scene]
 MODES = ["deferred", "poke", "reschedule"]
 
 
-def test_a_deferred_sensor_holds_no_slot_and_no_body(scene: Scene) -> None:
+def test_s0_6_s3_38_a_deferred_sensor_holds_no_slot_and_no_body(scene: Scene) -> None:
     scene.dag("d", sensor("s"))
     scene.trigger("d")
     assert (scene.state("s"), scene.world.slots.used, len(scene.armed)) == ("deferred", 0, 1)
@@ -23,7 +23,7 @@ def test_a_deferred_sensor_holds_no_slot_and_no_body(scene: Scene) -> None:
     assert (scene.state("s"), scene.armed, scene.attempts("s")) == ("success", {}, ["success"])
 
 
-def test_poke_holds_its_slot_from_the_first_look_to_the_last(scene: Scene) -> None:
+def test_s3_36_poke_holds_its_slot_from_the_first_look_to_the_last(scene: Scene) -> None:
     scene.dag("d", sensor("s", mode="poke"))
     scene.trigger("d")
     scene.advance(600)
@@ -32,7 +32,7 @@ def test_poke_holds_its_slot_from_the_first_look_to_the_last(scene: Scene) -> No
     assert (scene.state("s"), scene.world.slots.used) == ("success", 0)
 
 
-def test_reschedule_holds_a_slot_for_each_look_and_none_between(scene: Scene) -> None:
+def test_s3_37_reschedule_holds_a_slot_for_each_look_and_none_between(scene: Scene) -> None:
     scene.dag("d", sensor("s", mode="reschedule", poll=60))
     scene.trigger("d")
     for _ in range(3):
@@ -83,7 +83,7 @@ def test_c24_the_event_is_the_output_in_every_mode(scene: Scene, mode: str) -> N
         ({"soft_fail": True}, "skipped"),
     ],
 )
-def test_c24_a_time_out_ends_alike_in_every_mode(
+def test_s3_29_c24_a_time_out_ends_alike_in_every_mode(
     scene: Scene, mode: str, options: dict[str, object], wanted: str
 ) -> None:
     scene.dag("d", sensor("s", mode=mode, timeout=100, poll=1000, **options))  # type: ignore[arg-type]

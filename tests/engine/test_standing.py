@@ -51,7 +51,7 @@ def drain(scene: Scene) -> None:
         scene.end(scene.going[0])
 
 
-def test_s3_4_an_event_makes_a_run_with_the_event_and_an_empty_interval(scene: Scene) -> None:
+def test_s3_1c_s3_4_an_event_makes_a_run_with_the_event_and_an_empty_interval(scene: Scene) -> None:
     scene.dag("d", job("a"), schedule=DROPS, params={"full": False})
     assert held(scene) == [{}]
     happens(scene, {"path": "/drops/a.csv"})

@@ -192,7 +192,7 @@ def upstream(task: str | None = "a", **options: object) -> ExternalTaskTrigger:
     return ExternalTaskTrigger(dag="up", task=task, logical_us=T0, **options)  # type: ignore[arg-type]
 
 
-def test_c2_the_commit_that_ends_the_other_task_wakes_the_wait(scene: Scene) -> None:
+def test_s3_33_c2_the_commit_that_ends_the_other_task_wakes_the_wait(scene: Scene) -> None:
     scene.dag("up", job("a"))
     scene.dag("d", sensor("s", waits_for=upstream()), job("z", "s"))
     scene.trigger("up", logical_us=T0)
@@ -213,7 +213,7 @@ def test_what_is_over_already_is_seen_in_the_database(scene: Scene) -> None:
     assert scene.run_state() == "success"
 
 
-def test_what_has_not_begun_is_waited_for(scene: Scene) -> None:
+def test_s0_8e_what_has_not_begun_is_waited_for(scene: Scene) -> None:
     scene.dag("up", job("a"))
     scene.dag("d", sensor("s", waits_for=upstream()))
     run = scene.trigger("d")

@@ -143,7 +143,7 @@ async def test_d15_a_recorded_step_is_not_run_again(desk: Desk, lane: Lane) -> N
     assert desk.of(StepDone) == []
 
 
-async def test_a_body_of_a_superseded_attempt_never_begins(desk: Desk, lane: Lane) -> None:
+async def test_s0_10_a_body_of_a_superseded_attempt_never_begins(desk: Desk, lane: Lane) -> None:
     desk.fenced_off.add(1)
     attempt_id = desk.start(body(lane, bodies.logs), lane=lane, takes_context=True)
     task = desk.executor._live[attempt_id].task

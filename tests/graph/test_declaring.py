@@ -397,7 +397,7 @@ def test_naive_dates_are_read_in_the_dags_zone() -> None:
     assert dated.options["overlap"] == "queue_all"
 
 
-def test_s3_22_the_hash_is_of_the_graph_and_of_nothing_else() -> None:
+def test_s0_2_s3_22_the_hash_is_of_the_graph_and_of_nothing_else() -> None:
     def build(rows: dict[str, int], **options: Any) -> Dag:
         def body() -> None:
             load("a", rows=rows)
@@ -411,7 +411,7 @@ def test_s3_22_the_hash_is_of_the_graph_and_of_nothing_else() -> None:
     assert len(base.hash) == 64
 
 
-def test_a_compiled_graph_has_edges_both_ways() -> None:
+def test_s0_4_a_compiled_graph_has_edges_both_ways() -> None:
     @dag
     def diamond() -> None:
         a = load()

@@ -33,7 +33,7 @@ FACTS = Facts(
         ("{params.evil}", "{run_id}"),
     ],
 )
-def test_a_template_is_filled_in(template: str, text: str) -> None:
+def test_s0_14a_a_template_is_filled_in(template: str, text: str) -> None:
     check(template)
     assert render(template, FACTS) == text
 

@@ -27,7 +27,7 @@ def killed(kind: str, target: str, kills: int, **options: str) -> dict[str, Any]
     return found
 
 
-def test_s0_15_a_file_is_never_torn_by_kill_9(tmp_path: Path) -> None:
+def test_s0_15d_a_file_is_never_torn_by_kill_9(tmp_path: Path) -> None:
     found = killed("file", str(tmp_path / "out.bin"), KILLS)
     assert found["torn"] == []
     assert found["versions"] >= KILLS // 6

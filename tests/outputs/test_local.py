@@ -30,7 +30,7 @@ def publish(one: StandIn, text: str, target: str = DAILY, rows: int | None = Non
     return out.result
 
 
-def test_s0_14_s0_15_a_file_is_published_under_the_name_of_its_interval(tmp_path: Path) -> None:
+def test_s0_14b_s0_15c_a_file_is_published_under_the_name_of_its_interval(tmp_path: Path) -> None:
     assert publish(StandIn(tmp_path), "a,b\n", rows=1) == {
         "path": str(tmp_path / "out/2026-06-15.csv"), "size": 4, "sha256": hashlib.sha256(b"a,b\n").hexdigest(),
         "rows": 1,
@@ -74,7 +74,7 @@ def test_s0_15_a_body_that_fails_leaves_the_old_file_whole(tmp_path: Path) -> No
         _ = out.result
 
 
-def test_s0_15_a_check_that_says_no_or_raises_publishes_nothing(tmp_path: Path) -> None:
+def test_s0_15b_a_check_that_says_no_or_raises_publishes_nothing(tmp_path: Path) -> None:
     publish(StandIn(tmp_path), "old")
 
     def has_rows(path: Path) -> bool:
@@ -97,7 +97,7 @@ def test_s0_15_a_check_that_says_no_or_raises_publishes_nothing(tmp_path: Path) 
     assert (tmp_path / "out/2026-06-15.csv").read_text() == "old"
 
 
-def test_s0_15_two_runs_and_two_attempts_never_mix(tmp_path: Path) -> None:
+def test_s0_15a_two_runs_and_two_attempts_never_mix(tmp_path: Path) -> None:
     """The last one published counts, whole; the other's parts are its own."""
     one, two, three = (
         StandIn(tmp_path, run=1),
@@ -219,7 +219,7 @@ def seen(tmp_path: Path) -> dict[str, str]:
     return {str(p.relative_to(target)): p.read_text() for p in target.rglob("*") if p.is_file()}
 
 
-def test_s0_15_a_partition_is_swapped_whole_and_keeps_no_file_of_the_version_before(tmp_path: Path) -> None:
+def test_s0_15c_a_partition_is_swapped_whole_and_keeps_no_file_of_the_version_before(tmp_path: Path) -> None:
     first = partition(StandIn(tmp_path), a="1", b="22", deep__c="333")
     assert (first["files"], first["size"], first["path"]) == (3, 6, str(tmp_path / "day=2026-06-15"))
     reader = (tmp_path / "day=2026-06-15").resolve()
@@ -233,7 +233,7 @@ def test_s0_15_a_partition_is_swapped_whole_and_keeps_no_file_of_the_version_bef
     assert partition(StandIn(tmp_path, attempt=4), a="4")["sha256"] == second["sha256"]
 
 
-def test_s0_15_a_partition_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
+def test_s0_15d_a_partition_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     partition(StandIn(tmp_path), a="1")
     again = outputs.open(StandIn(tmp_path).ctx, "day={interval.start:%Y-%m-%d}", folder=True)
     with pytest.raises(ZeroDivisionError), again as out:

@@ -19,7 +19,9 @@ Sim = Callable[..., AbstractAsyncContextManager[SimRuntime]]
 __all__ = ["sim_runtime"]
 
 
-async def test_p6_a_start_is_on_record_before_the_body_and_an_end_before_what_follows(tmp_path: Path) -> None:
+async def test_s0_9_p6_a_start_is_on_record_before_the_body_and_an_end_before_what_follows(
+    tmp_path: Path,
+) -> None:
     """Read by a connection of its own from within the bodies: what it sees is committed."""
     db = tmp_path / "bide.db"
     seen: list[dict[str, tuple[str, str]]] = []

@@ -101,7 +101,7 @@ def test_last_and_nth_days() -> None:
         ("tick", "2026-06-10T02:00", "2026-06-17T02:00"),
     ],
 )
-def test_a_firing_is_for_the_last_whole_period_before_it(interval: str, start: str, end: str) -> None:
+def test_s3_1a_a_firing_is_for_the_last_whole_period_before_it(interval: str, start: str, end: str) -> None:
     berlin = "Europe/Berlin"
     cron = Cron("0 2 * * wed", tz=berlin, interval=interval)  # type: ignore[arg-type]
     firing = cron.next_after(us("2026-06-16T00:00", berlin))

@@ -44,7 +44,7 @@ def test_a_naive_anchor_is_read_in_the_dags_zone() -> None:
     period=st.integers(1, 10**6).map(lambda s: s * 1_000_000),
     at=st.integers(LOADED, LOADED + 10**15),
 )
-def test_firings_are_on_the_grid_and_their_intervals_meet(period: int, at: int) -> None:
+def test_s3_1b_firings_are_on_the_grid_and_their_intervals_meet(period: int, at: int) -> None:
     every = Every(timedelta(microseconds=period))
     one = every.next_after(at, LOADED)
     assert one is not None

@@ -88,7 +88,7 @@ async def test_the_client_gives_what_the_operations_give(served: Served, db: Pat
     reader.close()
 
 
-async def test_every_command_goes_through(served: Served) -> None:
+async def test_s3_44_every_command_goes_through(served: Served) -> None:
     assert (await served(lambda ops: ops.trigger("etl", None, {"a": 1}, True, "k1"))).run_id == "9"
     for ask in (
         lambda ops: ops.cancel("2"),

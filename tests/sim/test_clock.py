@@ -101,7 +101,7 @@ def hourly() -> None:
     store(fetch())
 
 
-async def test_a_day_of_an_hourly_dag_runs_in_order(sim_runtime: Sim) -> None:
+async def test_s0_3_a_day_of_an_hourly_dag_runs_in_order(sim_runtime: Sim) -> None:
     async with sim_runtime([hourly], start="2026-06-15") as rt:
         await rt.clock.advance(timedelta(days=1))
         results = [await rt.wait(str(number)) for number in range(1, 26)]

@@ -143,7 +143,9 @@ async def test_p9_c57_a_clock_set_back_repeats_nothing(sim_runtime: Sim, clock: 
         assert (await timetable(rt)).skipped == ()
 
 
-async def test_c62_a_firing_is_at_its_microsecond_and_never_early(sim_runtime: Sim, clock: SimClock) -> None:
+async def test_s0_8b_c62_a_firing_is_at_its_microsecond_and_never_early(
+    sim_runtime: Sim, clock: SimClock
+) -> None:
     @dag(schedule=Every(timedelta(seconds=1, microseconds=1), anchor="2026-01-01T00:30:00.000007+00:00"))  # type: ignore[arg-type]
     def watched() -> None:
         work()
@@ -322,7 +324,7 @@ async def test_s3_4_s3_5_b23_an_event_and_its_fallback_in_a_whole_runtime(
         assert len(await runs(rt)) == 2
 
 
-async def test_s3_4_a_file_that_lands_makes_its_run_once(sim_runtime: Sim, tmp_path: Path) -> None:
+async def test_s3_4a_a_file_that_lands_makes_its_run_once(sim_runtime: Sim, tmp_path: Path) -> None:
     """The real source: what is there already is an event, and no second one while it stays."""
     drops = tmp_path / "drops"
     drops.mkdir()

@@ -125,7 +125,7 @@ async def test_c21_what_happened_before_arming_is_seen_at_once(files: Files, tmp
 
 
 @both
-async def test_a_file_that_comes_fires(files: Files, tmp_path: Path) -> None:
+async def test_s3_30_a_file_that_comes_fires(files: Files, tmp_path: Path) -> None:
     wait = files.arm(path=tmp_path / "a", poll_s=0.05)
     await files.answer(wait, "not there yet")
     (tmp_path / "a").write_text("hello")

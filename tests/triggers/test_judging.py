@@ -182,7 +182,7 @@ def test_an_instant() -> None:
 @pytest.mark.parametrize(
     ("answer", "fires"), [(None, False), (0, False), ([], False), (True, True), ({"a": 1}, True)]
 )
-def test_a_predicate(answer: object, fires: bool) -> None:
+def test_s3_34_a_predicate(answer: object, fires: bool) -> None:
     assert isinstance(PythonTrigger(dag="d", task="t").judge(answer, None, NOW), Fire) is fires
 
 

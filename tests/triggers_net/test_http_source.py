@@ -102,7 +102,7 @@ async def test_what_is_remembered_goes_with_its_last_wait(http_server: HttpServe
     assert ["if-none-match" in one.headers for one in http_server.asked] == [False, True, False]
 
 
-async def test_the_event_is_plain_json_and_small(http_server: HttpServer, lookout: Lookout) -> None:
+async def test_s3_32_the_event_is_plain_json_and_small(http_server: HttpServer, lookout: Lookout) -> None:
     url = http_server.on("/", reply(200, {"a": [1]}, {"x-noise": "y", "etag": '"e"'}))
     verdict = await lookout(HttpTrigger(url=url, json_path="a[0]"))
     assert isinstance(verdict, Fire)

@@ -89,7 +89,7 @@ def topic(broker: NoidaBroker) -> str:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
-async def test_t12_thresholds(case: Case, broker: NoidaBroker, topic: str, lookout: Lookout) -> None:
+async def test_s3_35_t12_thresholds(case: Case, broker: NoidaBroker, topic: str, lookout: Lookout) -> None:
     options: dict[str, Any] = {"topic": topic, **case.options}
     verdict = await lookout(KafkaOffsetTrigger(bootstrap=broker.address, timeout=5, **options))
     assert isinstance(verdict, KINDS[case.outcome]), verdict

@@ -27,7 +27,7 @@ def keys(verdict: Verdict) -> list[str]:
 
 
 class TestS3:
-    async def test_a_key_that_appears(self, object_server: ObjectServer, lookout: Lookout) -> None:
+    async def test_s3_31_a_key_that_appears(self, object_server: ObjectServer, lookout: Lookout) -> None:
         trigger = ObjectTrigger(url="s3://drops/day/a.csv", options=object_server.options)
         assert isinstance(await lookout(trigger), NotYet)
         object_server.put("day/a.csv", b"12345")

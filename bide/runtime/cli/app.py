@@ -29,6 +29,7 @@ from bide.runtime.cli.asking import (
 )
 from bide.runtime.cli.dags import dag_lines
 from bide.runtime.cli.folding import folded
+from bide.runtime.cli.grouping import by_group
 from bide.runtime.cli.output import note, print_json, print_table, said_state, stamp, write
 from bide.runtime.clock import SECOND
 from bide.runtime.errors import UsageError
@@ -195,7 +196,7 @@ def show(run: Run, /, *, db: Db = None, json: Json = False) -> int:
         (name if t.role == "task" else f"{name} ({t.role})", t.state, str(t.attempts), t.reason)
         for name, t in folded(found.tasks)
     ]
-    print_table(("task", "state", "attempts", "reason"), rows, "no tasks")
+    print_table(("task", "state", "attempts", "reason"), list(by_group(rows)), "no tasks")
     if len(rows) < len(found.tasks):
         note(f"{len(found.tasks) - len(rows):,} instances of mapped tasks are not shown: --json has them all")
     for alert in found.alerts:
