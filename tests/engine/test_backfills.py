@@ -188,6 +188,20 @@ def test_c64_c67_b61_cancel_is_one_transaction_and_its_intervals_are_free_again(
         scene.command("backfill_cancel", backfill_id=1)
 
 
+def test_c64_a_cancelled_backfill_does_not_hide_the_run_that_was_there_before(new_scene: New) -> None:
+    scene = new_scene(slots=10)
+    scene.dag("d", job("a"))
+    scene.trigger("d", logical_us=T0)
+    scene.end("a")
+    scene.backfill("d", 1, overwrite="overwrite")
+    scene.command("backfill_cancel", backfill_id=1)
+    scene.stopped("a")
+    with pytest.raises(RefusedError, match=r"has run 1 \(success\)"):
+        scene.trigger("d", logical_us=T0)
+    scene.backfill("d", 1)
+    assert scene.intervals(2) == ["skipped"]
+
+
 def test_c68_what_failed_is_taken_up_again_and_what_succeeded_in_it_keeps_its_state(new_scene: New) -> None:
     scene = new_scene(slots=10)
     scene.dag("d", job("a"), job("b", "a"))
@@ -235,6 +249,17 @@ def test_c68_a_failed_run_that_somebody_reran_counts(new_scene: New) -> None:
     scene.end("a", run=2)
     scene.end("a", run=3)
     assert scene.backfill_state() == "success"
+
+
+def test_c68_what_another_backfill_runs_meanwhile_is_not_taken_up_beside_it(new_scene: New) -> None:
+    scene = new_scene(slots=10)
+    scene.dag("d", job("a"))
+    scene.backfill("d", 1)
+    scene.fails("a")
+    scene.backfill("d", 1)
+    scene.command("backfill_resume", backfill_id=1, failed=True)
+    assert (scene.intervals(1), scene.intervals(2)) == (["skipped"], ["running"])
+    assert scene.going == ["a"]
 
 
 def test_a_run_cancelled_by_hand_ends_its_interval_and_the_window_goes_on(scene: Scene) -> None:

@@ -200,3 +200,38 @@ def test_i12_logs_belong_to_attempts(conn: sqlite3.Connection, tmp_path: Path) -
 def test_i3_i4_i10_the_living_agree_with_the_store(conn: sqlite3.Connection) -> None:
     assert live(conn, bodies=[322], armed=[2], slots=4, in_use=1) == []
     assert [v.id for v in live(conn, bodies=[], armed=[2, 1], slots=4, in_use=5)] == ["I3", "I4", "I10"]
+
+
+BACKFILL = "INSERT INTO backfill VALUES (1, 1, '{}', '{{}}', '', 0, {}, '')"
+INTERVAL = "INSERT INTO backfill_interval VALUES (1, {}, 0, {}, 1, '{}', {}, '')"
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (
+            (BACKFILL.format("success", 5), INTERVAL.format(0, 0, "pending", "NULL")),
+            "its interval 0 is pending",
+        ),
+        ((BACKFILL.format("running", "NULL"), INTERVAL.format(0, 0, "running", 1)), "its run 1 is over"),
+        (
+            (BACKFILL.format("running", "NULL"), INTERVAL.format(0, 0, "running", "NULL")),
+            "its run 0 is over or not",
+        ),
+        ((BACKFILL.format("rinning", "NULL"),), "unknown state 'rinning'"),
+        (
+            (
+                BACKFILL.format("running", "NULL"),
+                INTERVAL.format(0, 0, "running", 3),
+                INTERVAL.format(1, 1, "running", 3),
+            ),
+            "run 3 runs 2 intervals",
+        ),
+    ],
+)
+def test_a_backfill_ends_with_its_intervals(
+    conn: sqlite3.Connection, rows: tuple[str, ...], says: str
+) -> None:
+    for row in rows:
+        conn.execute(row)
+    assert [one.id for one in check(conn) if says in one.sentence] == ["I2"], check(conn)

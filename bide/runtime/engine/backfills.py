@@ -145,8 +145,7 @@ def held_back(world: World, b: Backfill) -> str:
 
 def due(world: World) -> list[BackfillDue]:
     """Those that may have room, the one with the least of its share first."""
-    named = [world.backfills[each] for each in world.hungry if each in world.backfills]
-    found = [b for b in named if not b.asked]
+    found = [world.backfills[each] for each in world.hungry if each in world.backfills]
     world.hungry.clear()
     found.sort(key=lambda b: (len(b.runs) / b.options.weight, b.backfill_id))
     return [BackfillDue(b.backfill_id) for b in found]
@@ -164,7 +163,7 @@ def slide(t: Turn, e: BackfillDue) -> None:
     if not room:
         return
     spans = [b.pending[n] for n in range(min(room, AT_ONCE, len(b.pending)))]
-    missing = [key for span in spans if (key := _fact_of(b, span)) not in t.facts]
+    missing = [key for span in spans for key in _facts_of(b, span) if key not in t.facts]
     version = _graph_fact(b)
     if version is not None and version not in t.facts:
         missing.append(version)
@@ -184,27 +183,28 @@ def slide(t: Turn, e: BackfillDue) -> None:
     end_if_over(t, b)
 
 
-def _fact_of(b: Backfill, span: Span) -> FactKey:
-    return ("run_by_logical", b.dag.dag_id, span.start) if span.run_id is None else ("run", span.run_id)
+def _facts_of(b: Backfill, span: Span) -> list[FactKey]:
+    """The newest run of its date; and its own, that is taken up again."""
+    newest: FactKey = ("run_in_the_way", b.dag.dag_id, span.start)
+    return [newest] if span.run_id is None else [newest, ("run", span.run_id)]
 
 
 def _take_up(t: Turn, b: Backfill, span: Span) -> None:
     """Run an interval, unless what there is of it is to be kept."""
-    if span.run_id is not None:
-        _again(t, b, span)
-        return
-    there = t.facts[_fact_of(b, span)]
+    there = t.facts["run_in_the_way", b.dag.dag_id, span.start]
     going = t.world.run_at.get((b.dag.dag_id, span.start))
     state = t.world.runs[going].state if going is not None else there.state if there is not None else None
     run_id = going if going is not None else there.run_id if there is not None else 0
-    if state is None or not is_kept(state, b.options.overwrite):
-        create(t, b, span)
+    if span.run_id is not None and (run_id == span.run_id or state is None):
+        _again(t, b, span)
         return
-    reason = f"run {run_id} ({state.value}) is there"
-    if b.options.overwrite == "fail":
-        _end_span(t, b, span, IntervalState.FAILED, f"{reason}: it came after the start of {b.name}")
-    else:
-        _end_span(t, b, span, IntervalState.SKIPPED, reason)
+    if state is None or not is_kept(state, b.options.overwrite):
+        if span.run_id is None:
+            create(t, b, span)
+        else:
+            _again(t, b, span)
+        return
+    _end_span(t, b, span, IntervalState.SKIPPED, f"run {run_id} ({state.value}) is there")
 
 
 def is_kept(state: RunState, overwrite: str) -> bool:
@@ -253,7 +253,7 @@ def _again(t: Turn, b: Backfill, span: Span) -> None:
     if going is not None and going.backfill is None and going.state is RunState.RUNNING and not going.closing:
         attach(t, b, span, going)  # somebody reruns it by hand
         return
-    rows = t.facts[_fact_of(b, span)]
+    rows = t.facts["run", span.run_id]
     if rows is not None and rows.run.state is RunState.SUCCESS:
         _end_span(t, b, span, IntervalState.SUCCESS, f"run {span.run_id} succeeded meanwhile")
         return

@@ -95,11 +95,11 @@ def trigger(t: Turn, args: Args) -> Any:
     while not grid and date is None and (dag.dag_id, start) in t.world.run_at:
         start = end = start + 1  # two undated triggers within one microsecond are two runs
     if grid or date is not None:
-        there = t.fact("run_by_logical", dag.dag_id, start)
+        there = t.fact("run_in_the_way", dag.dag_id, start)
         unfinished = t.world.run_at.get((dag.dag_id, start))
         if unfinished is not None:  # also one that was made in this very batch
             there = t.world.runs[unfinished]
-        if there is not None and not args.get("new") and not _is_free(there):
+        if there is not None and not args.get("new"):
             raise RefusedError(
                 f"the DAG {dag.name!r} has run {there.run_id} ({there.state}) for {from_us(start).isoformat()}: "
                 f"rerun it (`bide rerun {there.run_id}`), or make another by saying new (--new)"
@@ -112,11 +112,6 @@ def trigger(t: Turn, args: Args) -> Any:
         reason=args.get("reason") or "triggered",
     )  # fmt: skip
     return {"run_id": run.run_id}
-
-
-def _is_free(there: Any) -> bool:
-    """Whether a date's run keeps nobody from making another: one of a backfill that was cancelled (C64)."""
-    return there.kind == "backfill" and there.state is RunState.CANCELLED
 
 
 def cancel(t: Turn, args: Args) -> Any:

@@ -443,8 +443,6 @@ class EngineShell:
                 return stored.run_by_key(conn, dag_id, run_key)
             case ("run_within", int(dag_id), int(start), int(end)):
                 return stored.run_within(conn, dag_id, start, end)
-            case ("run_by_logical", int(dag_id), int(logical)):
-                return stored.run_by_logical(conn, dag_id, logical)
             case ("past", int(dag_id), int(logical), str(task)):
                 return stored.run_before(conn, dag_id, logical, task)
             case ("run", int(run_id)):
@@ -467,6 +465,8 @@ class EngineShell:
                 return stored.versions_over(conn, asset, start, end)
             case ("asset_since", int(dag_id), version, at_us, asset):
                 return stored.versions_since(conn, dag_id, version, at_us, asset)
+            case ("run_in_the_way", int(dag_id), int(logical)):
+                return stored.run_in_the_way(conn, dag_id, logical)
             case ("runs_between", int(dag_id), int(lo), int(hi)):
                 return stored.runs_between(conn, dag_id, lo, hi)
             case ("backfill", int(backfill_id)):

@@ -143,11 +143,23 @@ def runs_before(
     return {task: run_before(conn, found[0], logical_us, task) for task in tasks} if found else {}
 
 
+def run_in_the_way(conn: sqlite3.Connection, dag_id: int, logical_us: int) -> RunRow | None:
+    """The newest run of that logical date; those of backfills that were cancelled are in nobody's way (C64)."""
+    found = rows(
+        conn,
+        RunRow,
+        f"SELECT {RUN} FROM run WHERE dag_id = ? AND logical_us = ?"
+        " AND NOT (kind = 'backfill' AND state = 'cancelled') ORDER BY run_id DESC LIMIT 1",
+        (dag_id, logical_us),
+    )
+    return found[0] if found else None
+
+
 def runs_between(conn: sqlite3.Connection, dag_id: int, lo: int, hi: int) -> dict[int, tuple[int, RunState]]:
-    """Logical date -> (id, state) of its newest run, of the dates from `lo` to `hi`, both included."""
+    """As `run_in_the_way`, logical date -> (id, state), of the dates from `lo` to `hi`, both included."""
     found = conn.execute(
         "SELECT logical_us, max(run_id), state FROM run WHERE dag_id = ? AND logical_us BETWEEN ? AND ?"
-        " GROUP BY logical_us",
+        " AND NOT (kind = 'backfill' AND state = 'cancelled') GROUP BY logical_us",
         (dag_id, lo, hi),
     )
     return {logical: (run_id, RunState(state)) for logical, run_id, state in found}

@@ -105,6 +105,29 @@ def i2_mapped_tasks_end_with_their_instances(conn: sqlite3.Connection) -> list[V
     )
 
 
+def i2_backfills_end_with_their_intervals(conn: sqlite3.Connection) -> list[Violation]:
+    found = _ask(
+        conn,
+        "I2",
+        "backfill {0} is {1} and its interval {2} is {3}",
+        "SELECT backfill_id, b.state, i.place, i.state FROM backfill b JOIN backfill_interval i USING (backfill_id)"
+        " WHERE b.ended_us IS NOT NULL AND i.state IN ('pending', 'running')",
+    )
+    found += _ask(
+        conn,
+        "I2",
+        "interval {1} of backfill {0} is running and its run {2} is over or not there",
+        "SELECT backfill_id, place, coalesce(i.run_id, 0) FROM backfill_interval i LEFT JOIN run r USING (run_id)"
+        " WHERE i.state = 'running' AND (r.run_id IS NULL OR r.ended_us IS NOT NULL)",
+    )
+    return found + _ask(
+        conn,
+        "I2",
+        "run {0} runs {1} intervals of backfills at once",
+        "SELECT run_id, count(*) FROM backfill_interval WHERE state = 'running' GROUP BY run_id HAVING count(*) > 1",
+    )
+
+
 def i3_running_is_one_running_attempt(conn: sqlite3.Connection) -> list[Violation]:
     found = _ask(
         conn,
@@ -325,6 +348,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[sqlite3.Connection], list[Violation]]]
     ("I1", i1_the_file_is_whole),
     ("I2", i2_states_are_legal),
     ("I2", i2_runs_end_with_their_tasks),
+    ("I2", i2_backfills_end_with_their_intervals),
     ("I2", i2_mapped_tasks_end_with_their_instances),
     ("I2", replay),
     ("I3", i3_running_is_one_running_attempt),

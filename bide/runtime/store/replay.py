@@ -20,6 +20,7 @@ from bide.runtime.engine.states import (
     LEGAL_WAIT,
     OVER,
     AttemptState,
+    BackfillState,
     RunState,
     State,
     WaitState,
@@ -54,6 +55,7 @@ STATES: Final[dict[str, type[StrEnum]]] = {
     "run": RunState,
     "task_instance": State,
     "attempt": AttemptState,
+    "backfill": BackfillState,
     "wait": WaitState,
 }
 
