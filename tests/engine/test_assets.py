@@ -150,6 +150,22 @@ def test_c40_b34_with_one_run_at_a_time_each_version_still_has_its_run(scene: Sc
     assert [state for _, state in scene.runs("mart")] == ["success"] * 5
 
 
+def test_s3_27_a_producer_may_change_its_schedule_and_its_consumer_does_not_see_it(scene: Scene) -> None:
+    producer(scene, "a", "b")
+    consumer(scene, OnAssets(A & B, consume="each", interval="day", tz="UTC"))
+    for hour in range(24):
+        makes(scene, "a", hour)
+    producer(scene, "b", hours=6)
+    for hour in (0, 6, 12):
+        makes(scene, "b", hour)
+    producer(scene, "b", hours=2)
+    for hour in (18, 20):
+        makes(scene, "b", hour)
+    assert scene.runs("mart") == []
+    makes(scene, "b", 22)
+    assert hours_of(scene) == [(0, 24)]
+
+
 # --- conditions ----------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bide import Asset, Every, OnAssets
+from bide import Asset, Every, FailTask, OnAssets, dag, task
 from bide.runtime.clock import from_us
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.service.api import make_app
@@ -19,6 +19,7 @@ from bide.runtime.service.http_server import serving
 from bide.runtime.service.listen import Listener
 from bide.runtime.service.operations import AtOnce, Operations
 from bide.runtime.store.reader import AsyncReader, Reader
+from bide.testing import sim_runtime
 from tests.cli.conftest import Bide, bide
 from tests.engine.declare import HOUR_US, job
 from tests.engine.scene import T0, Scene
@@ -317,3 +318,39 @@ def test_the_terminal_lists_drops_and_replays_on_a_database_nobody_runs(stage: S
 
 
 __all__ = ["bide"]
+
+
+async def test_c52_what_a_command_session_publishes_makes_its_run_when_a_runtime_comes(
+    tmp_path: Path, bide: Bide
+) -> None:
+    db = tmp_path / "bide.db"
+
+    @task(outlets=[A])
+    async def load() -> None:
+        raise FailTask("not today")
+
+    @task
+    async def use() -> None: ...
+
+    @dag
+    def maker() -> None:
+        load()
+
+    @dag(schedule=OnAssets(A, consume="each"))
+    def mart() -> None:
+        use()
+
+    async with sim_runtime([maker, mart], db=db) as rt:
+        run = await rt.trigger("maker", logical_date="2026-06-15")
+        assert (await run.wait()).state == "failed"
+    said = await asyncio.to_thread(bide, "mark", run.run_id, "load", "success", "--db", str(db))
+    assert said.code == 0, said.err
+    [event] = msgspec.json.decode(
+        (await asyncio.to_thread(bide, "assets", "events", "list", "mart", "--json", "--db", str(db))).out
+    )
+    assert (event["version"], event["state"]) == ("1", "pending")
+    async with sim_runtime([maker, mart], db=db) as rt:
+        await rt.clock.settle()
+        [made] = [line for line in await rt.operations.runs("mart") if line.kind == "asset"]
+        assert made.logical_date == "2026-06-15T00:00:00Z"
+        assert (await rt.wait(made.run_id)).state == "success"
