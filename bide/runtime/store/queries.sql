@@ -101,10 +101,18 @@ ORDER BY w.wait_id
 LIMIT :limit;
 
 -- :name alerts
--- `bide alerts`: who was late, newest first; `run_id` and `state` narrow it.
+-- `bide alerts`: who was late, newest first; `state` narrows it.
 SELECT alert_id, kind, run_id, subject, promise, due_us, fired_us, text, payload, state
 FROM alert
-WHERE (:run_id IS NULL OR run_id = :run_id) AND (:state IS NULL OR state = :state)
+WHERE (:state IS NULL OR state = :state)
+ORDER BY alert_id DESC
+LIMIT :limit;
+
+-- :name alerts_of_run
+-- `bide show`, `bide why`: those of one run, along their index.
+SELECT alert_id, kind, run_id, subject, promise, due_us, fired_us, text, payload, state
+FROM alert INDEXED BY alert_of_run
+WHERE run_id = :run_id AND (:state IS NULL OR state = :state)
 ORDER BY alert_id DESC
 LIMIT :limit;
 

@@ -231,7 +231,8 @@ class Reader:
         self, run_id: int | None = None, state: str | None = None, limit: int = 100
     ) -> list[AlertShown]:
         """The newest first, of everything or of one run."""
-        return self._all(AlertShown, "alerts", run_id=run_id, state=state, limit=limit)
+        name = "alerts" if run_id is None else "alerts_of_run"
+        return self._all(AlertShown, name, run_id=run_id, state=state, limit=limit)
 
     def events(self, after: int = 0, run_id: int | None = None, limit: int = 1000) -> list[EventShown]:
         """The journal after the sequence number `after`, of everything or of one run."""
