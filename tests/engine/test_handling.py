@@ -361,6 +361,18 @@ def test_a_mark_lets_the_callbacks_hear_of_what_it_sets_going_again(scene: Scene
     assert scene.attempts("h") == scene.attempts("all_failed") == ["success", "success"]
 
 
+def test_a_mark_of_all_that_stands_below_starts_handlers_and_callbacks_by_it(scene: Scene) -> None:
+    scene.dag("d", job("a"), job("b", "a"), handler("h", "b"), all_failed(), on_success())
+    run = scene.trigger("d")
+    scene.end("a", "b", "on_success")
+    scene.command("mark", run_id=run, task="a", state="failed", downstream=True)
+    assert scene.going == ["h"]
+    scene.end("h", "all_failed")
+    assert scene.run_state() == "failed"
+    scene.command("mark", run_id=run, task="a", state="success", downstream=True)
+    assert (scene.run_state(), scene.attempts("on_success")) == ("success", ["success"])
+
+
 def test_a_second_mark_of_failed_is_a_new_failure(scene: Scene) -> None:
     scene.dag("d", job("a"), handler("h", "a"))
     run = scene.trigger("d")

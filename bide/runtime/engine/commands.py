@@ -405,11 +405,20 @@ def _mark_below(t: Turn, inst: Instance, state: State, reason: str) -> list[str]
     run = inst.run
     below = [run.instances[d] for d in sorted(_below(run, inst.ix))]
     marked = [each for each in [inst, *below] if each.state is not state and each.task.role is Role.TASK]
+    beside = [run.instances[ix] for ix in sorted(_beside(run, {each.ix for each in marked}))]
+    anew = [
+        each
+        for each in beside
+        if each.state is State.SKIPPED
+        or (state is State.FAILED and each.state in OVER and each.task.role is not Role.ON_SUCCESS)
+    ]
     reopen(t, run, reason)
+    for each in anew:
+        _reset(t, each)
     for each in marked:
         life.end_now(t, each, state, reason)
     life.spread_now(t, run)
-    _judge_anew(t, run, {each.ix for each in marked})
+    _judge_anew(t, run, {each.ix for each in [*marked, *anew]})
     if run.open == 0:
         t.ended_runs.append(run)
     return [each.task.name for each in marked]
