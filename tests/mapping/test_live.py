@@ -211,3 +211,35 @@ async def test_more_than_the_limit_fails_the_task_with_the_advice() -> None:
         "would become 11 instances, and the limit is 5: give each a list of items with map(..., shard=3)"
         in why.why
     )
+
+
+@pytest.mark.parametrize("first", [0, 2])
+async def test_of_no_instances_there_is_no_list(tmp_path: Path, first: int) -> None:
+    """Also when there were some before a rerun of what made the list."""
+    length = [first, 0]
+
+    @task
+    async def listed() -> list[int]:
+        return list(range(length.pop(0)))
+
+    @task
+    async def one(n: int) -> int:
+        return n
+
+    @task(trigger_rule="all_done")
+    async def last(found: list[int] | None) -> list[Any]:
+        return [found]
+
+    @dag
+    def d() -> None:
+        last(one.map(n=listed()))
+
+    async with Runtime(tmp_path / "b.db", [d], slots=4) as rt:
+        run = await rt.trigger(d)
+        before = await run.wait()
+        assert before.outputs["last"] == ([None] if not first else [[0, 1]])
+        await rt.operations.rerun(run.run_id, "listed", downstream=True)
+        result = await run.wait()
+    assert result.tasks["one"] == "skipped"
+    assert result.outputs["last"] == [None]
+    assert "one" not in result.outputs

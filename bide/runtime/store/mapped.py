@@ -62,7 +62,7 @@ def outputs_of(conn: sqlite3.Connection, run_id: int, task: str, limit: int = OU
     None when it has no instances. `PayloadError` when the list is longer than an output may be.
     """
     found = conn.execute(f"SELECT e.items FROM {_SUMMARY}", (run_id, task)).fetchone()
-    if found is None:
+    if found is None or not found[0]:
         return None
     of: tuple[Any, ...] = (run_id, task, found[0])
     where = "FROM task_instance i LEFT JOIN output o USING (instance_id) WHERE i.run_id = ? AND i.task = ?"
