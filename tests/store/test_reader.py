@@ -21,6 +21,8 @@ ASKED = {
     "before": None,
     "limit": 9,
     "run_id": 1,
+    "map_index": -1,
+    "instance_id": 1,
     "task": None,
     "after": 0,
     "dag_id": 1,

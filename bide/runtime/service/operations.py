@@ -217,12 +217,12 @@ class Operations:
         if offset < 0 or not 1 <= limit <= 4_194_304:
             raise UsageError("a piece of a log starts at 0 or later and has 1 to 4194304 bytes")
         run_id = run_number(run)
-        instance = _instance(await self._reader.ask(Reader.tasks, run_id), task, run_id, self.db)
-        tries = [
-            found
-            for found in await self._reader.ask(Reader.attempts, run_id, instance.task)
-            if found.map_index == instance.map_index and attempt in (None, found.number)
-        ]
+        meant = task_address(task)
+        instance = await self._reader.ask(Reader.instance, run_id, meant.task, meant.map_index)
+        if instance is None:
+            instance = _instance(await self._reader.ask(Reader.tasks, run_id), task, run_id, self.db)
+        found = await self._reader.ask(Reader.attempts_of, instance.instance_id)
+        tries = [one for one in found if attempt in (None, one.number)]
         if not tries and (items := await self._reader.ask(Reader.mapped, run_id)).get(task):
             raise UsageError(
                 f"{task} of run {run} is mapped: name one of its instances, {task}[0] to {task}[{items[task] - 1}]"

@@ -51,6 +51,21 @@ FROM task_instance i
 WHERE i.run_id = :run_id
 ORDER BY i.instance_id;
 
+-- :name instance
+-- `bide logs`: one instance of a mapped task, along the index, however many there are.
+SELECT i.instance_id, i.task, i.map_index, i.state, i.attempt, i.failures, i.attempt_id, i.since_us,
+       i.due_us, i.deadline_us, i.reason, NULL AS output
+FROM task_instance i
+WHERE i.run_id = :run_id AND i.task = :task AND i.map_index = :map_index;
+
+-- :name attempts_of
+-- `bide logs`: every try of one instance, oldest first.
+SELECT a.attempt_id, i.task, i.map_index, a.number, a.state, a.epoch, a.started_us, a.ended_us,
+       a.active_us, a.error, a.metrics
+FROM attempt a JOIN task_instance i ON i.instance_id = a.instance_id
+WHERE a.instance_id = :instance_id
+ORDER BY a.attempt_id;
+
 -- :name tasks_whole
 -- The picture of a run: the same without the instances of mapped tasks.
 SELECT i.instance_id, i.task, i.map_index, i.state, i.attempt, i.failures, i.attempt_id, i.since_us,

@@ -206,6 +206,15 @@ class Reader:
             return self._all(TaskShown, "tasks_whole", run_id=run_id)
         return self._all(TaskShown, "tasks_with_outputs" if outputs else "tasks", run_id=run_id)
 
+    def instance(self, run_id: int, task: str, map_index: int) -> TaskShown | None:
+        """One instance of a mapped task."""
+        found = self._all(TaskShown, "instance", run_id=run_id, task=task, map_index=map_index)
+        return found[0] if found else None
+
+    def attempts_of(self, instance_id: int) -> list[AttemptShown]:
+        """Every try of one instance, oldest first."""
+        return self._all(AttemptShown, "attempts_of", instance_id=instance_id)
+
     def instance_counts(self, run_id: int) -> dict[str, dict[str, int]]:
         """Mapped task -> state -> how many of its instances."""
         found: dict[str, dict[str, int]] = {}
