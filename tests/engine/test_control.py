@@ -398,3 +398,24 @@ def test_while_the_tear_down_has_not_run_a_rerun_needs_no_other_set_up(scene: Sc
     assert scene.command("rerun", run_id=run, task="a")["tasks"] == ["a"]
     scene.end("a", "b", "delete")
     assert scene.run_state() == "success"
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_a_cancelled_backfill_still_tears_down_what_its_run_had_set_up(scene: Scene, crash: bool) -> None:
+    scene.dag(
+        "d", job("create", setup=True), job("work", "create"),
+        job("delete", "create", "work", rule="all_done", teardown=True, setups=("create",)),
+        max_active_runs=1,
+    )  # fmt: skip
+    backfill = scene.backfill("d", 2)
+    scene.end("create")
+    scene.command("backfill_cancel", backfill_id=backfill)
+    assert scene.intervals(backfill) == ["cancelled", "cancelled"]
+    if crash:
+        scene.crash()
+    else:
+        scene.stopped("work")
+    assert scene.going == ["delete"]
+    scene.end("delete")
+    assert [state for _, state in scene.runs()] == ["cancelled"]
+    assert scene.backfill_state(backfill) == "cancelled"
