@@ -21,7 +21,7 @@ async def good_morning(at: str) -> str:
     return f"it is past {at}"
 
 
-@dag(params={"seconds": 2})
+@dag(params={"seconds": 2.0})
 def time_sensor() -> None:
     alarm = TimeSensor("alarm", at=after_a_while)
     good_morning(alarm.output["at"])

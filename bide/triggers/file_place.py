@@ -4,7 +4,7 @@ A place knows its waits and what is to be looked at next; the hub (`file_source.
 Waits for names in one folder cost one look together, and so do waits for one pattern.
 """
 
-# ruff: noqa: PTH100, PTH118, PTH119, PTH120
+# ruff: noqa: PTH100, PTH118, PTH120
 # Paths are text here: a Path costs microseconds, and there are 100,000 of them.
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SWEEP_US: Final = MINUTE
 
 Key = tuple[str, ...]
 Closed = Mapping[str, Signature | None]
-"""Names and paths that their writers have closed: for good (None), or as long as they are as they were."""
+"""Paths that their writers have closed: for good (None), or as long as they are as they were."""
 
 AddWatch = Callable[[str, bool], int | None]
 """`add_watch(folder, appearing)`: a descriptor; `appearing`: also tell what appears unfinished."""
@@ -65,7 +65,7 @@ class Found(NamedTuple):
 
 
 class Place:
-    """A folder or a tree. `names` is empty for a tree: any event in it means a scan."""
+    """A folder or a tree. `names` are paths in a folder; of a tree the one name "": any event in it means a scan."""
 
     def __init__(self, key: Key) -> None:
         self.key = key
@@ -119,7 +119,7 @@ class Place:
             self.names.pop(name, None)
 
     def _name(self, wait: Registration) -> str:
-        return "" if self.is_tree else os.path.basename(wait.trigger.path)
+        return "" if self.is_tree else _whole(wait.trigger.path)
 
     def holds(self, wait: Registration, name: str) -> bool:
         """Whether this wait for `name` is still one of its waits."""
@@ -142,9 +142,10 @@ class Place:
             return True
         if not closed:
             return False
-        if name in self.names:
-            self.dirty.add(name)
-            self.closed[name] = None
+        path = os.path.join(folder, name)
+        if path in self.names:
+            self.dirty.add(path)
+            self.closed[path] = None
             return True
         self.dirty.update(self.marked.values())  # it may be the marker of any of them
         return bool(self.marked)
@@ -191,6 +192,12 @@ class Place:
         return max(self.poll_us, SWEEP_US) if self.sighted else self.poll_us
 
 
+def _whole(path: str) -> str:
+    """The path made absolute: the very same string where it is so already, for there may be many."""
+    whole = os.path.abspath(path)
+    return path if path == whole else whole
+
+
 def place_key(trigger: FileTrigger) -> Key:
     """Waits with the same key share one look; the path is made absolute, links left alone."""
     if trigger.glob is None:
@@ -212,7 +219,7 @@ def look_at(
         watched, sighted = {}, False
     if not place.is_tree:
         names = {name for _, name in work.waits}
-        files = {name: facts(os.path.join(base, name), look) for name in names}
+        files = {name: facts(name, look) for name in names}
         return Found(_seen(work, files, "", not network, look), watched, sighted)
     tree = scan(base, place.parts, place.recursive, look)
     if add_watch is not None and sighted and len(tree.folders) > 1:
@@ -254,18 +261,13 @@ def _seen(
         if trigger.marker is not None:
             chosen = [with_marker(file, trigger, look) for file in chosen]
         elif trigger.settle_us == 0 and name not in work.first:
-            chosen = [
-                file
-                if any(_closed(file, key, work.closed) for key in (name, file.path))
-                else _maybe_open(file)
-                for file in chosen
-            ]
+            chosen = [file if _closed(file, work.closed) else _maybe_open(file) for file in chosen]
         seen.append((wait, name, Seen(tuple(chosen), steady, trouble)))
     return seen
 
 
-def _closed(file: FileFacts, key: str, closed: Closed) -> bool:
-    return key in closed and closed[key] in (None, file.signature)
+def _closed(file: FileFacts, closed: Closed) -> bool:
+    return file.path in closed and closed[file.path] in (None, file.signature)
 
 
 def _maybe_open(file: FileFacts) -> FileFacts:

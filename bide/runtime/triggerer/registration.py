@@ -35,7 +35,6 @@ class Waiting:
         "deadline_us",
         "failures",
         "group",
-        "had",
         "host",
         "last_answer",
         "last_look_us",
@@ -68,7 +67,6 @@ class Waiting:
         self.backoff = backoff
         self.deadline_us = deadline_us
         self.host = host
-        self.had: dict[str, str] | None = None  # of a schedule: what is no news, see `Standing.had`
         self.group: Group | None = None
         self.memo: Any = None
         self.over = False

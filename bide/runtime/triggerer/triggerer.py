@@ -87,6 +87,7 @@ class Triggerer:
         self._log = log
         self._max_in_flight = max_in_flight
         self._waits: dict[int, Waiting] = {}
+        self._had: dict[int, dict[str, str]] = {}  # of schedules' waits: what is no news to them
         self._hosts: dict[Hashable, Host] = {}
         self._crowd: deque[PollFeed] = deque()
         self._memos: OrderedDict[int, tuple[Any, str, int]] = OrderedDict()  # of waits looked at one by one
@@ -112,7 +113,8 @@ class Triggerer:
             return
         wait = self._welcome(order, order.poll_us, order.backoff, order.deadline_us)
         if wait is not None:
-            wait.had = order.had
+            if order.had is not None:
+                self._had[order.wait_id] = order.had
             self._waits[order.wait_id] = wait
             wait.host.add(wait)
 
@@ -222,8 +224,8 @@ class Triggerer:
                 verdict = self._judge_watched(wait, seen, now)
             else:
                 verdict = wait.trigger.judge(seen, wait.memo, now)
-            if wait.had is not None and type(verdict) is Fire:
-                verdict = _news(wait, wait.had, verdict)
+            if type(verdict) is Fire and (had := self._had.get(wait.wait_id)) is not None:
+                verdict = _news(wait, had, verdict)
         except Exception as error:  # noqa: BLE001 - a judgement that raises ends its own wait, nothing else
             verdict = Fail(f"{wait.trigger.describe()} could not be judged: {type(error).__name__}: {error}")
         match verdict:
@@ -264,8 +266,9 @@ class Triggerer:
         except PayloadError as error:
             self.fail(wait, f"{wait.trigger.describe()}: {error}")
             return
+        marks = fire.marks if wait.wait_id in self._had else {}
         self._let_go(wait, "fired")
-        self._post(WaitFired(wait.wait_id, data, fire.marks if wait.had is not None else {}))
+        self._post(WaitFired(wait.wait_id, data, marks))
         if wait.last_answer:
             self._line(wait, "it is true", end=True)
 
@@ -331,6 +334,7 @@ class Triggerer:
     def _let_go(self, wait: Waiting, reason: str) -> None:
         wait.over = True
         self._waits.pop(wait.wait_id, None)
+        self._had.pop(wait.wait_id, None)
         wait.host.remove(wait, reason)
         if wait.once is not None and not wait.once.done():
             wait.once.set_result(None)
@@ -368,7 +372,7 @@ class Triggerer:
 
     def _line(self, wait: Waiting, text: str, *, end: bool = False) -> None:
         """Log what was seen. Of a great many waits the first lines are left for a quiet moment."""
-        if not text or wait.lines > LINES_LIMIT or wait.had is not None:
+        if not text or wait.lines > LINES_LIMIT or wait.wait_id in self._had:
             return  # what a schedule waits for has no attempt, and no log
         if wait.lines == 0 and not end and self._backlog:
             self._unsaid.append(wait)
