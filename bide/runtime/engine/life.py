@@ -411,14 +411,16 @@ class _Spread:
         self.at = 0
 
     def __call__(self, t: Turn) -> bool:
-        instances, state = self.run.instances, self.state
+        run, state = self.run, self.state
+        instances = run.instances
+        alike = not run.compiled.handled and self.ix not in run.choices  # to all of them
         while self.at < len(self.downstream):
             if t.budget <= 0:
                 return False
             t.budget -= 1
             inst = instances[self.downstream[self.at]]
             self.at += 1
-            count_end(inst, control.as_seen(self.run, self.ix, inst.ix, state))
+            count_end(inst, state if alike else control.as_seen(run, self.ix, inst.ix, state))
             if inst.state is State.PENDING:
                 judge(t, inst)
         return True
