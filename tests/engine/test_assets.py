@@ -274,6 +274,38 @@ def test_a_consumer_begins_with_the_next_version_unless_it_asks_for_all(scene: S
     assert made_of(scene, "greedy") == [[1], [2], [3], [4]]
 
 
+def test_c42_a_dag_that_looks_at_an_asset_again_with_its_backlog_takes_what_it_has_not_had(
+    scene: Scene,
+) -> None:
+    producer(scene, "a")
+    consumer(scene, OnAssets(A, consume="each"))
+    makes(scene, "a", 0)
+    scene.command("pause", dag="mart")
+    makes(scene, "a", 1)
+    scene.dag("mart", job("t"), schedule=Every(hours=1, anchor=from_us(T0)), start_us=FAR)
+    makes(scene, "a", 2)  # nobody looks
+    consumer(scene, OnAssets(A, consume="each", backlog=True))
+    scene.command("unpause", dag="mart")
+    assert made_of(scene) == [[1], [3]]  # version 2 was dropped, on record
+    scene.crash()
+    makes(scene, "a", 3)
+    assert made_of(scene) == [[1], [3], [4]]
+    assert pending(scene) == []
+
+
+def test_c42_another_period_of_the_schedule_accounts_for_no_part_twice(scene: Scene) -> None:
+    producer(scene, "a", hours=24)
+    producer(scene, "b")
+    consumer(scene, OnAssets(A & B, consume="each", interval="hour"), max_active_runs=50)
+    makes(scene, "a", 0)
+    makes(scene, "b", 0)
+    assert made_of(scene) == [[1, 2]]
+    consumer(scene, OnAssets(A & B, consume="each", interval="day"), max_active_runs=50)
+    for hour in range(1, 24):
+        makes(scene, "b", hour)
+    assert made_of(scene)[1] == [1, *range(3, 26)]
+
+
 def test_c42_a_consumer_whose_file_was_gone_goes_on_from_its_cursor(scene: Scene) -> None:
     from bide.runtime.engine.messages import DagRemoved
 

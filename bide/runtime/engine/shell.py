@@ -459,8 +459,8 @@ class EngineShell:
                 return stored.new_alerts(conn, limit)
             case ("runs_over", str(dag), task, int(start), int(end)):
                 return stored.runs_over(conn, dag, task, start, end)
-            case ("asset_after", str(asset), int(after), int(limit)):
-                return stored.versions_after(conn, asset, after, limit)
+            case ("asset_after", int(dag_id), str(asset), int(after), int(limit)):
+                return stored.versions_after(conn, dag_id, asset, after, limit)
             case ("asset_over", str(asset), int(start), int(end)):
                 return stored.versions_over(conn, asset, start, end)
             case ("asset_since", int(dag_id), version, at_us, asset):

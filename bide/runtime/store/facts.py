@@ -424,15 +424,18 @@ _VERSIONS = (
 )
 
 
-def versions_after(conn: sqlite3.Connection, asset: str, after: int, limit: int) -> list[VersionRow]:
-    """The versions of an asset with a number above `after`, in their order."""
-    return rows(
+def versions_after(
+    conn: sqlite3.Connection, dag_id: int, asset: str, after: int, limit: int
+) -> list[tuple[VersionRow, bool]]:
+    """The versions of an asset above `after`, in their order, and which the DAG has had: it looked at it once."""
+    found = rows(
         conn,
         VersionRow,
         f"{_VERSIONS} WHERE v.asset_id = (SELECT asset_id FROM asset WHERE name = ?)"
         " AND v.asset_version_id > ? ORDER BY v.asset_version_id LIMIT ?",
         (asset, after, limit),
     )
+    return [(row, _times_had(conn, dag_id, row.asset_version_id) is not None) for row in found]
 
 
 def versions_over(conn: sqlite3.Connection, asset: str, start_us: int, end_us: int) -> list[VersionRow]:
@@ -447,6 +450,17 @@ def versions_over(conn: sqlite3.Connection, asset: str, start_us: int, end_us: i
     )
 
 
+def _times_had(conn: sqlite3.Connection, dag_id: int, version_id: int) -> int | None:
+    """How often a DAG has had a version again; None: it has never had it."""
+    found: tuple[int | None] = conn.execute(
+        "SELECT max(again) FROM (SELECT again FROM asset_pending WHERE dag_id = ?1 AND asset_version_id = ?2"
+        " UNION ALL SELECT t.again FROM run_trigger t JOIN run r USING (run_id) WHERE r.dag_id = ?1"
+        " AND t.asset_version_id = ?2 UNION ALL SELECT again FROM asset_drop WHERE dag_id = ?1 AND asset_version_id = ?2)",
+        (dag_id, version_id),
+    ).fetchone()
+    return found[0]
+
+
 def versions_since(conn: sqlite3.Connection, dag_id: int, version: int | None, at_us: int | None,
                    asset: str | None) -> list[tuple[VersionRow, int]]:  # fmt: skip
     """For a replay: what a consumer may have had from a version or an instant on, and how often it had it."""
@@ -458,10 +472,5 @@ def versions_since(conn: sqlite3.Connection, dag_id: int, version: int | None, a
         " AND (?3 IS NULL OR v.created_us >= ?3) AND (?4 IS NULL OR a.name = ?4) ORDER BY v.asset_version_id",
         (dag_id, version, at_us, asset),
     )
-    again = (
-        "SELECT max(again) FROM (SELECT again FROM asset_pending WHERE dag_id = ?1 AND asset_version_id = ?2"
-        " UNION ALL SELECT t.again FROM run_trigger t JOIN run r USING (run_id) WHERE r.dag_id = ?1"
-        " AND t.asset_version_id = ?2 UNION ALL SELECT again FROM asset_drop WHERE dag_id = ?1 AND asset_version_id = ?2)"
-    )
-    times = [conn.execute(again, (dag_id, row.asset_version_id)).fetchone()[0] for row in found]
+    times = [_times_had(conn, dag_id, row.asset_version_id) for row in found]
     return [(row, -1 if n is None else n) for row, n in zip(found, times, strict=True)]

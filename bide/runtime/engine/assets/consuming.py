@@ -163,15 +163,20 @@ def asked(t: Turn, e: ConsumerAsked) -> None:
         if cursor == Cursor(max(t.world.assets.named[name].last, cursor.version_id)):
             continue
         after = cursor.version_id - (cursor.split_us is not None)
-        found = t.fact("asset_after", name, after, CATCH_UP)
-        missed += [(row.asset_version_id, name, (row.start_us, row.end_us)) for row in found]
+        found = t.fact("asset_after", e.dag_id, name, after, CATCH_UP)
+        missed += [(row.asset_version_id, name, (row.start_us, row.end_us), had) for row, had in found]
         if len(found) == CATCH_UP:
-            last = found[-1].asset_version_id
+            last = found[-1][0].asset_version_id
             until = last if until is None else min(until, last)
-    for version_id, name, span in sorted(missed):
+    for version_id, name, span, had in sorted(missed):
         if until is not None and version_id > until:
             break
-        if not deliver(t, consumer, name, version_id, span) or t.budget <= 0:
+        if had and consumer.cursors[name].version_id < version_id:  # it looked at this asset once before
+            _move(t, consumer, name, Cursor(version_id))
+            t.budget -= 1
+        elif not deliver(t, consumer, name, version_id, span):
+            break
+        if t.budget <= 0:
             break
     if missed and is_behind(t.world, consumer):
         t.ask(e)

@@ -77,4 +77,5 @@ def _change_rule(t: Turn, consumer: Consumer, schedule: OnAssets) -> None:
     for version_id, again, name, start, end in dict.fromkeys(
         (unit.version_id, unit.again, unit.asset, unit.start_us, unit.end_us) for unit in units
     ):
-        consuming.deliver(t, consumer, name, version_id, (start, end), again, moves=False)
+        # runs may have taken parts of it: by the new periods it is had once more, as by a replay
+        consuming.deliver(t, consumer, name, version_id, (start, end), again + 1, moves=False)
