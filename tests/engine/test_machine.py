@@ -17,9 +17,12 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from bide.runtime.engine.budgets import BudgetLimits
 from bide.runtime.engine.messages import (
     AttemptEnded,
     ClockStepped,
+    Command,
+    DagRemoved,
     Failure,
     Input,
     Parked,
@@ -31,8 +34,10 @@ from bide.runtime.engine.messages import (
 from bide.runtime.engine.states import State
 from bide.runtime.errors import NotFoundError, RefusedError
 from bide.runtime.graph.spec import Role, TaskSpec, TriggerRule
-from bide.runtime.schedules import Every
+from bide import Asset
+from bide.runtime.schedules import Every, OnAssets
 from bide.runtime.schedules.promise import Promise, by
+from bide.triggers.asset import AssetTrigger
 from bide.triggers.external_task import ExternalTaskTrigger
 from tests.engine.declare import job, mapped, seconds, sensor
 from tests.engine.scene import T0, Scene, said
@@ -59,6 +64,7 @@ def tasks(draw: st.DrawFn, others: tuple[str, ...] = ()) -> list[TaskSpec]:
             "delay": draw(st.sampled_from([0, 0, 20])),
             "max_active": draw(st.sampled_from([None, None, 1])),
             "slots": draw(st.sampled_from([1, 1, 2])),
+            "cost": {"warehouse": 1.0} if draw(st.integers(0, 5)) == 5 else {},
             "depends_on_past": draw(st.sampled_from([False, False, False, True])),
             "outlets": ("made",) if (made_here := draw(st.booleans())) else (),
             "promises": {"made": draw(st.sampled_from(PROMISES))} if made_here else {},
@@ -66,19 +72,20 @@ def tasks(draw: st.DrawFn, others: tuple[str, ...] = ()) -> list[TaskSpec]:
                 st.sampled_from([None, None, Promise(after_us=seconds(70)), by("00:10", tz="UTC")])
             ),
         }
-        kind = draw(st.sampled_from(["job", "job", "mapped", "sensor", "external", "branch", "teardown"]))
+        kind = draw(st.sampled_from(["job", "job", "mapped", "sensor", "external", "asset", "branch", "teardown", "mapped teardown"]))
         if kind == "branch":
             common["branch"] = True
-        elif kind == "teardown" and ups:
+        elif kind.endswith("teardown") and ups:
             common |= {"rule": "all_done", "teardown": True, "setups": (ups[0],)}
             common["fails_run"] = draw(st.booleans())
-        if kind == "mapped":
+        if kind.startswith("mapped"):
             over: Any = draw(st.sampled_from([*ups, [0] * draw(st.integers(0, 4))]))
             deadline = draw(st.sampled_from([None, 200])) or 1e6
             made.append(
                 mapped(
                     f"t{n}", *ups, over=over, shard=draw(st.sampled_from([None, None, 2])), deadline=deadline,
-                    idempotent=draw(st.sampled_from([True, True, False])), **common,
+                    idempotent=draw(st.sampled_from([True, True, False])), max_lost=draw(st.sampled_from([1, 5])),
+                    timeout=draw(st.sampled_from([None, 30])) or 1e6, **common,
                 )
             )  # fmt: skip
         elif kind in ("job", "branch", "teardown"):
@@ -90,7 +97,10 @@ def tasks(draw: st.DrawFn, others: tuple[str, ...] = ()) -> list[TaskSpec]:
                 )
             )  # fmt: skip
         else:
-            waits_for = None
+            waits_for: Any = None
+            if kind == "asset":
+                cover = draw(st.booleans())
+                waits_for = AssetTrigger(asset="made", start_us=T0, end_us=T0 + seconds(400), cover=cover)
             if kind == "external" and others:
                 waits_for = ExternalTaskTrigger(
                     dag=draw(st.sampled_from(others)),
@@ -139,38 +149,48 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(prefix="bide-machine-")
         self.scene = Scene(
-            Path(self.folder.name) / "bide.db", slots=3, pools={"db": (2, None), "api": (2, 3)}, budget=300
-        )
+            Path(self.folder.name) / "bide.db", slots=3, pools={"db": (2, None), "api": (2, 3)}, budget=300,
+            budgets={"warehouse": BudgetLimits(4, window_us=seconds(300), backfill_units=2)}, asset_caps={"made": 2},
+        )  # fmt: skip
         self.late: list[Input] = []
+        self.schedules: dict[str, Any] = {}
+        self.gone: dict[str, Any] = {}
         self.asked: set[tuple[int, str]] = set()  # keys are asked for once by a body
 
     @initialize(
-        first=tasks(), second=tasks(("d0",)), budget=st.sampled_from([3, 300]), window=st.sampled_from([1, 2, 1000]), runs=st.integers(1, 3),
+        first=tasks(), second=tasks(("d0",)), third=tasks(("d0",)), budget=st.sampled_from([3, 300]), window=st.sampled_from([1, 2, 1000]), runs=st.integers(1, 3),
         on_pause=st.sampled_from(["freeze", "run"]), cap=st.sampled_from([None, 2]),
         overlap=st.sampled_from(["queue_all", "queue_one", "skip", "cancel_running"]),
         catchup=st.sampled_from(["all", "latest", "none"]),
+        consume=st.sampled_from(["each", "latest", "batch"]), of_backfills=st.sampled_from([None, 1]),
         alert=st.sampled_from([{"after_us": seconds(90)}, {"at": "00:05", "tz": "UTC"}, {"at": "00:00:40"}]),
     )  # fmt: skip
     def declare(
-        self, first: list[TaskSpec], second: list[TaskSpec], budget: int, window: int, runs: int, on_pause: str,
-        cap: int | None, overlap: str, catchup: str, alert: dict[str, Any],
+        self, first: list[TaskSpec], second: list[TaskSpec], third: list[TaskSpec], budget: int, window: int, runs: int, on_pause: str,
+        cap: int | None, overlap: str, catchup: str, consume: Any, of_backfills: int | None,
+        alert: dict[str, Any],
     ) -> None:  # fmt: skip
         self.scene.budget = budget
         self.scene.window = self.scene.world.window = window
         self.scene.dag(
-            "d0", *first, max_active_runs=runs, on_pause=on_pause, max_active_tasks=cap, deadline_alert=alert
-        )
+            "d0", *first, max_active_runs=runs, on_pause=on_pause, max_active_tasks=cap, deadline_alert=alert,
+            max_active_backfill_runs=of_backfills,
+        )  # fmt: skip
+        self.schedules = {"d1": Every(seconds=400), "d2": OnAssets(Asset("made"), consume=consume)}
         self.scene.dag(
             "d1", *second, max_active_runs=runs, schedule=Every(seconds=400), overlap=overlap, catchup=catchup,
             deadline_us=seconds(900), on_pause=on_pause, deadline_alert=alert,
+        )  # fmt: skip
+        self.scene.dag(
+            "d2", *third, max_active_runs=runs, schedule=self.schedules["d2"], on_pause=on_pause, deadline_alert=alert
         )  # fmt: skip
         self.scene.trigger("d0", logical_us=T0)
 
     # --- people ---------------------------------------------------------------------------------
 
-    @rule(dag=st.sampled_from(["d0", "d1"]))
+    @rule(dag=st.sampled_from(["d0", "d1", "d2"]))
     def trigger(self, dag: str) -> None:
-        if len(self.scene.world.runs) < 4:
+        if len(self.scene.world.runs) < 4 and dag in self.scene.dags:
             self.scene.trigger(dag, logical_us=T0, new=True)
 
     @rule(
@@ -178,10 +198,28 @@ class Machine(RuleBasedStateMachine):
         verb=st.sampled_from(["cancel", "rerun", "whole", "task", "downstream", "mark", "below", "skip"]),
     )
     def order(self, data: st.DataObject, verb: str) -> None:
+        order = self._order(data, verb)
+        if order is not None:
+            self.scene.feed(order)
+            try:
+                self.scene.reply(order.token)
+            except (RefusedError, NotFoundError):
+                pass
+
+    @rule(
+        data=st.data(), turns=st.integers(1, 5),
+        verb=st.sampled_from(["cancel", "rerun", "whole", "task", "downstream", "mark", "below", "skip"]),
+    )  # fmt: skip
+    def crash_in_the_middle_of_an_order(self, data: st.DataObject, turns: int, verb: str) -> None:
+        order = self._order(data, verb)
+        if order is not None:
+            self.scene.crash_after(turns, order)
+
+    def _order(self, data: st.DataObject, verb: str) -> Command | None:
         run, _ = data.draw(st.sampled_from(self.scene.runs()))
         task = data.draw(st.sampled_from(sorted(self.scene.states(run)) or [""]))
         if not task:
-            return
+            return None
         args: dict[str, Any] = {"run_id": run}
         task, _, index = task.removesuffix("]").partition("[")
         if index and verb in ("task", "downstream", "mark"):
@@ -200,18 +238,19 @@ class Machine(RuleBasedStateMachine):
                 verb = "mark" if verb == "below" else "skip"
             case _:
                 pass
-        try:
-            self.scene.command(verb, **args)
-        except (RefusedError, NotFoundError):
-            pass
+        self.scene.token += 1
+        return Command(self.scene.token, verb, args)
 
     @rule(
-        dag=st.sampled_from(["d0", "d1"]), n=st.integers(1, 3), first=st.integers(-3, 0), cap=st.integers(1, 2),
+        dag=st.sampled_from(["d0", "d1", "d2"]), n=st.integers(1, 3), first=st.integers(-3, 0), cap=st.integers(1, 2),
         overwrite=st.sampled_from(["skip", "overwrite"]), weight=st.sampled_from([1, 3]),
     )  # fmt: skip
     def backfill(self, dag: str, n: int, first: int, cap: int, overwrite: str, weight: int) -> None:
-        if len(self.scene.world.backfills) < 2:
-            self.scene.backfill(dag, n, first=first, max_active=cap, overwrite=overwrite, weight=weight)
+        if len(self.scene.world.backfills) < 2 and dag in self.scene.dags:
+            try:
+                self.scene.backfill(dag, n, first=first, max_active=cap, overwrite=overwrite, weight=weight)
+            except RefusedError:
+                pass
 
     @rule(
         data=st.data(),
@@ -228,16 +267,22 @@ class Machine(RuleBasedStateMachine):
             except RefusedError:
                 pass
 
-    @rule(dag=st.sampled_from(["d0", "d1"]), verb=st.sampled_from(["pause", "unpause", "unpause"]))
+    @rule(dag=st.sampled_from(["d0", "d1", "d2"]), verb=st.sampled_from(["pause", "unpause", "unpause"]))
     def pause(self, dag: str, verb: str) -> None:
         self.scene.command(verb, dag=dag)
 
-    @rule(dag=st.sampled_from(["d0", "d1"]), changed=tasks())
+    @rule(dag=st.sampled_from(["d0", "d1", "d2"]), changed=tasks())
     def load_anew(self, dag: str, changed: list[TaskSpec]) -> None:
-        options = self.scene.dags[dag].options
-        schedule = Every(seconds=400) if dag == "d1" else None
+        options = (self.gone | self.scene.dags)[dag].options
+        schedule = self.schedules.get(dag)
         policy = {key: value for key, value in options.items() if key != "max_active_runs"}
         self.scene.dag(dag, *changed, schedule=schedule, max_active_runs=options["max_active_runs"], **policy)
+
+    @rule(dag=st.sampled_from(["d1", "d2"]), gone=st.booleans())
+    def remove(self, dag: str, gone: bool) -> None:
+        if dag in self.scene.dags:
+            self.gone[dag] = self.scene.dags.pop(dag)
+            self.scene.feed(DagRemoved(dag, "its file", gone))
 
     # --- bodies ---------------------------------------------------------------------------------
 
@@ -320,6 +365,9 @@ class Machine(RuleBasedStateMachine):
             WaitFired(wait, b"1") for wait in sorted(scene.world.waits) if data.draw(st.booleans())
         ]
         inputs += [self._end(attempt) for attempt in sorted(scene.bodies) if data.draw(st.booleans())]
+        verbs = st.sampled_from(["", "cancel", "rerun", "whole", "task", "mark", "below"])
+        orders = [self._order(data, verb) for verb in data.draw(st.lists(verbs, max_size=2)) if verb]
+        inputs += [order for order in orders if order is not None]
         scene.feed(*data.draw(st.permutations(inputs)))
 
     # --- time and death -------------------------------------------------------------------------
@@ -362,13 +410,14 @@ class Machine(RuleBasedStateMachine):
     def _to_the_end(self) -> None:
         """With every wait fired and every body succeeding, every run comes to an end."""
         scene = self.scene
-        for dag in ("d0", "d1"):
+        for dag in ("d1", "d2"):
+            scene.dag(dag, job("t0"))  # without its schedule, which would go on for ever
+        for dag in ("d0", "d1", "d2"):
             scene.command("unpause", dag=dag)
-        scene.dag("d1", job("t0"))  # without its schedule, which would go on for ever
         for backfill in list(scene.world.backfills.values()):
             if backfill.paused:
                 scene.command("backfill_resume", backfill_id=backfill.backfill_id)
-        for _ in range(400):
+        for _ in range(900):
             stuck = [
                 inst
                 for inst in scene.world.instances.values()

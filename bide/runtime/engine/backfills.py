@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from bide.runtime.engine import runs
+from bide.runtime.engine import life, runs
 from bide.runtime.engine.backfill_state import Backfill, Span
 from bide.runtime.engine.states import (
     BACKFILL_OVER,
@@ -308,6 +308,9 @@ def let_go(t: Turn, run: Run, reason: str) -> None:
     run.dag.owned.discard(run.run_id)
     if run.state is RunState.RUNNING:
         run.dag.active_runs += 1
+    stuck = run.dag.stuck
+    held = [inst for inst in run.everyone() if stuck.pop(inst.instance_id, None) is not None]
+    life.unstick(t, held)  # a pause of the backfill holds its tear-downs no more
     _end_span(t, b, span, IntervalState.CANCELLED, reason)
     wake_all(t)
     end_if_over(t, b)

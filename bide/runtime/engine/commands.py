@@ -376,6 +376,10 @@ def mark(t: Turn, args: Args) -> Any:
         raise UsageError(f"a task cannot be marked {args['state']!r}: success, failed or skipped")
     peeked = _instance(_peek(t, args["run_id"]), args["task"])
     _refuse_beside_callback(peeked)
+    if peeked.run.closing and peeked.state in OVER:
+        raise RefusedError(
+            f"run {peeked.run.run_id} is {control.CLOSING}: mark those, wait for them, or cancel it once more"
+        )
     reason = args.get("reason") or "marked by hand"
     if not args.get("downstream"):
         _refuse_begun(peeked.run, _rearmed(peeked), "opened again by that", roles=frozenset({Role.TASK}))

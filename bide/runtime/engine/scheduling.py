@@ -261,7 +261,8 @@ def may_overlap(t: Turn, dag: DagState, fires_us: int) -> bool:
         return True
     if overlap == "cancel_running":
         for run_id in sorted(dag.live):
-            runs.cancel_run(t, t.world.runs[run_id], "its DAG is due again (overlap=cancel_running)")
+            if not t.world.runs[run_id].closing:  # a second cancel would end its tear-downs
+                runs.cancel_run(t, t.world.runs[run_id], "its DAG is due again (overlap=cancel_running)")
         return True
     waiting = sum(t.world.runs[run_id].state in _WAITING for run_id in dag.live)
     room = max(dag.options.get("max_active_runs", 1) - dag.active_runs, 0)

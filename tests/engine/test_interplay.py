@@ -1,0 +1,70 @@
+"""What several features do together: each pair here was broken once, or could be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bide.runtime.errors import RefusedError
+from bide.runtime.schedules import Every
+from tests.engine.declare import job
+from tests.engine.scene import T0, Scene
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    made = Scene(tmp_path / "bide.db")
+    yield made
+    made.close()
+
+
+CLUSTER = (
+    job("up", setup=True),
+    job("work", "up"),
+    job("down", "up", "work", rule="all_done", teardown=True, setups=("up",)),
+)
+
+
+@pytest.mark.parametrize("verb", ["backfill_cancel", "cancel"])
+def test_the_tear_downs_of_a_cancelled_run_of_a_paused_backfill_start(scene: Scene, verb: str) -> None:
+    scene.dag("d", *CLUSTER)
+    b = scene.backfill("d", 1)
+    scene.end("up")
+    scene.command("backfill_pause", backfill_id=b)
+    scene.end("work")
+    assert scene.going == [], "a paused backfill starts nothing"
+    scene.command(verb, **({"backfill_id": b} if verb == "backfill_cancel" else {"run_id": 1}))
+    assert scene.going == ["down"]
+    scene.end("down")
+    assert scene.run_state() == "cancelled"
+
+
+def test_a_firing_that_cancels_the_run_before_leaves_its_tear_downs_alone(scene: Scene) -> None:
+    scene.dag("d", *CLUSTER, schedule=Every(seconds=60), overlap="cancel_running", max_active_runs=1)
+    scene.advance(60)
+    run = scene.runs()[-1][0]
+    scene.end("up", run=run)
+    scene.advance(60)
+    scene.stopped("work", run=run)
+    assert scene.state("down", run=run) == "running", "the run is being cancelled, its tear-down goes on"
+    scene.advance(60)
+    assert scene.state("down", run=run) == "running", "nobody has asked for its end a second time"
+    scene.end("down", run=run)
+    assert scene.run_state(run) == "cancelled"
+    assert scene.runs()[-1][1] == "running", "the newest one has taken its place"
+
+
+def test_nothing_starts_again_by_a_mark_in_a_run_that_tears_down(scene: Scene) -> None:
+    scene.dag("d", *CLUSTER, job("a"), job("b", "a"))
+    run = scene.trigger("d", logical_us=T0)
+    scene.end("up")
+    scene.fails("a")
+    assert scene.state("b") == "upstream_failed"
+    scene.command("cancel", run_id=run)
+    with pytest.raises(RefusedError, match="being cancelled"):
+        scene.command("mark", run_id=run, task="a", state="success")
+    scene.stopped("work")
+    scene.end("down")
+    assert scene.run_state() == "cancelled"
