@@ -68,3 +68,17 @@ def test_nothing_starts_again_by_a_mark_in_a_run_that_tears_down(scene: Scene) -
     scene.stopped("work")
     scene.end("down")
     assert scene.run_state() == "cancelled"
+
+
+def test_a_backfill_hears_that_another_dag_writes_its_asset_no_more(tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "bide.db", asset_caps={"made": 1})
+    scene.dag("first", job("a", outlets=("made",)))
+    scene.dag("second", job("a", outlets=("made",)))
+    scene.backfill("first", 1)
+    scene.backfill("second", 1)
+    assert [dag for dag, n in (("first", 1), ("second", 0)) if len(scene.runs(dag)) == n] == ["first", "second"]
+    scene.dag("first", job("a"))
+    assert len(scene.runs("second")) == 1, "it has room, and nobody else will tell it"
+    scene.end("a", run=2)
+    scene.end("a", run=1)
+    scene.close()

@@ -361,14 +361,17 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data())
     def many_things_in_one_batch(self, data: st.DataObject) -> None:
         scene = self.scene
-        inputs: list[Input] = [
-            WaitFired(wait, b"1") for wait in sorted(scene.world.waits) if data.draw(st.booleans())
-        ]
-        inputs += [self._end(attempt) for attempt in sorted(scene.bodies) if data.draw(st.booleans())]
+        waits = [wait for wait in sorted(scene.world.waits) if data.draw(st.booleans())]
+        bodies = [attempt for attempt in sorted(scene.bodies) if data.draw(st.booleans())]
         verbs = st.sampled_from(["", "cancel", "rerun", "whole", "task", "mark", "below"])
         orders = [self._order(data, verb) for verb in data.draw(st.lists(verbs, max_size=2)) if verb]
-        inputs += [order for order in orders if order is not None]
-        scene.feed(*data.draw(st.permutations(inputs)))
+        told = [order for order in orders if order is not None]
+        places = data.draw(st.permutations(range(len(waits) + len(bodies) + len(told))))
+        # nothing is drawn from here on: a draw may end the example, and a body that was ended is to be told of
+        inputs: list[Input] = [WaitFired(wait, b"1") for wait in waits]
+        inputs += [self._end(attempt) for attempt in bodies]
+        inputs += told
+        scene.feed(*[inputs[place] for place in places])
 
     # --- time and death -------------------------------------------------------------------------
 

@@ -55,7 +55,7 @@ def dag_loaded(t: Turn, e: DagLoaded) -> None:
     if written != (dag.version_id, dag.schedule_json, dag_options(dag), dag.removed):
         t.dirty_dags[dag.dag_id] = dag
     pausing.on_pause_changed(t, dag, frozen=frozen)
-    backfills.wake_dag(t, dag)
+    backfills.wake_all(t)  # it may write less by now, and assets have caps
     runs.start_queued(t, dag)
     pausing.let_go(t, dag)
     t.catch_up(dag)
