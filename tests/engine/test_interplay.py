@@ -76,7 +76,10 @@ def test_a_backfill_hears_that_another_dag_writes_its_asset_no_more(tmp_path: Pa
     scene.dag("second", job("a", outlets=("made",)))
     scene.backfill("first", 1)
     scene.backfill("second", 1)
-    assert [dag for dag, n in (("first", 1), ("second", 0)) if len(scene.runs(dag)) == n] == ["first", "second"]
+    assert [dag for dag, n in (("first", 1), ("second", 0)) if len(scene.runs(dag)) == n] == [
+        "first",
+        "second",
+    ]
     scene.dag("first", job("a"))
     assert len(scene.runs("second")) == 1, "it has room, and nobody else will tell it"
     scene.end("a", run=2)

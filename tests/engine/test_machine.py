@@ -72,7 +72,21 @@ def tasks(draw: st.DrawFn, others: tuple[str, ...] = ()) -> list[TaskSpec]:
                 st.sampled_from([None, None, Promise(after_us=seconds(70)), by("00:10", tz="UTC")])
             ),
         }
-        kind = draw(st.sampled_from(["job", "job", "mapped", "sensor", "external", "asset", "branch", "teardown", "mapped teardown"]))
+        kind = draw(
+            st.sampled_from(
+                [
+                    "job",
+                    "job",
+                    "mapped",
+                    "sensor",
+                    "external",
+                    "asset",
+                    "branch",
+                    "teardown",
+                    "mapped teardown",
+                ]
+            )
+        )
         if kind == "branch":
             common["branch"] = True
         elif kind.endswith("teardown") and ups:

@@ -58,6 +58,26 @@ def test_the_shipped_files_make_the_schema_that_a_new_database_has(db: Path) -> 
     conn.close()
 
 
+def test_a_new_database_is_made_by_one_commit_or_not_at_all(db: Path) -> None:
+    """Each commit is a sync of the disk, and a script of three tasks waits for it."""
+    said: list[str] = []
+
+    def dies(statement: str) -> None:
+        said.append(statement)
+        if statement == "COMMIT":
+            raise KeyboardInterrupt
+
+    conn = raw(db)
+    with pytest.raises(KeyboardInterrupt):
+        migrate(conn, db, at=dies)
+    assert said.count("COMMIT") == 1
+    assert (version_of(conn), conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()) == (0, (0,))
+    assert migrate(conn, db) == shipped()[-1].number
+    assert migrate(conn, db) == shipped()[-1].number
+    assert not list(db.parent.glob("*.before-*"))
+    conn.close()
+
+
 def test_data_survives_and_a_copy_of_each_step_stands_beside(old: Path) -> None:
     conn = raw(old)
     before = [line for line in conn.iterdump() if line.startswith("INSERT") and '"dag"' not in line]

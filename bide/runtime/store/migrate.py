@@ -1,5 +1,7 @@
 """Brings a database to this bide's schema: numbered files, forward only, each in one transaction.
 
+A new database is made by all of them in one transaction.
+
 `PRAGMA user_version` is the number of the last file applied and changes in the same transaction.
 Before a database with data is migrated, it is copied beside itself (`<db>.before-0007`) through
 SQLite's own backup, so that the migration can be undone by hand.
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -74,34 +76,34 @@ def migrate(
     A process that dies anywhere in it leaves the database at one version or the next, whole.
     `at` is called before each statement, for tests that stop there.
     """
-    todo = shipped() if migrations is None else migrations
     version = version_of(conn)
-    new = version == 0  # made in this very call: there is nothing to keep a copy of
-    for migration in todo:
-        if migration.number <= version:
-            continue
-        if not new:
+    todo = [one for one in (shipped() if migrations is None else migrations) if one.number > version]
+    if version == 0:  # a database that is new: nothing to keep a copy of, and one commit for all
+        _apply(conn, todo, at)
+    else:
+        for migration in todo:
             _copy(conn, path.with_name(f"{path.name}.before-{migration.number:04d}"))
-        _apply(conn, migration, at)
-        version = migration.number
-    return version
+            _apply(conn, [migration], at)
+    return todo[-1].number if todo else version
 
 
-def _apply(conn: sqlite3.Connection, migration: Migration, at: Hook | None) -> None:
+def _apply(conn: sqlite3.Connection, migrations: Sequence[Migration], at: Hook | None) -> None:
+    """In one transaction, whole or not at all."""
+    last = migrations[-1]
     try:
         conn.execute("BEGIN EXCLUSIVE")
-        for statement in statements(migration.sql):
+        for statement in (each for migration in migrations for each in statements(migration.sql)):
             if at:
                 at(statement)
             conn.execute(statement)
         broken = conn.execute("PRAGMA foreign_key_check").fetchall()
         if broken:
             raise StoreError(
-                f"migration {migration.number} ({migration.name}) would leave {len(broken)} rows without "
+                f"migration {last.number} ({last.name}) would leave {len(broken)} rows without "
                 "their parent: the database stays as it was; `bide doctor` of the bide that wrote it names them"
             )
         conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        conn.execute(f"PRAGMA user_version = {migration.number:d}")
+        conn.execute(f"PRAGMA user_version = {last.number:d}")
         if at:
             at("COMMIT")
         conn.execute("COMMIT")
