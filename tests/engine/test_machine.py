@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from bide import Asset
 from bide.runtime.engine.budgets import BudgetLimits
 from bide.runtime.engine.messages import (
     AttemptEnded,
@@ -34,7 +35,6 @@ from bide.runtime.engine.messages import (
 from bide.runtime.engine.states import State
 from bide.runtime.errors import NotFoundError, RefusedError
 from bide.runtime.graph.spec import Role, TaskSpec, TriggerRule
-from bide import Asset
 from bide.runtime.schedules import Every, OnAssets
 from bide.runtime.schedules.promise import Promise, by
 from bide.triggers.asset import AssetTrigger

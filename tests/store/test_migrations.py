@@ -67,6 +67,7 @@ def test_a_new_database_is_made_by_one_commit_or_not_at_all(db: Path) -> None:
         if statement == "COMMIT":
             raise KeyboardInterrupt
 
+    db.parent.mkdir(parents=True, exist_ok=True)
     conn = raw(db)
     with pytest.raises(KeyboardInterrupt):
         migrate(conn, db, at=dies)
