@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bide import Asset, Every, FailTask, OnAssets, dag, task
+from bide import AnyOf, Asset, Every, FailTask, OnAssets, dag, task
 from bide.runtime.clock import from_us
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.service.api import make_app
@@ -60,7 +60,7 @@ class Stage:
             task = job(f"load_{name[-1]}", outlets=(name,))
             self.scene.dag(f"make_{name[-1]}", task, schedule=grid, start_us=T0 * 2)
 
-    def mart(self, schedule: OnAssets, **options: Any) -> None:
+    def mart(self, schedule: OnAssets | AnyOf, **options: Any) -> None:
         self.scene.dag("mart", job("t"), schedule=schedule, **options)
 
     def makes(self, name: str, hour: int = 0) -> None:
@@ -176,11 +176,34 @@ def test_c40_why_of_a_run_tells_which_versions_made_it(stage: Stage) -> None:
     ]
 
 
-def test_why_of_a_dag_that_looks_at_nothing_is_refused(stage: Stage) -> None:
-    with pytest.raises(RefusedError, match="looks at no asset"):
-        asyncio.run(stage.ops.assets.why("make_a"))
+def test_c43_why_says_of_a_dag_that_looks_at_no_asset_what_its_next_run_waits_for(stage: Stage) -> None:
+    def why(dag: str) -> Any:
+        return asyncio.run(stage.ops.assets.why(dag))
+
+    scene = stage.scene
+    assert "its next firing is at 2" in why("make_a").why
+    scene.dag("by_hand", job("t"))
+    assert why("by_hand").why == "no firing lies before it: a run is made when somebody asks"
+    assert why("by_hand").next == "`bide trigger by_hand` makes a run"
+    scene.dag("hourly", job("t"), schedule=Every(hours=1, anchor=from_us(T0)))
+    scene.command("pause", dag="hourly")
+    assert (why("hourly").state, why("hourly").why) == ("paused", "it is paused")
+    scene.dag("done", job("t"), schedule=Every(hours=1, anchor=from_us(T0)), start_us=T0 - HOUR_US, end_us=T0)
+    assert why("done").why.startswith("its schedule ended at 2026-01-01 00:00:00Z")
     with pytest.raises(NotFoundError, match="there is no DAG 'nope'"):
-        asyncio.run(stage.ops.assets.why("nope"))
+        why("nope")
+
+
+def test_c43_why_names_the_clock_that_makes_a_run_without_the_assets(stage: Stage) -> None:
+    either = AnyOf(OnAssets(Asset("raw/a"), consume="each"), Every(hours=1, anchor=from_us(T0)))
+    stage.mart(either)
+    assert "; the clock fires at 2026-01-01 0" in str(stage.why().next)
+
+
+def test_c43_why_tells_intervals_within_a_minute_apart(stage: Stage) -> None:
+    from bide.runtime.engine.explain.consumer import _span
+
+    assert _span((T0 + 2_000_000, T0 + 4_000_000)) == "2026-01-01 00:00:02Z to 2026-01-01 00:00:04Z"
 
 
 # --- drop, replay --------------------------------------------------------------------------------

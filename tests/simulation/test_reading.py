@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bide.runtime.errors import BideError
-from bide.testing import Down, Order, Rule, Script, Spread, When, read_script
+from bide import On, dag, task
+from bide.runtime.errors import BideError, UsageError
+from bide.testing import Down, Events, Order, Rule, Script, Spread, When, read_script
+from bide.triggers import FileTrigger
 
 TOML = """
 seed = 7
@@ -37,7 +39,8 @@ JSON = """
  "down": [{"from": "2026-03-05T00:00", "to": "2026-03-05T03:00"}]}
 """
 PYTHON = """
-from bide.testing import Down, Order, Rule, Script, Spread, When
+from bide.testing import Down, Events, Order, Rule, Script, Spread, When, read_script
+from bide.triggers import FileTrigger
 script = Script(
     seed=7,
     tasks={
@@ -91,3 +94,34 @@ def test_d4_a_script_that_is_wrong_is_refused_with_its_place(
 def test_d4_a_script_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(BideError, match="there is no script"):
         read_script(tmp_path / "none.toml")
+
+
+@task
+def step() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        (Events(every="1x"), "every: '1x'"),
+        (Events(every=Spread(uniform=("1m", "2q"))), "every: '2q'"),
+        (Events(at=["2026-06-31"]), "at: '2026-06-31' is no date"),
+        (Events(), "never come"),
+    ],
+)
+def test_d4_events_that_cannot_come_are_refused_before_the_simulation(events: Events, said: str) -> None:
+    @dag(schedule=On(FileTrigger(glob="/drops/*.csv")))
+    def drops() -> None:
+        step()
+
+    with pytest.raises(UsageError, match=said):
+        Script(events={"drops": events}).check([drops])
+
+
+def test_d4_events_for_a_dag_that_waits_for_none_are_refused() -> None:
+    @dag
+    def by_hand() -> None:
+        step()
+
+    with pytest.raises(UsageError, match="waits for none"):
+        Script(events={"by_hand": Events(every="1h")}).check([by_hand])

@@ -208,8 +208,8 @@ def show(run: Run, /, *, db: Db = None, json: Json = False) -> int:
 def why(
     run: RunOrTask, task: Task = None, /, *, map_index: MapIndex = None, db: Db = None, json: Json = False
 ) -> int:
-    """Say why a run, or a task of it (RUN/TASK or RUN TASK), is in the state it is in; or why a DAG that
-    looks at assets (its name) makes no run.
+    """Say why a run, or a task of it (RUN/TASK or RUN TASK), is in the state it is in; or why a DAG
+    (its name) makes no run now, and what makes the next one.
     """
     run, task = split_address(run, task, map_index)
     if task is None and not run.isdigit():

@@ -155,7 +155,7 @@ def replay(
 
 
 def why_dag(dag: str, db: str | None, json: bool) -> int:
-    """`bide why DAG`: which assets its next run waits for."""
+    """`bide why DAG`: what its next run waits for."""
     found = asked(db, lambda ops: ops.assets.why(dag))
     if json:
         print_json(found)

@@ -45,6 +45,9 @@ def simulate_dags(
         print_json(msgspec.Raw(report.to_json()))
     else:
         _show(report, [dag.name for dag in dags], start_us, end_us)
+    for dag in dags:
+        if dag.name not in plan.events and any(part.standing() is not None for part in dag.schedule.parts()):
+            note(f"no event came to {dag.name}: a script says when they do, in [events.{dag.name}]")
     note(f"simulated in {took:.1f} s: {report.runs:,} runs, {report.tasks:,} task attempts")
     return 0
 

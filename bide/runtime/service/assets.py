@@ -11,6 +11,7 @@ from bide.runtime.assets.pending import Pending, Unit
 from bide.runtime.clock import Clock
 from bide.runtime.engine.assets.state import KIND, rule_of
 from bide.runtime.engine.explain.consumer import ConsumerFacts, Group, Side, explain_consumer
+from bide.runtime.engine.explain.timed import TimedFacts, explain_timed
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.schedules import OnAssets, schedule_from_json
@@ -23,10 +24,12 @@ from bide.runtime.service.asset_shapes import (
     DagWhyShown,
     VersionLine,
 )
+from bide.runtime.service.dag_why import next_firing, timed_facts
 from bide.runtime.service.doors import Door, Live
 from bide.runtime.service.shapes import Detail, Done, Interval, iso, iso_or_none
 from bide.runtime.spans import Span, covers, share
 from bide.runtime.store import asset_reads as reads
+from bide.runtime.store import schedules as stored
 from bide.runtime.store.reader import Reader
 
 if TYPE_CHECKING:
@@ -91,11 +94,13 @@ class Assets:
         return Done(done=f"{dag} has {_count(answer['replayed'])} before it once more", result=answer)
 
     async def why(self, dag: str) -> DagWhyShown:
+        """Why any DAG makes no run: assets that are missing, a clock, an event, a person."""
+        now = self._clock.now()
+        code_error = self._live.code_error(dag) if self._live else ""
         facts = await self._reader.ask(
-            Reader.read,
-            lambda conn: _facts(conn, dag, self._held, self._live.code_error(dag) if self._live else ""),
+            Reader.read, lambda conn: _facts(conn, dag, self._held, code_error, now)
         )
-        why = explain_consumer(facts, self._clock.now())
+        why = explain_timed(facts, now) if isinstance(facts, TimedFacts) else explain_consumer(facts, now)
         details = tuple(Detail(what=what, value=value) for what, value in why.details)
         return DagWhyShown(dag=dag, state=why.state, why=why.sentence, details=details, next=why.next)
 
@@ -205,7 +210,12 @@ def _events(conn: sqlite3.Connection, dag: str, everything: bool, limit: int) ->
 # --- why -----------------------------------------------------------------------------------------
 
 
-def _facts(conn: sqlite3.Connection, dag: str, held: bool, code_error: str) -> ConsumerFacts:
+def _facts(
+    conn: sqlite3.Connection, dag: str, held: bool, code_error: str, now: int
+) -> ConsumerFacts | TimedFacts:
+    timed = stored.scheduled(conn, dag)
+    if timed is not None and on_assets(schedule_from_json(timed.schedule)) is None:
+        return timed_facts(conn, timed, code_error, now, live=held)
     row, schedule = _consumer(conn, dag)
     events = reads.pending(conn, row.dag_id)
     cursors = reads.cursors(conn, row.dag_id)
@@ -257,6 +267,7 @@ def _facts(conn: sqlite3.Connection, dag: str, held: bool, code_error: str) -> C
         code_error=code_error,
         behind=any(cursor.version < cursor.newest for cursor in cursors),
         live=held,
+        fires_us=None if timed is None else next_firing(timed, now)[0],
     )
 
 

@@ -65,6 +65,12 @@ def held(conn: sqlite3.Connection, dag_id: int) -> list[Held]:
     return msgspec.convert(conn.execute(sql_of("held_of_dag"), {"dag_id": dag_id}).fetchall(), list[Held])
 
 
+def open_runs(conn: sqlite3.Connection, dag_id: int) -> int:
+    """How many runs of a DAG are not over."""
+    row = conn.execute("SELECT count(*) FROM run WHERE dag_id = ? AND ended_us IS NULL", (dag_id,)).fetchone()
+    return int(row[0])
+
+
 def cause_of_run(conn: sqlite3.Connection, run_id: int) -> str:
     """Which schedule or event a run was made for; "" where that goes without saying."""
     row = conn.execute(sql_of("cause_of_run"), {"run_id": run_id}).fetchone()

@@ -167,9 +167,14 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
                 instead = suggestion(name, named) or f"; there are {', '.join(named[:8])}"
                 raise UsageError(f"the script has a rule for {name!r}, which no DAG has{instead}")
             _check_rule(name, rule)
-        for name in self.events:
-            if name not in {dag.name for dag in dags}:
+        by_name = {dag.name: dag for dag in dags}
+        for name, told in self.events.items():
+            if name not in by_name:
                 raise UsageError(f"the script has events for the DAG {name!r}, which is not simulated")
+            waits = any(part.standing() is not None for part in by_name[name].schedule.parts())
+            if not waits:
+                raise UsageError(f"the script has events for the DAG {name!r}, whose schedule waits for none")
+            _check_events(name, told)
 
 
 ALL_WELL = Rule()
@@ -185,18 +190,34 @@ def span_of(value: Any) -> int:
 
 
 def _check_rule(name: str, rule: Rule) -> None:
-    spans: list[Any] = [rule.duration]
-    if isinstance(rule.duration, Spread):
-        spans = [each for field in msgspec.structs.astuple(rule.duration) if field for each in _each(field)]
+    _check_span(f"the script's rule for {name!r}: its duration", rule.duration)
+    _check_arrival(name, rule.arrives)
+    for date, other in rule.on.items():
+        _check_rule(f"{name} on {date}", other)
+
+
+def _check_events(name: str, told: Events) -> None:
+    if told.every is None and not told.at:
+        raise UsageError(f"the script's events for {name!r} never come: say `every` a span, or `at` instants")
+    if told.every is not None:
+        _check_span(f"the script's events for {name!r}: every", told.every)
+    for text in told.at:
+        try:
+            read_date(text)
+        except UsageError as error:
+            raise UsageError(f"the script's events for {name!r}: at: {error}") from None
+
+
+def _check_span(what: str, value: Any) -> None:
+    spans: list[Any] = [value]
+    if isinstance(value, Spread):
+        spans = [each for field in msgspec.structs.astuple(value) if field for each in _each(field)]
     for each in spans:
         if not callable(each):
             try:
                 span_of(each)
             except UsageError as error:
-                raise UsageError(f"the script's rule for {name!r}: its duration: {error}") from None
-    _check_arrival(name, rule.arrives)
-    for date, other in rule.on.items():
-        _check_rule(f"{name} on {date}", other)
+                raise UsageError(f"{what}: {error}") from None
 
 
 def _each(value: Any) -> Iterable[Any]:

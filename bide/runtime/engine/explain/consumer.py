@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bide.runtime.assets.asset import Condition, holds, in_words, names_of
-from bide.runtime.clock import from_us
+from bide.runtime.clock import MINUTE, from_us
 from bide.runtime.engine.explain.facts import Why
 from bide.runtime.engine.explain.words import ASLEEP, instant_words
 
@@ -47,6 +47,8 @@ class ConsumerFacts(msgspec.Struct, frozen=True, kw_only=True):
     code_error: str = ""
     behind: bool = False
     live: bool = False
+    fires_us: int | None = None
+    """The next firing by the clock, where its schedule has one beside its assets."""
 
 
 def explain_consumer(f: ConsumerFacts, now: int) -> Why:
@@ -84,6 +86,8 @@ def explain_consumer(f: ConsumerFacts, now: int) -> Why:
     else:
         sentence, state = _missing(f), "waiting"
         after = "a version of what is missing makes a run on its commit"
+        if f.fires_us is not None:
+            after += f"; the clock fires at {instant_words(f.fires_us, now)}"
     if not f.live and not f.removed:
         after = f"{after}; {ASLEEP}" if after else ASLEEP
     return Why(state=state, sentence=sentence, details=tuple(table), next=after)
@@ -126,5 +130,6 @@ def _side(side: Side, now: int) -> str:
 
 
 def _span(span: tuple[int, int]) -> str:
-    start, end = (f"{from_us(at):%Y-%m-%d %H:%M}Z" for at in span)
+    exact = "%H:%M:%S" if any(at % MINUTE for at in span) else "%H:%M"
+    start, end = (f"{from_us(at):%Y-%m-%d {exact}}Z" for at in span)
     return start if start == end else f"{start} to {end}"
