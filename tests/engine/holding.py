@@ -143,13 +143,13 @@ def _backfills(world: World) -> None:
         queued = run.backfill is not None and run.state is RunState.QUEUED
         assert queued == (run.run_id in run.dag.backfilled)
         assert (run.backfill is not None) == (run.run_id in run.dag.owned)
+    newest = all(world.runs[run_id].version_id == b.dag.version_id for run_id, b in owned.items())
     for b in world.backfills.values():
         assert set(b.runs) <= set(world.runs), f"{b.name}: it counts runs that have left"
         assert len(b.runs) <= b.options.max_active, f"{b.name}: {len(b.runs)} runs are more than its cap"
         of_dag = b.dag.options.get("max_active_backfill_runs")
         both = sum(len(other.runs) for other in world.backfills.values() if other.dag is b.dag)
         assert of_dag is None or both <= of_dag, f"{b.dag.name}: {both} runs of backfills"
-        newest = all(world.runs[run_id].version_id == b.dag.version_id for run_id in b.runs)
         for asset in outlets_of(b) if newest else ():  # a graph that writes more came after its runs
             cap = b.options.asset_caps.get(asset) or world.asset_caps.get(asset)
             assert not b.runs or cap is None or len(b.runs) <= cap, f"{asset}: its cap is passed"

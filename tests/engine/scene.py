@@ -488,7 +488,10 @@ class Scene:
         found = self._rows(
             "SELECT run_id FROM alert WHERE kind = 'run' AND promise LIKE 'by %' ORDER BY run_id"
         )
-        assert sorted(self.promised.late) == [run_id for (run_id,) in found]
+        late_runs = [run_id for (run_id,) in found]
+        assert sorted(self.promised.late) == late_runs, (
+            f"late are {sorted(self.promised.late)}, alerts are of {late_runs}"
+        )
         late = {
             (dag_id, asset_id, start, due)
             for key, due in self._rows("SELECT key, due_us FROM alert WHERE kind = 'asset'")

@@ -199,8 +199,7 @@ def rerun(t: Turn, args: Args) -> Any:
             if inst.state in _AGAIN
             or (inst.state is State.MAPPED and mapping.opens_in_part(run, inst.ix, set()))
         }
-        for ix in list(chosen):
-            chosen |= {d for d in _below(run, ix) if run.instances[d].state in OVER}
+        chosen |= {d for d in _below(run, *chosen) if run.instances[d].state in OVER}
     chosen |= control.made_again(run, chosen)
     chosen |= _beside(run, chosen)
     parts = {ix for ix in chosen if not args.get("whole") and mapping.opens_in_part(run, ix, chosen)}
@@ -291,9 +290,9 @@ def _judge_anew(t: Turn, run: Run, moved: set[int]) -> None:
             life.judge(t, inst)
 
 
-def _below(run: Run, ix: int) -> set[int]:
+def _below(run: Run, *those: int) -> set[int]:
     found: set[int] = set()
-    edge = list(run.compiled.downstream[ix])
+    edge = [d for ix in those for d in run.compiled.downstream[ix]]
     while edge:
         at = edge.pop()
         if at not in found:

@@ -218,11 +218,11 @@ def overdue(t: Turn, run: Run) -> None:
     Handlers and callbacks of a run that has begun are there for that: they start, or go on.
     """
     reason = "the deadline of the run passed"
-    owed = control.owed(run)
+    owed = {inst.ix for inst in control.owed(run)}
     for inst in run.instances:
         if (
             inst.state not in OVER
-            and inst not in owed
+            and inst.ix not in owed
             and (run.state is not RunState.RUNNING or inst.task.role is Role.TASK)
         ):
             life.end_now(t, inst, State.FAILED, reason)
@@ -243,8 +243,9 @@ def cancel_run(t: Turn, run: Run, reason: str) -> None:
     owed = [] if run.closing else control.owed(run)
     if not owed:
         _free_place(run)
+    spared = {inst.ix for inst in owed}
     for inst in run.instances:
-        if inst.state not in OVER and inst not in owed:
+        if inst.state not in OVER and inst.ix not in spared:
             life.end_now(t, inst, State.CANCELLED, reason)
     if owed:
         run.closing = reason
