@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bide.runtime.engine import commands
+from bide.runtime.engine.world import Run
 from bide.runtime.errors import RefusedError
 from bide.runtime.schedules import Every
 from tests.engine.declare import job
@@ -85,3 +87,26 @@ def test_a_backfill_hears_that_another_dag_writes_its_asset_no_more(tmp_path: Pa
     scene.end("a", run=2)
     scene.end("a", run=1)
     scene.close()
+
+
+def test_a_rerun_of_a_long_chain_looks_at_each_task_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n, looked = 200, 0
+    scene.dag("d", job("t0"), *[job(f"t{place}", f"t{place - 1}") for place in range(1, n)])
+    run = scene.trigger("d", logical_us=T0)
+    scene.fails("t0")
+    below = commands._below
+
+    def counted(run: Run, *those: int) -> set[int]:
+        nonlocal looked
+        found = below(run, *those)
+        looked += len(found)
+        return found
+
+    monkeypatch.setattr(commands, "_below", counted)
+    scene.command("rerun", run_id=run)
+    assert looked < 2 * n
+    assert scene.going == ["t0"]
+    scene.command("cancel", run_id=run)
+    scene.stopped("t0")

@@ -10,7 +10,9 @@ import msgspec
 
 from bide.runtime.engine.messages import (
     Answer,
+    AssetAsked,
     AttemptEnded,
+    BackfillDue,
     BuildFailed,
     Command,
     Effect,
@@ -18,11 +20,14 @@ from bide.runtime.engine.messages import (
     ExpandFailed,
     Failure,
     Input,
+    PastAsked,
     ProcessStarted,
     Reply,
+    RunsAsked,
     StepDone,
     Stop,
     TriggerBuilt,
+    Unanswered,
     WaitAsked,
     WaitFailed,
     WaitFired,
@@ -61,5 +66,7 @@ def aftermath(culprit: Input, why: str) -> tuple[Input | None, Effect | None]:
             return failed, None
         case WaitFired() | WaitLooked():
             return WaitFailed(culprit.wait_id, reason), None
+        case PastAsked() | RunsAsked() | AssetAsked() | BackfillDue():
+            return Unanswered(culprit, reason), None
         case _:
             return None, None

@@ -15,6 +15,7 @@ import msgspec
 
 from bide.runtime.engine import life, runs
 from bide.runtime.engine.backfill_state import Backfill, Span
+from bide.runtime.engine.messages import BackfillDue
 from bide.runtime.engine.states import (
     BACKFILL_OVER,
     LEGAL_BACKFILL,
@@ -34,12 +35,6 @@ from bide.runtime.schedules import Firing
 
 AT_ONCE = 50
 """Runs of one backfill that are made in one go; the others follow in the next turns."""
-
-
-class BackfillDue(msgspec.Struct, frozen=True):
-    """A backfill that may have room for another run."""
-
-    backfill_id: int
 
 
 # --- rows and states -----------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from bide.runtime.engine import (
     runs,
     scheduling,
     standing,
+    unanswered,
 )
 from bide.runtime.engine.assets import consuming, promising, publishing
 from bide.runtime.engine.changes import Changes
@@ -37,6 +38,7 @@ from bide.runtime.engine.messages import (
     Acknowledge,
     AssetAsked,
     AttemptEnded,
+    BackfillDue,
     BuildFailed,
     ClockStepped,
     CodeMissing,
@@ -58,6 +60,7 @@ from bide.runtime.engine.messages import (
     RunsAsked,
     StepDone,
     TriggerBuilt,
+    Unanswered,
     WaitAsked,
     WaitDropped,
     WaitFailed,
@@ -328,7 +331,8 @@ _HANDLERS: Final[dict[type, Callable[[Turn, Any], None]]] = {
     AssetAsked: firing.asset_asked,
     RunsAsked: firing.runs_asked,
     PastAsked: _past_asked,
-    backfills.BackfillDue: backfills.slide,
+    BackfillDue: backfills.slide,
+    Unanswered: unanswered.unanswered,
 }
 
 __all__ = ["BUDGET", "Decision", "RunState", "decide"]

@@ -262,6 +262,19 @@ class AssetAsked(msgspec.Struct, frozen=True):
     cover: bool
 
 
+class BackfillDue(msgspec.Struct, frozen=True):
+    """A backfill that may have room for another run."""
+
+    backfill_id: int
+
+
+class Unanswered(msgspec.Struct, frozen=True):
+    """A question of the engine's own that nothing can answer: who waits for the answer is told so."""
+
+    asked: PastAsked | RunsAsked | AssetAsked | BackfillDue
+    reason: str
+
+
 class Command(msgspec.Struct, frozen=True):
     """What a person or a program asked for; answered by `Reply` with the same token."""
 
@@ -294,6 +307,8 @@ Input = (
     | DagLoaded
     | DagRemoved
     | ConsumerAsked
+    | BackfillDue
+    | Unanswered
     | AssetAsked
     | RunsAsked
     | Command
