@@ -67,6 +67,11 @@ def test_one_instance_is_named_by_an_option_or_in_brackets(ran: Bide) -> None:
         (("why", "1", "--map-index", "3"), "--map-index 3 is of which task?"),
         (("rerun", "1", "load[1]", "--map-index", "3"), "--map-index 3 is of which task?"),
         (("rerun", "1", "load", "--map-index", "99"), "has 25 instances, [0] to [24], and no [99]"),
+        (
+            ("why", "1", "load[99]"),
+            "load[99] of run 1 is beyond the list, or not made yet: `bide why 1 load` says",
+        ),
+        (("why", "1/total[1]"), "the task 'total' of run 1 has no instances: leave the index 1 out"),
         (("rerun", "1", "total[1]"), "the task 'total' of run 1 is not mapped: leave the index 1 out"),
         (("logs", "1", "load"), "load of run 1 is mapped: name one of its instances, load[0] to load[24]"),
     ],

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from bide import Asset, Dag, Manual, OnAssets, dag, task
+import pytest
+
+from bide import AnyOf, Asset, Dag, Every, Manual, OnAssets, dag, task
 from bide.runtime.graph.lint import lint
+from bide.runtime.schedules import Schedule
 from bide.sensors import AssetSensor
 
 A, B = Asset("raw/a"), Asset("raw/b")
@@ -46,3 +49,26 @@ def test_dags_whose_runs_make_each_other_for_ever_are_warned_about() -> None:
     [warn] = lint([maker("x", A, looks_at=B), maker("y", B, looks_at=A)], 0)
     assert warn.code == "asset-loop"
     assert "x -> y -> x" in warn.message or "y -> x -> y" in warn.message
+
+
+@pytest.mark.parametrize(
+    ("schedule", "overlap", "codes"),
+    [
+        (OnAssets(A, consume="each"), "skip", ["overlap-of-assets"]),
+        (OnAssets(A, consume="each"), "cancel_running", ["overlap-of-assets"]),
+        (OnAssets(A, consume="each"), "queue_all", []),
+        (AnyOf(OnAssets(A, consume="each"), Every(hours=1)), "skip", []),
+        (Every(hours=1), "skip", []),
+    ],
+)
+def test_c54_an_overlap_that_no_firing_asks_about_is_warned_about(
+    schedule: Schedule, overlap: str, codes: list[str]
+) -> None:
+    @task
+    def read() -> None: ...
+
+    @dag(schedule=schedule, overlap=overlap)
+    def mart() -> None:
+        read()
+
+    assert [warn.code for warn in lint([mart], 0)] == codes

@@ -71,7 +71,8 @@ def _print(found: Timetable) -> None:
         write(f"catching up from {stamp(span.start)} to {stamp(span.end)}")
     for held in found.waits_for:
         last = f", last {stamp(held.fired_at)}" if held.fired_at else ""
-        write(clean(f"waits for {held.trigger} since {stamp(held.since)}: fired {held.firings} times{last}"))
+        times = f"fired {held.firings} time{'' if held.firings == 1 else 's'}{last}"
+        write(clean(f"waits for {held.trigger} since {stamp(held.since)}: {times}"))
     here = [] if found.tz == "UTC" else [found.tz]
     rows = [
         (

@@ -8,6 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.lint import Warn
 from bide.runtime.graph.validate import suggestion
+from bide.runtime.schedules import OnAssets
 from bide.runtime.schedules.on_assets import on_assets
 
 
@@ -26,6 +27,7 @@ def asset_warnings(dags: Sequence[Dag]) -> Iterator[Warn]:
         schedule = on_assets(dag.schedule)
         if schedule is not None:
             looks[dag.name] = schedule.names
+            yield from _overlaps(dag)
         for name in looks.get(dag.name, ()):
             if name not in makers and _others(dag.name, makers):
                 yield _unmade(dag.name, "", name, makers)
@@ -35,6 +37,18 @@ def asset_warnings(dags: Sequence[Dag]) -> Iterator[Warn]:
                 if name not in makers and _others(dag.name, makers):
                     yield _unmade(dag.name, task.name, name, makers)
     yield from _loops(looks, makers)
+
+
+def _overlaps(dag: Dag) -> Iterator[Warn]:
+    """Versions are never skipped: what `overlap` says is about firings, and this schedule may have none."""
+    overlap = dag.options.get("overlap")
+    only = all(isinstance(part, OnAssets) for part in dag.schedule.parts())
+    if only and overlap in ("skip", "cancel_running"):
+        yield Warn(
+            "overlap-of-assets", dag.name, "",
+            f"overlap={overlap!r} says what a firing does, and a schedule of assets loses no version: its runs "
+            'queue; consume="latest" or "batch" makes one run of what has come while others run',
+        )  # fmt: skip
 
 
 def _others(dag: str, makers: dict[str, list[str]]) -> bool:

@@ -453,6 +453,15 @@ def _instance(
         raise NotFoundError(
             f"there is no run {run_id} in {db}, or it has no task yet: `bide runs` lists them"
         )
+    if of_task := [task for task in tasks if task.task == meant.task]:
+        if all(task.map_index < 0 and task.state is not State.MAPPED for task in of_task):
+            raise NotFoundError(
+                f"the task {meant.task!r} of run {run_id} has no instances: leave the index {meant.map_index} out"
+            )
+        raise NotFoundError(
+            f"{address} of run {run_id} is beyond the list, or not made yet: `bide why {run_id} {meant.task}` "
+            "says how many instances there are"
+        )
     raise NotFoundError(
         f"run {run_id} has no task {address!r}{_nearest(meant.task, list({t.task: 0 for t in tasks}))}"
     )
