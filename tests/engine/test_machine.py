@@ -445,6 +445,8 @@ class Machine(RuleBasedStateMachine):
             for inst in stuck:
                 of = {"map_index": inst.map_index} if inst.map_index >= 0 else {}
                 scene.command("mark", run_id=inst.run.run_id, task=inst.task.name, state="success", **of)
+            if stuck:
+                continue
             if scene.bodies:
                 scene.feed(self._end(min(scene.bodies)))
             elif scene.world.waits:

@@ -444,10 +444,17 @@ def versions_over(conn: sqlite3.Connection, asset: str, start_us: int, end_us: i
         conn,
         VersionRow,
         f"{_VERSIONS} WHERE v.asset_id = (SELECT asset_id FROM asset WHERE name = ?1)"
+        f" AND v.start_us BETWEEN ?2 - ({_LONGEST}) AND ?3"  # no other can reach into it
         " AND (v.start_us < ?3 AND v.end_us > ?2 OR v.start_us = ?2 AND v.end_us = ?3)"
-        " ORDER BY v.asset_version_id",
+        " ORDER BY +v.asset_version_id",
         (asset, start_us, end_us),
     )
+
+
+_LONGEST = (
+    "SELECT end_us - start_us FROM asset_version WHERE asset_id = (SELECT asset_id FROM asset WHERE name = ?1)"
+    " ORDER BY end_us - start_us DESC LIMIT 1"
+)
 
 
 def _times_had(conn: sqlite3.Connection, dag_id: int, version_id: int) -> int | None:
