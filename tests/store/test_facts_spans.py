@@ -1,4 +1,4 @@
-"""Versions over an interval: the same as by looking at all of them, and without looking at all of them."""
+"""Versions and runs over an interval: the same as by looking at all of them, and without looking at all of them."""
 
 from __future__ import annotations
 
@@ -60,5 +60,30 @@ def test_an_interval_among_many_versions_is_found_without_reading_them_all(conn:
     for hour in (0, 10_000, 19_999):
         assert len(facts.versions_over(conn, "a", hour, hour + 1)) == 1
     conn.set_progress_handler(None, 0)
+    assert steps < 20, f"{steps} hundreds of instructions of SQLite's machine"
+    conn.close()
+
+
+def test_the_runs_of_an_interval_are_found_without_reading_all_runs(conn: sqlite3.Connection) -> None:
+    conn.execute("PRAGMA foreign_keys = OFF")
+    conn.execute("INSERT INTO dag (dag_id, name, schedule, options) VALUES (1, 'd', '{}', '{}')")
+    conn.execute("BEGIN")
+    conn.executemany(
+        "INSERT INTO run (run_id, dag_id, version_id, state, kind, run_key, logical_us, start_us, end_us,"
+        " scheduled_us, params, created_us, ended_us) VALUES (?1, 1, 1, 'success', 'manual', ?1, ?1, ?1, ?1 + 1, 0, '{}', 0, 1)",
+        [(hour,) for hour in range(1, 10_000)],
+    )
+    conn.execute("COMMIT")
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    conn.set_progress_handler(step, 100)
+    found = facts.runs_over(conn, "d", None, 9_000, 9_003)
+    conn.set_progress_handler(None, 0)
+    assert found == [(9_000, 9_001, "success"), (9_001, 9_002, "success"), (9_002, 9_003, "success")]
     assert steps < 20, f"{steps} hundreds of instructions of SQLite's machine"
     conn.close()

@@ -299,9 +299,11 @@ def runs_over(
     Of each logical date the newest run; the state is that of `task`, or of the run, None: not over.
     """
     found = conn.execute(
-        "SELECT logical_us, max(run_id), end_us FROM run WHERE dag_id = (SELECT dag_id FROM dag WHERE name = ?1)"
-        " AND logical_us >= coalesce((SELECT max(r.logical_us) FROM run r WHERE r.dag_id = run.dag_id"
-        " AND r.logical_us <= ?2), ?2) AND logical_us < ?3 GROUP BY logical_us ORDER BY logical_us",
+        "WITH of AS (SELECT dag_id FROM dag WHERE name = ?1), first AS (SELECT max(logical_us) AS at_us FROM run"
+        " WHERE dag_id = (SELECT dag_id FROM of) AND logical_us <= ?2)"
+        " SELECT logical_us, max(run_id), end_us FROM run WHERE dag_id = (SELECT dag_id FROM of)"
+        " AND logical_us >= coalesce((SELECT at_us FROM first), ?2) AND logical_us < ?3"
+        " GROUP BY logical_us ORDER BY logical_us",
         (dag, start_us, end_us),
     ).fetchall()
     return [
