@@ -110,3 +110,23 @@ def test_a_rerun_of_a_long_chain_looks_at_each_task_once(
     assert scene.going == ["t0"]
     scene.command("cancel", run_id=run)
     scene.stopped("t0")
+
+
+def test_an_interval_is_not_taken_up_again_while_its_run_tears_down(scene: Scene) -> None:
+    scene.dag("d", *CLUSTER)
+    b = scene.backfill("d", 1)
+    scene.end("up")
+    scene.command("cancel", run_id=1)
+    assert scene.backfill_state() == "failed"
+    with pytest.raises(
+        RefusedError, match="run 1 of one of the intervals is being cancelled, its tear-downs first"
+    ):
+        scene.command("backfill_resume", backfill_id=b, failed=True)
+    scene.stopped("work")
+    scene.end("down")
+    scene.command("backfill_resume", backfill_id=b, failed=True)
+    assert (scene.going, scene.intervals()) == (["up"], ["running"])
+    scene.end("up")
+    scene.end("work")
+    scene.end("down")
+    assert (scene.intervals(), scene.backfill_state()) == (["success"], "success")

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from bide.runtime.clock import from_us
-from bide.runtime.engine import backfills, pausing, runs
+from bide.runtime.engine import backfills, control, pausing, runs
 from bide.runtime.engine.backfill_state import Backfill, BackfillOptions, Span
 from bide.runtime.engine.states import BACKFILL_OVER, BackfillState, IntervalState, RunState
 from bide.runtime.engine.turn import Turn
@@ -139,6 +139,7 @@ def resume(t: Turn, args: Args) -> Any:
             Span(row.place, row.fires_us, row.start_us, row.end_us, IntervalState.PENDING, row.run_id)
             for row in rows.bad
         ]
+        _refuse_closing(t, again)
     if b is None:
         b = _reopened(t, rows, again)
     elif b.state is not BackfillState.PAUSED and not again:
@@ -157,6 +158,16 @@ def resume(t: Turn, args: Args) -> Any:
     runs.start_queued(t, b.dag)
     pausing.let_go(t, b.dag)
     return {"backfill_id": backfill_id, "state": b.state.value, "again": len(again)}
+
+
+def _refuse_closing(t: Turn, again: list[Span]) -> None:
+    """A run that tears down is not over: another of its interval would make what that takes away."""
+    going = [t.world.runs.get(span.run_id) for span in again if span.run_id is not None]
+    closing = [run.run_id for run in going if run is not None and run.closing]
+    if closing:
+        raise RefusedError(
+            f"run {closing[0]} of one of the intervals is {control.CLOSING}: wait for them, then resume it with --failed"
+        )
 
 
 def _reopened(t: Turn, rows: Any, again: list[Span]) -> Backfill:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from bide.runtime.engine import life, runs
+from bide.runtime.engine import control, life, runs
 from bide.runtime.engine.backfill_state import Backfill, Span
 from bide.runtime.engine.messages import BackfillDue
 from bide.runtime.engine.states import (
@@ -247,6 +247,9 @@ def _again(t: Turn, b: Backfill, span: Span) -> None:
     going = t.world.runs.get(span.run_id)
     if going is not None and going.backfill is None and going.state is RunState.RUNNING and not going.closing:
         attach(t, b, span, going)  # somebody reruns it by hand
+        return
+    if going is not None and going.closing:  # and somebody has cancelled it meanwhile
+        _end_span(t, b, span, IntervalState.CANCELLED, f"run {span.run_id} is {control.CLOSING}")
         return
     rows = t.facts["run", span.run_id]
     if rows is not None and rows.run.state is RunState.SUCCESS:
