@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bide import AnyOf, Asset, Dag, Every, Manual, OnAssets, dag, task
+from bide import AnyOf, Asset, Dag, Every, Manual, OnAssets, by, dag, task
 from bide.runtime.graph.lint import lint
 from bide.runtime.schedules import Schedule
 from bide.sensors import AssetSensor
@@ -42,6 +42,29 @@ def test_c46_an_asset_that_no_dag_makes_is_warned_about() -> None:
     [_, warn] = lint([maker("a", A), consumer, reads], 0)
     assert "did you mean 'raw/a'" in warn.message
     assert said(maker("c", Asset("raw/c")), consumer) == []
+
+
+def test_b30_a_deadline_before_the_promise_of_an_asset_that_it_is_made_of_is_warned_about() -> None:
+    promised = maker("silver", Asset("raw/a", promise=by("04:00", tz="Europe/Berlin")))
+
+    @task
+    def build() -> None: ...
+
+    def mart(name: str, at: str) -> Dag:
+        @dag(name=name, schedule=OnAssets(A, consume="each"), deadline_alert=by(at, tz="Europe/Berlin"))
+        def body() -> None:
+            build()
+
+        return body
+
+    @dag
+    def waits() -> None:
+        AssetSensor("w", asset=A, deadline_alert=by("02:30", tz="UTC"))
+
+    dags = [promised, mart("early", "03:45"), mart("late", "05:45"), waits]
+    warnings = [warn for warn in lint(dags, 0) if warn.code == "deadline-before-upstream"]
+    assert [(warn.dag, warn.task) for warn in warnings] == [("early", ""), ("waits", "w")]
+    assert "by 04:00 Europe/Berlin" in warnings[0].message
 
 
 def test_dags_whose_runs_make_each_other_for_ever_are_warned_about() -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 
+import msgspec
+
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.lint import Warn
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.schedules import OnAssets
 from bide.runtime.schedules.on_assets import on_assets
+from bide.runtime.schedules.promise import Promise
 
 
 def asset_warnings(dags: Sequence[Dag]) -> Iterator[Warn]:
@@ -22,6 +25,12 @@ def asset_warnings(dags: Sequence[Dag]) -> Iterator[Warn]:
         for task in dag.spec.tasks:
             for name in task.outlets:
                 makers.setdefault(name, []).append(dag.name)
+    promises = {
+        name: (dag.tz, promise)
+        for dag in dags
+        for task in dag.spec.tasks
+        for name, promise in task.promises.items()
+    }
     looks: dict[str, tuple[str, ...]] = {}
     for dag in dags:
         schedule = on_assets(dag.schedule)
@@ -36,6 +45,7 @@ def asset_warnings(dags: Sequence[Dag]) -> Iterator[Warn]:
                 name = str(task.sensor.params.get("asset"))
                 if name not in makers and _others(dag.name, makers):
                     yield _unmade(dag.name, task.name, name, makers)
+        yield from _before_promises(dag, looks.get(dag.name, ()), promises)
     yield from _loops(looks, makers)
 
 
@@ -48,6 +58,38 @@ def _overlaps(dag: Dag) -> Iterator[Warn]:
             "overlap-of-assets", dag.name, "",
             f"overlap={overlap!r} says what a firing does, and a schedule of assets loses no version: its runs "
             'queue; consume="latest" or "batch" makes one run of what has come while others run',
+        )  # fmt: skip
+
+
+def _before_promises(
+    dag: Dag, looks: tuple[str, ...], promises: dict[str, tuple[str, Promise]]
+) -> Iterator[Warn]:
+    """What is said to be late before an asset that it is made of is: by schedule, or by a sensor of its interval."""
+    waited = {
+        task.name: str(task.sensor.params.get("asset"))
+        for task in dag.spec.tasks
+        if task.sensor is not None
+        and task.sensor.trigger == "asset"
+        and not task.sensor.params.get("delta_us")
+    }
+    stored = dag.options.get("deadline_alert")
+    said = [("", msgspec.convert(stored, Promise), (*looks, *waited.values()))] if stored is not None else []
+    for task in dag.spec.tasks:
+        if task.alert is not None:
+            own = (waited[task.name],) if task.name in waited else ()
+            said.append((task.name, task.alert, (*looks, *own)))
+    for who, mine, names in said:
+        for name in dict.fromkeys(names):
+            if name in promises:
+                yield from _before(dag, who, mine, name, *promises[name])
+
+
+def _before(dag: Dag, task: str, mine: Promise, name: str, tz: str, theirs: Promise) -> Iterator[Warn]:
+    if mine.is_before(dag.tz, theirs, tz):
+        yield Warn(
+            "deadline-before-upstream", dag.name, task,
+            f"it is promised {mine.describe(dag.tz)}, and {name!r}, of which it is made, {theirs.describe(tz)}: "
+            "it will be late whenever that is in time",
         )  # fmt: skip
 
 

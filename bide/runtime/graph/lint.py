@@ -171,11 +171,8 @@ def _gathers_periods(schedule: Schedule) -> bool:
 def _promised(dag: Dag, task: TaskSpec, up: TaskSpec) -> Iterator[Warn]:
     """A task that is said to be late before the one it stands after is."""
     mine, theirs = task.alert, up.alert
-    if mine is None or theirs is None or not (mine.on_the_wall and theirs.on_the_wall):
+    if mine is None or theirs is None or not mine.is_before(dag.tz, theirs, dag.tz):
         return
-    for end_us in (0, 12 * 3_600_000_000):  # of an interval that ends at midnight, at noon
-        if mine.instant(end_us, dag.tz) >= theirs.instant(end_us, dag.tz):
-            return
     yield Warn(
         "deadline-before-upstream", dag.name, task.name,
         f"it is promised {mine.describe(dag.tz)}, and {up.name!r}, which it stands after, {theirs.describe(dag.tz)}: "

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from bide.runtime.clock import LONGEST, span_us
+from bide.runtime.clock import HOUR, LONGEST, span_us
 from bide.runtime.errors import GraphError, ScheduleError
 from bide.runtime.schedules.zones import first_instant, instants, wall, zone
 
@@ -44,6 +44,13 @@ class Promise(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_default
                 if found >= end_us:
                     return found
         raise ScheduleError(f"no clock in {self.tz or tz} shows {self.at} after {end_us}")
+
+    def is_before(self, tz: str, other: Promise, other_tz: str) -> bool:
+        """Whether it is over before `other` of the same interval is, at midnight as at noon; spans cannot be told."""
+        if not (self.on_the_wall and other.on_the_wall):
+            return False
+        ends = (0, 12 * HOUR)
+        return all(self.instant(end_us, tz) < other.instant(end_us, other_tz) for end_us in ends)
 
     def describe(self, tz: str) -> str:
         """`by 05:45 Europe/Berlin`, or `within 2:00:00`."""
