@@ -150,6 +150,28 @@ def test_another_trigger_takes_the_place_of_the_first(scene: Scene) -> None:
     assert scene.armed == {}
 
 
+@pytest.mark.parametrize("left", ["b", "bc"])
+def test_s3_4_of_two_triggers_the_one_that_stays_keeps_what_it_has_told_of(scene: Scene, left: str) -> None:
+    def on(names: str) -> AnyOf:
+        clock = Cron("0 5 * * *")
+        return AnyOf(*(On(FileTrigger(glob=f"/{name}/*.csv")) for name in names), clock)
+
+    scene.dag("d", job("a"), schedule=on("ab"))
+    for standing_id, name in zip(list(scene.world.standing), "ab", strict=True):
+        path = f"/{name}/1.csv"
+        scene.feed(WaitFired(standing_id, msgspec.json.encode({"path": path}), {path: "1@7"}))
+    scene.dag("d", job("a"), schedule=on(left))
+    had = {
+        msgspec.json.decode(each.trigger)["glob"]: {
+            name for name in scene.armed[each.standing_id].had or {} if name
+        }
+        for each in scene.world.standing.values()
+    }
+    assert had["/b/*.csv"] == {"/b/1.csv"}
+    assert len(had) == len(left)
+    drain(scene)
+
+
 def test_a_trigger_that_breaks_is_said_and_tried_again(scene: Scene) -> None:
     scene.dag("d", job("a"), schedule=DROPS)
     [standing_id] = scene.world.standing

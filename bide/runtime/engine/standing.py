@@ -29,8 +29,15 @@ REST_US = 60 * SECOND
 def keep(t: Turn, dag: DagState) -> None:
     """Hold the triggers of the schedule as it now is, and no others."""
     wanted = {encode_trigger(part.trigger): part for part in _parts(dag)}
-    for held in list(dag.standing.values()):
-        part = wanted.get(held.trigger) or next((one for one in wanted.values() if _goes_on(held, one)), None)
+    others: list[Standing] = []
+    for held in dag.standing.values():
+        part = wanted.pop(held.trigger, None)
+        if part is None:
+            others.append(held)
+        else:
+            _change(t, held, part)
+    for held in others:  # only what no other one is: it must not take the place of one that stays
+        part = next((one for one in wanted.values() if _goes_on(held, one)), None)
         if part is not None:
             del wanted[encode_trigger(part.trigger)]
             _change(t, held, part)

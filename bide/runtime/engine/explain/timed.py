@@ -44,13 +44,13 @@ def explain_timed(f: TimedFacts, now: int) -> Why:
     after: str | None = None
     if f.removed:
         state, sentence = "removed", "its DAG was removed, and its firings with it"
-        after = "load its file again: what is missed until then is judged by its catchup"
+        after = f"load its file again: {_missed(f)}"
     elif f.paused:
         state, sentence = "paused", "it is paused"
-        after = f"`bide unpause {f.dag}` lets it go on: what it has missed by then is judged by its catchup"
+        after = f"`bide unpause {f.dag}` lets it go on: {_missed(f)}"
     elif f.code_error:
         state, sentence = "waiting", f"its code is not loaded: {f.code_error}"
-        after = "it goes on when its file loads: what it has missed by then is judged by its catchup"
+        after = f"it goes on when its file loads: {_missed(f)}"
     else:
         state, sentence, after = _next(f, now)
     if not f.live and not f.removed:
@@ -76,6 +76,13 @@ def _next(f: TimedFacts, now: int) -> tuple[str, str, str | None]:
     if f.ends_us is not None:
         return "ended", f"it fires no more before its end, {instant_words(f.ends_us, now)}", person
     return "waiting", "no firing lies before it: a run is made when somebody asks", person
+
+
+def _missed(f: TimedFacts) -> str:
+    """What becomes of what comes meanwhile."""
+    event = "what has come by then makes a run" if f.held else ""
+    clock = "what it has missed by then is judged by its catchup" if f.fires_us is not None else ""
+    return " and ".join(filter(None, (event, clock))) or "nothing is missed until then"
 
 
 def _held(each: Held, now: int) -> str:
