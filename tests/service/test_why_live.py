@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bide import Context, Dag, Pool, Runtime, dag, task
 from bide.sensors import FileSensor
+from bide.testing import sim_runtime
 
 
 async def test_only_those_who_hold_a_pool_are_named_as_its_holders(tmp_path: Path) -> None:
@@ -126,3 +127,24 @@ def rescheduled(folder: Path) -> Dag:
         )  # fmt: skip
 
     return rescheduled
+
+
+async def test_c77_a_task_that_its_deadline_has_failed_says_so_and_not_what_became_of_its_attempt(
+    tmp_path: Path,
+) -> None:
+    @task(retries=3, retry_delay=timedelta(minutes=10), deadline=timedelta(minutes=5))
+    async def load() -> None:
+        raise ValueError("no route")
+
+    @dag
+    def etl() -> None:
+        load()
+
+    async with sim_runtime([etl], db=tmp_path / "bide.db") as rt:
+        run = await rt.trigger("etl")
+        await rt.clock.advance(timedelta(minutes=1))
+        assert "no route" in (await rt.operations.why(run.run_id, "load")).why
+        await rt.clock.advance(timedelta(minutes=10))
+        why = await rt.operations.why(run.run_id, "load")
+        assert (why.state, "its deadline passed" in why.why) == ("failed", True)
+        assert "its deadline passed" in (await rt.operations.why(run.run_id)).why

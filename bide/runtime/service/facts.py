@@ -18,7 +18,7 @@ from bide.runtime.engine.explain import (
     starts_when,
 )
 from bide.runtime.engine.past import BEFORE
-from bide.runtime.engine.states import RUN_OVER, BackfillState, RunState, State
+from bide.runtime.engine.states import RUN_OVER, AttemptState, BackfillState, RunState, State
 from bide.runtime.graph.handlers import waits_on
 from bide.runtime.graph.spec import DagSpec, Role, TriggerRule
 from bide.runtime.service.describe import error_words, trigger_words
@@ -225,8 +225,13 @@ def _name(task: str, map_index: int) -> str:
 
 
 def _error(scene: Scene, task: TaskShown) -> str:
+    """What the last attempt said; "" where something else has failed the task: a deadline, a person."""
     last = scene.attempts.get(task.attempt_id) if task.attempt_id is not None else None
-    return error_words(last.error) if last else ""
+    if last is None:
+        return ""
+    if task.state is State.FAILED and (last.state is AttemptState.LOST or last.ended_us != task.since_us):
+        return ""
+    return error_words(last.error)
 
 
 def _upstream(scene: Scene, task: TaskShown) -> Upstream:
