@@ -130,3 +130,19 @@ def test_an_interval_is_not_taken_up_again_while_its_run_tears_down(scene: Scene
     scene.end("work")
     scene.end("down")
     assert (scene.intervals(), scene.backfill_state()) == (["success"], "success")
+
+
+def test_who_waits_behind_a_larger_task_starts_when_that_is_cancelled(tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "bide.db", pools={"api": (2, None)})
+    scene.dag("holds", job("one", pool="api"), job("two", pool="api"))
+    scene.dag("large", job("large", pool="api", slots=2, priority=1))
+    scene.dag("small", job("small", pool="api"))
+    scene.trigger("holds")
+    large = scene.trigger("large")
+    scene.trigger("small")
+    scene.end("one")
+    assert scene.going == ["two"], "the place is kept for who was there first"
+    scene.command("cancel", run_id=large)
+    assert scene.going == ["two", "small"]
+    scene.end("two", "small")
+    scene.close()

@@ -145,11 +145,11 @@ def park(t: Turn, inst: Instance, refused: Resource) -> None:
     """Wait for one resource; the room that the others have goes to whoever parks on them."""
     key = (0 if inst.resumed else 1, -inst.task.priority, inst.queued)
     heappush(refused.parked if inst.run.backfill is None else refused.parked_too, (key, inst))
-    _pass_on(t, inst, but=refused)
+    pass_on(t, inst, but=refused)
 
 
-def _pass_on(t: Turn, inst: Instance, but: Resource | None = None) -> None:
-    """It may have been woken for a room that it does not take: that is for the next who parks there."""
+def pass_on(t: Turn, inst: Instance, but: Resource | None = None) -> None:
+    """It takes no room that it was woken for, or kept from others: that is for the next who parks there."""
     for resource in resources_of(t.world, inst.run.dag, inst.task):
         waited_for = resource.parked or resource.parked_too
         if resource is not but and waited_for and resource.has_room(1):
@@ -172,7 +172,7 @@ def admitted(t: Turn) -> Iterator[Instance]:
         key, inst = queue[0]
         if not _stands(t, inst, key[2]):
             heappop(queue)
-            _pass_on(t, inst)
+            pass_on(t, inst)
             continue
         if queue is slotless:
             heappop(slotless)
@@ -186,7 +186,7 @@ def admitted(t: Turn) -> Iterator[Instance]:
             return
         heappop(queue)
         if inst.task.cost and budgets.refuses(t, inst):
-            _pass_on(t, inst)
+            pass_on(t, inst)
             continue
         refused = _refused(t, inst)
         if refused is not None:
@@ -208,7 +208,7 @@ def _turn_of(t: Turn) -> list[tuple[tuple[int, int, int], Instance]]:
     ready, too, slots = world.ready, world.ready_too, world.slots
     for queue in (ready, too):
         while queue and not _stands(t, queue[0][1], queue[0][0][2]):
-            _pass_on(t, heappop(queue)[1])
+            pass_on(t, heappop(queue)[1])
     if not ready or not too:
         return ready or too
     backfill = fairness.backfill_is_next(slots, world.backfill_share, global_need(too[0][1].task))

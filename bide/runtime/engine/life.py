@@ -354,6 +354,8 @@ def finish(t: Turn, inst: Instance, state: State, reason: str) -> None:
     was_over = was in OVER
     was_bad = was in _BAD
     t.move(inst, state, reason)
+    if was is State.READY:
+        admission.pass_on(t, inst)
     inst.due = None
     inst.lost = 0
     inst.inherits = False
