@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +95,22 @@ async def test_the_client_of_the_socket_says_the_same(tmp_path: Path) -> None:
                     raise AssertionError("there is no DAG of that name")
         finally:
             listener.close()
+
+
+async def test_b24_what_a_schedule_waits_for_leaves_no_log_of_an_attempt_that_there_is_not(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "in").mkdir()
+
+    @dag(schedule=On(FileTrigger(glob=str(tmp_path / "in/*"), settle_us=0)))
+    def drops() -> None:
+        work()
+
+    async with sim_runtime([drops], clock=SimClock("2026-03-27T12:00"), db=tmp_path / "bide.db") as rt:
+        for name in ("a", "b"):
+            (tmp_path / "in" / name).write_text("1")
+            await rt.clock.advance(timedelta(minutes=2))
+        assert [run.state for run in await rt.operations.runs()] == ["success", "success"]
+        doctor = await rt.operations.doctor()
+    assert not list(tmp_path.glob("*.logs/0.log"))  # noqa: ASYNC240
+    assert [check for check in doctor.checks if "log 0.log" in str(check)] == []

@@ -372,7 +372,7 @@ class Triggerer:
 
     def _line(self, wait: Waiting, text: str, *, end: bool = False) -> None:
         """Log what was seen. Of a great many waits the first lines are left for a quiet moment."""
-        if not text or wait.lines > LINES_LIMIT or wait.wait_id in self._had:
+        if not text or wait.lines > LINES_LIMIT or not wait.attempt_id:
             return  # what a schedule waits for has no attempt, and no log
         if wait.lines == 0 and not end and self._backlog:
             self._unsaid.append(wait)
