@@ -82,7 +82,7 @@ def refuses(t: Turn, inst: Instance) -> bool:
     if inst.body is not None or inst.wait is not None:
         return False  # it goes on with an attempt that has spent its cost
     backfill = inst.run.backfill is not None
-    for name, cost in inst.task.cost.items():
+    for name, cost in (inst.task.cost or {}).items():
         budget = t.world.budgets.get(name)
         if budget is None:
             continue
@@ -116,7 +116,7 @@ def _park(t: Turn, inst: Instance, budget: Budget, cost: float, *, of_backfills:
 
 def spend(t: Turn, inst: Instance) -> None:
     """A start spends what it costs, in the same transaction."""
-    for name, cost in inst.task.cost.items():
+    for name, cost in (inst.task.cost or {}).items():
         budget = t.world.budgets.get(name)
         if budget is None:
             continue
@@ -150,7 +150,7 @@ def _wake(
         if inst.queued == key[2] and inst.state is State.READY:
             t.budget -= 1
             t.touch(inst, "")
-            units -= inst.task.cost.get(budget.name, 0)
+            units -= (inst.task.cost or {}).get(budget.name, 0)
             heappush(queue, (key, inst))
 
 

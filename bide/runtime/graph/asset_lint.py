@@ -29,7 +29,7 @@ def asset_warnings(dags: Sequence[Dag]) -> Iterator[Warn]:
         name: (dag.tz, promise)
         for dag in dags
         for task in dag.spec.tasks
-        for name, promise in task.promises.items()
+        for name, promise in (task.promises or {}).items()
     }
     looks: dict[str, tuple[str, ...]] = {}
     for dag in dags:

@@ -132,7 +132,7 @@ def _cost(value: object, option: str) -> object:
             raise GraphError(
                 f'{option} is {value!r}, and must be units by budget, such as {{"warehouse": 5}}'
             )
-    return {budget: float(number) for budget, number in units.items()}
+    return {budget: float(number) for budget, number in units.items()} or None
 
 
 _CONVERT: Final[dict[str, tuple[str, Callable[[object, str], object]]]] = {
@@ -188,7 +188,7 @@ def task_fields(owner: str, options: Mapping[str, Any]) -> dict[str, Any]:
             check_ranges(owner, {option: value})
         elif option not in ("isolate", "lane"):
             fields[option] = value
-    if "" in (cost := fields.get("cost", {})):
+    if "" in (cost := fields.get("cost") or {}):
         if not fields.get("pool"):
             raise GraphError(
                 f'{owner}: cost is {cost[""]:g} of which budget? write cost={{"warehouse": {cost[""]:g}}}, or name its pool'

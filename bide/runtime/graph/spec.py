@@ -115,7 +115,7 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pool: str | None = None
     slots: int = 1
     priority: int = 0  # higher first
-    cost: dict[str, float] = {}  # units of a budget that each start spends, by the budget's name
+    cost: dict[str, float] | None = None  # units of a budget that each start spends, by the budget's name
     max_active: int | None = None  # instances of this task at once, over all runs
     memory_limit: int | None = None  # bytes, process and shell lanes
     inlets: tuple[str, ...] = ()
@@ -132,7 +132,9 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fails_run: bool = True  # its failure fails the run
     depends_on_past: bool = False  # not before this task of the run before ended well
     alert: Promise | None = None  # when it is late; it goes on
-    promises: dict[str, Promise] = {}  # of its outlets: by when a version of an interval is to be there
+    promises: dict[str, Promise] | None = (
+        None  # of its outlets: by when a version of an interval is to be there
+    )
     role: Role = Role.TASK
     handles: tuple[str, ...] = ()  # of a handler: the tasks whose failure starts it
     map: MapSpec | None = None

@@ -241,7 +241,7 @@ def _task(task: TaskSpec, facts: Facts) -> PlannedTask:
         task=task.name,
         lane=task.lane.value,
         outlets=tuple(_rendered(name, facts) for name in task.outlets),
-        cost=dict(task.cost),
+        cost=dict(task.cost or {}),
         command=_rendered(task.shell.command, facts) if task.shell is not None else None,
         waits_for=waits,
     )
@@ -300,7 +300,7 @@ def _paths_in(value: Any, named: bool = False) -> Iterator[str]:
 def _cost(graph: DagSpec, runs: int) -> dict[str, float]:
     cost: dict[str, float] = {}
     for task in graph.tasks:
-        for budget, units in task.cost.items():
+        for budget, units in (task.cost or {}).items():
             cost[budget] = cost.get(budget, 0) + units
     return {budget: units * runs for budget, units in sorted(cost.items())}
 

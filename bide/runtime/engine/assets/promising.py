@@ -50,7 +50,7 @@ def forget(t: Turn, dag: DagState) -> None:
 
 
 def _promises(spec: DagSpec) -> dict[str, Promise]:
-    return {name: promise for task in spec.tasks for name, promise in task.promises.items()}
+    return {name: promise for task in spec.tasks for name, promise in (task.promises or {}).items()}
 
 
 def _next(dag: DagState, after_us: int) -> Firing | None:
