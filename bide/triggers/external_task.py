@@ -15,7 +15,7 @@ MISSING = "missing"
 """Seen instead of an end where the graph of that date has no such task: it will never have one (C27)."""
 
 
-class ExternalTaskTrigger(Trigger, frozen=True, kw_only=True, tag="external_task"):
+class ExternalTaskTrigger(Trigger, frozen=True, kw_only=True, tag="external_task", gc=False):
     """The task `task` of the DAG `dag`, or its run (None), of the logical date `logical_us`.
 
     Fires when it reaches one of `states`, fails when it ends in one of `fail_on`. Plain data: the

@@ -25,7 +25,7 @@ _SLICE: Final = 4_000
 _NOT_YET: Final = NotYet()
 
 
-class TimeTrigger(Trigger, frozen=True, kw_only=True, tag="time"):
+class TimeTrigger(Trigger, frozen=True, kw_only=True, tag="time", gc=False):
     """An instant, epoch microseconds UTC. Fires with `{"at": ISO 8601, UTC}`, also when it is past."""
 
     at_us: int

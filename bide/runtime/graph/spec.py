@@ -1,7 +1,8 @@
 """What was declared, as plain data: the form in which a DAG is hashed, stored, compiled and run.
 
 A spec holds no code. `args` holds literals and references (see `values.py`); the function of a
-task is found, when an attempt starts, in the newest loaded DAG of that name.
+task is found, when an attempt starts, in the newest loaded DAG of that name. There may be 100,000 of
+them, and plain data has no cycles: the collector does not look at them (`gc=False`).
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Role(StrEnum):
     ON_SUCCESS = "on_success"  # starts once all else has ended, if nothing of it failed
 
 
-class SensorSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class SensorSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What a sensor waits for and how. `params` are the sensor's own, templates not yet rendered."""
 
     trigger: str
@@ -77,7 +78,7 @@ class SensorSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     timeout_given: bool = True  # by its author; the default one counts from when it can come true
 
 
-class ShellSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ShellSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A command, its environment and its folder: templates not yet rendered."""
 
     command: str
@@ -93,7 +94,7 @@ class MapSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit: int = 10_000  # the most instances that it may become
 
 
-class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One node. Spans are microseconds; None means no limit."""
 
     name: str
