@@ -88,11 +88,12 @@ def content(db: Path) -> list[str]:
 
 async def over(rt: Runtime, backfill: str) -> BackfillShown:
     """The backfill, once it has ended."""
+    found = await rt.backfills.show(backfill)
     for _ in range(2_000):
-        found = await rt.backfills.show(backfill)
         if found.ended_at is not None:
             return found
         await asyncio.sleep(0.005)
+        found = await rt.backfills.show(backfill)
     raise AssertionError(f"it does not end: {found.why}")
 
 

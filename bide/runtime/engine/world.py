@@ -469,7 +469,7 @@ class World:
         self.agenda: deque[Any] = deque()  # work that a later turn goes on with: see turn.py
         self.assets = Assets()
         kinds = ("dag", "version", "run", "instance", "attempt", "wait", "event", "asset", "asset_version")
-        self.next_id = dict.fromkeys((*kinds, "backfill"), 1)
+        self.next_id: dict[str, int] = dict.fromkeys((*kinds, "backfill"), 1)
         self.backfills: dict[int, Backfill] = {}  # unfinished
         self.ready_too: list[tuple[tuple[int, int, int], Instance]] = []  # of backfills
         self.backfill_share = SHARE

@@ -86,7 +86,8 @@ class TaskGraphBuilder:
     Options are those of `@dag`. A call that is refused (`GraphError`, a `ValueError`) changes nothing.
     """
 
-    def __init__(self, name: str = "graph", /, **options: Unpack[DagOptions]) -> None:
+    # `name` is positional only: the option of that name cannot reach it, and is refused below
+    def __init__(self, name: str = "graph", /, **options: Unpack[DagOptions]) -> None:  # pyright: ignore[reportGeneralTypeIssues]
         if "name" in options:
             raise GraphError(f"the graph {name!r} is named once: leave name={options['name']!r} out")
         self.name = name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final, TypedDict, get_type_hints
 
@@ -86,7 +86,7 @@ def _names(value: object, option: str) -> tuple[str, ...]:
 
 def _promises(value: object, option: str) -> dict[str, Promise]:
     """What the assets among the outlets promise."""
-    items = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
+    items: Iterable[Any] = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
     found = {
         item.name: promise(getattr(item, "promise", None), f"{option} {item.name}")
         for item in items

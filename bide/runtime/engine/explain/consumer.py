@@ -102,7 +102,7 @@ def _missing(f: ConsumerFacts) -> str:
     names = names_of(f.condition)
     if not f.groups or not f.pending:
         return f"none of the {len(names)} assets it looks at has a new version" if len(names) > 1 else (
-            f"{names[0]} has no new version"
+            f"{', '.join(names)} has no new version"
         )  # fmt: skip
     group = f.groups[0]
     missing = [side for side in group.sides if not side.true]
