@@ -12,6 +12,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from examples.local_api import LocalApi
 from examples.three_cadences.business import Business
 from examples.three_cadences.clock import FastClock
 from examples.three_cadences.sources import PARTITIONS, TOPIC
@@ -77,39 +78,16 @@ class MobileApp:
                 return
 
 
-class PaymentsApi:
+class PaymentsApi(LocalApi):
     """`GET /payments?since=&until=&page=`: what has been paid by now, in pages; 503 while it is `down`."""
 
     def __init__(self, business: Business, clock: FastClock) -> None:
+        super().__init__()
         self._business, self._clock = business, clock
         self.down = False
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
 
-    async def start(self) -> str:
-        """Its origin."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            for writer in self._open:
-                writer.close()
-            await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(writer)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                status, body = ("503 Service Unavailable", b"{}") if self.down else self._page(head)
-                writer.write(
-                    f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode()
-                    + body
-                )
-                await writer.drain()
-        self._open.discard(writer)
-        writer.close()
+    def answer(self, head: bytes) -> tuple[str, bytes]:
+        return ("503 Service Unavailable", b"{}") if self.down else self._page(head)
 
     def _page(self, head: bytes) -> tuple[str, bytes]:
         asked = parse_qs(urlsplit(head.split(b" ", 2)[1].decode()).query)

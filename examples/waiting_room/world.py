@@ -11,6 +11,7 @@ import socket
 import sys
 from pathlib import Path
 
+from examples.local_api import LocalApi
 from examples.waiting_room.process import DemoError
 from examples.waiting_room.room import now_us
 
@@ -18,38 +19,17 @@ START_S, STOP_S = 20.0, 3.0
 PARTITIONS = 3
 
 
-class Api:
+class Api(LocalApi):
     """`GET /prices`: 503 until they are ready, then 200."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.ready = False
         self.asked = 0
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
 
-    async def start(self) -> str:
-        """Its origin."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            for writer in self._open:
-                writer.close()
-            await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(writer)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            while await reader.readuntil(b"\r\n\r\n"):
-                self.asked += 1
-                status, body = ("200 OK", b'{"ready": true}') if self.ready else ("503 Not Yet", b"{}")
-                head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}"
-                writer.write(f"{head}\r\n\r\n".encode() + body)
-                await writer.drain()
-        self._open.discard(writer)
-        writer.close()
+    def answer(self, head: bytes) -> tuple[str, bytes]:
+        self.asked += 1
+        return ("200 OK", b'{"ready": true}') if self.ready else ("503 Not Yet", b"{}")
 
 
 class Broker:
