@@ -11,6 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bide.runtime.assets import Asset as Asset
+    from bide.runtime.assets import Check as Check
+    from bide.runtime.assets import Contract as Contract
+    from bide.runtime.assets import Decision as Decision
+    from bide.runtime.assets import ExactVersion as ExactVersion
+    from bide.runtime.assets import Freshness as Freshness
+    from bide.runtime.assets import Latest as Latest
+    from bide.runtime.assets import Quality as Quality
+    from bide.runtime.assets import SameInterval as SameInterval
+    from bide.runtime.assets import SchemaCompat as SchemaCompat
     from bide.runtime.errors import BideError as BideError
     from bide.runtime.errors import FailTask as FailTask
     from bide.runtime.errors import Skip as Skip
@@ -48,6 +57,15 @@ _HOME = {
     "AnyOf": "bide.runtime.schedules",
     "Asset": "bide.runtime.assets",
     "LAST_ADDED": "bide.runtime.graph.builder",
+    "Contract": "bide.runtime.assets",
+    "ExactVersion": "bide.runtime.assets",
+    "Freshness": "bide.runtime.assets",
+    "Latest": "bide.runtime.assets",
+    "Quality": "bide.runtime.assets",
+    "SameInterval": "bide.runtime.assets",
+    "SchemaCompat": "bide.runtime.assets",
+    "Check": "bide.runtime.assets",
+    "Decision": "bide.runtime.assets",
     "BideError": "bide.runtime.errors",
     "Budget": "bide.runtime.service.limits",
     "Context": "bide.runtime.executor.context",
@@ -87,18 +105,27 @@ __all__ = [
     "Asset",
     "BideError",
     "Budget",
+    "Check",
     "Context",
+    "Contract",
     "Cron",
     "Dag",
+    "Decision",
     "Every",
+    "ExactVersion",
     "FailTask",
     "Failure",
+    "Freshness",
+    "Latest",
     "Manual",
     "On",
     "OnAssets",
     "Param",
     "Pool",
+    "Quality",
     "Runtime",
+    "SameInterval",
+    "SchemaCompat",
     "Secret",
     "Skip",
     "SkipTask",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bide.runtime.assets.catalog import Catalog
 from bide.runtime.clock import HOUR
 from bide.runtime.engine import covering
 from bide.runtime.engine.admission import global_need, need_of
@@ -532,5 +533,6 @@ def _of_assets(world: World) -> dict[str, Any]:
             )
             for dag_id, consumer in world.assets.consumers.items()
         },
+        "catalog": [getattr(world.assets.catalog, part) for part in Catalog.__slots__],
         "woken": {name: sorted(asset.consumers) for name, asset in world.assets.named.items() if asset.consumers},
     }  # fmt: skip

@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 
 from bide.runtime import errors
+from bide.runtime.assets import AssetSpec, ContractSpec, GateSpec
+from bide.runtime.assets.declarations import Declared
 from bide.runtime.clock import SECOND
 from bide.runtime.engine.budgets import BudgetLimits, made
 from bide.runtime.engine.control import EARLY
@@ -21,6 +23,7 @@ from bide.runtime.engine.decide import NO_FACTS, decide
 from bide.runtime.engine.messages import (
     Answer,
     Arm,
+    AssetsDeclared,
     AttemptEnded,
     Build,
     ClockStepped,
@@ -88,6 +91,8 @@ class Scene:
         self.store = InlineWriter.open_here(db, synchronous="NORMAL", create=True)
         self._shell = EngineShell(self.store, SimClock(0))
         self.dags: dict[str, DagLoaded] = {}
+        self.declared: AssetsDeclared | None = None
+        """What its files say of assets."""
         self.world: World
         self.batch = 0
         self.token = 0
@@ -256,6 +261,22 @@ class Scene:
         """Load a DAG, or load it anew."""
         self.dags[name] = loaded(name, *tasks, schedule=schedule, **options)
         self.feed(self.dags[name])
+
+    def declare(
+        self,
+        *said: AssetSpec | ContractSpec | GateSpec,
+        source: str = "/dags/cases.py",
+    ) -> list[Effect]:
+        """Have a file say this of assets, and nothing else any more."""
+        self.declared = AssetsDeclared(
+            Declared(
+                assets=tuple(each for each in said if isinstance(each, AssetSpec)),
+                contracts=tuple((each, source) for each in said if isinstance(each, ContractSpec)),
+                gates=tuple((each, source) for each in said if isinstance(each, GateSpec)),
+                sources=(source,),
+            )
+        )
+        return self.feed(self.declared)
 
     def command(self, verb: str, /, **args: Any) -> Any:
         """The answer of a command; its error is raised."""
@@ -453,7 +474,8 @@ class Scene:
         restore(self.world, rows)
         running = tuple(row.attempt_id for row in rows.attempts if row.state is AttemptState.RUNNING)
         orphans = OrphansKilled(tuple(row.attempt_id for row in rows.processes))
-        return self.feed(*self.dags.values(), orphans, Recover(running))
+        said = [self.declared] if self.declared is not None else []
+        return self.feed(*said, *self.dags.values(), orphans, Recover(running))
 
     def crash_after(self, turns: int, *inputs: Input) -> None:
         """Kill it in the middle: so many turns after these inputs, or when there is no more to do."""

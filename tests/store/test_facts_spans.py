@@ -17,7 +17,7 @@ FAR = 10**9
 @pytest.fixture
 def conn(tmp_path: Path) -> sqlite3.Connection:
     conn = open_database(tmp_path / "bide.db", create=True)
-    conn.executemany("INSERT INTO asset VALUES (?, ?, 0)", [(1, "a"), (2, "b")])
+    conn.executemany("INSERT INTO asset (asset_id, name, created_us) VALUES (?, ?, 0)", [(1, "a"), (2, "b")])
     return conn
 
 

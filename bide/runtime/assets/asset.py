@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from bide.runtime.assets.words import GRAINS, Criticality, Node, Output
 from bide.runtime.errors import GraphError
 
+W = TypeVar("W")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:/@+-]{1,200}")
 
 
@@ -33,7 +35,10 @@ class Asset(msgspec.Struct, _Joined, frozen=True):
 
     `promise` says by when a version for each interval of its producer's schedule is to be there:
     `by("04:00", tz="Europe/Berlin")`, or a timedelta from the end of the interval. What is not there by
-    then raises an alert; nothing is stopped for it.
+    then raises an alert; nothing is stopped for it. `node` says what it is (`source`, `raw`, `canonical`,
+    `derived`, `product`, `reference`, ...), `grain` how long its intervals are (`hour`, `day`, `week`, `month`, of
+    the calendar of `tz`), `output` how it is written, `criticality` how much hangs on it. Making one with
+    anything beside its name declares that; raises `GraphError` for words that do not exist.
 
     >>> Asset("a") & (Asset("b") | Asset("c"))
     AllAssets(of=('a', AnyAsset(of=('b', 'c'))))
@@ -41,9 +46,71 @@ class Asset(msgspec.Struct, _Joined, frozen=True):
 
     name: str
     promise: Any = None  # checked where the asset is made an outlet
+    node: str = Node.DERIVED.value
+    owner: str = ""
+    criticality: str = Criticality.NORMAL.value
+    grain: str | None = None
+    tz: str = "UTC"
+    output: str = Output.IMMUTABLE_PARTITION.value
+    doc: str = ""
 
     def __post_init__(self) -> None:
         check_asset_name(self.name)
+        spec = spec_of(self)
+        if spec != AssetSpec(self.name):
+            from bide.runtime.assets.declarations import declare_asset
+
+            declare_asset(spec)
+
+
+class AssetSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was declared of an asset, as plain data; `promise` in words, as it is kept with its producer's task."""
+
+    name: str
+    node: Node = Node.DERIVED
+    owner: str = ""
+    criticality: Criticality = Criticality.NORMAL
+    grain: str | None = None
+    tz: str = "UTC"
+    output: Output = Output.IMMUTABLE_PARTITION
+    doc: str = ""
+
+
+_NODES: Final = {
+    **{each.value: each for each in Node},
+    "source_system": Node.SOURCE,
+    "raw_asset": Node.RAW,
+    "external_side_effect": Node.EXTERNAL_EFFECT,
+}
+
+
+def spec_of(asset: Asset) -> AssetSpec:
+    """The plain data of an asset, or `GraphError` naming it and the word that is wrong."""
+    if asset.grain not in (None, *GRAINS):
+        raise GraphError(
+            f"the asset {asset.name!r}: grain is {asset.grain!r}, and must be one of {', '.join(GRAINS)}"
+        )
+    return AssetSpec(
+        name=asset.name,
+        node=_word(asset, "node", asset.node, _NODES),
+        owner=asset.owner,
+        criticality=_word(
+            asset, "criticality", asset.criticality, {each.value: each for each in Criticality}
+        ),
+        grain=asset.grain,
+        tz=asset.tz,
+        output=_word(asset, "output", asset.output, {each.value: each for each in Output}),
+        doc=asset.doc,
+    )
+
+
+def _word(asset: Asset, option: str, word: str, known: dict[str, W]) -> W:
+    found = known.get(word)
+    if found is None:
+        raise GraphError(
+            f"the asset {asset.name!r}: {option} is {word!r}, and must be one of {', '.join(known)}"
+        )
+    return found
 
 
 def check_asset_name(name: object) -> str:

@@ -18,13 +18,22 @@ class Changes:
         "alarms_set",
         "alerts_new",
         "alerts_set",
+        "approvals_new",
+        "approvals_set",
+        "asset_checks",
         "asset_cursors_gone",
         "asset_cursors_set",
         "asset_drops",
+        "asset_inputs",
         "asset_pending_gone",
         "asset_pending_new",
+        "asset_schemas_new",
+        "asset_staged",
+        "asset_states",
+        "asset_superseded",
         "asset_versions_new",
         "assets_new",
+        "assets_set",
         "attempts_new",
         "attempts_set",
         "backfills_set",
@@ -34,24 +43,42 @@ class Changes:
         "choices_gone",
         "closing",
         "closing_gone",
+        "contracts_new",
+        "contracts_over",
         "dags_set",
+        "decisions_new",
+        "deliveries_new",
+        "deliveries_set",
         "events",
         "expansions_set",
         "expected_gone",
         "expected_set",
         "failures",
+        "gates_new",
+        "gates_over",
         "idempotency",
+        "incident_entries",
+        "incidents_new",
+        "incidents_set",
         "instances_new",
         "instances_set",
         "intervals_new",
         "intervals_off",
         "intervals_set",
+        "invalidation_hits",
+        "invalidations_new",
+        "invalidations_set",
         "manifests",
         "marks",
         "outputs",
         "outputs_gone",
+        "plan_steps_set",
+        "plans_new",
+        "plans_set",
         "processes",
         "processes_gone",
+        "readings",
+        "readings_gone",
         "run_triggers",
         "runs_new",
         "runs_set",
@@ -140,12 +167,68 @@ class Changes:
         """(key, result, created_us)"""
         self.assets_new: list[Row] = []
         """(asset_id, name, created_us)"""
+        self.assets_set: list[Row] = []
+        """(node, owner, criticality, spec, asset_id): what is declared of it"""
+        self.contracts_over: list[Row] = []
+        """(ended_us, contract_id); applied before `contracts_new`"""
+        self.contracts_new: list[Row] = []
+        """(contract_id, downstream_id, upstream_id, kind, spec, source, since_us)"""
+        self.gates_over: list[Row] = []
+        """(ended_us, gate_id); applied before `gates_new`"""
+        self.gates_new: list[Row] = []
+        """(gate_id, asset_id, name, severity, owner, spec, source, since_us)"""
         self.expected_set: list[Row] = []
         """(dag_id, asset_id, start_us, end_us, fires_us, due_us, said): which interval is judged next"""
         self.expected_gone: list[Row] = []
         """(dag_id, asset_id): nothing is promised any more"""
         self.asset_versions_new: list[Row] = []
-        """(asset_version_id, asset_id, dag_id, run_id, instance_id, start_us, end_us, state, created_us)"""
+        """(asset_version_id, asset_id, dag_id, run_id, instance_id, start_us, end_us, state, created_us,
+        dag_version_id, attempt_id, plan_id, shadow)"""
+        self.asset_schemas_new: list[Row] = []
+        """(schema_id, asset_id, hash, schema, since_us)"""
+        self.asset_staged: dict[int, Row] = {}
+        """asset_version_id -> (label, meta, schema_id, asset_version_id): what was said when it was staged"""
+        self.asset_states: dict[int, Row] = {}
+        """asset_version_id -> (state, since_us, reason, limits, held, asset_version_id)"""
+        self.asset_superseded: list[Row] = []
+        """(since_us, reason, asset_id, start_us, end_us, asset_version_id): visible ones of the very interval before it"""
+        self.asset_inputs: list[Row] = []
+        """(asset_version_id, input_id, kind)"""
+        self.readings_gone: list[Row] = []
+        """(instance_id,): it reads anew; applied before `readings`"""
+        self.readings: list[Row] = []
+        """(instance_id, input_id, kind)"""
+        self.decisions_new: list[Row] = []
+        """(decision_id, at_us, phase, asset_id, run_id, instance_id, asset_version_id, consumer, start_us, end_us, level,
+        retryable, reason, issues, observed, by)"""
+        self.asset_checks: list[Row] = []
+        """(asset_version_id, name, severity, passed, observed, expected, message, at_us), replaced when there is one"""
+        self.approvals_new: list[Row] = []
+        """(approval_id, kind, subject_id, run_id, decision_id, prompt, who, asked_us, expires_us, state)"""
+        self.approvals_set: dict[int, Row] = {}
+        """approval_id -> (state, decided_us, by, why, approval_id)"""
+        self.deliveries_new: list[Row] = []
+        """(delivery_id, asset_version_id, target, semantics, key, state, corrects, asked_us)"""
+        self.deliveries_set: dict[int, Row] = {}
+        """delivery_id -> (state, delivered_us, receipt, delivery_id)"""
+        self.invalidations_new: list[Row] = []
+        """(invalidation_id, asset_id, start_us, end_us, effective_us, cause, severity, reason, evidence, discovered_us, by, state)"""
+        self.invalidations_set: dict[int, Row] = {}
+        """invalidation_id -> (state, invalidation_id)"""
+        self.invalidation_hits: list[Row] = []
+        """(invalidation_id, asset_version_id, via_id, kind, action, was, decision); one that is there already is left out"""
+        self.plans_new: list[Row] = []
+        """(plan_id, invalidation_id, hash, spec, risk, requires_approval, state, created_us)"""
+        self.plans_set: dict[int, Row] = {}
+        """plan_id -> (state, started_us, ended_us, reason, plan_id)"""
+        self.plan_steps_set: dict[tuple[int, int], Row] = {}
+        """(plan_id, step) -> (plan_id, step, state, run_id, reason): written whole, new or not"""
+        self.incidents_new: list[Row] = []
+        """(incident_id, title, asset_id, invalidation_id, plan_id, severity, state, opened_us, opened_by)"""
+        self.incidents_set: dict[int, Row] = {}
+        """incident_id -> (invalidation_id, plan_id, severity, state, closed_us, closed_by, incident_id)"""
+        self.incident_entries: list[Row] = []
+        """(incident_id, n, at_us, step, by, text, data)"""
         self.asset_cursors_set: dict[Row, Row] = {}
         """(dag_id, asset_id) -> (dag_id, asset_id, asset_version_id, split_us): written whole, new or not"""
         self.asset_cursors_gone: list[Row] = []

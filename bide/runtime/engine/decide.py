@@ -32,11 +32,12 @@ from bide.runtime.engine import (
     standing,
     unanswered,
 )
-from bide.runtime.engine.assets import consuming, promising, publishing
+from bide.runtime.engine.assets import cataloguing, consuming, promising, publishing
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import (
     Acknowledge,
     AssetAsked,
+    AssetsDeclared,
     AttemptEnded,
     BackfillDue,
     BuildFailed,
@@ -324,6 +325,7 @@ _HANDLERS: Final[dict[type, Callable[[Turn, Any], None]]] = {
     Recover: recovery.recover,
     Opened: scheduling.opened,
     DagLoaded: dags.dag_loaded,
+    AssetsDeclared: cataloguing.assets_declared,
     DagRemoved: dags.dag_removed,
     Command: commands.command,
     DueTimer: _timer_due,

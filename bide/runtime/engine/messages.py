@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import force_setattr
 
+from bide.runtime.assets.declarations import Declared
 from bide.runtime.engine.states import AttemptState
 from bide.runtime.graph.spec import DagSpec, TaskSpec
 from bide.runtime.values import storable
@@ -227,6 +228,12 @@ class DagLoaded(msgspec.Struct, frozen=True):
     graph: DagSpec | None = None
 
 
+class AssetsDeclared(msgspec.Struct, frozen=True):
+    """What the files that are loaded say of assets: their facts, contracts and gates."""
+
+    said: Declared
+
+
 class DagRemoved(msgspec.Struct, frozen=True):
     """Its code is not to be had: the file is broken, or `gone` for good."""
 
@@ -305,6 +312,7 @@ Input = (
     | Opened
     | Recover
     | DagLoaded
+    | AssetsDeclared
     | DagRemoved
     | ConsumerAsked
     | BackfillDue

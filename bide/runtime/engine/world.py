@@ -426,6 +426,12 @@ class Expected(NamedTuple):
     said: str
 
 
+KINDS = (
+    "dag", "version", "run", "instance", "attempt", "wait", "event", "asset", "asset_version", "backfill", "contract",
+    "gate", "schema", "decision", "approval", "delivery", "invalidation", "plan", "incident",
+)  # fmt: skip
+"""What has numbers of its own, given by the engine."""
+
 FEW_TIMERS = 512
 """Void timers that are not worth a sweep."""
 
@@ -468,8 +474,7 @@ class World:
         ] = {}  # (dag_id, task) -> the interval's end its watermark is of
         self.agenda: deque[Any] = deque()  # work that a later turn goes on with: see turn.py
         self.assets = Assets()
-        kinds = ("dag", "version", "run", "instance", "attempt", "wait", "event", "asset", "asset_version")
-        self.next_id: dict[str, int] = dict.fromkeys((*kinds, "backfill"), 1)
+        self.next_id: dict[str, int] = dict.fromkeys(KINDS, 1)
         self.backfills: dict[int, Backfill] = {}  # unfinished
         self.ready_too: list[tuple[tuple[int, int, int], Instance]] = []  # of backfills
         self.backfill_share = SHARE

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from bide.runtime.assets.declarations import collecting
 from bide.runtime.errors import BideError, GraphError, NotFoundError, UsageError
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.validate import suggestion
@@ -133,7 +134,8 @@ def import_file(path: Path) -> ModuleType:
     before = sys.modules.get(name)
     sys.modules[name] = module  # dataclasses and pickles of its functions look it up there
     try:
-        spec.loader.exec_module(module)
+        with collecting():
+            spec.loader.exec_module(module)
     except BaseException as error:
         if before is None:
             del sys.modules[name]

@@ -19,7 +19,15 @@ import msgspec
 
 from bide.runtime.clock import SECOND, Clock, SystemClock
 from bide.runtime.engine.loop import Engine
-from bide.runtime.engine.messages import Command, DagRemoved, Input, Opened, OrphansKilled, Recover
+from bide.runtime.engine.messages import (
+    AssetsDeclared,
+    Command,
+    DagRemoved,
+    Input,
+    Opened,
+    OrphansKilled,
+    Recover,
+)
 from bide.runtime.engine.restore import adopt, refill, restore, undelivered
 from bide.runtime.engine.shell import EngineShell, dag_loaded
 from bide.runtime.engine.states import AttemptState
@@ -38,6 +46,7 @@ from bide.runtime.executor.logs import LogBook
 from bide.runtime.executor.orphans import kill_orphans
 from bide.runtime.failpoints import armed, point
 from bide.runtime.graph.dag import Dag
+from bide.runtime.service.declaring import declared_for
 from bide.runtime.service.handles import RunHandle, RunResult
 from bide.runtime.service.holds import Holds
 from bide.runtime.service.limits import Budget, limits
@@ -364,7 +373,8 @@ class Runtime(LiveHouse):
     def _loads(self, dags: Sequence[Dag]) -> list[Input]:
         for dag in dags:
             self._shell.dags[dag.name] = dag
-        return [dag_loaded(dag) for dag in dags]
+        said = declared_for(self._shell.dags.values())
+        return [AssetsDeclared(said), *(dag_loaded(dag) for dag in dags)]
 
     async def load(self, dags: Sequence[Dag], errors: Mapping[str, str]) -> None:
         """Take the DAGs as they now stand; `errors` (by file) leave theirs as they were.

@@ -142,6 +142,14 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("alerts_set", "UPDATE alert SET state = ? WHERE alert_id = ?"),
     ("idempotency", _insert("idempotency", "key, result, created_us")),
     ("assets_new", _insert("asset", "asset_id, name, created_us")),
+    ("assets_set", "UPDATE asset SET node = ?, owner = ?, criticality = ?, spec = ? WHERE asset_id = ?"),
+    ("contracts_over", "UPDATE contract SET ended_us = ? WHERE contract_id = ?"),
+    (
+        "contracts_new",
+        _insert("contract", "contract_id, downstream_id, upstream_id, kind, spec, source, since_us"),
+    ),
+    ("gates_over", "UPDATE gate SET ended_us = ? WHERE gate_id = ?"),
+    ("gates_new", _insert("gate", "gate_id, asset_id, name, severity, owner, spec, source, since_us")),
     (
         "expected_set",
         _insert("expected", "dag_id, asset_id, start_us, end_us, fires_us, due_us, said")
@@ -153,9 +161,98 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         "asset_versions_new",
         _insert(
             "asset_version",
-            "asset_version_id, asset_id, dag_id, run_id, instance_id, start_us, end_us, state, created_us",
+            "asset_version_id, asset_id, dag_id, run_id, instance_id, start_us, end_us, state, created_us,"
+            " dag_version_id, attempt_id, plan_id, shadow",
         ),
     ),
+    ("asset_schemas_new", _insert("asset_schema", "schema_id, asset_id, hash, schema, since_us")),
+    (
+        "asset_staged",
+        "UPDATE asset_version SET label = ?, meta = ?, schema_id = ? WHERE asset_version_id = ?",
+    ),
+    (
+        "asset_states",
+        "UPDATE asset_version SET state = ?, since_us = ?, reason = ?, limits = ?, held = ? WHERE asset_version_id = ?",
+    ),
+    (
+        "asset_superseded",
+        (
+            "UPDATE asset_version SET state = 'superseded', since_us = ?, reason = ? WHERE asset_id = ? AND start_us = ?"
+            " AND end_us = ? AND asset_version_id < ? AND state IN ('published', 'stale', 'degraded')"
+        ),
+    ),
+    ("asset_inputs", _insert("asset_input", "asset_version_id, input_id, kind")),
+    ("readings_gone", "DELETE FROM reading WHERE instance_id = ?"),
+    ("readings", _insert("reading", "instance_id, input_id, kind")),
+    (
+        "decisions_new",
+        _insert(
+            "decision",
+            "decision_id, at_us, phase, asset_id, run_id, instance_id, asset_version_id, consumer, start_us, end_us, level, retryable, reason, issues, observed, by",
+        ),
+    ),
+    (
+        "asset_checks",
+        _insert("asset_check", "asset_version_id, name, severity, passed, observed, expected, message, at_us")
+        + " ON CONFLICT (asset_version_id, name) DO UPDATE SET severity = excluded.severity, passed = excluded.passed,"
+        " observed = excluded.observed, expected = excluded.expected, message = excluded.message, at_us = excluded.at_us",
+    ),
+    (
+        "approvals_new",
+        _insert(
+            "approval",
+            "approval_id, kind, subject_id, run_id, decision_id, prompt, who, asked_us, expires_us, state",
+        ),
+    ),
+    ("approvals_set", "UPDATE approval SET state = ?, decided_us = ?, by = ?, why = ? WHERE approval_id = ?"),
+    (
+        "deliveries_new",
+        _insert(
+            "delivery", "delivery_id, asset_version_id, target, semantics, key, state, corrects, asked_us"
+        ),
+    ),
+    ("deliveries_set", "UPDATE delivery SET state = ?, delivered_us = ?, receipt = ? WHERE delivery_id = ?"),
+    (
+        "invalidations_new",
+        _insert(
+            "invalidation",
+            "invalidation_id, asset_id, start_us, end_us, effective_us, cause, severity, reason, evidence, discovered_us, by, state",
+        ),
+    ),
+    ("invalidations_set", "UPDATE invalidation SET state = ? WHERE invalidation_id = ?"),
+    (
+        "invalidation_hits",
+        _insert("invalidation_hit", "invalidation_id, asset_version_id, via_id, kind, action, was, decision")
+        + " ON CONFLICT (invalidation_id, asset_version_id) DO NOTHING",
+    ),
+    (
+        "plans_new",
+        _insert(
+            "rerun_plan", "plan_id, invalidation_id, hash, spec, risk, requires_approval, state, created_us"
+        ),
+    ),
+    (
+        "plans_set",
+        "UPDATE rerun_plan SET state = ?, started_us = ?, ended_us = ?, reason = ? WHERE plan_id = ?",
+    ),
+    (
+        "plan_steps_set",
+        _insert("rerun_step", "plan_id, step, state, run_id, reason")
+        + " ON CONFLICT (plan_id, step) DO UPDATE SET state = excluded.state, run_id = excluded.run_id,"
+        " reason = excluded.reason",
+    ),
+    (
+        "incidents_new",
+        _insert(
+            "incident",
+            "incident_id, title, asset_id, invalidation_id, plan_id, severity, state, opened_us, opened_by",
+        ),
+    ),
+    (
+        "incidents_set",
+        "UPDATE incident SET invalidation_id = ?, plan_id = ?, severity = ?, state = ?, closed_us = ?, closed_by = ? WHERE incident_id = ?",
+    ),
+    ("incident_entries", _insert("incident_entry", "incident_id, n, at_us, step, by, text, data")),
     (
         "asset_cursors_set",
         _insert("asset_cursor", "dag_id, asset_id, asset_version_id, split_us")
@@ -202,8 +299,11 @@ _BATCH: Final = "UPDATE meta SET value = ? WHERE key = 'batch' AND value < ?"
 _MAYBE: Final = frozenset(
     {
         "choices_gone",
+        "asset_superseded",
+        "invalidation_hits",
         "outputs_gone",
         "processes_gone",
+        "readings_gone",
         "alarms_gone",
         "alerts_new",
         "expected_gone",

@@ -196,6 +196,27 @@ class AssetRow(_Row, frozen=True):
     last: int
 
 
+class DeclaredRow(_Row, frozen=True):
+    """What is declared of an asset, JSON."""
+
+    name: str
+    spec: str
+
+
+class ContractRow(_Row, frozen=True):
+    """A contract in force; `spec` is JSON."""
+
+    contract_id: int
+    spec: str
+    source: str
+
+
+class GateRow(_Row, frozen=True):
+    gate_id: int
+    spec: str
+    source: str
+
+
 class CursorRow(_Row, frozen=True):
     dag_id: int
     asset_id: int
@@ -270,6 +291,15 @@ class LastIds(msgspec.Struct, frozen=True):
     asset: int = 0
     asset_version: int = 0
     backfill: int = 0
+    contract: int = 0
+    gate: int = 0
+    schema: int = 0
+    decision: int = 0
+    approval: int = 0
+    delivery: int = 0
+    invalidation: int = 0
+    plan: int = 0
+    incident: int = 0
 
 
 class WorldRows(msgspec.Struct, frozen=True):
@@ -295,6 +325,9 @@ class WorldRows(msgspec.Struct, frozen=True):
     choices: list[ChoiceRow] = []
     closing: list[ClosingRow] = []
     assets: list[AssetRow] = []
+    declared: list[DeclaredRow] = []
+    contracts: list[ContractRow] = []
+    gates: list[GateRow] = []
     cursors: list[CursorRow] = []
     pending: list[PendingRow] = []
     backfills: list[BackfillRow] = []
@@ -329,6 +362,8 @@ PROCESS: Final = ", ".join(ProcessRow.__struct_fields__)
 WAIT: Final = ", ".join(WaitRow.__struct_fields__)
 ALARM: Final = ", ".join(AlarmRow.__struct_fields__)
 MARK: Final = ", ".join(MarkRow.__struct_fields__)
+CONTRACT: Final = ", ".join(ContractRow.__struct_fields__)
+GATE: Final = ", ".join(GateRow.__struct_fields__)
 CURSOR: Final = ", ".join(CursorRow.__struct_fields__)
 ASSETS: Final = (
     "SELECT asset_id, name, coalesce((SELECT max(asset_version_id) FROM asset_version v"
@@ -428,6 +463,11 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
         choices=_choices(conn, _UNFINISHED),
         closing=rows(conn, ClosingRow, "SELECT run_id, reason FROM closing ORDER BY run_id"),
         assets=rows(conn, AssetRow, ASSETS),
+        declared=rows(conn, DeclaredRow, "SELECT name, spec FROM asset WHERE spec <> '{}' ORDER BY asset_id"),
+        contracts=rows(
+            conn, ContractRow, f"SELECT {CONTRACT} FROM contract WHERE ended_us IS NULL ORDER BY contract_id"
+        ),
+        gates=rows(conn, GateRow, f"SELECT {GATE} FROM gate WHERE ended_us IS NULL ORDER BY gate_id"),
         cursors=rows(conn, CursorRow, f"SELECT {CURSOR} FROM asset_cursor ORDER BY dag_id, asset_id"),
         pending=rows(conn, PendingRow, PENDING),
         backfills=rows(
@@ -529,7 +569,12 @@ def last_ids(conn: sqlite3.Connection) -> LastIds:
         " (SELECT max(attempt_id) FROM attempt),"
         " max(coalesce((SELECT max(wait_id) FROM wait), 0), coalesce((SELECT max(standing_id) FROM standing), 0)),"
         " (SELECT max(seq) FROM event), (SELECT max(asset_id) FROM asset),"
-        " (SELECT max(asset_version_id) FROM asset_version), (SELECT max(backfill_id) FROM backfill)"
+        " (SELECT max(asset_version_id) FROM asset_version), (SELECT max(backfill_id) FROM backfill),"
+        " (SELECT max(contract_id) FROM contract), (SELECT max(gate_id) FROM gate),"
+        " (SELECT max(schema_id) FROM asset_schema), (SELECT max(decision_id) FROM decision),"
+        " (SELECT max(approval_id) FROM approval), (SELECT max(delivery_id) FROM delivery),"
+        " (SELECT max(invalidation_id) FROM invalidation), (SELECT max(plan_id) FROM rerun_plan),"
+        " (SELECT max(incident_id) FROM incident)"
     ).fetchone()
     return LastIds(*(value or 0 for value in found))
 

@@ -26,7 +26,7 @@ def _publish(t: Turn, inst: Instance, asset: AssetState) -> None:
     version_id = t.world.take_id("asset_version")
     t.changes.asset_versions_new.append(
         (version_id, asset.asset_id, inst.run.dag.dag_id, meta.run_id, inst.instance_id, meta.start_us, meta.end_us,
-         PUBLISHED, t.now)
+         PUBLISHED, t.now, inst.run.version_id, inst.attempt_id, None, 0)
     )  # fmt: skip
     t.journal("asset", asset.asset_id, meta.run_id, "", PUBLISHED, f"{asset.name} version {version_id}")
     version = Version(asset.name, version_id, meta.start_us, meta.end_us, asset.last)

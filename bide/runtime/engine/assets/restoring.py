@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from bide.runtime.assets.asset import AssetSpec
+from bide.runtime.assets.catalog import Catalog, Held, HeldGate
+from bide.runtime.assets.contract import ContractSpec
+from bide.runtime.assets.gate import GateSpec
 from bide.runtime.assets.pending import Unit
 from bide.runtime.engine.assets.state import AssetState, Consumer, Cursor
 from bide.runtime.schedules.on_assets import on_assets
@@ -17,6 +23,7 @@ if TYPE_CHECKING:
 def restore_assets(world: World, rows: WorldRows, dags: Mapping[int, DagState]) -> None:
     """Before the runs are: they are noted with their consumers."""
     assets = world.assets
+    _restore_catalog(assets.catalog, rows)
     names: dict[int, AssetState] = {}
     for row in rows.assets:
         assets.named[row.name] = names[row.asset_id] = AssetState(row.asset_id, row.name, row.last)
@@ -39,3 +46,14 @@ def restore_assets(world: World, rows: WorldRows, dags: Mapping[int, DagState]) 
                     pending.again,
                 )
             )  # fmt: skip
+
+
+def _restore_catalog(catalog: Catalog, rows: WorldRows) -> None:
+    for declared in rows.declared:
+        catalog.assets[declared.name] = msgspec.json.decode(declared.spec, type=AssetSpec)
+    for contract in rows.contracts:
+        spec = msgspec.json.decode(contract.spec, type=ContractSpec)
+        catalog.put(Held(contract.contract_id, spec, contract.source))
+    for gate in rows.gates:
+        one = msgspec.json.decode(gate.spec, type=GateSpec)
+        catalog.put_gate(HeldGate(gate.gate_id, one, gate.source))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
+from bide.runtime.assets.catalog import Catalog
 from bide.runtime.assets.pending import Pending, Rule
 from bide.runtime.schedules import OnAssets
 
@@ -71,10 +72,11 @@ class Consumer:
 class Assets:
     """All of it. `news` are versions that their consumers are still to be given."""
 
-    __slots__ = ("consumers", "delivering", "named", "news")
+    __slots__ = ("catalog", "consumers", "delivering", "named", "news")
 
     def __init__(self) -> None:
         self.named: dict[str, AssetState] = {}
+        self.catalog = Catalog()  # what is declared of them
         self.consumers: dict[int, Consumer] = {}  # by dag_id
         self.news: deque[tuple[Version, deque[Consumer]]] = deque()
         self.delivering = False

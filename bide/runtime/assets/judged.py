@@ -1,0 +1,120 @@
+"""What evaluation reads and what it says, as plain data: stored with a decision, and replayed offline.
+
+`Observed` is what there is of one upstream, `Issue` one requirement that is not met, `Decision` the answer.
+Instants are epoch microseconds, UTC.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from bide.runtime.assets.words import VISIBLE, Action, Level, Result, Severity, VersionState
+
+
+class Phase(StrEnum):
+    """What is asked to go on (S1-42, S1-56)."""
+
+    EXECUTING = "executing"  # may the task begin, and on which versions
+    PUBLISHING = "publishing"  # may the version be seen
+    EFFECT = "effect"  # may something leave the platform
+    USE = "use"  # may a consumer use it for its purpose
+
+
+class Checked(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """What a gate found of a version."""
+
+    name: str
+    severity: Severity
+    passed: bool
+
+
+class Version(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """A version as evaluation sees it: the data interval `[start_us, end_us)`, its state, what was checked."""
+
+    version_id: int
+    asset: str
+    start_us: int
+    end_us: int
+    state: VersionState
+    created_us: int
+    label: str = ""
+    schema_id: int | None = None
+    checks: tuple[Checked, ...] = ()
+    limits: tuple[str, ...] = ()  # known limitations of a degraded one
+    expires_us: int | None = None  # until when these were accepted
+    plan_id: int | None = None  # of the rerun plan it was made for, while that is not over
+    run_id: int | None = None
+
+    @property
+    def visible(self) -> bool:
+        return self.state in VISIBLE
+
+
+class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What there is of one upstream, for one interval.
+
+    `over` are its versions that share something with the interval, oldest first, in every state but building;
+    `latest` the newest visible one, `exact` the one a contract names. `gates` are those declared of it.
+    `schemas` are its schemas by id (JSON), those of versions that were visible, in the order of their first
+    version; the last is the newest.
+    """
+
+    upstream: str
+    known: bool = True
+    over: tuple[Version, ...] = ()
+    latest: Version | None = None
+    exact: Version | None = None
+    gates: tuple[Checked, ...] = ()  # of which `passed` means nothing here
+    schemas: tuple[tuple[int, Any], ...] = ()
+
+
+class Issue(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One requirement that is not met: what was asked, what was seen, and what follows (S1-43)."""
+
+    upstream: str
+    requirement: str
+    observed: str
+    action: Action
+    severity: Severity
+    level: Level
+    result: Result
+    rationale: str = ""
+
+
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The answer to one question, stored with what was observed (S1-18). `level` is the strictest of its issues'.
+
+    `retryable`: what would change it can still come by itself. `limits` are what its output inherits as known
+    limitations. `id` is that of the record, "" before it is stored.
+    """
+
+    level: Level
+    reason: str
+    issues: tuple[Issue, ...] = ()
+    retryable: bool = False
+    id: str = ""
+    phase: Phase = Phase.USE
+    asset: str = ""
+    limits: tuple[str, ...] = ()
+
+    @property
+    def levels(self) -> frozenset[Level]:
+        """Every level that an issue of it demands."""
+        return frozenset(issue.level for issue in self.issues if issue.level is not Level.NONE)
+
+    @property
+    def allowed(self) -> bool:
+        """Whether what was asked may go on now, without a person."""
+        return not self.levels & STOPS[self.phase]
+
+
+STOPS: dict[Phase, frozenset[Level]] = {
+    Phase.EXECUTING: frozenset({Level.EXECUTION, Level.MANUAL_APPROVAL}),
+    Phase.PUBLISHING: frozenset({Level.EXECUTION, Level.PUBLICATION, Level.MANUAL_APPROVAL}),
+    Phase.EFFECT: frozenset(Level) - {Level.NONE, Level.CONSUMER_NOTIFICATION},
+    Phase.USE: frozenset({Level.EXECUTION, Level.PUBLICATION, Level.MANUAL_APPROVAL}),
+}
+"""Which levels stop which question; the milder ones let it go on, with less (S1-16, S1-17)."""
