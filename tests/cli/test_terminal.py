@@ -74,7 +74,7 @@ def world(tmp_path: Path) -> str:
 
 def test_dags_json(bide: Bide, world: str) -> None:
     (dag,) = decode(bide("dags", "--json", "--db", world))
-    assert list(dag) == ["dag", "schedule", "paused", "next_fires_at", "last_state"]
+    assert list(dag) == ["dag", "schedule", "paused", "next_fires_at", "last_state", "code_error"]
     assert (dag["dag"], dag["paused"], dag["last_state"]) == ("etl", False, "failed")
 
 
@@ -86,7 +86,7 @@ def test_runs_json(bide: Bide, world: str) -> None:
 
 def test_show_json(bide: Bide, world: str) -> None:
     run = decode(bide("show", "3", "--json", "--db", world))
-    assert list(run) == ["run_id", "dag", "state", "logical_date", "interval", "tasks", "alerts"]
+    assert list(run) == ["run_id", "dag", "state", "logical_date", "interval", "tasks", "alerts", "kind"]
     assert list(run["interval"]) == ["start", "end"]
     promised = ["task", "map_index", "state", "attempts", "reason"]
     assert list(run["tasks"][0])[: len(promised)] == promised
@@ -97,7 +97,7 @@ def test_show_json(bide: Bide, world: str) -> None:
 def test_waits_json(bide: Bide, world: str, words: tuple[str, ...]) -> None:
     (wait,) = decode(bide(*words, "--json", "--db", world))
     assert list(wait) == [
-        "id", "run_id", "task", "trigger", "source", "since", "deadline", "next_look", "last_look",
+        "id", "run_id", "task", "trigger", "source", "since", "deadline", "next_look", "last_look", "dag",
     ]  # fmt: skip
 
 
@@ -125,6 +125,11 @@ def test_doctor_of_a_damaged_database_exits_1(bide: Bide, world: str) -> None:
     said = bide("doctor", "--db", world)
     assert said.code == 1
     assert "BAD  invariant: I" in said.out
+
+
+def test_show_says_what_made_the_run(bide: Bide, world: str) -> None:
+    assert bide("show", "3", "--db", world).out.splitlines()[1].startswith("manual run, logical date 2026-")
+    assert decode(bide("show", "3", "--json", "--db", world))["kind"] == "manual"
 
 
 def test_tables_are_for_people_and_hold_no_colour(bide: Bide, world: str) -> None:

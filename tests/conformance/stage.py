@@ -215,7 +215,7 @@ class Play:
 
     async def deadline(self) -> str:
         [line] = [line for line in await self.rt.waits() if line.run_id == self.run.run_id]
-        return line.deadline
+        return str(line.deadline)
 
     async def over(self, most: int = 6) -> str:
         """Its state, once it is over or has had so many chances to look."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,7 +12,8 @@ from bide.runtime.assets.catalog import Catalog
 from bide.runtime.clock import HOUR
 from bide.runtime.engine import covering
 from bide.runtime.engine.admission import global_need, need_of
-from bide.runtime.engine.assets.waits import is_watched
+from bide.runtime.engine.assets.state import WaitedFor
+from bide.runtime.engine.assets.waits import decode_asset
 from bide.runtime.engine.backfill_state import Backfill
 from bide.runtime.engine.backfills import held_back, outlets_of, room_of, spans_of, writing
 from bide.runtime.engine.changes import Changes
@@ -33,6 +35,8 @@ from bide.runtime.schedules.promise import Promise
 from bide.runtime.spans import covers
 
 if TYPE_CHECKING:
+    from bide.triggers.asset import AssetTrigger
+    from bide.triggers.external_task import ExternalTaskTrigger
     from tests.engine.scene import Scene
 
 _BAD = (State.FAILED, State.UPSTREAM_FAILED)
@@ -232,12 +236,12 @@ def _waits(scene: Scene, world: World) -> None:
             f"an open wait of a {inst.state} instance"
         )
         if wait.kind == EXTERNAL and not is_of_one_run(wait):
-            assert covering.is_watched(world, wait, decode_external(wait.trigger)) == wait.armed
+            assert (wait_id in _covering(world, decode_external(wait.trigger))) == wait.armed
         elif wait.kind == EXTERNAL:
             key = watched_key(decode_external(wait.trigger))
             assert (wait_id in world.watched.get(key, {})) == wait.armed
         elif wait.kind == ASSET:
-            assert is_watched(world, wait) == wait.armed
+            assert (wait_id in _versions(world, decode_asset(wait.trigger))) == wait.armed
         else:
             assert (wait_id in scene.armed) == wait.armed, f"wait {wait_id}: armed is {wait.armed}"
     assert set(scene.armed) <= set(world.waits) | set(world.standing), "a wait is armed that is not open"
@@ -253,6 +257,21 @@ def _waits(scene: Scene, world: World) -> None:
     for inst in world.instances.values():
         if inst.state is State.DEFERRED:
             assert open_waits(inst), f"{inst.task.name} is deferred and waits for nothing"
+
+
+def _covering(world: World, trigger: ExternalTaskTrigger) -> Collection[int]:
+    """Who is woken by the runs that cover this interval together."""
+    assert trigger.until_us is not None
+    return covering.waiters(
+        world, trigger.dag, covering.Covered(trigger.task, trigger.logical_us, trigger.until_us)
+    )
+
+
+def _versions(world: World, trigger: AssetTrigger) -> Collection[int]:
+    """Who is woken by versions of this interval of an asset."""
+    asset = world.assets.named.get(trigger.asset)
+    key = WaitedFor(trigger.start_us, trigger.end_us, trigger.cover)
+    return asset.waiting.get(key, {}) if asset is not None else {}
 
 
 def _expected(world: World) -> None:
@@ -512,7 +531,7 @@ def _of_standing(held: Any) -> tuple[Any, ...]:
 def _of_dag(dag: Any) -> tuple[Any, ...]:
     return (
         dag.dag_id, dag.version_id, dag.hash, dag.schedule_json, dag.options, dag.paused, dag.removed, dag.anchor,
-        dag.watermark, dag.next_fires, dag.active_runs, dag.runs, dag.tz, dag.backlog,
+        dag.watermark, dag.next_fires, dag.active_runs, dag.runs, dag.tz, dag.backlog, dag.file,
         {held_id: _of_standing(held) for held_id, held in dag.standing.items()},
     )  # fmt: skip
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bide.runtime.engine.budgets import BudgetLimits
+from bide.runtime.engine.budgets import BudgetLimits, hold_words, wait_words
 from bide.runtime.engine.messages import ClockStepped
 from tests.engine.declare import HOUR_US, job, seconds
 from tests.engine.scene import T0, Scene
@@ -36,6 +36,43 @@ def test_s0_19_a_spent_budget_holds_what_is_ready_until_the_window_is_over(hundr
     scene.advance(1)
     assert scene.going == ["a", "a"]
     assert scene.reason("a") == ""
+
+
+def test_c77_who_is_parked_over_several_windows_is_told_of_the_one_that_is_open(hundred: Scene) -> None:
+    scene = hundred
+    for n in range(6):
+        scene.trigger("d", logical_us=T0 + n * HOUR_US)
+    last = max(scene.world.instances)
+    scene.advance(3600)
+    words = wait_words(scene.world, last, scene.now)
+    assert words == "waits for the budget warehouse: 80 of 100 used until 2026-01-01 02:00:00Z, it costs 40"
+    assert wait_words(scene.world, min(scene.world.instances), scene.now) == "", "it runs"
+    scene.advance(3600)
+    assert wait_words(scene.world, last, scene.now) == ""
+
+
+def test_b60_a_backfill_is_told_how_many_of_its_tasks_wait_for_what(new_scene: New) -> None:
+    scene = new_scene(slots=20, budgets={"w": BudgetLimits(100, backfill_units=50)})
+    scene.dag("d", job("a", cost={"w": 40.0}))
+    scene.backfill("d", 4, max_active=3)
+    b = scene.world.backfills[1]
+    used = "until 2026-01-01 01:00:00Z, and one costs 40"
+    assert (
+        hold_words(scene.world, b, scene.now)
+        == f"2 tasks wait for the budget w: 40 of 50 used by backfills {used}"
+    )
+    scene.trigger("d", logical_us=T0 + 50 * HOUR_US)
+    assert scene.going == ["a", "a"]
+    scene.end("a", "a")
+    assert hold_words(scene.world, b, scene.now) == f"3 tasks wait for the budget w: 80 of 100 used {used}"
+    scene.advance(3600)
+    later = "until 2026-01-01 02:00:00Z, and one costs 40"
+    assert (
+        hold_words(scene.world, b, scene.now)
+        == f"2 tasks wait for the budget w: 40 of 50 used by backfills {later}"
+    )
+    scene.command("backfill_cancel", backfill_id=1)
+    assert hold_words(scene.world, b, scene.now) == ""
 
 
 def test_s0_19_what_is_spent_survives_a_crash(hundred: Scene) -> None:

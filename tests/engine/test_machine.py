@@ -243,6 +243,8 @@ class Machine(RuleBasedStateMachine):
         task, _, index = task.removesuffix("]").partition("[")
         if index and verb in ("task", "downstream", "mark"):
             args["map_index"] = int(index)
+        elif not index:
+            task = data.draw(st.sampled_from([task, task, "*", f"*{task[-1]}"]))  # several, at once
         match verb:
             case "whole":
                 verb, args["whole"] = "rerun", True

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bide.runtime.errors import RefusedError, UsageError
+from bide.runtime.errors import NotFoundError, RefusedError, UsageError
+from bide.runtime.graph.spec import Role
 from tests.engine.declare import HOUR_US, job
 from tests.engine.scene import T0, Scene
 
@@ -204,3 +205,105 @@ def test_c70_a_skipped_task_is_run_by_a_rerun_that_names_it(scene: Scene) -> Non
     scene.end("b")
     scene.end("c")
     assert scene.run_state() == "success"
+
+
+# --- several tasks by one name -------------------------------------------------------------------
+
+
+def grouped(scene: Scene) -> None:
+    """extract.a and extract.b, then load.x and load.y, then report; extract.b has failed."""
+    scene.dag(
+        "d",
+        job("extract.a"),
+        job("extract.b"),
+        job("load.x", "extract.a"),
+        job("load.y", "extract.b"),
+        job("report", "load.x", "load.y"),
+        job("alert", role=Role.HANDLER, handles=("report",)),
+    )
+    scene.trigger("d", logical_us=T0)
+    scene.end("extract.a")
+    scene.end("load.x")
+    scene.fails("extract.b")
+    assert scene.run_state() == "failed"
+
+
+def test_s3_15_a_group_is_rerun_by_one_name_whatever_its_tasks_had_come_to(scene: Scene) -> None:
+    grouped(scene)
+    done = scene.command("rerun", run_id=1, task="extract.*")
+    assert done["tasks"][:2] == ["extract.a", "extract.b"]
+    assert sorted(scene.going) == ["extract.a", "extract.b"]
+    assert scene.states()["load.y"] == "pending", "what could not start for it waits again"
+    assert scene.states()["load.x"] == "success", "and what has run keeps its state"
+    for name in ("extract.a", "extract.b", "load.y", "report"):
+        scene.end(name)
+    assert (scene.run_state(), scene.attempts("load.x")) == ("success", ["success"])
+
+
+def test_s3_15_a_group_is_rerun_with_all_that_is_below_it(scene: Scene) -> None:
+    grouped(scene)
+    scene.command("rerun", run_id=1, task="extract.?", downstream=True)
+    for name in ("extract.b", "extract.a", "load.y", "load.x", "report"):
+        scene.end(name)
+    assert (scene.run_state(), len(scene.attempts("load.x"))) == ("success", 2)
+
+
+def test_a_name_that_matches_nothing_is_refused_with_what_there_is(scene: Scene) -> None:
+    grouped(scene)
+    for verb, more in (("rerun", {}), ("mark", {"state": "success"}), ("skip", {})):
+        with pytest.raises(
+            NotFoundError, match=r"no task that matches 'extrct\.\*'; it has: extract\.\*, load\.\*, report$"
+        ):
+            scene.command(verb, run_id=1, task="extrct.*", **more)
+        with pytest.raises(UsageError, match="an index is of one"):
+            scene.command(verb, run_id=1, task="extract.*", map_index=1, **more)
+    with pytest.raises(NotFoundError, match="no task that matches 'aler\\*'"):
+        scene.command("rerun", run_id=1, task="aler*")
+    assert scene.run_state() == "failed"
+
+
+def test_c69_a_group_is_marked_at_once_and_what_could_not_start_for_it_does(scene: Scene) -> None:
+    grouped(scene)
+    done = scene.command("mark", run_id=1, task="extract.*", state="success")
+    assert done["tasks"] == ["extract.b"], "the other one is that already"
+    assert scene.going == ["load.y"]
+    with pytest.raises(RefusedError, match=r"extract\.\* of run 1 is success already"):
+        scene.command("mark", run_id=1, task="extract.*", state="success")
+    scene.end("load.y")
+    scene.end("report")
+    assert scene.run_state() == "success"
+
+
+@pytest.mark.parametrize("state", ["success", "failed", "skipped"])
+def test_c69_c70_a_mark_of_several_that_stand_below_each_other_opens_none_of_them(
+    scene: Scene, state: str
+) -> None:
+    grouped(scene)
+    scene.command("mark", run_id=1, task="*", state=state)
+    tasks = {name: now for name, now in scene.states().items() if name != "alert"}
+    assert set(tasks.values()) == {state}
+    while scene.going:
+        scene.end(scene.going[0])
+    assert scene.run_state() == ("failed" if state == "failed" else "success")
+
+
+def test_c70_a_mark_of_what_runs_and_what_is_over_counts_each_end_once(scene: Scene) -> None:
+    scene.dag("d", job("e.a"), job("e.b"), job("all", "e.a", "e.b"), job("fan.a", "all"), job("fan.b", "all"))
+    scene.trigger("d", logical_us=T0)
+    scene.fails("e.a")
+    scene.command("mark", run_id=1, task="e.*", state="success")
+    scene.stopped("e.b")
+    scene.end("all")
+    assert sorted(scene.going) == ["fan.a", "fan.b"]
+    scene.command("skip", run_id=1, task="fan.*")
+    scene.stopped("fan.a")
+    scene.stopped("fan.b")
+    assert scene.run_state() == "success"
+
+
+def test_c70_a_group_is_marked_with_all_that_is_below_it(scene: Scene) -> None:
+    grouped(scene)
+    done = scene.command("mark", run_id=1, task="extract.*", state="success", downstream=True)
+    assert sorted(done["tasks"]) == ["extract.b", "load.y", "report"]
+    assert scene.run_state() == "success"
+    assert scene.going == []

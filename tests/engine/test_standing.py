@@ -10,6 +10,7 @@ import pytest
 
 from bide.runtime.clock import DAY, HOUR, SECOND, from_us
 from bide.runtime.engine.messages import DagRemoved, WaitFailed, WaitFired
+from bide.runtime.errors import RefusedError
 from bide.runtime.schedules import AnyOf, Cron, Every, On
 from bide.triggers import FileTrigger, HttpTrigger
 from tests.engine.declare import job
@@ -128,6 +129,31 @@ def test_a_dag_without_code_or_removed_holds_nothing(scene: Scene) -> None:
     assert held(scene) == [{}]
     scene.feed(DagRemoved("d", "its file is gone", gone=True))
     assert held(scene) == []
+
+
+def test_what_a_schedule_waits_for_is_looked_at_by_hand_or_it_says_why_not(scene: Scene) -> None:
+    scene.dag("d", job("a"), schedule=DROPS)
+    [wait_id] = scene.world.standing
+    assert scene.command("wait_look", wait_id=wait_id) == {"wait_id": wait_id}
+    assert scene.looks.pop(wait_id).trigger == scene.armed[wait_id].trigger
+    for verb, args in (
+        ("wait_extend", {"deadline_us": scene.now + HOUR}),
+        ("wait_satisfy", {}),
+        ("wait_fail", {}),
+    ):
+        with pytest.raises(RefusedError, match=f"wait {wait_id} is of the schedule of d, and of no run"):
+            scene.command(verb, wait_id=wait_id, **args)
+    scene.feed(WaitFailed(wait_id, "no such folder"))
+    with pytest.raises(RefusedError, match="it broke a moment ago, and is tried again at "):
+        scene.command("wait_look", wait_id=wait_id)
+    scene.command("pause", dag="d")
+    with pytest.raises(RefusedError, match="`bide unpause d` looks at once"):
+        scene.command("wait_look", wait_id=wait_id)
+    scene.command("unpause", dag="d")
+    scene.feed(DagRemoved("d", "d.py:3: this is not Python", gone=False))
+    with pytest.raises(RefusedError, match=r"not loaded: d\.py:3"):
+        scene.command("wait_look", wait_id=wait_id)
+    assert scene.looks == {}
 
 
 def test_another_trigger_takes_the_place_of_the_first(scene: Scene) -> None:

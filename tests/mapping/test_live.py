@@ -175,7 +175,7 @@ async def test_why_of_one_that_goes_on_counts_its_instances(tmp_path: Path) -> N
         why = await rt.operations.why(run.run_id, "parts")
         assert why.why == "1 of its 3 instances have ended"
         assert {d.what: d.value for d in why.details} == {"instances": "1 success, 2 deferred"}
-        assert sorted(w.task for w in await rt.waits()) == ["parts[1]", "parts[2]"]
+        assert sorted(str(w.task) for w in await rt.waits()) == ["parts[1]", "parts[2]"]
         below = await rt.operations.why(run.run_id, "gather")
         assert "waits for 1 of 1 upstreams by its rule all_success: parts (mapped)" in below.why
         await run.cancel()

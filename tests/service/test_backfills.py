@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -208,6 +209,41 @@ async def test_names_that_are_not_there(ops: Operations) -> None:
         await ops.backfills.plan(msgspec.structs.replace(WEEK, tasks=("x",)))
     with pytest.raises(NotFoundError, match="no backfill 4"):
         await ops.backfills.show("4")
+
+
+async def test_s0_20_a_plan_refuses_what_a_start_would_in_the_same_words(ops: Operations, db: Path) -> None:
+    @dag(name="with_params", schedule=Every(days=1), params={"full": False})
+    def with_params() -> None:
+        load()
+
+    await laid_out(db, with_params)
+    for change, error, said in (
+        (
+            {"asset_caps": {"ordrs": 1}},
+            NotFoundError,
+            "the DAG 'daily' writes no asset 'ordrs': did you mean 'orders'?",
+        ),
+        ({"asset_caps": {"x": 1}}, NotFoundError, "the DAG 'daily' writes no asset 'x'; it writes: "),
+        (
+            {"dag": "with_params", "params": {"ful": True}},
+            UsageError,
+            "has no parameter 'ful': did you mean 'full'?",
+        ),
+        (
+            {"dag": "with_params", "params": {"full": 3}},
+            UsageError,
+            "the parameter 'full' of the DAG 'with_params' is 3",
+        ),
+    ):
+        request = msgspec.structs.replace(WEEK, **change)
+        sentences = []
+        for ask in (ops.backfills.plan, ops.backfills.start):
+            with pytest.raises(error, match=re.escape(said)) as refused:
+                await ask(request)
+            sentences.append(str(refused.value))
+        assert sentences[0] == sentences[1]
+    good = msgspec.structs.replace(WEEK, dag="with_params", params={"full": True}, asset_caps={"orders": 1})
+    assert (await ops.backfills.plan(good)).runs == 3
 
 
 async def test_s0_13_ten_thousand_intervals_are_planned_within_two_seconds(tmp_path: Path) -> None:
@@ -420,6 +456,28 @@ async def test_s0_19_a_task_that_waits_for_its_budget_says_so(db: Path) -> None:
         why = await rt.operations.why(second.run_id, "load")
         assert why.why.startswith("waits for the budget warehouse: 5 of 5 used until ")
         await rt.operations.cancel(second.run_id)
+
+
+async def test_s0_19_c77_a_backfill_says_which_budget_its_runs_wait_for(db: Path) -> None:
+    budget = Budget(100, per=timedelta(days=1), backfill_units=5)
+    async with Runtime(db, dags=[by_hand], budgets={"warehouse": budget}) as rt:
+        request = BackfillRequest(
+            dag="by_hand", from_="2026-01-01", to="2026-01-06", every="day", max_active=3
+        )
+        number = (await rt.backfills.start(request)).backfill_id
+        found = await rt.backfills.show(number)
+        for _ in range(200):
+            if "3 tasks wait" in found.why:
+                break
+            await asyncio.sleep(0.01)
+            found = await rt.backfills.show(number)
+        until = r"until \d{4}-\d\d-\d\d 00:00:00Z"
+        said = f"; 3 tasks wait for the budget warehouse: 5 of 5 used by backfills {until}, and one costs 5$"
+        assert re.search(said, found.why), found.why
+        assert found.next == "they start in the next window of the budget, as far as that goes round"
+        await rt.backfills.pause(number)
+        assert "budget" not in (await rt.backfills.show(number)).why, "another reason is first"
+        await rt.backfills.cancel(number)
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,12 @@ class Living:
     def backfill_hold(self, backfill_id: int) -> str:
         return ""
 
+    def budget(self, instance_id: int) -> str:
+        return ""
+
+    def backfill_budget(self, backfill_id: int) -> str:
+        return ""
+
     def progress(self, attempt_id: int) -> Progress | None:
         return None
 
@@ -97,6 +103,7 @@ async def test_dags_have_the_keys_of_the_terminal(ops: Operations) -> None:
             "paused": False,
             "next_fires_at": None,
             "last_state": "failed",
+            "code_error": None,
         }
     ]
 
@@ -106,6 +113,7 @@ async def test_show_has_the_keys_of_the_terminal(ops: Operations) -> None:
     promised = ("task", "map_index", "state", "attempts", "reason")
     shown["tasks"] = [{key: task[key] for key in promised} for task in shown["tasks"]]
     assert shown.pop("alerts") == []
+    assert shown.pop("kind") == "manual"
     assert shown == {
         "run_id": "2",
         "dag": "etl",
@@ -141,9 +149,9 @@ async def test_show_has_the_keys_of_the_terminal(ops: Operations) -> None:
 async def test_waits_have_the_keys_of_the_terminal(ops: Operations) -> None:
     (wait,) = as_json(await ops.waits())
     assert list(wait) == [
-        "id", "run_id", "task", "trigger", "source", "since", "deadline", "next_look", "last_look",
+        "id", "run_id", "task", "trigger", "source", "since", "deadline", "next_look", "last_look", "dag",
     ]  # fmt: skip
-    assert (wait["id"], wait["run_id"], wait["task"]) == ("2", "2", "drop")
+    assert (wait["id"], wait["run_id"], wait["task"], wait["dag"]) == ("2", "2", "drop", "etl")
     assert wait["trigger"].startswith("file")
     assert wait["last_look"] is None
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 import msgspec
+import pytest
 
 from bide import AnyOf, Cron, On, dag, task
-from bide.runtime.errors import NotFoundError
+from bide.runtime.errors import NotFoundError, RefusedError
 from bide.runtime.service.client import ServiceClient
 from bide.runtime.service.http_server import serving
 from bide.runtime.service.listen import Listener
@@ -50,6 +51,7 @@ async def test_b21_the_timetable_over_rest_has_all_that_the_terminal_shows(tmp_p
         assert found == msgspec.json.decode(msgspec.json.encode(told))
         assert list(found) == [
             "dag", "schedule", "tz", "paused", "catchup", "overlap", "firings", "catching_up", "waits_for", "skipped",
+            "code_error",
         ]  # fmt: skip
         assert (
             found["schedule"] == "on file /drops/*, or at 05:00 every day, Europe/Berlin, for the day before"
@@ -114,3 +116,31 @@ async def test_b24_what_a_schedule_waits_for_leaves_no_log_of_an_attempt_that_th
         doctor = await rt.operations.doctor()
     assert not list(tmp_path.glob("*.logs/0.log"))  # noqa: ASYNC240
     assert [check for check in doctor.checks if "log 0.log" in str(check)] == []
+
+
+async def test_c77_what_a_schedule_waits_for_stands_among_the_waits_and_can_be_looked_at(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "in").mkdir()
+    now = SimClock("2026-03-27T12:00")
+
+    @dag(schedule=On(FileTrigger(glob=str(tmp_path / "in/*"), settle_us=0)))
+    def drops() -> None:
+        work()
+
+    async with sim_runtime([drops], clock=now, db=tmp_path / "bide.db") as rt:
+        [wait] = await rt.operations.waits()
+        assert (wait.dag, wait.run_id, wait.task, wait.deadline) == ("drops", None, None, None)
+        assert wait.trigger == f"file {tmp_path}/in/*"
+        assert (wait.since, wait.source.split()[0]) == ("2026-03-27T12:00:00Z", "file")
+        assert (await rt.operations.wait_look(wait.id)).done == f"wait {wait.id} is looked at now"
+        for asked in (rt.operations.wait_extend(wait.id, "+1h"), rt.operations.wait_satisfy(wait.id)):
+            with pytest.raises(
+                RefusedError, match=f"wait {wait.id} is of the schedule of drops, and of no run"
+            ):
+                await asked
+        (tmp_path / "in" / "a").write_text("1")
+        await rt.operations.wait_look(wait.id)
+        await rt.clock.advance(timedelta(seconds=1))
+        assert [run.kind for run in await rt.operations.runs()] == ["event"]
+        assert [line.id for line in await rt.operations.waits()] == [wait.id], "it waits for the next"

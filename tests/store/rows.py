@@ -48,7 +48,7 @@ class Book:
 
     def dag(self) -> None:
         spec = msgspec.json.encode(SPEC).decode()
-        self.changes.dags_set.append((1, "etl", 1, '{"kind":"manual"}', "{}", 0, 0, None, None, None))
+        self.changes.dags_set.append((1, "etl", 1, '{"kind":"manual"}', "{}", 0, 0, None, None, None, ""))
         self.changes.versions_new.append((1, 1, "h1", spec, T0))
 
     def run(self, run_id: int = 1, kind: str = "manual", logical: int | None = None) -> None:

@@ -188,7 +188,7 @@ def test_i12_logs_belong_to_attempts(conn: sqlite3.Connection, tmp_path: Path) -
     logs = tmp_path / "logs"
     assert check_logs(conn, logs) == []
     logs.mkdir()
-    for name in ("111.log", "999.log", "notes.txt", "9" * 40 + ".log"):
+    for name in ("0.log", "111.log", "999.log", "notes.txt", "9" * 40 + ".log"):
         (logs / name).touch()
     assert [violation.sentence.split()[2] for violation in check(conn, logs)] == [
         "999.log",

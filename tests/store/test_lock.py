@@ -148,13 +148,6 @@ def test_p7_of_twelve_processes_that_race_one_wins(tmp_path: Path) -> None:
     assert sorted(said) == ["held"] * 11 + ["won"]
 
 
-def test_a_removed_lock_file_is_noticed(tmp_path: Path) -> None:
-    with Lock(tmp_path / "bide.db").acquire_here("runtime", Ticking()) as lock:
-        assert lock.still_mine()
-        lock.path.unlink()
-        assert not lock.still_mine()
-
-
 def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="bide serve"):
         Lock(tmp_path / "no" / "bide.db").acquire_here("runtime", Ticking())

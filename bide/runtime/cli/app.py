@@ -27,7 +27,7 @@ from bide.runtime.cli.asking import (
     dag_name,
     done,
 )
-from bide.runtime.cli.dags import dag_lines
+from bide.runtime.cli.dags import dag_lines, dag_table, unloaded_lines
 from bide.runtime.cli.folding import folded
 from bide.runtime.cli.grouping import by_group
 from bide.runtime.cli.output import note, print_json, print_table, said_state, stamp, write
@@ -146,11 +146,9 @@ def dags(
     if json:
         print_json(found)
     else:
-        rows = [
-            (d.dag, d.schedule, "paused" if d.paused else None, stamp(d.next_fires_at), d.last_state)
-            for d in found
-        ]
-        print_table(("dag", "schedule", "paused", "next fires at", "last state"), rows, "no DAG is known yet")
+        print_table(*dag_table(found), "no DAG is known yet")
+        for line in unloaded_lines(found):
+            note(line)
     return 0
 
 
@@ -191,7 +189,9 @@ def show(run: Run, /, *, db: Db = None, json: Json = False) -> int:
     write(f"run {found.run_id} of {found.dag}: {said_state(found.state, False)}")
     interval = found.interval
     span = f", interval {stamp(interval.start)} to {stamp(interval.end)}"
-    write(f"logical date {stamp(found.logical_date)}{span if interval.start != interval.end else ''}")
+    write(
+        f"{found.kind} run, logical date {stamp(found.logical_date)}{span if interval.start != interval.end else ''}"
+    )
     rows = [
         (name if t.role == "task" else f"{name} ({t.role})", t.state, str(t.attempts), t.reason)
         for name, t in folded(found.tasks)

@@ -1,13 +1,39 @@
-"""One DAG on the terminal: what it is, what a run of it takes, its tasks folded by group."""
+"""DAGs on the terminal: the list of them; of one what it is, what a run of it takes, its tasks by group."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from bide.runtime.service.shapes import DagShown, DagTask
+from bide.runtime.cli.output import clean, stamp
+from bide.runtime.service.shapes import DagLine, DagShown, DagTask
+
+
+def dag_table(found: Sequence[DagLine]) -> tuple[Sequence[str], list[Sequence[str | None]]]:
+    """The heads and rows of `bide dags`; a column tells of code that is not loaded, where there is such."""
+    heads = ["dag", "schedule", "paused", "next fires at", "last state"]
+    rows: list[list[str | None]] = [
+        [d.dag, d.schedule, "paused" if d.paused else None, stamp(d.next_fires_at), d.last_state]
+        for d in found
+    ]
+    if any(d.code_error for d in found):
+        heads.append("code")
+        for row, d in zip(rows, found, strict=True):
+            row.append("not loaded" if d.code_error else None)
+    return heads, [tuple(row) for row in rows]
+
+
+def unloaded_lines(found: Sequence[DagLine]) -> Iterator[str]:
+    """Why the code of these is not loaded, and what that holds up."""
+    for d in found:
+        if d.code_error:
+            yield clean(f"{d.dag}: {_unloaded(d.code_error)}")
+
+
+def _unloaded(why: str) -> str:
+    return f"its code is not loaded, and what fires waits for it: {why}"
 
 
 def dag_lines(dag: DagShown) -> Iterator[str]:
@@ -15,6 +41,8 @@ def dag_lines(dag: DagShown) -> Iterator[str]:
     yield f"{dag.dag}: {dag.schedule}, {dag.tz}" + (", paused" if dag.paused else "")
     if dag.doc:
         yield f"  {dag.doc.splitlines()[0]}"
+    if dag.code_error:
+        yield f"  {_unloaded(dag.code_error)}"
     properties: Mapping[str, Any] = dag.params.get("properties", {})
     for name, schema in properties.items():
         yield f"  param {name}: {param_words(schema)}"

@@ -65,6 +65,8 @@ def _print(found: Timetable) -> None:
 
     name = f"{found.dag}: " if found.dag else ""
     write(clean(f"{name}{found.schedule}{' (paused)' if found.paused else ''}"))
+    if found.code_error:
+        write(clean(f"its code is not loaded, and what fires waits for it: {found.code_error}"))
     if found.dag:
         write(f"missed firings: {found.catchup}; while others run: {found.overlap}")
     for span in found.catching_up:

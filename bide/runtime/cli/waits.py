@@ -26,7 +26,7 @@ def _list_waits(db: str | None, json: bool) -> int:
         rows = [
             (
                 w.id,
-                f"{w.run_id}/{w.task}",
+                f"schedule of {w.dag}" if w.run_id is None else f"{w.run_id}/{w.task}",
                 w.trigger,
                 _away(w.since, now),
                 _away(w.deadline, now),

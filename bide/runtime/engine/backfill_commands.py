@@ -6,7 +6,7 @@ As in `commands.py`: a handler raises before it has changed anything, or changes
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,6 +19,8 @@ from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import DagState
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.params import checked
+from bide.runtime.graph.spec import DagSpec
+from bide.runtime.graph.validate import suggestion
 
 Args = dict[str, Any]
 MOST = 50_000
@@ -98,7 +100,17 @@ def _check(dag: DagState, options: BackfillOptions, intervals: list[list[int]]) 
     unknown = [name for name in options.tasks if name not in dag.compiled.index]
     if unknown:
         raise NotFoundError(f"the DAG {dag.name!r} has no task {unknown[0]!r}")
-    checked(dag.compiled.spec, options.params)
+    check_request(dag.compiled.spec, options.params, options.asset_caps)
+
+
+def check_request(spec: DagSpec, params: Mapping[str, Any], asset_caps: Mapping[str, int]) -> None:
+    """Refuse a parameter that its runs cannot have, and a cap that holds nothing: a plan and a start say the same."""
+    written = list(dict.fromkeys(name for task in spec.tasks for name in task.outlets))
+    for asset in asset_caps:
+        if asset not in written:
+            instead = suggestion(asset, written) or f"; it writes: {', '.join(written[:8]) or 'none'}"
+            raise NotFoundError(f"the DAG {spec.name!r} writes no asset {asset!r}{instead}")
+    checked(spec, params)
 
 
 def _refuse_those(dag: DagState, starts: list[int], kept: dict[int, tuple[int, RunState]]) -> None:

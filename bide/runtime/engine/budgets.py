@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -20,7 +20,11 @@ from bide.runtime.engine.states import State
 from bide.runtime.engine.world import Due, Instance, World
 
 if TYPE_CHECKING:
+    from bide.runtime.engine.backfill_state import Backfill
     from bide.runtime.engine.turn import Turn
+
+WAITS: Final = "waits for the budget"
+"""How the reason of an instance begins that is parked here."""
 
 
 class BudgetLimits(msgspec.Struct, frozen=True):
@@ -88,30 +92,69 @@ def refuses(t: Turn, inst: Instance) -> bool:
             continue
         budget.roll(t.now)
         used = budget.by_backfills if backfill else 0.0
-        total = not budget.spent or budget.spent + cost <= budget.limits.units
         own = not backfill or not used or used + cost <= budget.limit(backfill=True)
-        if not (total and own):
-            _park(t, inst, budget, cost, of_backfills=total)
+        if not (_has(budget, cost) and own):
+            _park(t, inst, budget, cost)
             return True
     return False
 
 
-def _park(t: Turn, inst: Instance, budget: Budget, cost: float, *, of_backfills: bool) -> None:
+def _has(budget: Budget, cost: float) -> bool:
+    """Whether so much is left of it, whoever spends it."""
+    return not budget.spent or budget.spent + cost <= budget.limits.units
+
+
+def _park(t: Turn, inst: Instance, budget: Budget, cost: float) -> None:
     key = (0 if inst.resumed else 1, -inst.task.priority, inst.queued)
     heappush(budget.parked if inst.run.backfill is None else budget.parked_too, (key, inst))
     ends = budget.ends(t.now)
-    until = f"{from_us(ends):%Y-%m-%d %H:%M:%SZ}"
-    used, limit = budget.spent, budget.limits.units
-    whose = ""
-    if of_backfills:
-        used, limit, whose = budget.by_backfills, budget.limit(backfill=True), " by backfills"
-    t.touch(
-        inst,
-        f"waits for the budget {budget.name}: {used:g} of {limit:g} used{whose} until {until}, it costs {cost:g}",
-    )
+    t.touch(inst, f"{WAITS} {budget.name}: {_used(budget, cost, t.now)}, it costs {cost:g}")
     if budget.wakes != ends:
         budget.wakes = ends
         t.world.timer(ends, Due.BUDGET, budget.number)
+
+
+def _used(budget: Budget, cost: float, now: int) -> str:
+    """How much of the open window is spent, of what too little is left for a start, and until when."""
+    ends = budget.ends(now)
+    until = f"until {from_us(ends):%Y-%m-%d %H:%M:%SZ}"
+    if budget.since != ends - budget.limits.window_us:  # of a window that is over
+        return f"0 of {budget.limits.units:g} used {until}"
+    if _has(budget, cost):
+        return f"{budget.by_backfills:g} of {budget.limit(backfill=True):g} used by backfills {until}"
+    return f"{budget.spent:g} of {budget.limits.units:g} used {until}"
+
+
+def wait_words(world: World, instance_id: int, now: int) -> str:
+    """What a parked instance waits for, as it is now: its row tells of the window in which it was parked."""
+    inst = world.instances.get(instance_id)
+    if inst is None or inst.state is not State.READY:
+        return ""
+    for name, cost in (inst.task.cost or {}).items():
+        if name in world.budgets and inst.reason.startswith(f"{WAITS} {name}:"):
+            return f"{WAITS} {name}: {_used(world.budgets[name], cost, now)}, it costs {cost:g}"
+    return ""
+
+
+def hold_words(world: World, backfill: Backfill, now: int) -> str:
+    """How many tasks of a backfill's runs wait for which budgets, as it is now; "" when none does."""
+    found = []
+    for budget in world.budgets.values():
+        waiting = [
+            inst for key, inst in budget.parked_too if inst.run.backfill is backfill and _waits(key, inst)
+        ]
+        if waiting:
+            costs = sorted({(inst.task.cost or {}).get(budget.name, 0) for inst in waiting})
+            each = f"{costs[0]:g}" if len(costs) == 1 else f"{costs[0]:g} to {costs[-1]:g}"
+            tasks = "1 task waits" if len(waiting) == 1 else f"{len(waiting)} tasks wait"
+            used = _used(budget, costs[0], now)
+            found.append(f"{tasks} for the budget {budget.name}: {used}, and one costs {each}")
+    return "; ".join(found)
+
+
+def _waits(key: tuple[int, int, int], inst: Instance) -> bool:
+    """Whether what is parked still waits: its ticket is the one it holds."""
+    return inst.queued == key[2] and inst.state is State.READY
 
 
 def spend(t: Turn, inst: Instance) -> None:
@@ -147,7 +190,7 @@ def _wake(
 ) -> None:
     while parked and units > 0:
         key, inst = heappop(parked)
-        if inst.queued == key[2] and inst.state is State.READY:
+        if _waits(key, inst):
             t.budget -= 1
             t.touch(inst, "")
             units -= (inst.task.cost or {}).get(budget.name, 0)

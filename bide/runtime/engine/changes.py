@@ -95,7 +95,7 @@ class Changes:
     def __init__(self) -> None:
         self.dags_set: list[Row] = []
         """(dag_id, name, version_id, schedule, options, paused, removed, anchor_us, watermark_us,
-        next_fires_us): written whole, new or not"""
+        next_fires_us, file): written whole, new or not"""
         self.backlogs: list[Row] = []
         """(backlog, dag_id): JSON, the ranges of missed firings that are still to be run"""
         self.versions_new: list[Row] = []

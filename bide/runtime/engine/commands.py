@@ -19,8 +19,10 @@ from bide.runtime.engine import (
     firing,
     life,
     mapping,
+    matching,
     pausing,
     runs,
+    standing,
     waiting,
 )
 from bide.runtime.engine.assets.commands import asset_drop, asset_replay
@@ -33,7 +35,6 @@ from bide.runtime.errors import BideError, NotFoundError, RefusedError, UsageErr
 from bide.runtime.graph.handlers import CALLBACKS
 from bide.runtime.graph.params import checked
 from bide.runtime.graph.spec import Role, TriggerRule
-from bide.runtime.graph.validate import suggestion
 from bide.runtime.schedules import Firing
 
 if TYPE_CHECKING:
@@ -71,14 +72,9 @@ def _dag(t: Turn, args: Args) -> DagState:
     dag = t.world.dags.get(args["dag"])
     if dag is None or dag.compiled is None:
         known = sorted(name for name, one in t.world.dags.items() if not one.removed)
-        raise NotFoundError(f"there is no DAG {args['dag']!r} in this database{_instead(args['dag'], known)}")
+        instead = matching.instead_of(args["dag"], known)
+        raise NotFoundError(f"there is no DAG {args['dag']!r} in this database{instead}")
     return dag
-
-
-def _instead(name: str, known: list[str]) -> str:
-    """`: did you mean 'load'?`, else the names there are."""
-    more = ", ..." if len(known) > 8 else ""
-    return suggestion(name, known) or f"; it has: {', '.join(known[:8]) or 'none'}{more}"
 
 
 def trigger(t: Turn, args: Args) -> Any:
@@ -157,15 +153,6 @@ def _run(t: Turn, run_id: int) -> Run:
     return restore_run(t.world, rows)
 
 
-def _instance(run: Run, task: str) -> Instance:
-    ix = run.compiled.index.get(task)
-    if ix is None or ix >= len(run.instances):
-        raise NotFoundError(
-            f"run {run.run_id} has no task {task!r}{_instead(task, list(run.compiled.index))}"
-        )
-    return run.instances[ix]
-
-
 _BEGUN = frozenset(State) - OVER - {State.PENDING, State.LOST}
 _EARLY = frozenset({TriggerRule.ONE_SUCCESS, TriggerRule.ONE_FAILED, TriggerRule.ALWAYS})
 _AGAIN = frozenset({State.FAILED, State.UPSTREAM_FAILED, State.CANCELLED, State.LOST})
@@ -175,8 +162,8 @@ def rerun(t: Turn, args: Args) -> Any:
     """{run_id, task | None, downstream, whole, map_index | None} -> {run_id, tasks}.
 
     Without a task: what failed, was cancelled or lost, and what could not start for it; successes
-    keep their state. With one: that task, and downstream what could not start (all of it, when
-    `downstream` is said). `whole`: every task. Of a mapped task those instances that did not succeed,
+    keep their state. With one: that task (or each that matches, `group.*`), and downstream what could
+    not start (all of it, when `downstream` is said). `whole`: every task. Of a mapped task those instances that did not succeed,
     or the one of `map_index`; all of them, when what it is mapped over is rerun as well.
     """
     run = _peek(t, args["run_id"])
@@ -188,10 +175,11 @@ def rerun(t: Turn, args: Args) -> Any:
     if args.get("whole"):
         chosen = set(range(len(run.instances)))
     elif task is not None:
-        ix = _instance(run, task).ix
-        below = _below(run, ix)
-        again = _AGAIN | {State.SKIPPED} if ix in run.choices else _AGAIN
-        chosen = {ix} | {d for d in below if args.get("downstream") or run.instances[d].state in again}
+        chosen = {inst.ix for inst in matching.named(run, task, index)}
+        below = _below(run, *chosen)
+        cut_off = _below(run, *(chosen & run.choices.keys()))  # a branch that runs again may choose otherwise
+        chosen |= {d for d in below if args.get("downstream") or run.instances[d].state in _AGAIN}
+        chosen |= {d for d in cut_off if run.instances[d].state is State.SKIPPED}
     else:
         chosen = {
             inst.ix
@@ -205,7 +193,7 @@ def rerun(t: Turn, args: Args) -> Any:
     parts = {ix for ix in chosen if not args.get("whole") and mapping.opens_in_part(run, ix, chosen)}
     one: InstanceRow | None = None
     if task is not None and index is not None:
-        parts.add(ix := _instance(run, task).ix)
+        parts.add(ix := matching.one(run, task).ix)
         one = _one(t, run, ix, index)
     busy = [
         run.instances[ix]
@@ -247,12 +235,12 @@ def _refuse_begun(run: Run, again: set[int], what: str, roles: frozenset[Role] =
         )
 
 
-def _rearmed(inst: Instance) -> set[int]:
-    """What a mark of an instance that is over opens again: what did not start for how it had ended."""
-    run = inst.run
-    if inst.state not in OVER:
-        return set()
-    return {d for d in _below(run, inst.ix) if run.instances[d].state in _NOT_STARTED}
+def _rearmed(those: list[Instance]) -> set[int]:
+    """What a mark of instances opens again: what did not start for how those of them that are over had ended."""
+    run = those[0].run
+    over = [inst.ix for inst in those if inst.state in OVER]
+    below = _below(run, *over) - {inst.ix for inst in those}
+    return {d for d in below if run.instances[d].state in _NOT_STARTED}
 
 
 def _one(t: Turn, run: Run, ix: int, index: int) -> InstanceRow | None:
@@ -314,10 +302,10 @@ def _beside(run: Run, chosen: set[int], *, but: Role | None = None) -> set[int]:
     return found
 
 
-def _heard_anew(run: Run, inst: Instance, state: State, rearmed: set[int]) -> list[Instance]:
+def _heard_anew(run: Run, marked: set[int], state: State, rearmed: set[int]) -> list[Instance]:
     """Those beside the graph that may start again by a mark: for what it sets going, for a new failure."""
     going = any(run.instances[ix].task.role is Role.TASK for ix in rearmed)
-    chosen = rearmed | ({inst.ix} if state is State.FAILED else set())
+    chosen = rearmed | (marked if state is State.FAILED else set())
     found = _beside(run, chosen, but=None if going else Role.ON_SUCCESS)
     return [run.instances[ix] for ix in sorted(found - rearmed) if run.instances[ix].state in OVER]
 
@@ -368,34 +356,42 @@ def mark(t: Turn, args: Args) -> Any:
     An attempt that is going is told to stop. A mark on a finished run opens it while what stands
     downstream is decided anew, if it had not started. Of a mapped task what has not ended is marked
     with it; with `map_index` that instance alone, by which its task may end otherwise. `downstream`:
-    every task below becomes the same; nothing is run again by a mark (C70).
+    every task below becomes the same; nothing is run again by a mark (C70). A `task` with * or ? means
+    each that matches, in one transaction.
     """
     state = _MARKS.get(args["state"])
     if state is None:
         raise UsageError(f"a task cannot be marked {args['state']!r}: success, failed or skipped")
-    peeked = _instance(_peek(t, args["run_id"]), args["task"])
-    _refuse_beside_callback(peeked)
-    if peeked.run.closing and peeked.state in OVER:
+    peeked = _peek(t, args["run_id"])
+    meant = matching.named(peeked, args["task"], args.get("map_index"))
+    for each in meant:
+        _refuse_beside_callback(each)
+    if peeked.closing and any(each.state in OVER for each in meant):
         raise RefusedError(
-            f"run {peeked.run.run_id} is {control.CLOSING}: mark those, wait for them, or cancel it once more"
+            f"run {peeked.run_id} is {control.CLOSING}: mark those, wait for them, or cancel it once more"
         )
     reason = args.get("reason") or "marked by hand"
+    if args.get("map_index") is None and not args.get("downstream"):
+        meant = [each for each in meant if each.state is not state]
+    if not meant:
+        raise RefusedError(f"{args['task']} of run {args['run_id']} is {state.value} already")
     if not args.get("downstream"):
-        _refuse_begun(peeked.run, _rearmed(peeked), "opened again by that", roles=frozenset({Role.TASK}))
+        _refuse_begun(peeked, _rearmed(meant), "opened again by that", roles=frozenset({Role.TASK}))
     if args.get("map_index") is not None:
         if args.get("downstream"):
             raise UsageError(f"downstream of {args['task']} as a whole: leave [{args['map_index']}] out")
-        return _mark_one(t, peeked, args["map_index"], state, reason)
-    if peeked.state is state and not args.get("downstream"):
-        raise RefusedError(f"{args['task']} of run {args['run_id']} is {state.value} already")
-    if peeked.run.state in (RunState.EXPANDING, RunState.QUEUED):
+        return _mark_one(t, meant[0], args["map_index"], state, reason)
+    if peeked.state in (RunState.EXPANDING, RunState.QUEUED):
         raise RefusedError(f"run {args['run_id']} has not started: wait for its place, or cancel it")
     run = _run(t, args["run_id"])
+    those = [run.instances[each.ix] for each in meant]
+    done = {"run_id": run.run_id, "task": args["task"], "state": state.value}
     if args.get("downstream"):
-        names = _mark_below(t, _instance(run, args["task"]), state, reason)
-        return {"run_id": run.run_id, "task": args["task"], "state": state.value, "tasks": names}
-    _mark(t, _instance(run, args["task"]), state, reason)
-    return {"run_id": run.run_id, "task": args["task"], "state": state.value}
+        return {**done, "tasks": _mark_below(t, those, state, reason)}
+    _mark(t, those, state, reason)
+    return (
+        {**done, "tasks": [each.task.name for each in those]} if matching.is_pattern(args["task"]) else done
+    )
 
 
 def skip(t: Turn, args: Args) -> Any:
@@ -403,11 +399,12 @@ def skip(t: Turn, args: Args) -> Any:
     return mark(t, {**args, "state": State.SKIPPED.value, "reason": args.get("reason") or "skipped by hand"})
 
 
-def _mark_below(t: Turn, inst: Instance, state: State, reason: str) -> list[str]:
-    """Mark a task and every task below it, whatever they are; handlers and callbacks are judged by it."""
-    run = inst.run
-    below = [run.instances[d] for d in sorted(_below(run, inst.ix))]
-    marked = [each for each in [inst, *below] if each.state is not state and each.task.role is Role.TASK]
+def _mark_below(t: Turn, those: list[Instance], state: State, reason: str) -> list[str]:
+    """Mark tasks and every task below them, whatever they are; handlers and callbacks are judged by it."""
+    run = those[0].run
+    ixs = [inst.ix for inst in those]
+    below = [run.instances[d] for d in sorted(_below(run, *ixs).difference(ixs))]
+    marked = [each for each in [*those, *below] if each.state is not state and each.task.role is Role.TASK]
     beside = [run.instances[ix] for ix in sorted(_beside(run, {each.ix for each in marked}))]
     anew = [
         each
@@ -441,7 +438,7 @@ def _mark_one(t: Turn, summary: Instance, index: int, state: State, reason: str)
         summary = run.instances[summary.ix]
         end = mapping.mark_one(t, summary, row, state, reason)
         if summary.state in OVER and summary.state is not end:
-            _mark(t, summary, end, f"[{index}] was {reason}")
+            _mark(t, [summary], end, f"[{index}] was {reason}")
         elif summary.state in OVER:
             t.touch(summary, summary.fan.end()[1] if summary.fan is not None else "")
             if run.open == 0:
@@ -450,21 +447,31 @@ def _mark_one(t: Turn, summary: Instance, index: int, state: State, reason: str)
     return {"run_id": run_id, "task": name, "map_index": index, "state": state.value}
 
 
-def _mark(t: Turn, inst: Instance, state: State, reason: str) -> None:
-    run = inst.run
-    rearm: list[Instance] = []
-    if inst.state in OVER:
-        reopen(t, run, reason)
-        rearm = [run.instances[d] for d in sorted(_rearmed(inst))]
-        rearm += _heard_anew(run, inst, state, {below.ix for below in rearm})
-        for below in rearm:
-            _reset(t, below)
-    was_over = inst.state in OVER
-    life.end_now(t, inst, state, reason)
-    if was_over:
-        _judge_anew(t, run, {inst.ix, *(below.ix for below in rearm)})
+def _mark(t: Turn, those: list[Instance], state: State, reason: str) -> None:
+    run = those[0].run
+    over = [inst for inst in those if inst.state in OVER]
+    going = [inst for inst in those if inst.state not in OVER]
+    for inst in going:
+        life.end_now(t, inst, state, reason)
+    if over:
+        if going:
+            life.spread_now(t, run)  # heard of before others are counted anew
+        _mark_over(t, over, state, reason, _rearmed(over) - {inst.ix for inst in those})
     if run.open == 0:
         t.ended_runs.append(run)
+
+
+def _mark_over(t: Turn, over: list[Instance], state: State, reason: str, armed: set[int]) -> None:
+    """What has ended ends otherwise, and what did not start for how it had ended is decided anew."""
+    run = over[0].run
+    reopen(t, run, reason)
+    rearm = [run.instances[d] for d in sorted(armed)]
+    rearm += _heard_anew(run, {inst.ix for inst in over}, state, armed)
+    for below in rearm:
+        _reset(t, below)
+    for inst in over:
+        life.end_now(t, inst, state, reason)
+    _judge_anew(t, run, {inst.ix for inst in (*over, *rearm)})
 
 
 def _refuse_beside_callback(inst: Instance) -> None:
@@ -490,12 +497,17 @@ _NOT_STARTED = frozenset({State.UPSTREAM_FAILED, State.SKIPPED})
 def _wait(t: Turn, args: Args) -> Wait:
     wait = t.world.waits.get(args["wait_id"])
     if wait is None:
+        if (held := t.world.standing.get(args["wait_id"])) is not None:
+            raise standing.of_no_run(held.standing_id, held.dag.name)
         raise NotFoundError(f"there is no open wait {args['wait_id']}: `bide waits` lists those there are")
     return wait
 
 
 def wait_look(t: Turn, args: Args) -> Any:
-    """{wait_id} -> {wait_id}: have it looked at now."""
+    """{wait_id} -> {wait_id}: have it looked at now, also what a schedule waits for."""
+    if (held := t.world.standing.get(args["wait_id"])) is not None:
+        standing.look(t, held)
+        return {"wait_id": held.standing_id}
     wait = _wait(t, args)
     waiting.look_once(t, wait)
     return {"wait_id": wait.wait_id}

@@ -45,10 +45,6 @@ def waiters(world: World, dag: str, key: Covered) -> dict[int, Wait]:
     return world.covering.get(dag, {}).get(key, {})
 
 
-def is_watched(world: World, wait: Wait, trigger: ExternalTaskTrigger) -> bool:
-    return wait.wait_id in waiters(world, trigger.dag, _key(trigger))
-
-
 def ended(t: Turn, run: Run, task: str | None) -> None:
     """A run, or a task of one, has ended: ask for the intervals that it is a part of."""
     meta = run.meta

@@ -25,7 +25,7 @@ def dag_loaded(t: Turn, e: DagLoaded) -> None:
     known = dag.version_id
     if known is not None and dag.hash != e.hash:
         known = t.fact("version", dag.dag_id, e.hash)
-    written = dag.version_id, dag.schedule_json, dag_options(dag), dag.removed
+    written = dag.version_id, dag.schedule_json, dag_options(dag), dag.removed, dag.file
     spec = e.graph if e.graph is not None else msgspec.json.decode(e.spec, type=DagSpec)
     if dag.hash != e.hash or dag.compiled is None:
         version_id = known if known is not None else _new_version(t, dag, e)
@@ -37,6 +37,7 @@ def dag_loaded(t: Turn, e: DagLoaded) -> None:
         dag.resources.clear()
         waiting.ask_again(t, dag)
     dag.tz = spec.tz
+    dag.file = e.file
     dag.removed = False
     frozen = dag.frozen
     dag.options = e.options
@@ -52,7 +53,7 @@ def dag_loaded(t: Turn, e: DagLoaded) -> None:
         scheduling.aim(t, dag, new=new_schedule)
     elif was_out:  # its timer may have rung in vain
         world.timer(dag.next_fires, Due.SCHEDULE, dag.dag_id)
-    if written != (dag.version_id, dag.schedule_json, dag_options(dag), dag.removed):
+    if written != (dag.version_id, dag.schedule_json, dag_options(dag), dag.removed, dag.file):
         t.dirty_dags[dag.dag_id] = dag
     pausing.on_pause_changed(t, dag, frozen=frozen)
     backfills.wake_all(t)  # it may write less by now, and assets have caps

@@ -217,7 +217,8 @@ class OrphansKilled(msgspec.Struct, frozen=True):
 class DagLoaded(msgspec.Struct, frozen=True):
     """A DAG's declaration as it now stands: its graph, its schedule, both as plain data.
 
-    `graph` is what `spec` encodes, where it is at hand: large graphs are then held once.
+    `graph` is what `spec` encodes, where it is at hand: large graphs are then held once. `file` is
+    where it is declared, "" where that is in none.
     """
 
     dag: str
@@ -226,6 +227,7 @@ class DagLoaded(msgspec.Struct, frozen=True):
     schedule: bytes
     options: dict[str, Any]
     graph: DagSpec | None = None
+    file: str = ""
 
 
 class AssetsDeclared(msgspec.Struct, frozen=True):

@@ -203,6 +203,7 @@ def _version(world: World, row: VersionRow) -> Compiled:
 
 def _dag(world: World, row: DagRow, hashes: dict[int, str]) -> DagState:
     dag = DagState(row.dag_id, row.name)
+    dag.file = row.file
     dag.version_id = row.version_id
     if row.version_id is not None:
         dag.compiled = world.compiled[row.version_id]

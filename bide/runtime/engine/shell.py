@@ -505,4 +505,7 @@ class _Kind(msgspec.Struct):
 
 def dag_loaded(dag: Dag) -> DagLoaded:
     """The input that tells `decide` of a loaded DAG."""
-    return DagLoaded(dag.name, dag.encoded, dag.hash, dag.schedule.to_json(), dict(dag.options), dag.spec)
+    file = "" if dag.file is None else str(dag.file)
+    return DagLoaded(
+        dag.name, dag.encoded, dag.hash, dag.schedule.to_json(), dict(dag.options), dag.spec, file
+    )

@@ -14,9 +14,10 @@ import msgspec
 
 from bide.runtime.clock import LAST_US, SECOND, from_us, to_us
 from bide.runtime.engine import runs, scheduling
-from bide.runtime.engine.messages import Arm, Disarm
+from bide.runtime.engine.messages import Arm, Disarm, LookOnce
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import DagState, Due, Standing
+from bide.runtime.errors import RefusedError
 from bide.runtime.schedules import Firing, On
 from bide.runtime.schedules.catchup import Skip
 from bide.triggers import encode_trigger, kind_of
@@ -104,6 +105,31 @@ def _disarm(t: Turn, held: Standing, reason: str) -> None:
     if held.armed:
         held.armed = False
         t.effects.append(Disarm(held.standing_id, reason))
+
+
+def look(t: Turn, held: Standing) -> None:
+    """Have it looked at now, if anything sees it."""
+    dag = held.dag
+    if held.armed:
+        t.effects.append(LookOnce(held.standing_id, 0, dag.name, "", held.trigger))
+        return
+    if dag.paused:
+        why = f"{dag.name} is paused: `bide unpause {dag.name}` looks at once"
+    elif dag.code_error:
+        why = f"the code of {dag.name} is not loaded: {dag.code_error}"
+    elif held.due is not None:
+        why = f"it broke a moment ago, and is tried again at {from_us(held.due):%Y-%m-%d %H:%M:%SZ}"
+    else:
+        why = f"nothing of the schedule of {dag.name} happens in this runtime"
+    raise RefusedError(f"wait {held.standing_id} is not looked at now: {why}")
+
+
+def of_no_run(standing_id: int, dag: str) -> RefusedError:
+    """What is said of a verb that only a wait of a run can take."""
+    return RefusedError(
+        f"wait {standing_id} is of the schedule of {dag}, and of no run: it has no deadline, and nobody waits for "
+        f"its end; `bide trigger {dag}` makes a run, `bide waits look {standing_id}` looks now"
+    )
 
 
 def broke(t: Turn, held: Standing, reason: str) -> None:

@@ -258,7 +258,7 @@ class Turn:
             changes.dags_set.append(
                 (
                     dag.dag_id, dag.name, dag.version_id, dag.schedule_json, dag_options(dag), dag.paused,
-                    int(dag.removed), dag.anchor, dag.watermark, dag.next_fires,
+                    int(dag.removed), dag.anchor, dag.watermark, dag.next_fires, dag.file,
                 )
             )  # fmt: skip
 

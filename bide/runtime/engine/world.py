@@ -104,6 +104,7 @@ class DagState:
         "code_error",
         "compiled",
         "dag_id",
+        "file",
         "hash",
         "name",
         "next_fires",
@@ -127,6 +128,7 @@ class DagState:
     def __init__(self, dag_id: int, name: str) -> None:
         self.dag_id = dag_id
         self.name = name
+        self.file = ""
         self.version_id: int | None = None
         self.hash = ""
         self.compiled: Compiled | None = None
@@ -145,7 +147,7 @@ class DagState:
         self.asked = False  # a timer is set that looks for room for them
         self.standing: dict[int, Standing] = {}  # the triggers of its schedule
         self.code: frozenset[str] = frozenset()
-        self.code_error = "not loaded"
+        self.code_error = "this runtime was started without it"
         self.runs: set[int] = set()  # unfinished
         self.active_runs = 0
         self.queued: deque[int] = deque()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bide.runtime.clock import SECOND
-from bide.runtime.engine.backfill_commands import MOST
+from bide.runtime.engine.backfill_commands import MOST, check_request
 from bide.runtime.engine.backfill_state import BackfillOptions
 from bide.runtime.engine.backfills import is_kept, restricted
 from bide.runtime.engine.states import RunState
@@ -112,6 +112,7 @@ def _options(request: BackfillRequest, dag: store.PlannedDag, spec: DagSpec) -> 
         if cap < 1:
             raise UsageError(f"the cap of the asset {asset!r} is {cap}, and must be 1 or more")
     _check_tasks(spec, request.tasks)
+    check_request(spec, request.params, request.asset_caps)
     default = msgspec.json.decode(dag.options).get("max_active_runs", 1)
     return BackfillOptions(
         order=request.order,

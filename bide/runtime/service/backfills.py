@@ -134,6 +134,7 @@ class Backfills:
             ends_us=ends,
             reason=one.reason,
             hold=live.backfill_hold(one.backfill_id) if live is not None else "",
+            budget=live.backfill_budget(one.backfill_id) if live is not None else "",
             dag_paused=bool(one.dag_paused),
             live=self._held,
             stopping=live is not None and live.stopping,

@@ -10,14 +10,14 @@ from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.external import Known, concerned, refused
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.schedules import schedule_from_json
-from bide.runtime.store.facts import StoredDag, dag_names, newest_dags
+from bide.runtime.store.facts import StoredDag, dag_files, newest_dags
 from bide.runtime.store.writer import StorePort
 
 
 async def undeclared(store: StorePort, dags: Iterable[Dag]) -> list[str]:
     """The DAGs that the database knows and are none of `dags`; removed ones are not told again."""
     declared = {dag.name for dag in dags}
-    return [name for name in await store.read(dag_names) if name not in declared]
+    return [name for name in await store.read(dag_files) if name not in declared]
 
 
 async def in_vain(

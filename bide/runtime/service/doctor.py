@@ -14,6 +14,7 @@ from bide.runtime.service.doors import Live
 from bide.runtime.service.holds import ADVICE
 from bide.runtime.service.places import log_of
 from bide.runtime.service.shapes import Check, Health, iso
+from bide.runtime.service.unread import told
 from bide.runtime.store.invariants import check
 from bide.runtime.store.invariants import live as against
 from bide.runtime.store.lock import Lock, network_file_system
@@ -145,7 +146,7 @@ def _dag_files(live: Live | None) -> Iterator[Check]:
     """What could not be loaded: the service runs on without it, and nobody reads its first lines."""
     left_out = live.left_out if live is not None else {}
     for what, why in list(left_out.items())[:50]:
-        found = f"left out {why if why.startswith(what) else f'{what}: {why}'}"
+        found = f"left out {told(what, why)}"
         advice = "correct it, then let the service read its files again (SIGHUP)"
         yield Check(name="DAG file", ok=False, found=found, advice=advice)
 

@@ -78,6 +78,14 @@ class Live(Protocol):
         """Why a backfill makes no run now; "" when it has room or is not unfinished."""
         ...
 
+    def budget(self, instance_id: int) -> str:
+        """Which budget a ready instance waits for, how much is spent, until when; "" when it waits for none."""
+        ...
+
+    def backfill_budget(self, backfill_id: int) -> str:
+        """Which budgets tasks of its runs wait for, how much is spent, until when; "" when none does."""
+        ...
+
     @property
     def held(self) -> tuple[Held, ...]:
         """What has held the loop of late, oldest first."""

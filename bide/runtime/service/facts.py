@@ -132,6 +132,7 @@ def of_run(scene: Scene, live: Live | None, held: bool) -> RunFacts:
         max_active_runs=scene.spec.max_active_runs,
         backfill=str(scene.backfill[0]) if scene.backfill else "",
         backfill_paused=_paused_with(scene),
+        code_error=live.code_error(run.dag) if live else "",
         active=tuple(str(other.run_id) for other in reversed(scene.active)),
         paused=bool(scene.dag and scene.dag.paused),
         frozen=bool(scene.dag and scene.dag.paused) and scene.spec.on_pause == "freeze",
@@ -168,7 +169,7 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
         since_us=instance.since_us,
         due_us=instance.due_us,
         deadline_us=instance.deadline_us,
-        reason=instance.reason,
+        reason=(live.budget(instance.instance_id) if live else "") or instance.reason,
         error=_error(scene, instance),
         upstreams=tuple(
             _upstream(scene, task) for task in scene.tasks if task.task in names and task.map_index < 0

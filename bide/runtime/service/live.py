@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bide.runtime.engine import budgets
 from bide.runtime.engine.backfills import hold_words
 from bide.runtime.engine.waiting import SEEN_HERE
 from bide.runtime.service.views import refusal_of
 
 if TYPE_CHECKING:
+    from bide.runtime.clock import Clock
     from bide.runtime.engine.explain import Look, Progress, Refusal
     from bide.runtime.engine.loop import Engine
     from bide.runtime.engine.shell import EngineShell
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 class LiveHouse:
     """The views of an open runtime. Whoever opens it sets what stands here."""
 
+    clock: Clock
     _engine: Engine
     _shell: EngineShell
     _holds: Holds
@@ -111,6 +114,16 @@ class LiveHouse:
         world = self._engine.world
         found = world.backfills.get(backfill_id)
         return "" if found is None else hold_words(world, found)
+
+    def budget(self, instance_id: int) -> str:
+        """Which budget a ready instance waits for; "" when it waits for none."""
+        return budgets.wait_words(self._engine.world, instance_id, self.clock.now())
+
+    def backfill_budget(self, backfill_id: int) -> str:
+        """Which budgets tasks of a backfill's runs wait for; "" when none does."""
+        world = self._engine.world
+        found = world.backfills.get(backfill_id)
+        return "" if found is None else budgets.hold_words(world, found, self.clock.now())
 
     @property
     def held(self) -> tuple[Held, ...]:

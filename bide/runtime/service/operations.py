@@ -16,6 +16,8 @@ import msgspec
 
 from bide.runtime.clock import SECOND, Clock
 from bide.runtime.engine.explain import explain_instance, explain_run
+from bide.runtime.engine.matching import is_pattern
+from bide.runtime.engine.standing import of_no_run
 from bide.runtime.engine.states import OVER, RunState, State
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.params import schema_of
@@ -54,6 +56,7 @@ from bide.runtime.service.shapes import (
 )
 from bide.runtime.store import reader as store
 from bide.runtime.store.reader import Reader
+from bide.runtime.store.schedules import Standing, standing
 
 if TYPE_CHECKING:
     from bide.runtime.service.assets import Assets
@@ -123,6 +126,7 @@ class Operations:
                 paused=bool(dag.paused),
                 next_fires_at=iso_or_none(dag.next_fires_us),
                 last_state=dag.last_state.value if dag.last_state else None,
+                code_error=self._code_error(dag.name),
             )
             for dag in await self._reader.ask(Reader.dags)
         ]
@@ -132,7 +136,9 @@ class Operations:
     ) -> Timetable:
         from bide.runtime.service.timetable import Asked, of_database
 
-        return await self._reader.ask(of_database, self.db, dag, Asked(n, since, until), self._clock.now())
+        asked = Asked(n, since, until)
+        found = await self._reader.ask(of_database, self.db, dag, asked, self._clock.now())
+        return msgspec.structs.replace(found, code_error=self._code_error(dag))
 
     async def dag(self, dag: str) -> DagShown:
         line = await self._dag(dag)
@@ -161,6 +167,7 @@ class Operations:
                 )
                 for task in spec.tasks
             ),
+            code_error=self._code_error(dag),
         )
 
     async def runs(self, dag: str | None = None, state: str | None = None, limit: int = 50) -> list[RunLine]:
@@ -244,21 +251,26 @@ class Operations:
 
     def _wait_lines(self, reader: Reader) -> list[WaitLine]:
         """Put into words where it was read: a hundred thousand of them would hold the loop."""
-        return [self._wait_line(wait) for wait in sorted(reader.waits(), key=lambda wait: wait.deadline_us)]
+        of_runs = sorted(reader.waits(), key=lambda wait: wait.deadline_us)
+        of_schedules = reader.read(standing)
+        return [*map(self._wait_line, of_runs), *map(self._wait_line, of_schedules)]
 
-    def _wait_line(self, wait: store.WaitShown) -> WaitLine:
+    def _wait_line(self, wait: store.WaitShown | Standing) -> WaitLine:
         what, source = trigger_words(wait.kind, wait.trigger)
-        look = self._live.look(wait.wait_id) if self._live else None
+        of = wait if isinstance(wait, store.WaitShown) else None  # of a run, else of a schedule
+        wait_id = wait.standing_id if isinstance(wait, Standing) else wait.wait_id
+        look = self._live.look(wait_id) if self._live else None
         return WaitLine(
-            id=str(wait.wait_id),
-            run_id=str(wait.run_id),
-            task=wait.task if wait.map_index < 0 else f"{wait.task}[{wait.map_index}]",
+            id=str(wait_id),
+            run_id=None if of is None else str(of.run_id),
+            task=None if of is None else of.task if of.map_index < 0 else f"{of.task}[{of.map_index}]",
             trigger=what,
             source=source,
             since=iso(wait.since_us),
-            deadline=iso(wait.deadline_us),
+            deadline=None if of is None else iso(of.deadline_us),
             next_look=iso_or_none(look.next_us) if look else None,
             last_look=iso_or_none(look.at_us) if look else None,
+            dag=wait.dag,
         )
 
     async def alerts(
@@ -325,19 +337,22 @@ class Operations:
             raise UsageError(f"either the task {task} or the whole run: leave one of them out")
         args = {"run_id": run_number(run), "downstream": downstream, "whole": whole, **_of(task)}
         what = f"{task} of run {run}" if task else f"run {run}"
-        return await self._do("rerun", f"{what} runs again", args)
+        done = await self._do("rerun", f"{what} runs again", args)
+        return _with_names(done) if task is not None and is_pattern(task) else done
 
     async def mark(self, run: str, task: str, state: str, downstream: bool = False) -> Done:
         if state not in set(_MARKS):
             raise UsageError(f"a task cannot be marked {state!r}: use {', '.join(_MARKS)}")
         args = {"run_id": run_number(run), "state": state, "downstream": downstream, **_of(task)}
         below = " and what is below it" if downstream else ""
-        return await self._do("mark", f"{task} of run {run}{below} is marked {state}", args)
+        done = await self._do("mark", f"{task} of run {run}{below} is marked {state}", args)
+        return _with_names(done) if is_pattern(task) else done
 
     async def skip(self, run: str, task: str, downstream: bool = False) -> Done:
         args = {"run_id": run_number(run), "downstream": downstream, **_of(task)}
         below = " and what is below it" if downstream else ""
-        return await self._do("skip", f"{task} of run {run}{below} is skipped", args)
+        done = await self._do("skip", f"{task} of run {run}{below} is skipped", args)
+        return _with_names(done) if is_pattern(task) else done
 
     async def pause(self, dag: str) -> Done:
         return await self._do("pause", f"{dag} is paused: it starts nothing", {"dag": dag})
@@ -353,6 +368,9 @@ class Operations:
         if deadline.startswith("+"):
             one = await self._reader.ask(Reader.waits, after=wait_id - 1, limit=1)
             if not one or one[0].wait_id != wait_id:
+                for held in await self._reader.ask(Reader.read, standing):
+                    if held.standing_id == wait_id:
+                        raise of_no_run(wait_id, held.dag)
                 raise NotFoundError(f"there is no open wait {wait}: `bide waits` lists them")
             until = one[0].deadline_us + read_span(deadline[1:])
         else:
@@ -378,6 +396,10 @@ class Operations:
 
     async def _do(self, verb: str, said: str, args: dict[str, Any]) -> Done:
         return Done(done=said, result=await self._door.command(verb, args))
+
+    def _code_error(self, dag: str) -> str | None:
+        """Why its code is not loaded, as the runtime that holds the database says."""
+        return (self._live.code_error(dag) or None) if self._live is not None else None
 
     async def _zone(self, dag: str) -> str:
         found = await self._reader.ask(Reader.dag_spec, dag)
@@ -438,6 +460,7 @@ def _show(reader: Reader, run_id: int) -> RunShown:
             for task in reader.tasks(run_id)
         ),
         alerts=tuple(alert_line(each) for each in reader.alerts(run_id)),
+        kind=run.kind,
     )
 
 
@@ -473,6 +496,13 @@ def _of(task: str | None) -> dict[str, Any]:
     if meant is None or meant.map_index < 0:
         return {"task": task}
     return {"task": meant.task, "map_index": meant.map_index}
+
+
+def _with_names(done: Done) -> Done:
+    """What was done, with the tasks that were meant by a name with * or ?."""
+    names = done.result["tasks"]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return Done(done=f"{done.done}: {', '.join(names[:5])}{more}", result=done.result)
 
 
 def _nearest(name: str, known: list[str]) -> str:

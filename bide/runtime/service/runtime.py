@@ -51,6 +51,7 @@ from bide.runtime.service.handles import RunHandle, RunResult
 from bide.runtime.service.holds import Holds
 from bide.runtime.service.limits import Budget, limits
 from bide.runtime.service.live import LiveHouse
+from bide.runtime.service.unread import unread
 from bide.runtime.service.views import owner_of
 from bide.runtime.store.facts import ended_waits, run_result, watermarks
 from bide.runtime.store.load import WorldRows, load_world
@@ -144,6 +145,7 @@ class Runtime(LiveHouse):
         self._schedules = schedules
         self._refused = refused
         self._vain: dict[str, str] = {}
+        self._absent: list[DagRemoved] = []
         self._capture_output = capture_output
         self._echo = echo
         self._whole = whole
@@ -206,10 +208,9 @@ class Runtime(LiveHouse):
                 raise GraphError(wrong[dag.name])
             self._dags.remove(dag)
             self._refused(dag, wrong[dag.name])
-        return [
-            *(DagRemoved(name, _GONE, gone=True) for name in gone),
-            *(DagRemoved(name, reason, gone=False) for name, reason in wrong.items()),
-        ]
+        hidden = await unread(self.store, {dag.name for dag in self._dags} | wrong.keys(), self._load_errors)
+        self._absent = [DagRemoved(name, why, gone=False) for name, why in {**wrong, **hidden}.items()]
+        return [*(DagRemoved(name, _GONE, gone=True) for name in gone), *self._absent]
 
     async def _gone(self, dags: Iterable[Dag], errors: Mapping[str, str]) -> list[str]:
         """What the database knows and nobody declares any more; a broken file may be where it is."""
@@ -328,7 +329,8 @@ class Runtime(LiveHouse):
             state = world.dags.get(dag.name)
             if state is not None and state.hash == dag.hash:
                 state.code, state.code_error = frozenset(task.name for task in dag.spec.tasks), ""
-        return world, [Recover(tuple(each for each in _running(rows) if each not in bodies))]
+        absent = [each for each in self._absent if each.dag not in self._shell.dags]
+        return world, [*absent, Recover(tuple(each for each in _running(rows) if each not in bodies))]
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -389,14 +391,18 @@ class Runtime(LiveHouse):
             self._engine.post(DagRemoved(name, _GONE, gone=True))
         wrong = self._vain = await self._in_vain(dags, list(self._shell.dags.values()), gone)
         for dag in [dag for dag in dags if dag.name in wrong]:
-            if dag.name not in self._shell.dags:
-                self._engine.post(DagRemoved(dag.name, wrong[dag.name], gone=False))
             if self._refused is not None:
                 self._refused(dag, wrong[dag.name])
         for each in self._loads([dag for dag in dags if dag.name not in wrong]):
             self._engine.post(each)
         self._dags = list(self._shell.dags.values())
         self._load_errors = dict(errors)
+        absent = {**wrong, **await unread(self.store, self._shell.dags.keys() | wrong.keys(), errors)}
+        self._absent = [
+            DagRemoved(name, why, gone=False) for name, why in absent.items() if name not in self._shell.dags
+        ]
+        for each in self._absent:
+            self._engine.post(each)
         await self._engine.settled()
 
     def _broken(self, dag: str, errors: Mapping[str, str]) -> bool:

@@ -25,6 +25,7 @@ from bide.runtime.service.doors import Served
 from bide.runtime.service.listen import Listener
 from bide.runtime.service.places import socket_of
 from bide.runtime.service.systemd import Notifier
+from bide.runtime.service.unread import told
 from bide.runtime.store.lock import Lock
 
 DRAIN_S: Final = 60.0
@@ -48,7 +49,7 @@ def loaded(paths: Sequence[str], say: Say) -> Loaded:
             raise NotFoundError(f"there is no file or folder {path!r}: name DAG files or folders")
     found = load_paths(paths)
     for file, error in found.errors.items():
-        say(f"left out {error if error.startswith(file) else f'{file}: {error}'}")
+        say(f"left out {told(file, error)}")
     return found
 
 

@@ -25,11 +25,14 @@ class Interval(_Shape, frozen=True):
 
 
 class DagLine(_Shape, frozen=True):
+    """`code_error`: why its code is not loaded, null when it is or no runtime says; what fires then waits for it."""
+
     dag: str
     schedule: str
     paused: bool
     next_fires_at: str | None
     last_state: str | None
+    code_error: str | None = None
 
 
 class Finding(_Shape, frozen=True):
@@ -81,6 +84,7 @@ class Timetable(_Shape, frozen=True):
     catching_up: tuple[Interval, ...]
     waits_for: tuple[HeldLine, ...]
     skipped: tuple[SkipLine, ...]
+    code_error: str | None = None
 
 
 class DagTask(_Shape, frozen=True):
@@ -110,6 +114,7 @@ class DagShown(_Shape, frozen=True):
     doc: str
     params: dict[str, Any]
     tasks: tuple[DagTask, ...]
+    code_error: str | None = None
 
 
 class RunLine(_Shape, frozen=True):
@@ -156,7 +161,7 @@ class AlertLine(_Shape, frozen=True):
 
 
 class RunShown(_Shape, frozen=True):
-    """`alerts` are those of the run and of its tasks, the newest first."""
+    """`alerts` are those of the run and of its tasks, the newest first; `kind` is what made it, as in `runs`."""
 
     run_id: str
     dag: str
@@ -165,23 +170,26 @@ class RunShown(_Shape, frozen=True):
     interval: Interval
     tasks: tuple[TaskLine, ...]
     alerts: tuple[AlertLine, ...] = ()
+    kind: str = ""
 
 
 class WaitLine(_Shape, frozen=True):
     """An open wait. `trigger` is what is waited for in words, `source` what sees it.
 
-    `last_look` and `next_look` are null when no runtime holds it.
+    `run_id`, `task` and `deadline` are null where the schedule of `dag` waits. `last_look` and
+    `next_look` are null when no runtime holds it.
     """
 
     id: str
-    run_id: str
-    task: str
+    run_id: str | None
+    task: str | None
     trigger: str
     source: str
     since: str
-    deadline: str
+    deadline: str | None
     next_look: str | None
     last_look: str | None
+    dag: str = ""
 
 
 class Detail(_Shape, frozen=True):

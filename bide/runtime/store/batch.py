@@ -26,12 +26,13 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         "dags_set",
         _insert(
             "dag",
-            "dag_id, name, version_id, schedule, options, paused, removed, anchor_us, watermark_us, next_fires_us",
+            "dag_id, name, version_id, schedule, options, paused, removed, anchor_us, watermark_us, next_fires_us,"
+            " file",
         )
         + " ON CONFLICT (dag_id) DO UPDATE SET name = excluded.name, version_id = excluded.version_id,"
         " schedule = excluded.schedule, options = excluded.options, paused = excluded.paused,"
         " removed = excluded.removed, anchor_us = excluded.anchor_us,"
-        " watermark_us = excluded.watermark_us, next_fires_us = excluded.next_fires_us",
+        " watermark_us = excluded.watermark_us, next_fires_us = excluded.next_fires_us, file = excluded.file",
     ),
     ("backlogs", "UPDATE dag SET backlog = ? WHERE dag_id = ?"),
     ("versions_new", _insert("dag_version", "version_id, dag_id, hash, spec, created_us")),

@@ -401,9 +401,9 @@ def run_result(conn: sqlite3.Connection, run_id: int) -> tuple[str, dict[str, st
     return row[0], tasks, outputs
 
 
-def dag_names(conn: sqlite3.Connection) -> list[str]:
-    """The DAGs that were ever loaded and are not removed."""
-    return [name for (name,) in conn.execute("SELECT name FROM dag WHERE removed = 0 ORDER BY dag_id")]
+def dag_files(conn: sqlite3.Connection) -> dict[str, str]:
+    """The DAGs that were ever loaded and are not removed, and the file of each; "" where that is not known."""
+    return dict(conn.execute("SELECT name, file FROM dag WHERE removed = 0 ORDER BY dag_id").fetchall())
 
 
 class VersionRow(_Row, frozen=True):

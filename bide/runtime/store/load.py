@@ -44,6 +44,7 @@ class DagRow(_Row, frozen=True):
     watermark_us: int | None
     next_fires_us: int | None
     backlog: str
+    file: str
 
 
 class StandingRow(_Row, frozen=True):

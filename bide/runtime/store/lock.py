@@ -119,10 +119,6 @@ class Lock:
         finally:
             os.close(fd)
 
-    def still_mine(self) -> bool:
-        """Whether the lock file is the one that was locked: False after someone removed it."""
-        return self._fd is not None and _is_at(self._fd, self.path)
-
     def release(self) -> None:
         """Give it back. May be called twice; the file stays, empty."""
         fd, self._fd = self._fd, None

@@ -188,6 +188,13 @@ FROM standing
 WHERE dag_id = :dag_id AND ended_us IS NULL
 ORDER BY standing_id;
 
+-- :name standing
+-- `bide waits`: what schedules wait for, without a run.
+SELECT s.standing_id, d.name, s.kind, s.trigger, s.since_us
+FROM standing s JOIN dag d ON d.dag_id = s.dag_id
+WHERE s.ended_us IS NULL AND d.removed = 0
+ORDER BY s.standing_id;
+
 -- :name cause_of_run
 -- `bide why`: the first line that the journal has on a run says what it was made for.
 SELECT reason FROM event WHERE run_id = :run_id AND subject = 'run' ORDER BY seq LIMIT 1;

@@ -48,6 +48,21 @@ class Held(_Shown, frozen=True):
     fired_us: int | None
 
 
+class Standing(_Shown, frozen=True):
+    """What the schedule of a DAG waits for."""
+
+    standing_id: int
+    dag: str
+    kind: str
+    trigger: str
+    since_us: int
+
+
+def standing(conn: sqlite3.Connection) -> list[Standing]:
+    """What the schedules of all DAGs wait for, oldest first."""
+    return msgspec.convert(conn.execute(sql_of("standing")).fetchall(), list[Standing])
+
+
 def scheduled(conn: sqlite3.Connection, name: str) -> Scheduled | None:
     """A DAG's schedule; None when there is no such DAG."""
     row = conn.execute(sql_of("schedule_of_dag"), {"name": name}).fetchone()

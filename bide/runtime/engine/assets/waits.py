@@ -46,12 +46,6 @@ def unwatch(world: World, wait: Wait) -> None:
             asset.covering.pop(key, None)
 
 
-def is_watched(world: World, wait: Wait) -> bool:
-    trigger = decode_asset(wait.trigger)
-    asset = world.assets.named.get(trigger.asset)
-    return asset is not None and wait.wait_id in asset.waiting.get(_key(trigger), {})
-
-
 def published(t: Turn, version: Version) -> None:
     """Have those judged that wait for an interval of which this is one, or a part."""
     asset = t.world.assets.named[version.asset]

@@ -10,7 +10,9 @@ from bide.runtime.engine.states import BackfillState, IntervalState
 
 
 class BackfillFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a backfill. `hold`: why it makes no run now, known to a living runtime."""
+    """What is known of a backfill. A living runtime knows `hold`, why it makes no run now, and `budget`:
+    what tasks of its runs wait for.
+    """
 
     backfill: str
     dag: str
@@ -23,6 +25,7 @@ class BackfillFacts(msgspec.Struct, frozen=True, kw_only=True):
     ends_us: int | None = None
     reason: str = ""
     hold: str = ""
+    budget: str = ""
     dag_paused: bool = False
     live: bool = False
     stopping: bool = False
@@ -38,6 +41,9 @@ def explain_backfill(f: BackfillFacts, now: int) -> Why:
     match f.state:
         case BackfillState.RUNNING:
             sentence, after = _running(f, left, going, now)
+            if f.budget and not f.dag_paused and not f.stopping:
+                sentence = f"{sentence}; {f.budget}"
+                after = "they start in the next window of the budget, as far as that goes round"
         case BackfillState.PAUSED:
             sentence = f"it is paused{because(f.reason)}: nothing of it starts, {_runs(going)} begun"
             after = f"`bide backfill resume {f.backfill}` lets it go on, with {left} intervals left"

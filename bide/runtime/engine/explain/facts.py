@@ -136,6 +136,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     backfill_paused: bool = False
     retry_us: int | None = None  # when the first of those that failed is tried again
     active: tuple[str, ...] = ()  # the runs of this DAG that are running
+    code_error: str = ""  # why its code is not loaded
     paused: bool = False
     frozen: bool = False  # paused, and waits with their deadlines stand still
     live: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from bide.runtime.engine.budgets import WAITS
 from bide.runtime.engine.explain.beside import explain_pending, what_for
 from bide.runtime.engine.explain.facts import Behind, InstanceFacts, Look, Upstream, WaitFacts, Why
 from bide.runtime.engine.explain.words import (
@@ -178,7 +179,7 @@ def _ready(f: InstanceFacts, now: int) -> _Answer:
     if f.backfill_paused:
         after = f"`bide backfill resume {f.backfill}` lets it start"
         return f"backfill {f.backfill}, whose run this is, is paused: nothing of it starts", (), after
-    if f.reason.startswith("waits for the budget"):
+    if f.reason.startswith(WAITS):
         return f.reason, (), "it starts in the next window of the budget, as far as that goes round"
     if f.refusal is not None:
         r = f.refusal

@@ -91,6 +91,11 @@ def _run_running(f: RunFacts, now: int) -> tuple[str, str | None]:
         return f"{n} of its tasks failed and will be tried again{paused}", again
     if n := f.counts.get(State.READY, 0):
         want = "is ready and wants" if n == 1 else "are ready and want"
+        if f.code_error and not f.paused:
+            they = "it starts" if n == 1 else "they start"
+            want = "is ready, and its" if n == 1 else "are ready, and their"
+            after = f"{they} when the DAG file loads again"
+            return f"{n} of its tasks {want} code is not loaded: {f.code_error}", after
         if f.stopping and not f.paused:
             they = "it starts" if n == 1 else "they start"
             return f"{n} of its tasks {want} a slot; {STOPPING}", f"{they} with the next runtime"
