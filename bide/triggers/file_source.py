@@ -78,11 +78,6 @@ class FileSource(PushSource):
         if self._watch is not None:
             world.spawn(self._follow(self._watch), "inotify")
 
-    @property
-    def watches(self) -> int:
-        """Folders watched now; 0 where only the sweep sees."""
-        return len(self._watching)
-
     # --- waits come and go ------------------------------------------------------------------
 
     def add(self, registration: Registration) -> None:

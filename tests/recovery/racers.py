@@ -38,7 +38,7 @@ def as_lock(db: str, barrier: int, hold: int) -> None:
     os.read(barrier, 1)
     began = time.monotonic()
     try:
-        with Lock(db).acquire_here("runtime", SystemClock()):
+        with asyncio.run(Lock(db).acquire("runtime", SystemClock())):
             tell(True, began, "")
             os.read(hold, 1)
     except StoreHeldError as error:

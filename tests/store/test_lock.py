@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,9 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from bide.runtime.clock import SystemClock
+from bide.runtime.clock import Clock, SystemClock
 from bide.runtime.errors import NotFoundError, StoreError, StoreHeldError
-from bide.runtime.store.lock import Lock, network_file_system
+from bide.runtime.store.lock import Kind, Lock, network_file_system
+
+
+def taken(lock: Lock, kind: Kind, clock: Clock) -> Lock:
+    """The lock, taken by code without a loop."""
+    return asyncio.run(lock.acquire(kind, clock))
 
 
 class Ticking:
@@ -40,14 +46,14 @@ async def test_p7_a_runtimes_lock_is_refused_at_once_and_names_the_pid(tmp_path:
         with pytest.raises(StoreHeldError, match=f"process {os.getpid()}"):
             await Lock(tmp_path / "bide.db").acquire("runtime", clock)
         with pytest.raises(StoreHeldError, match="in use by the runtime"):
-            Lock(tmp_path / "bide.db").acquire_here("command", clock)
+            await Lock(tmp_path / "bide.db").acquire("command", clock)
     assert clock.slept == 0
     assert (await Lock(tmp_path / "bide.db").acquire("runtime", clock)).held
 
 
 async def test_a_commands_lock_is_waited_for_then_refused(tmp_path: Path) -> None:
     clock = Ticking()
-    with Lock(tmp_path / "bide.db").acquire_here("command", clock):
+    with await Lock(tmp_path / "bide.db").acquire("command", clock):
         with pytest.raises(StoreHeldError, match="command session"):
             await Lock(tmp_path / "bide.db").acquire("runtime", clock)
         assert 5_000_000 <= clock.at - 1_000_000 <= 5_100_000
@@ -63,7 +69,7 @@ async def test_a_commands_lock_that_ends_in_time_is_taken(tmp_path: Path) -> Non
                 command.release()
 
     clock = Ending()
-    command.acquire_here("command", clock)
+    await command.acquire("command", clock)
     with await Lock(tmp_path / "bide.db").acquire("runtime", clock):
         assert clock.slept == 3
 
@@ -71,14 +77,14 @@ async def test_a_commands_lock_that_ends_in_time_is_taken(tmp_path: Path) -> Non
 def test_links_to_one_database_share_its_lock(tmp_path: Path) -> None:
     (tmp_path / "bide.db").touch()
     (tmp_path / "other.db").symlink_to(tmp_path / "bide.db")
-    with Lock(tmp_path / "bide.db").acquire_here("runtime", Ticking()), pytest.raises(StoreHeldError):
-        Lock(tmp_path / "other.db").acquire_here("runtime", Ticking())
+    with taken(Lock(tmp_path / "bide.db"), "runtime", Ticking()), pytest.raises(StoreHeldError):
+        taken(Lock(tmp_path / "other.db"), "runtime", Ticking())
 
 
 def test_the_holder_can_be_asked_for_without_taking(tmp_path: Path) -> None:
     lock = Lock(tmp_path / "bide.db")
     assert lock.holder() is None
-    with lock.acquire_here("command", Ticking()):
+    with taken(lock, "command", Ticking()):
         holder = Lock(tmp_path / "bide.db").holder()
         assert holder is not None
         assert (holder.pid, holder.kind, holder.started) == (os.getpid(), "command", 1_000_000)
@@ -88,10 +94,10 @@ def test_the_holder_can_be_asked_for_without_taking(tmp_path: Path) -> None:
 def test_p7_the_lock_dies_with_its_process_though_its_children_live(tmp_path: Path) -> None:
     script = textwrap.dedent(
         """
-        import subprocess, sys
+        import asyncio, subprocess, sys
         from bide.runtime.clock import SystemClock
         from bide.runtime.store.lock import Lock
-        lock = Lock(sys.argv[1]).acquire_here("runtime", SystemClock())
+        lock = asyncio.run(Lock(sys.argv[1]).acquire("runtime", SystemClock()))
         child = subprocess.Popen(["sleep", "60"], close_fds=False)
         print(child.pid, flush=True)
         sys.stdin.read()
@@ -105,10 +111,10 @@ def test_p7_the_lock_dies_with_its_process_though_its_children_live(tmp_path: Pa
         child = int(holder.stdout.readline())
         try:
             with pytest.raises(StoreHeldError, match=f"process {holder.pid}"):
-                Lock(db).acquire_here("runtime", SystemClock())
+                taken(Lock(db), "runtime", SystemClock())
             holder.kill()
             holder.wait(10)
-            Lock(db).acquire_here("runtime", SystemClock()).release()
+            taken(Lock(db), "runtime", SystemClock()).release()
         finally:
             os.kill(child, 9)
 
@@ -116,13 +122,13 @@ def test_p7_the_lock_dies_with_its_process_though_its_children_live(tmp_path: Pa
 def test_p7_of_twelve_processes_that_race_one_wins(tmp_path: Path) -> None:
     script = textwrap.dedent(
         """
-        import sys
+        import asyncio, sys
         from bide.runtime.clock import SystemClock
         from bide.runtime.errors import StoreHeldError
         from bide.runtime.store.lock import Lock
         sys.stdin.readline()
         try:
-            lock = Lock(sys.argv[1]).acquire_here("runtime", SystemClock())
+            lock = asyncio.run(Lock(sys.argv[1]).acquire("runtime", SystemClock()))
             print("won", flush=True)
         except StoreHeldError as error:
             print("held", flush=True)
@@ -150,7 +156,7 @@ def test_p7_of_twelve_processes_that_race_one_wins(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="bide serve"):
-        Lock(tmp_path / "no" / "bide.db").acquire_here("runtime", Ticking())
+        taken(Lock(tmp_path / "no" / "bide.db"), "runtime", Ticking())
 
 
 def test_p17_network_file_systems_are_refused_unless_told(
@@ -168,5 +174,5 @@ def test_p17_network_file_systems_are_refused_unless_told(
     assert network_file_system(tmp_path, tmp_path / "no such list") is None
     monkeypatch.setattr("bide.runtime.store.lock.network_file_system", lambda folder: "nfs4")
     with pytest.raises(StoreError, match="network file system"):
-        Lock(tmp_path / "bide.db").acquire_here("runtime", Ticking())
-    Lock(tmp_path / "bide.db", network_ok=True).acquire_here("runtime", Ticking()).release()
+        taken(Lock(tmp_path / "bide.db"), "runtime", Ticking())
+    taken(Lock(tmp_path / "bide.db", network_ok=True), "runtime", Ticking()).release()

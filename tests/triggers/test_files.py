@@ -536,12 +536,12 @@ async def test_ten_thousand_waits_in_one_folder_are_one_watch_and_armed_in_a_sec
     await files.answer(waits[-1], "not there yet")
     assert loop.time() - began < 3.0  # about 0.5 s on a quiet machine
     assert files.source is not None
-    assert files.source.watches == 1
+    assert len(files.source._watching) == 1
     (tmp_path / "f7777").write_text("x")
     await files.event(waits[7777])
     for wait in waits:
         files.triggerer.disarm(wait, "cancelled")
-    assert files.source.watches == 0
+    assert len(files.source._watching) == 0
 
 
 async def test_one_instance_watches_all_folders(files: Files, tmp_path: Path) -> None:
@@ -552,12 +552,12 @@ async def test_one_instance_watches_all_folders(files: Files, tmp_path: Path) ->
     for wait in waits:
         await files.answer(wait, "not there yet")
     assert files.source is not None
-    assert files.source.watches == 300
+    assert len(files.source._watching) == 300
     for number in range(300):
         (tmp_path / str(number) / "a").write_text("x")
     for wait in waits:
         await files.event(wait)
-    assert files.source.watches == 0
+    assert len(files.source._watching) == 0
 
 
 async def test_one_look_without_a_watch(files: Files, tmp_path: Path) -> None:
@@ -565,7 +565,7 @@ async def test_one_look_without_a_watch(files: Files, tmp_path: Path) -> None:
     assert isinstance(looked, WaitLooked)
     assert looked.reason == "not there yet"
     assert files.source is not None
-    assert files.source.watches == 0
+    assert len(files.source._watching) == 0
     files.looks.clear()
     (tmp_path / "a").write_text("needle")
     assert isinstance(await files.look(path=tmp_path / "a", settle_us=0, contains="needle"), WaitFired)

@@ -30,7 +30,7 @@ from bide.runtime.cli.asking import (
 from bide.runtime.cli.dags import dag_lines, dag_table, unloaded_lines
 from bide.runtime.cli.folding import folded
 from bide.runtime.cli.grouping import by_group
-from bide.runtime.cli.output import note, print_json, print_table, said_state, stamp, write
+from bide.runtime.cli.output import note, print_json, print_table, print_why, said_state, stamp, write
 from bide.runtime.clock import SECOND
 from bide.runtime.errors import UsageError
 from bide.runtime.service.addresses import read_params, read_span, split_address
@@ -219,12 +219,7 @@ def why(
         print_json(found)
         return 0
     name = f"{found.task} of run {found.run_id}" if found.task else f"run {found.run_id}"
-    write(f"{name} is {found.state}: {found.why}")
-    width = max((len(d.what) for d in found.details), default=0)
-    for detail in found.details:
-        write(f"  {detail.what.ljust(width)}  {detail.value}")
-    if found.next:
-        write(f"  next: {found.next}")
+    print_why(f"{name} is {found.state}: {found.why}", found.details, found.next)
     return 0
 
 

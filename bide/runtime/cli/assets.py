@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from bide.runtime.cli.asking import Dag, Db, Json, asked, dag_name, done
-from bide.runtime.cli.output import print_json, print_table, stamp, write
+from bide.runtime.cli.output import print_json, print_table, print_why, stamp, write
 from bide.runtime.service.shapes import Interval
 
 app = App(name="assets", help="Assets: list (bare), show, events {list,drop,replay}.")
@@ -160,12 +160,7 @@ def why_dag(dag: str, db: str | None, json: bool) -> int:
     if json:
         print_json(found)
         return 0
-    write(f"{found.dag} is {found.state}: {found.why}")
-    width = max((len(d.what) for d in found.details), default=0)
-    for detail in found.details:
-        write(f"  {detail.what.ljust(width)}  {detail.value}")
-    if found.next:
-        write(f"  next: {found.next}")
+    print_why(f"{found.dag} is {found.state}: {found.why}", found.details, found.next)
     return 0
 
 

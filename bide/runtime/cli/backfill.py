@@ -9,7 +9,7 @@ import msgspec
 from cyclopts import App, Parameter
 
 from bide.runtime.cli.asking import ASLEEP, Dag, Db, Json, Params, asked, dag_name, done
-from bide.runtime.cli.output import note, print_json, print_table, stamp, write
+from bide.runtime.cli.output import note, print_json, print_table, print_why, stamp, write
 from bide.runtime.clock import SECOND
 from bide.runtime.engine.explain import span_words
 from bide.runtime.errors import UsageError
@@ -278,13 +278,9 @@ def why(backfill: Number, /, *, db: Db = None, json: Json = False) -> int:
 
 
 def _print_head(found: BackfillShown) -> None:
-    write(f"backfill {found.backfill_id} of {found.dag} is {found.state}: {found.why}")
-    write(f"  {found.done} of {found.total} intervals have ended ({found.percent:g} %)")
-    width = max((len(d.what) for d in found.details), default=0)
-    for detail in found.details:
-        write(f"  {detail.what.ljust(width)}  {detail.value}")
-    if found.next:
-        write(f"  next: {found.next}")
+    head = f"backfill {found.backfill_id} of {found.dag} is {found.state}: {found.why}"
+    ended = f"  {found.done} of {found.total} intervals have ended ({found.percent:g} %)"
+    print_why(f"{head}\n{ended}", found.details, found.next)
 
 
 @app.command(name="pause")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import msgspec
 
 from bide.runtime.engine.states import RunState, State
+
+if TYPE_CHECKING:
+    from bide.runtime.service.shapes import Detail
 
 GLYPHS: Final = {
     State.PENDING: ("·", "dim"),
@@ -90,6 +93,16 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str | None]], empt
         ]
         out.append("  ".join(painted).rstrip())
     write("\n".join(out))
+
+
+def print_why(head: str, details: Sequence[Detail], after: str | None) -> None:
+    """An answer to `why`: its sentence, the facts behind it, what comes next."""
+    write(head)
+    width = max((len(d.what) for d in details), default=0)
+    for detail in details:
+        write(f"  {detail.what.ljust(width)}  {detail.value}")
+    if after:
+        write(f"  next: {after}")
 
 
 def stamp(instant: str | None) -> str | None:

@@ -21,8 +21,6 @@ class Compiled:
     index: dict[str, int]
     upstream: tuple[tuple[int, ...], ...]
     downstream: tuple[tuple[int, ...], ...]
-    roots: tuple[int, ...]
-    """Tasks without an upstream."""
     waiting: tuple[int, ...]
     """Per task: its number of upstreams."""
     beyond: dict[int, dict[int, frozenset[int]]]
@@ -51,7 +49,6 @@ def compile_spec(spec: DagSpec) -> Compiled:
         index=index,
         upstream=tuple(upstream),
         downstream=downstream,
-        roots=tuple([place for place, ups in enumerate(upstream) if not ups]),
         waiting=tuple(map(len, upstream)),
         beyond={
             place: beyond(place, downstream, upstream) for place, task in enumerate(tasks) if task.branch

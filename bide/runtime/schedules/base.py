@@ -22,7 +22,7 @@ class Schedule(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=True
     """The base of all schedules: plain data, stored as JSON.
 
     A kind is of one of two sorts. Those of the clock answer `next_after` and `last_until`, and the
-    engine keeps one timer a DAG for them. Those of events set `event` and answer None to both: what
+    engine keeps one timer a DAG for them. Those of events set `event` and leave both as they are: what
     wakes them creates the run itself, and finds them with `parts`, in an `AnyOf` too. `standing` is
     the trigger that the engine holds for such a kind, if it is one.
     """
@@ -47,19 +47,20 @@ class Schedule(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=True
 
         `anchor_us` is the instant the DAG was first loaded, for schedules that count from it.
         """
-        raise NotImplementedError
+        return None
 
     def last_until(self, us: int, anchor_us: int | None = None) -> Firing | None:
         """The last firing at or before `us`, found without stepping through those before."""
-        raise NotImplementedError
+        return None
 
     def interval_for(self, date_us: int | None, now_us: int, anchor_us: int | None = None) -> tuple[int, int]:
         """(start, end) of the interval for a manual run.
 
         With a date: the interval of this schedule's grid that holds it. Without one: the last
-        interval that is complete at `now_us`.
+        interval that is complete at `now_us`. Without a grid: the instant itself, `[date, date)`.
         """
-        raise NotImplementedError
+        at = now_us if date_us is None else date_us
+        return at, at
 
     def in_zone(self, _tz: str) -> Schedule:
         """The same schedule in the DAG's zone, where it has none of its own."""

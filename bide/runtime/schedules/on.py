@@ -10,7 +10,7 @@ import msgspec
 
 from bide.runtime.clock import span_us
 from bide.runtime.errors import BideError, ScheduleError
-from bide.runtime.schedules.base import Firing, Schedule
+from bide.runtime.schedules.base import Schedule
 from bide.triggers import decode_trigger, encode_trigger, kind_of
 from bide.triggers.base import Trigger
 
@@ -66,16 +66,6 @@ class On(Schedule, frozen=True, tag="on"):
         if not under or not isinstance(self.trigger, Trigger) or kind_of(self.trigger) != "file":
             return self
         return On(msgspec.structs.replace(self.trigger, **under), self.poll_interval)
-
-    def next_after(self, us: int, anchor_us: int | None = None) -> Firing | None:
-        return None
-
-    def last_until(self, us: int, anchor_us: int | None = None) -> Firing | None:
-        return None
-
-    def interval_for(self, date_us: int | None, now_us: int, anchor_us: int | None = None) -> tuple[int, int]:
-        at = now_us if date_us is None else date_us
-        return at, at
 
     def describe(self) -> str:
         trigger = self.standing()

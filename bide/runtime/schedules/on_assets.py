@@ -8,7 +8,7 @@ import msgspec
 
 from bide.runtime.assets.asset import Asset, Condition, condition, in_words, names_of
 from bide.runtime.errors import BideError, ScheduleError
-from bide.runtime.schedules.base import Firing, Schedule
+from bide.runtime.schedules.base import Schedule
 from bide.runtime.schedules.calendar import Period, floor, following, previous
 from bide.runtime.schedules.zones import zone
 
@@ -84,16 +84,9 @@ class OnAssets(Schedule, frozen=True, tag="on_assets"):
     def zone_name(self) -> str | None:
         return self.tz
 
-    def next_after(self, us: int, anchor_us: int | None = None) -> Firing | None:
-        return None
-
-    def last_until(self, us: int, anchor_us: int | None = None) -> Firing | None:
-        return None
-
     def interval_for(self, date_us: int | None, now_us: int, anchor_us: int | None = None) -> tuple[int, int]:
         if self.interval is None:
-            at = now_us if date_us is None else date_us
-            return at, at
+            return super().interval_for(date_us, now_us, anchor_us)
         if date_us is not None:
             return self.period(date_us)
         return self.period(previous(self.period(now_us)[0], self.interval, zone(self.tz or "UTC")))

@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-import threading
 from pathlib import Path
 from typing import Final, Literal, Self
 
@@ -93,15 +92,6 @@ class Lock:
         while (holder := self.take(kind, clock.now())) is not None:
             self._refuse_held(holder, clock.elapsed() >= give_up)
             await clock.sleep_until(clock.now() + _LOOK_AGAIN_US)
-        return self
-
-    def acquire_here(self, kind: Kind, clock: Clock, wait_s: float = 5.0) -> Self:
-        """`acquire` for code without a loop: blocks the calling thread."""
-        give_up = clock.elapsed() + int(wait_s * SECOND)
-        pause = threading.Event()
-        while (holder := self.take(kind, clock.now())) is not None:
-            self._refuse_held(holder, clock.elapsed() >= give_up)
-            pause.wait(_LOOK_AGAIN_US / SECOND)
         return self
 
     def holder(self) -> Holder | None:

@@ -13,7 +13,7 @@ from rich.text import Text
 from bide.runtime.clock import DAY, HOUR, from_us
 from bide.testing.simulation.tally import LATE_US, Span
 
-NARROW, WIDE = 40, 160
+WIDE = 160
 _HEIGHTS: Final = "▁▂▃▄▅▆▇█"
 _GOING, _WAITING = "─", "·"
 _STYLES: Final = {
