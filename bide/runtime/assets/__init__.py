@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bide.runtime.assets.asset import AllAssets, AnyAsset, Asset, AssetSpec, Condition, holds, names_of
+from bide.runtime.assets.blast import BlastRadius, Impact, Impacted, Invalidation
 from bide.runtime.assets.contract import (
     Contract,
     ContractSpec,
@@ -21,6 +22,7 @@ __all__ = [
     "AnyAsset",
     "Asset",
     "AssetSpec",
+    "BlastRadius",
     "Check",
     "Checked",
     "Condition",
@@ -31,6 +33,9 @@ __all__ = [
     "Freshness",
     "Gate",
     "GateSpec",
+    "Impact",
+    "Impacted",
+    "Invalidation",
     "Issue",
     "Latest",
     "Observed",
