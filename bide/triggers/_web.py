@@ -21,7 +21,7 @@ from bide.triggers.secret_refs import redact_log
 try:
     import httpx2 as library  # type: ignore[import-not-found,unused-ignore]
 except ImportError:
-    import httpx as library
+    import httpx as library  # type: ignore[no-redef,unused-ignore]
 
 httpx: Final[Any] = library
 """Either of the two: they name the same things."""
