@@ -88,4 +88,4 @@ def loaded(name: str, *tasks: TaskSpec, schedule: Schedule | None = None, **opti
     spec = DagSpec(name=name, tasks=tasks, params=options.pop("params", {}), tz=options.pop("tz", "UTC"))
     dag = Dag(spec, code={}, schedule=schedule or Manual())
     policy = {"max_active_runs": 100, "on_pause": "freeze", "catchup": "latest", **options}
-    return DagLoaded(name, dag.encoded, dag.hash, dag.schedule.to_json(), policy)
+    return DagLoaded(name, dag.encoded, dag.hash, dag.schedule.to_json(), policy, file=f"dags/{name}.py")

@@ -89,6 +89,11 @@ async def test_the_client_of_the_socket_says_the_same(tmp_path: Path) -> None:
                 client = ServiceClient(tmp_path / "bide.sock", rt.db, timeout_s=20)
                 there = await asyncio.to_thread(lambda: asyncio.run(client.schedule("mart", 3)))
                 assert there == await rt.operations.schedule("mart", 3)
+                waits = await asyncio.to_thread(lambda: asyncio.run(client.waits()))
+                assert [wait.run_id for wait in waits] == [None]
+                assert waits == await rt.operations.waits()
+                dags = await asyncio.to_thread(lambda: asyncio.run(client.dags()))
+                assert dags == await rt.operations.dags()
                 try:
                     await asyncio.to_thread(lambda: asyncio.run(client.schedule("mast")))
                 except NotFoundError as error:

@@ -56,7 +56,7 @@ from bide.runtime.service.views import owner_of
 from bide.runtime.store.facts import ended_waits, run_result, watermarks
 from bide.runtime.store.load import WorldRows, load_world
 from bide.runtime.store.lock import Lock
-from bide.runtime.store.writer import StorePort, Writer
+from bide.runtime.store.writer import StorePort, Writer, uncut
 from bide.runtime.triggerer.triggerer import Log, Triggerer
 from bide.runtime.values import COMMAND_LIMIT, encode
 
@@ -338,12 +338,7 @@ class Runtime(LiveHouse):
         await self._leave()
 
     async def _leave(self) -> None:
-        closing = asyncio.ensure_future(self._close())
-        try:
-            await asyncio.shield(closing)
-        except asyncio.CancelledError:
-            await closing
-            raise
+        await uncut(self._close())
 
     async def _close(self) -> None:
         """Shielded and bounded: bodies are stopped, waits let go of, the database checkpointed."""

@@ -10,9 +10,9 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import aiosqlite
 
@@ -48,6 +48,16 @@ async def hop(connection: aiosqlite.Connection, fn: Callable[[], T]) -> T:
     """
     result: T = await connection._execute(fn)  # type: ignore[no-untyped-call]
     return result
+
+
+async def uncut(work: Coroutine[Any, Any, None]) -> None:
+    """Do `work` to its end; a cancellation of the caller counts when it is done."""
+    doing = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await doing
+        raise
 
 
 class Writer:
@@ -145,12 +155,7 @@ class Writer:
         if self._closed:
             return
         self._closed = True
-        closing = asyncio.ensure_future(self._close())
-        try:
-            await asyncio.shield(closing)
-        except asyncio.CancelledError:
-            await closing
-            raise
+        await uncut(self._close())
 
     async def _close(self) -> None:
         raw = self._raw
