@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bide.runtime.graph.builder import TaskChain as TaskChain
     from bide.runtime.graph.builder import TaskGraphBuilder as TaskGraphBuilder
     from bide.runtime.graph.call import call as call
+    from bide.runtime.graph.command import shell as shell
     from bide.runtime.graph.dag import Dag as Dag
     from bide.runtime.graph.dag import dag as dag
     from bide.runtime.graph.failure import Failure as Failure
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from bide.runtime.graph.params import Param as Param
     from bide.runtime.graph.spec import TriggerRule as TriggerRule
     from bide.runtime.graph.task import branch as branch
-    from bide.runtime.graph.task import shell as shell
     from bide.runtime.graph.task import task as task
     from bide.runtime.schedules import AnyOf as AnyOf
     from bide.runtime.schedules import Cron as Cron
@@ -92,7 +92,7 @@ _HOME = {
     "current": "bide.runtime.executor.context",
     "dag": "bide.runtime.graph.dag",
     "group": "bide.runtime.graph.groups",
-    "shell": "bide.runtime.graph.task",
+    "shell": "bide.runtime.graph.command",
     "task": "bide.runtime.graph.task",
     "within": "bide.runtime.schedules",
     "unmapped": "bide.runtime.graph.mapping",

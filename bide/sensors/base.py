@@ -14,13 +14,16 @@ from typing import Any, ClassVar, Final, TypedDict, Unpack
 
 from bide.runtime.clock import LONGEST, SECOND, span_us, to_us
 from bide.runtime.errors import BideError, GraphError, UsageError
+from bide.runtime.graph.binding import Verbatim
 from bide.runtime.graph.building import declare
 from bide.runtime.graph.code import Code
 from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.handle import Linked, Output
+from bide.runtime.graph.item import Item, items_in
 from bide.runtime.graph.options import task_fields
 from bide.runtime.graph.render import check, render
 from bide.runtime.graph.spec import Lane, Mode, OnTimeout, SensorSpec, TriggerRule
+from bide.runtime.graph.splitting import map_field, once, split
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.schedules.promise import Promise
 from bide.runtime.values import Secret
@@ -45,6 +48,7 @@ class SensorOptions(TypedDict, total=False):
     slots: int
     priority: int
     max_active: int | None
+    max_map: int  # the most instances that `map(...)` may make
     retries: int
     retry_delay: timedelta
     max_retry_delay: timedelta | None
@@ -73,7 +77,7 @@ class Sensor(Linked):
     """The trigger's kind."""
     poll_interval: ClassVar[timedelta] = timedelta(seconds=30)
     samples: ClassVar[Mapping[str, Any]] = {}
-    """What stands for a parameter that is not known yet when the options are tried out."""
+    """What stands for a parameter that is not known yet when the options are tried out. These can be mapped."""
 
     def __init__(
         self,
@@ -93,9 +97,45 @@ class Sensor(Linked):
             filled = {key: _filled(value, written.get(key), facts) for key, value in resolved.items()}
             return self.make(filled, facts)
 
-        code = Code(kwargs=written, build=build, predicate=predicate)
+        items = items_in(written)
+        fields |= map_field(self._title, items, options.get("max_map"))
+        over = {key: item.value for key, item in items.items()}
+        code = Code(kwargs=written, mapped=over, build=build, predicate=predicate)
         self._node = declare(name, fields=fields, code=code)
         self._spec: SensorSpec = self._node.fields["sensor"]
+
+    @classmethod
+    def map(cls, *args: Any, **options: Any) -> Output:
+        """One wait for each item of a list that may be known only at run time: `FileSensor.map("in", path=names())`.
+
+        The arguments are those of the sensor. Of its own options those that are outputs, lists, tuples
+        or ranges are mapped, several side by side; `unmapped(x)` and any other value go whole to every
+        instance. Returns the handle of the list of the events.
+        """
+        return cls._map(args, {}, options)
+
+    @classmethod
+    def partial(cls, *args: Any, **options: Any) -> PartialSensor:
+        """Arguments that are the same for every instance: `FileSensor.partial("in", count=3).map(glob=...)`."""
+        return PartialSensor(cls._map, args, options)
+
+    @classmethod
+    def _map(cls, args: tuple[Any, ...], shared: Mapping[str, Any], given: Mapping[str, Any]) -> Output:
+        owner = f"the sensor {getattr(args[0], '__name__', args[0]) if args else given.get('name', cls.__name__)!r}"
+        once(owner, shared, given)
+        items, plain = split(owner, given, _KNOWN)
+        for key in items:
+            if key not in cls.samples:
+                known = (
+                    f"what can be mapped is {', '.join(cls.samples)}"
+                    if cls.samples
+                    else "nothing of it can be mapped"
+                )
+                raise GraphError(
+                    f"{owner}: {key} cannot be mapped: {known}; unmapped(...) gives a list whole"
+                )
+        declared: Any = cls
+        return declared(*args, **{**shared, **plain, **items}).output  # type: ignore[no-any-return]
 
     @property
     def name(self) -> str:
@@ -199,7 +239,9 @@ class Sensor(Linked):
 
     def _check(self, value: Any) -> None:
         """Refuse a template that can never be rendered and a callable that can never be called."""
-        if isinstance(value, str):
+        if isinstance(value, Item):
+            self._check(value.value)
+        elif isinstance(value, str):
             try:
                 check(value)
             except UsageError as error:
@@ -219,7 +261,9 @@ class Sensor(Linked):
         """Make a trigger now, with samples for what only a run knows: wrong options are found early."""
         params: dict[str, Any] = {}
         for key, value in written.items():
-            if not _dynamic(value):
+            if isinstance(value, Item) and not _dynamic(first := value.written(0)) and first is not None:
+                params[key] = first
+            elif not _dynamic(value):
                 params[key] = value
             elif key in self.samples:
                 params[key] = self.samples[key]
@@ -252,11 +296,15 @@ def _dynamic(value: Any) -> bool:
         return any(_dynamic(item) for item in value.values())
     if isinstance(value, list | tuple):
         return any(_dynamic(item) for item in value)
-    return isinstance(value, Linked) or (callable(value) and not isinstance(value, Secret))
+    return isinstance(value, Linked | Item) or (callable(value) and not isinstance(value, Secret))
 
 
 def _filled(value: Any, written: Any, facts: Facts) -> Any:
     """`value` with its templates rendered. What an upstream returned is never read as a template."""
+    if isinstance(written, Item):
+        written = written.written(facts.map_index)
+    if isinstance(value, Verbatim):
+        return value.value
     if isinstance(written, Linked):
         return value
     if isinstance(value, str):
@@ -273,6 +321,26 @@ def _filled(value: Any, written: Any, facts: Facts) -> Any:
         padded = [*items, *[None] * (len(value) - len(items))]
         return [_filled(item, raw, facts) for item, raw in zip(value, padded, strict=False)]
     return value
+
+
+class PartialSensor:
+    """A sensor with the arguments that all of its instances share; see `Sensor.partial`."""
+
+    def __init__(
+        self, declare_mapped: Callable[..., Output], args: tuple[Any, ...], shared: Mapping[str, Any]
+    ) -> None:
+        self._map = declare_mapped
+        self._args = args
+        self._shared = dict(shared)
+
+    def map(self, **options: Any) -> Output:
+        """As `Sensor.map`, beside what was given to `partial`, which is never mapped."""
+        return self._map(self._args, self._shared, options)
+
+
+def copied(value: Any) -> Any:
+    """A parameter that is a mapping, as a dict of our own; an output or an item as it is."""
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def moment(value: Any) -> Any:
@@ -303,4 +371,4 @@ def in_zone(naive: datetime, facts: Facts) -> datetime:
     return naive.replace(tzinfo=facts.interval.start.tzinfo)
 
 
-__all__ = ["TIMEOUT", "Sensor", "SensorOptions", "Unpack", "in_zone", "moment", "moment_us"]
+__all__ = ["TIMEOUT", "Sensor", "SensorOptions", "Unpack", "copied", "in_zone", "moment", "moment_us"]

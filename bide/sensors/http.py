@@ -12,7 +12,7 @@ from bide.runtime.clock import SECOND
 from bide.runtime.errors import GraphError
 from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.handle import Linked
-from bide.sensors.base import Sensor, SensorOptions
+from bide.sensors.base import Sensor, SensorOptions, copied
 from bide.triggers.http import HttpTrigger
 
 Text = str | Callable[..., str] | Linked
@@ -67,7 +67,7 @@ class HttpSensor(Sensor):
         params: dict[str, Any] = {
             "url": url,
             "method": method,
-            "headers": dict(headers) if headers is not None else None,
+            "headers": copied(headers),
             "body": body,
             "expect_status": expect_status,
             "json_path": json_path,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Unpack
 from bide.runtime.clock import SECOND
 from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.handle import Linked
-from bide.sensors.base import Sensor, SensorOptions
+from bide.sensors.base import Sensor, SensorOptions, copied
 from bide.triggers.kafka import KafkaOffsetTrigger
 
 Text = str | Callable[..., str] | Linked
@@ -56,7 +56,7 @@ class KafkaOffsetSensor(Sensor):
             "offset": offset,
             "lag_below": lag_below,
             "across": across,
-            "security": dict(security) if security is not None else None,
+            "security": copied(security),
             "look_timeout_us": self.span_param(look_timeout, "look_timeout"),
         }
         super().__init__(name, params, options)

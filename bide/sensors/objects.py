@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Unpack
 from bide.runtime.clock import SECOND
 from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.handle import Linked
-from bide.sensors.base import Sensor, SensorOptions, moment, moment_us
+from bide.sensors.base import Sensor, SensorOptions, copied, moment, moment_us
 from bide.triggers.objects import ObjectTrigger
 
 Text = str | Callable[..., str] | Linked
@@ -45,7 +45,7 @@ class ObjectSensor(Sensor):
             "min_size": min_size,
             "count": count,
             "newer_than": moment(newer_than),
-            "store": dict(store) if store is not None else None,
+            "store": copied(store),
             "look_timeout_us": self.span_param(look_timeout, "look_timeout"),
         }
         super().__init__(name, params, options)

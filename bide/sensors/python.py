@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Unpack
 
 from bide.runtime.errors import GraphError
 from bide.runtime.graph.facts import Facts
+from bide.runtime.graph.item import Item, items_in
 from bide.runtime.graph.signature import Parameters
-from bide.sensors.base import Sensor, SensorOptions
+from bide.sensors.base import Sensor, SensorOptions, copied
 from bide.triggers.python import PythonTrigger
 from bide.triggers.secret_refs import name_secrets
 
@@ -54,10 +55,11 @@ class PythonSensor(Sensor):
                 f"{self._title}: its function takes a Context, and a predicate has none while it waits: "
                 'pass what it needs, kwargs={"day": "{interval.start:%Y-%m-%d}"}'
             )
-        parameters.check(name, tuple(args), dict(kwargs or {}))
+        if not items_in([args, kwargs]):
+            parameters.check(name, tuple(args), dict(kwargs or {}))
         params = {
-            "args": list(args),
-            "kwargs": dict(kwargs or {}),
+            "args": args if isinstance(args, Item) else list(args),
+            "kwargs": copied(kwargs or {}),
             "limit_us": self.span_param(call_timeout, "call_timeout"),
         }
         super().__init__(name, params, options, predicate=function)

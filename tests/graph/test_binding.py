@@ -13,10 +13,11 @@ from bide.runtime.errors import GraphError, NotFoundError
 from bide.runtime.graph.binding import bind, bind_command, bind_params, encode_value, references
 from bide.runtime.graph.building import declare
 from bide.runtime.graph.code import Code
+from bide.runtime.graph.command import shell
 from bide.runtime.graph.dag import Dag, dag
 from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.spec import Lane, SensorSpec, TaskSpec
-from bide.runtime.graph.task import shell, task
+from bide.runtime.graph.task import task
 from bide.runtime.values import Secret
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ import pytest
 from bide.runtime.errors import GraphError
 from bide.runtime.graph.building import declare
 from bide.runtime.graph.code import Code
+from bide.runtime.graph.command import shell
 from bide.runtime.graph.compile import compile_spec
 from bide.runtime.graph.dag import Dag, dag
 from bide.runtime.graph.spec import DagSpec, Lane, SensorSpec, TaskSpec, TriggerRule
-from bide.runtime.graph.task import shell, task
+from bide.runtime.graph.task import task
 from bide.runtime.schedules import Cron, Every, Manual
 from bide.runtime.values import Secret
 

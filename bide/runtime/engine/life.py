@@ -111,13 +111,13 @@ def offer(t: Turn, inst: Instance, *, resumed: bool = False) -> None:
             return _stuck(
                 t, inst, f"code not loaded: the DAG {dag.name!r} as it is now has no task {task.name!r}"
             )
-    if is_sensor(task) and inst.wait is None and inst.built is None:
-        t.effects.append(Build(inst.instance_id, inst.run.run_id, dag.name, task, inst.map_index))
-        return None
     if task.map is not None and inst.map_index < 0:
         t.world.ticket += 1
         inst.queued = t.world.ticket
         t.effects.append(Expand(inst.instance_id, inst.run.run_id, task, inst.queued))
+        return None
+    if is_sensor(task) and inst.wait is None and inst.built is None:
+        t.effects.append(Build(inst.instance_id, inst.run.run_id, dag.name, task, inst.map_index))
         return None
     if is_deferred(task):
         refused = admission.take_life(t, inst)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
-from bide.runtime.engine.messages import Expand, Expanded, ExpandFailed, Start
+from bide.runtime.engine.messages import Build, Expand, Expanded, ExpandFailed, Start
 from bide.runtime.errors import BideError
 from bide.runtime.executor.ending import failure_of
 from bide.runtime.graph.mapping import measure, part, shared, sources
@@ -80,7 +80,7 @@ class Manifests:
     def forget(self, run_id: int) -> None:
         self._known.pop(run_id, None)
 
-    def get(self, order: Start) -> Lists | None:
+    def get(self, order: Start | Build) -> Lists | None:
         """The lists of the task of an instance; None when they are not at hand."""
         known = self._known.get(order.run_id, {})
         found = known.get(order.task.name)
@@ -88,7 +88,7 @@ class Manifests:
             found = known[order.task.name] = Lists(msgspec.json.decode(found), shared(order.task))
         return found
 
-    async def load(self, order: Start) -> Lists:
+    async def load(self, order: Start | Build) -> Lists:
         """The same, from the database if need be: read once, however many instances ask."""
         async with self._reading:
             if self.get(order) is None:

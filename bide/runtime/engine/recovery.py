@@ -44,12 +44,12 @@ def recover(t: Turn, e: Recover) -> None:
 
 
 def _settle(t: Turn, inst: Instance, attempt_open: bool) -> None:
-    if life.is_sensor(inst.task):
+    if inst.state is State.MAPPED and inst.fan is not None:
+        mapping.resume(t, inst.fan)
+    elif life.is_sensor(inst.task):
         _settle_sensor(t, inst)
     elif inst.state is State.PENDING:
         life.judge(t, inst)
-    elif inst.state is State.MAPPED and inst.fan is not None:
-        mapping.resume(t, inst.fan)
     elif attempt_open:
         _lose(t, inst)
     elif inst.state is State.READY:

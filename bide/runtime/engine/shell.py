@@ -299,7 +299,7 @@ class EngineShell:
         lists = self.manifests.get(order) if order.map_index >= 0 else NO_LISTS
         if lists is None:
             return self._resolve_later(order, context, [])
-        needed = references(order.task) if lists is NO_LISTS else lists.shared
+        needed = _needed(order, lists)
         missing = self.missing(order.run_id, needed)
         if missing or order.recorded or _is_told(order, code):
             return self._resolve_later(order, context, missing)
@@ -315,7 +315,7 @@ class EngineShell:
 
     async def _resolve_later(self, order: Start, context: Context, missing: list[str]) -> Job:
         lists = NO_LISTS if order.map_index < 0 else await self.manifests.load(order)
-        needed = references(order.task) if lists is NO_LISTS else lists.shared
+        needed = _needed(order, lists)
         missing = missing or self.missing(order.run_id, needed)
         await self.fetch_outputs(order.run_id, missing)
         recorded = None
@@ -353,42 +353,48 @@ class EngineShell:
         task = order.task
         facts = self.facts_of(order.run_id, task.name, order.map_index, order.number)
         watermark = self.watermarks.get((self.dag_ids.get(order.dag, 0), task.name))
+        own = lists.part(task, order.map_index) if order.map_index >= 0 else None
         if task.lane is Lane.SHELL:
-            command = bind_command(task, code, values, facts)
+            command = bind_command(task, code, values, facts, lists.lists, own)
             shell = ShellSpec(command=command.command, env=command.env, cwd=command.cwd)
             return Job(None, (), {}, facts, watermark=watermark, shell=shell, cwd=command.cwd)
-        own = lists.part(task, order.map_index) if order.map_index >= 0 else None
         args, kwargs = bind(task, code, values, facts, context, told, lists.lists, own)
         return Job(code.fn, args, kwargs, facts, watermark=watermark)
 
     # --- sensors ---------------------------------------------------------------------------------
 
     def _build(self, e: Build) -> None:
-        missing = self.missing(e.run_id, references(e.task))
-        if missing:
-            self.spawn(self._build_later(e, missing), f"bide:build:{e.instance_id}")
+        lists = self.manifests.get(e) if e.map_index >= 0 else NO_LISTS
+        needed = _needed(e, lists) if lists is not None else ()
+        missing = self.missing(e.run_id, needed)
+        if missing or lists is None:
+            self.spawn(self._build_later(e), f"bide:build:{e.instance_id}")
         else:
-            self._build_now(e)
+            self._build_now(e, lists, needed)
 
-    async def _build_later(self, e: Build, missing: list[str]) -> None:
+    async def _build_later(self, e: Build) -> None:
         try:
-            await self.fetch_outputs(e.run_id, missing)
+            lists = NO_LISTS if e.map_index < 0 else await self.manifests.load(e)
+            needed = _needed(e, lists)
+            await self.fetch_outputs(e.run_id, self.missing(e.run_id, needed))
         except PayloadError as error:
             self.post(BuildFailed(e.instance_id, failure_of(error, final=True)))
             return
-        self._build_now(e)
+        self._build_now(e, lists, needed)
 
-    def _build_now(self, e: Build) -> None:
+    def _build_now(self, e: Build, lists: Lists, needed: Sequence[str]) -> None:
         try:
             code = self.code(e.dag, e.task.name)
             if code.build is None:
                 raise CodeNotLoaded(f"{e.dag}.{e.task.name} is no sensor in the code as it is now")
             facts = self.facts_of(e.run_id, e.task.name, e.map_index, 1)
-            values = self.values(e.run_id, references(e.task))
+            values = self.values(e.run_id, needed)
+            own = lists.part(e.task, e.map_index) if e.map_index >= 0 else None
+            params = bind_params(e.task, code, values, lists.lists, own)
             before = doing.set(f"bide:build:{e.instance_id}")
             self.executor.watchdog.touch()
             try:
-                trigger = code.build(bind_params(e.task, code, values), facts)
+                trigger = code.build(params, facts)
             finally:
                 doing.reset(before)
             built = TriggerBuilt(
@@ -486,6 +492,11 @@ def _answer(attempt_id: int, row: stored.AnswerRow) -> Answer:
     event = None if row.event is None else row.event.encode()
     error = row.reason if event is None else ""
     return Answer(attempt_id, row.key, event, error, row.state is WaitState.TIMED_OUT)
+
+
+def _needed(order: Start | Build, lists: Lists) -> tuple[str, ...]:
+    """The upstreams whose outputs an instance needs, beside its part of the lists."""
+    return references(order.task) if lists is NO_LISTS else lists.shared
 
 
 def _is_told(order: Start, code: Code) -> bool:

@@ -9,10 +9,13 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from bide.runtime.errors import GraphError
 from bide.runtime.graph.code import Code
 from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.handle import Linked, Output
+from bide.runtime.graph.item import Item
 from bide.runtime.graph.render import render
 from bide.runtime.graph.signature import Parameters
 from bide.runtime.graph.spec import TaskSpec
@@ -21,6 +24,7 @@ from bide.runtime.values import Secret
 _MARKS: Final = ("$out", "$code", "$secret", "$lit")
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 _MISSING: Final = object()
+NO_ITEMS: Final[Mapping[str, Any]] = {}
 
 
 def encode_value(value: Any, use: Callable[[Output], None]) -> Any:
@@ -47,6 +51,8 @@ def encode_value(value: Any, use: Callable[[Output], None]) -> Any:
         return _encode_dict(value, use)
     if isinstance(value, Secret):
         return {"$secret": value.ref}
+    if isinstance(value, Item):
+        return {"$code": "item", "of": value.key}
     return {"$code": kind.__name__}
 
 
@@ -74,8 +80,11 @@ def _refers(values: Iterable[Any]) -> bool:
 class _Resolver:
     """Resolves the references in the arguments of one task."""
 
-    def __init__(self, task: str, outputs: Mapping[str, Any], keep_secrets: bool) -> None:
+    def __init__(
+        self, task: str, outputs: Mapping[str, Any], keep_secrets: bool, items: Mapping[str, Any] = NO_ITEMS
+    ) -> None:
         self.task = task
+        self.items = items
         self.outputs = outputs
         self.keep_secrets = keep_secrets
 
@@ -95,6 +104,8 @@ class _Resolver:
             secret = Secret(value["$secret"])
             return secret if self.keep_secrets else secret.resolve()
         if "$code" in value:
+            if value.get("of") in self.items:
+                return self.items[value["of"]]
             if raw is _MISSING or isinstance(raw, Linked):
                 raise GraphError(
                     f"the task {self.task!r} was declared with a {value['$code']} as an argument, "
@@ -201,10 +212,46 @@ def bind(
     return parameters.call(spec.name, tuple(args), kwargs, context, failures)
 
 
-def bind_params(spec: TaskSpec, code: Code, outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a sensor, references resolved; templates as they are, secrets by name."""
-    params = spec.sensor.params if spec.sensor is not None else {}
+class Verbatim(NamedTuple):
+    """An item that another task returned: it is never read as a template."""
+
+    value: Any
+
+
+def _items(
+    spec: TaskSpec, code: Code, outputs: Mapping[str, Any], lists: Mapping[str, Any] | None, part: Part | None
+) -> Mapping[str, Any]:
+    """What an instance of a mapped sensor or command has of each list."""
+    if spec.map is None or part is None:
+        return NO_ITEMS
     resolve = _Resolver(spec.name, outputs, keep_secrets=True)
+    items: dict[str, Any] = {}
+    for key in spec.map.over:
+        if lists is not None and key in lists:
+            items[key] = Verbatim(part(lists[key]))
+            continue
+        written, raw = spec.kwargs[key], code.mapped.get(key)
+        raw = part(raw) if type(raw) is list and len(raw) == len(written) else _MISSING
+        one = part(written)
+        value = resolve(one, raw)
+        items[key] = Verbatim(value) if type(one) is dict and "$out" in one else value
+    return items
+
+
+def bind_params(
+    spec: TaskSpec,
+    code: Code,
+    outputs: Mapping[str, Any],
+    lists: Mapping[str, Any] | None = None,
+    part: Part | None = None,
+) -> dict[str, Any]:
+    """The parameters of a sensor, references resolved; templates as they are, secrets by name.
+
+    Of a mapped one `lists` and `part` are as `bind` has them.
+    """
+    params = spec.sensor.params if spec.sensor is not None else {}
+    items = _items(spec, code, outputs, lists, part)
+    resolve = _Resolver(spec.name, outputs, keep_secrets=True, items=items)
     return {key: resolve(value, code.kwargs.get(key, _MISSING)) for key, value in params.items()}
 
 
@@ -239,18 +286,33 @@ class Command(NamedTuple):
     cwd: str
 
 
-def bind_command(spec: TaskSpec, code: Code, outputs: Mapping[str, Any], facts: Facts) -> Command:
-    """The command of a shell task. A relative `cwd` is under the folder of the DAG's file."""
+def bind_command(
+    spec: TaskSpec,
+    code: Code,
+    outputs: Mapping[str, Any],
+    facts: Facts,
+    lists: Mapping[str, Any] | None = None,
+    part: Part | None = None,
+) -> Command:
+    """The command of a shell task. A relative `cwd` is under the folder of the DAG's file.
+
+    Of a mapped one `lists` and `part` are as `bind` has them.
+    """
     if spec.shell is None:
         raise GraphError(f"the task {spec.name!r} of the DAG {facts.dag!r} is no command")
-    resolve = _Resolver(spec.name, outputs, keep_secrets=True)
+    items = _items(spec, code, outputs, lists, part)
+    resolve = _Resolver(spec.name, outputs, keep_secrets=True, items=items)
     env: dict[str, str] = {}
     for key, written in spec.shell.env.items():
         value = resolve(written, code.kwargs.get(key, _MISSING))
-        if isinstance(value, Secret):
+        if isinstance(value, Verbatim):
+            env[key] = _text(value.value)
+        elif isinstance(value, Secret):
             env[key] = value.resolve()
         elif isinstance(written, str):
             env[key] = render(written, facts)
+        elif key in items:
+            env[key] = render(value, facts) if isinstance(value, str) else _text(value)
         elif callable(value):
             env[key] = str(value(facts))
         else:
@@ -264,6 +326,11 @@ def bind_command(spec: TaskSpec, code: Code, outputs: Mapping[str, Any], facts: 
             )
         command = str(code.fn(facts))
     return Command(command, env, _under(facts.folder, cwd))
+
+
+def _text(value: Any) -> str:
+    """An item as a variable of the environment has it: a text as it is, all else as JSON."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _under(folder: str, path: str) -> str:

@@ -164,7 +164,8 @@ def declare(
     `fields` are fields of `TaskSpec` (but name, upstream, args, kwargs), with `lane` at least, and
     `on_failure`, which makes a node of its own.
     The arguments are those of `code`. A sensor gives `fields["sensor"]` with empty `params`
-    and its parameters as `code.kwargs`; a command `fields["shell"]` and its environment likewise.
+    and its parameters as `code.kwargs`; a command `fields["shell"]` and its environment likewise;
+    what these are mapped over stands in `code.mapped`.
     Outputs among them become edges. `numbered`: a name that is taken gets a number
     (`load_2`), otherwise it is an error.
     """
@@ -195,6 +196,8 @@ def declare(
             node.fields = _with_parameters(fields, kwargs)
         else:
             node.encoded = (args, kwargs)
+    if code.mapped:
+        node.encoded = ((), {key: encode_value(value, node.use) for key, value in code.mapped.items()})
     body.nodes[name] = node
     if on_failure is not None:
         body.handle(node, on_failure)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from bide.runtime.errors import GraphError
 from bide.runtime.graph.building import Body, Node
+from bide.runtime.graph.command import shell
 from bide.runtime.graph.handle import Linked, Output
-from bide.runtime.graph.task import Task, shell
+from bide.runtime.graph.task import Task
 
 if TYPE_CHECKING:
     from bide.runtime.graph.options import TaskOptions
@@ -126,7 +127,7 @@ def call(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
 
     Arguments are JSON, or other calls of the graph, whose outputs they then get. Sensors and `shell` are
     called the same way, with their name first: `call(FileSensor, "drop", path="in.csv")`; a task is mapped
-    by a call of its `map`: `call(load.map, path=listed)`.
+    by a call of its `map`: `call(load.map, path=listed)`, `call(FileSensor.map, "drops", path=listed)`.
 
     >>> def fetch(url): ...
     >>> call(fetch, "https://example.org").options(retries=3)
@@ -138,7 +139,9 @@ def call(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
 
 
 def declares(fn: Any) -> bool:
-    """Whether calling it makes a node by itself: a sensor, a command."""
+    """Whether calling it makes a node by itself: a sensor, a command, one of these mapped."""
+    if getattr(fn, "__name__", "") == "map" and not isinstance(fn, type):
+        fn = getattr(fn, "__self__", fn)
     return fn is shell or (isinstance(fn, type) and issubclass(fn, Linked))
 
 

@@ -29,6 +29,9 @@ class Code:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     """Of a task, its keyword arguments; of a sensor or a command, its parameters."""
 
+    mapped: Mapping[str, Any] = field(default_factory=dict)
+    """Of a mapped sensor or command: what it is mapped over, by the key of its `Item`s."""
+
     build: BuildTrigger | None = None
     """Of a sensor: makes its trigger from its parameters, references resolved, and the facts."""
 

@@ -73,7 +73,7 @@ def mapped_call(
         raise GraphError(f"the task {name!r}: shard is {shard!r}, and must be a whole number, 1 or more")
     parameters.check(name, args, {**given, **kwargs})
     named = _by_name(name, parameters, args, {**given, **kwargs})
-    over = tuple([key for key, value in named.items() if key not in given and _is_mapped(value)])
+    over = tuple([key for key, value in named.items() if key not in given and is_mapped(value)])
     if not over:
         raise GraphError(
             f"the task {name!r} is mapped over nothing: give map() a list or the output of another task"
@@ -82,7 +82,7 @@ def mapped_call(
     lengths = {key: len(plain[key]) for key in over if type(plain[key]) is list}
     spec = MapSpec(over=over, shard=shard, limit=limit)
     if lengths:
-        _count(name, spec, lengths)
+        check_lengths(f"the task {name!r}", spec, lengths)
     return MappedCall(spec, plain)
 
 
@@ -105,7 +105,8 @@ def _by_name(
     return named
 
 
-def _is_mapped(value: Any) -> bool:
+def is_mapped(value: Any) -> bool:
+    """Whether `map(...)` takes it for a list of items."""
     return isinstance(value, (Linked, list, tuple, range))
 
 
@@ -128,7 +129,7 @@ def each(fn: Callable[..., Any], call: MappedCall) -> list[Any]:
     lengths = {key: len(call.kwargs[key]) for key in call.spec.over}
     calls = [
         call.kwargs | {key: part(call.spec, call.kwargs[key], index) for key in call.spec.over}
-        for index in range(_count(fn.__name__, call.spec, lengths))
+        for index in range(check_lengths(f"the task {fn.__name__!r}", call.spec, lengths))
     ]
     return [fn(**kwargs) for kwargs in calls]
 
@@ -146,7 +147,8 @@ class Measured(NamedTuple):
 def sources(task: TaskSpec) -> tuple[str, ...]:
     """The upstreams whose outputs a task is mapped over."""
     assert task.map is not None
-    return references(msgspec.structs.replace(task, kwargs={key: task.kwargs[key] for key in outer(task)}))
+    over = {key: task.kwargs[key] for key in outer(task)}
+    return references(msgspec.structs.replace(task, kwargs=over, sensor=None, shell=None))
 
 
 def outer(task: TaskSpec) -> Iterable[str]:
@@ -188,24 +190,26 @@ def measure(task: TaskSpec, outputs: Mapping[str, Any]) -> Measured:
             )
         lists[key] = value
         lengths[key] = len(value)
-    return Measured(_count(task.name, spec, lengths), msgspec.json.encode(lists))
+    shards = task.sensor is None and task.shell is None
+    items = check_lengths(f"the task {task.name!r}", spec, lengths, shards=shards)
+    return Measured(items, msgspec.json.encode(lists))
 
 
-def _count(name: str, spec: MapSpec, lengths: Mapping[str, int]) -> int:
-    """Instances for lists of these lengths, which go side by side."""
+def check_lengths(owner: str, spec: MapSpec, lengths: Mapping[str, int], *, shards: bool = True) -> int:
+    """Instances for lists of these lengths, which go side by side. `owner` begins an error's sentence."""
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{key} has {length}" for key, length in lengths.items())
         raise GraphError(
-            f"the task {name!r} is mapped over lists that go side by side and differ in length: {told} items; "
+            f"{owner} is mapped over lists that go side by side and differ in length: {told} items; "
             "make them equal, or pass one whole with unmapped(...)"
         )
     length = next(iter(lengths.values()))
     items = -(-length // (spec.shard or 1))
     if items > spec.limit:
-        least = -(-length // spec.limit)
+        fewer = f"give each a list of items with map(..., shard={-(-length // spec.limit)}) or more, or "
         raise GraphError(
-            f"the task {name!r} would become {items:,} instances, and the limit is {spec.limit:,}: give each a list "
-            f"of items with map(..., shard={least}) or more, or raise the limit with max_map={items}"
+            f"{owner} would become {items:,} instances, and the limit is {spec.limit:,}: "
+            f"{fewer if shards else ''}raise the limit with max_map={items}"
         )
     return items
 

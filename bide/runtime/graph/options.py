@@ -43,6 +43,7 @@ class CommandOptions(TypedDict, total=False):
     owner: str
     doc: str
     memory_limit: int | None  # bytes; process and shell lanes
+    max_map: int  # the most instances that `map(...)` may make
 
 
 class TaskOptions(CommandOptions, total=False):
@@ -52,7 +53,6 @@ class TaskOptions(CommandOptions, total=False):
     branch: bool  # what it returns names those right downstream that run
     isolate: bool  # a killable process of its own
     lane: Lane | str
-    max_map: int  # the most instances that `.map(...)` may make
 
 
 def span(value: object, option: str) -> int:

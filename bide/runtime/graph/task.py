@@ -1,23 +1,20 @@
-"""`@task` and `shell`: a function or a command becomes a node when it is called in a DAG's body."""
+"""`@task`: a function becomes a node when it is called in a DAG's body."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
 from functools import update_wrapper
-from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar, Unpack, overload
 
 from bide.runtime.errors import GraphError
 from bide.runtime.graph.building import Body, Node, current_body, declare
 from bide.runtime.graph.code import Code
-from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.handle import Linked, Output
 from bide.runtime.graph.mapping import MOST, each, mapped_call
-from bide.runtime.graph.options import CommandOptions, TaskOptions, lane_of, task_fields
-from bide.runtime.graph.render import check
+from bide.runtime.graph.options import TaskOptions, lane_of, task_fields
 from bide.runtime.graph.signature import Parameters
-from bide.runtime.graph.spec import Lane, Role, ShellSpec
+from bide.runtime.graph.spec import Role
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -175,36 +172,3 @@ def branch(fn: Any = None, /, **options: Any) -> Any:
     if fn is not None:
         return Task(fn, {"branch": True})
     return lambda wrapped: Task(wrapped, {**options, "branch": True})
-
-
-def shell(
-    name: str,
-    command: str | Callable[[Facts], str],
-    *,
-    env: Mapping[str, Any] | None = None,
-    cwd: str | Path | None = None,
-    **options: Unpack[CommandOptions],
-) -> Output:
-    """A task from a command: `shell("dbt", "dbt run --select {params.model}")`.
-
-    `command`, `cwd` and the strings of `env` are templates over the run; `env` is added to the
-    environment, and takes outputs of other tasks and secrets. A relative `cwd` is under the folder
-    of the DAG's file. A callable of the run's facts is taken in place of a template. Exit code 0 is
-    success.
-    """
-    owner = f"the command {name!r}"
-    text: object = "" if callable(command) else command
-    if not isinstance(text, str) or not (text.strip() or callable(command)):
-        raise GraphError(f"{owner}: the command is {command!r}, and must be a string")
-    for option in ("isolate", "lane", "name"):
-        if option in options:
-            raise GraphError(f"{owner} has no option {option!r}")
-    fields = task_fields(owner, options)
-    folder = None if cwd is None else str(cwd)
-    for template in (text, folder, *(env or {}).values()):
-        if isinstance(template, str):
-            check(template)
-    fields |= {"lane": Lane.SHELL, "shell": ShellSpec(command=text, cwd=folder)}
-    written = {str(key): value for key, value in (env or {}).items()}
-    code = Code(fn=command if callable(command) else None, kwargs=written)
-    return declare(name, fields=fields, code=code).output
