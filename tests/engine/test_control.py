@@ -258,16 +258,101 @@ def test_a_failure_holds_the_next_run_until_it_is_rerun_or_marked(scene: Scene) 
     assert scene.state("load", third) == "running"
 
 
-def test_a_run_made_in_between_comes_first(scene: Scene) -> None:
+def test_a_run_that_begins_later_for_an_earlier_date_holds_nobody_that_has_begun(scene: Scene) -> None:
     first, third = daily(scene, [0, 2])
-    scene.end("get", run=third)
+    scene.advance(1)
     second = scene.trigger("d", logical_us=T0 + DAY)
+    scene.end("get", run=third)
+    assert f"load of run {first} " in scene.reason("load", third), "it goes by what had begun before it"
+    scene.end("get", run=second)
+    assert f"load of run {first} " in scene.reason("load", second)
     scene.end("get", run=first)
     scene.end("load", run=first)
-    assert scene.state("load", third) == "pending"
-    assert f"load of run {second} " in scene.reason("load", third)
-    scene.end("get", run=second)
-    scene.end("load", run=second)
+    assert (scene.state("load", second), scene.state("load", third)) == ("running", "running")
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_an_earlier_date_that_is_made_while_a_later_one_holds_the_only_place_is_no_deadlock(
+    scene: Scene, crash: bool
+) -> None:
+    [later] = daily(scene, [2], max_active_runs=1)
+    scene.advance(1)
+    earlier = scene.trigger("d", logical_us=T0 + DAY)
+    assert scene.run_state(earlier) == "queued"
+    if crash:
+        scene.crash()
+    scene.end("get", run=later)
+    assert scene.going == ["load"], "there was no run before it when it began"
+    if crash:
+        scene.crash()
+    scene.end("load", run=later)
+    assert (scene.run_state(later), scene.run_state(earlier)) == ("success", "running")
+    scene.end("get", "load", run=earlier)
+    assert scene.run_state(earlier) == "success"
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_one_that_waits_already_is_not_overtaken(scene: Scene, crash: bool) -> None:
+    """It was the deadlock: the later one waits for a run that has no place until the later one ends."""
+    first, third = daily(scene, [0, 2], max_active_runs=2)
+    scene.end("get", run=third)
+    scene.advance(1)
+    second = scene.trigger("d", logical_us=T0 + DAY)
+    assert f"load of run {first} " in scene.reason("load", third)
+    if crash:
+        scene.crash()
+        scene.end("get", run=first)
+    else:
+        scene.end("get", run=first)
+    scene.end("load", run=first)
+    assert scene.state("load", third) == "running"
+    scene.end("load", run=third)
+    scene.end("get", "load", run=second)
+    assert {state for _, state in scene.runs()} == {"success"}
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_queued_runs_begin_in_the_order_of_their_dates(scene: Scene, crash: bool) -> None:
+    running, *queued = daily(scene, [0, 5, 3, 4], max_active_runs=1)
+    if crash:
+        scene.crash()
+    order: list[int] = []
+    while len(order) < 4:
+        [run] = [run for run, state in scene.runs() if state == "running"]
+        order.append(run)
+        scene.end("get", "load", run=run)
+    assert order == [running, queued[1], queued[2], queued[0]]
+
+
+def test_without_such_a_task_they_begin_as_they_were_made_and_a_new_graph_changes_that(scene: Scene) -> None:
+    scene.dag("d", job("get"), max_active_runs=1)
+    runs = [scene.trigger("d", logical_us=T0 + day * DAY) for day in (0, 5, 4, 3)]
+    scene.end("get")
+    assert scene.run_state(runs[1]) == "running"
+    scene.dag("d", job("get"), job("load", "get", depends_on_past=True), max_active_runs=1)
+    scene.end("get")
+    assert (scene.run_state(runs[2]), scene.run_state(runs[3])) == ("queued", "running")
+
+
+def test_runs_that_begin_together_go_by_each_other(scene: Scene) -> None:
+    scene.dag("d", job("load", depends_on_past=True))
+    scene.command("pause", dag="d")
+    later, earlier = (scene.trigger("d", logical_us=T0 + day * DAY) for day in (1, 0))
+    scene.command("unpause", dag="d")
+    assert (scene.state("load", earlier), scene.state("load", later)) == ("running", "pending")
+    assert f"load of run {earlier} " in scene.reason("load", later)
+
+
+def test_one_that_was_ended_in_the_queue_and_is_rerun_holds_those_that_begin_after_it(scene: Scene) -> None:
+    first, second = daily(scene, [0, 1], max_active_runs=1)
+    scene.command("cancel", run_id=second)
+    scene.end("get", "load", run=first)
+    scene.advance(1)
+    third = scene.trigger("d", logical_us=T0 + 2 * DAY)
+    scene.end("get", run=third)
+    assert f"load of run {second} " in scene.reason("load", third), "it was over when the third began"
+    scene.command("rerun", run_id=second)
+    scene.end("get", "load", run=second)
     assert scene.state("load", third) == "running"
 
 

@@ -460,10 +460,13 @@ class Machine(RuleBasedStateMachine):
             elif scene.world.waits:
                 scene.feed(WaitFired(min(scene.world.waits), b"1"))
             elif scene.world.behind:  # the run before went wrong: somebody says that it is well
-                waiting = scene.world.instances[min(scene.world.behind)]
-                run, task = scene.world.behind[waiting.instance_id]
-                if run in scene.world.runs:  # it waits for its place, which the one that waits has taken
-                    run = waiting.run.run_id
+                roots = [
+                    (run, task)
+                    for run, task in scene.world.behind.values()
+                    if scene.states(run).get(task) not in (None, "pending")
+                ]
+                assert roots, f"these wait for each other: {scene.world.behind}"
+                run, task = min(roots)
                 scene.command("mark", run_id=run, task=task, state="success")
             elif scene.world.runs:
                 due = scene.world.next_timer

@@ -314,6 +314,8 @@ def reopen(t: Turn, run: Run, reason: str) -> None:
     """A finished run goes on: it takes its place among the active ones, whatever the cap."""
     if run.state in RUN_OVER:
         run.deadline = None
+        if run.started is None:  # it was ended while it was queued
+            run.started = t.now
         if run.backfill is None:
             run.dag.active_runs += 1
         t.effects.append(RunOpened(run.meta))

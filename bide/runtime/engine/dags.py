@@ -35,6 +35,7 @@ def dag_loaded(t: Turn, e: DagLoaded) -> None:
             world.compiled[version_id] = compile_spec(spec)
         dag.compiled = world.compiled[version_id]
         dag.resources.clear()
+        runs.queue_anew(world, dag)
         waiting.ask_again(t, dag)
     dag.tz = spec.tz
     dag.file = e.file

@@ -1,9 +1,13 @@
 """`depends_on_past`: an instance starts when the same task of the run before ended well.
 
-The run before is the newest of the latest logical date before its own, whatever started it; the
-first run goes. Who has to wait is woken by the commit that ends that other instance, is asked
-again then, and polls nothing. Which run is before is a fact on disk: `decide` asks for it with
-`PastAsked`, an input of its own that stands in no mailbox.
+The run before is the newest of the latest logical date before its own, whatever started it, of
+those that had begun, or were over, when its own run began; the first run goes. What a run goes by
+is settled by that: one that begins after it, for whatever date, cannot hold it, and whom it waits
+for holds its place already and goes by none that began later. So no two runs wait for each other.
+
+Who has to wait is woken by the commit that ends that other instance, is asked again then, and
+polls nothing. Which run is before is a fact on disk: `decide` asks for it with `PastAsked`, an
+input of its own that stands in no mailbox.
 """
 
 from __future__ import annotations
@@ -24,7 +28,8 @@ def hold(t: Turn, inst: Instance) -> None:
 
 def key_of(inst: Instance) -> FactKey:
     run = inst.run
-    return ("past", run.dag.dag_id, run.meta.logical_us, inst.task.name)
+    began = run.created if run.started is None else run.started
+    return ("past", run.dag.dag_id, run.meta.logical_us, began, inst.task.name)
 
 
 def settled(t: Turn, e: PastAsked) -> Instance | None:
@@ -69,15 +74,6 @@ def left(t: Turn, run: Run) -> None:
     """A run is over that was never made whole: what was not made of it ends nothing more."""
     for task in run.compiled.tasks[len(run.instances) :]:
         moved_on(t, run.run_id, task.name)
-
-
-def overtaken(t: Turn, run: Run) -> None:
-    """A run has been made: it may be the one before for some who wait for an earlier one."""
-    instances = t.world.instances
-    for instance_id in t.world.behind:
-        inst = instances[instance_id]
-        if inst.run.dag is run.dag and inst.run.meta.logical_us > run.meta.logical_us:
-            hold(t, inst)
 
 
 def leave(world: World, inst: Instance) -> None:

@@ -207,6 +207,7 @@ def _dag(world: World, row: DagRow, hashes: dict[int, str]) -> DagState:
     dag.version_id = row.version_id
     if row.version_id is not None:
         dag.compiled = world.compiled[row.version_id]
+        dag.in_order = dag.compiled.in_order
         dag.hash = hashes[row.version_id]
         dag.tz = dag.compiled.spec.tz
     dag.schedule_json = row.schedule

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
+
 import msgspec
 
 from bide.runtime.engine import alerting, backfills, control, covering, handling, life, past
 from bide.runtime.engine.messages import RunEnded, RunMeta, RunOpened
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State
 from bide.runtime.engine.turn import Turn
-from bide.runtime.engine.world import DagState, Due, Instance, Run
+from bide.runtime.engine.world import DagState, Due, Instance, Run, World
 from bide.runtime.graph.compile import Compiled
 from bide.runtime.graph.rules import Verdict, verdict
 from bide.runtime.graph.spec import Role
@@ -53,8 +55,6 @@ def create_run(t: Turn, dag: DagState, *, kind: str, run_key: str, firing: Firin
     world.run_at[dag.dag_id, meta.logical_us] = run_id
     dag.runs.add(run_id)
     t.effects.append(RunOpened(meta))
-    if world.behind:
-        past.overtaken(t, run)
     expand(t, run)
     return run
 
@@ -104,16 +104,31 @@ def queue(run: Run) -> None:
     if run.backfill is not None:
         run.dag.backfilled[run.run_id] = run
     else:
-        run.dag.queued.append(run.run_id)
+        heappush(run.dag.queued, (run.meta.logical_us if run.dag.in_order else 0, run.run_id))
+
+
+def queue_anew(world: World, dag: DagState) -> None:
+    """A DAG has another graph: its queued runs go by their dates if one of its tasks depends on its past."""
+    in_order = dag.compiled is not None and dag.compiled.in_order
+    if in_order == dag.in_order:
+        return
+    dag.in_order = in_order
+    left, dag.queued = dag.queued, []
+    for _, run_id in left:
+        if (run := world.runs.get(run_id)) is not None and run.state is RunState.QUEUED:
+            queue(run)
 
 
 def start_queued(t: Turn, dag: DagState) -> None:
-    """Start queued runs, oldest first, while the DAG has room and is not paused."""
+    """Start queued runs, oldest first (of a DAG that goes by its past: of the earliest date first).
+
+    As many as the DAG has room for, and none while it is paused.
+    """
     if t.world.dormant or t.world.slots.closed:
         return
     cap = dag.options.get("max_active_runs", 1)
     while dag.queued and dag.active_runs < cap and not dag.paused:
-        run = t.world.runs.get(dag.queued.popleft())
+        run = t.world.runs.get(heappop(dag.queued)[1])
         if run is None or run.state is not RunState.QUEUED:
             continue
         dag.active_runs += 1

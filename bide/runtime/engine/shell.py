@@ -449,8 +449,8 @@ class EngineShell:
                 return stored.run_by_key(conn, dag_id, run_key)
             case ("run_within", int(dag_id), int(start), int(end)):
                 return stored.run_within(conn, dag_id, start, end)
-            case ("past", int(dag_id), int(logical), str(task)):
-                return stored.run_before(conn, dag_id, logical, task)
+            case ("past", int(dag_id), int(logical), int(began), str(task)):
+                return stored.run_before(conn, dag_id, logical, began, task)
             case ("run", int(run_id)):
                 return load_run(conn, run_id)
             case ("children", int(run_id), str(task)):

@@ -106,6 +106,7 @@ class DagState:
         "dag_id",
         "file",
         "hash",
+        "in_order",
         "name",
         "next_fires",
         "options",
@@ -150,7 +151,8 @@ class DagState:
         self.code_error = "this runtime was started without it"
         self.runs: set[int] = set()  # unfinished
         self.active_runs = 0
-        self.queued: deque[int] = deque()
+        self.queued: list[tuple[int, int]] = []  # a heap: (what it goes by, run id); see `runs.queue`
+        self.in_order = False  # what they go by is their date
         self.owned: set[int] = set()  # of these runs, those of backfills
         self.backfilled: dict[int, Run] = {}  # of these, the queued ones
         self.stuck: dict[int, Instance] = {}  # ready, but its code is not loaded or the DAG is paused

@@ -27,6 +27,8 @@ class Compiled:
     """Per branch and task right below it: which of the others right below it stand below that one."""
     handled: bool
     """Whether there are handlers or callbacks."""
+    in_order: bool
+    """Whether tasks of it depend on the run before: then its runs begin in the order of their dates."""
 
 
 def compile_spec(spec: DagSpec) -> Compiled:
@@ -54,4 +56,5 @@ def compile_spec(spec: DagSpec) -> Compiled:
             place: beyond(place, downstream, upstream) for place, task in enumerate(tasks) if task.branch
         },
         handled=handled,
+        in_order=any(task.depends_on_past for task in tasks),
     )

@@ -93,7 +93,9 @@ def _before(reader: Reader, run: RunDetail, tasks: list[TaskShown]) -> dict[str,
     behind = {task.task for task in tasks if task.state is State.PENDING and task.reason.startswith(BEFORE)}
     if not behind:
         return {}
-    found = reader.read(partial(runs_before, dag=run.dag, logical_us=run.logical_us, tasks=sorted(behind)))
+    began = run.created_us if run.started_us is None else run.started_us
+    known = partial(runs_before, dag=run.dag, logical_us=run.logical_us, began_us=began, tasks=sorted(behind))
+    found = reader.read(known)
     return {name: before for name, before in found.items() if before is not None}
 
 

@@ -121,12 +121,18 @@ class RunBefore(msgspec.Struct, frozen=True):
     states: list[State]
 
 
-def run_before(conn: sqlite3.Connection, dag_id: int, logical_us: int, task: str) -> RunBefore | None:
-    """The newest run of the latest logical date before `logical_us`; None: there was none."""
+def run_before(
+    conn: sqlite3.Connection, dag_id: int, logical_us: int, began_us: int, task: str
+) -> RunBefore | None:
+    """The newest run of the latest logical date before `logical_us`; None: there was none.
+
+    Of those that had begun, or were over, at `began_us`.
+    """
     found = conn.execute(
         "SELECT run_id, logical_us, state FROM run WHERE dag_id = ? AND logical_us < ?"
+        " AND coalesce(started_us, ended_us) <= ?"
         " ORDER BY logical_us DESC, run_id DESC LIMIT 1",
-        (dag_id, logical_us),
+        (dag_id, logical_us, began_us),
     ).fetchone()
     if found is None:
         return None
@@ -136,11 +142,11 @@ def run_before(conn: sqlite3.Connection, dag_id: int, logical_us: int, task: str
 
 
 def runs_before(
-    conn: sqlite3.Connection, dag: str, logical_us: int, tasks: Iterable[str]
+    conn: sqlite3.Connection, dag: str, logical_us: int, began_us: int, tasks: Iterable[str]
 ) -> dict[str, RunBefore | None]:
     """As `run_before`, for several tasks of a DAG by name."""
     found = conn.execute("SELECT dag_id FROM dag WHERE name = ?", (dag,)).fetchone()
-    return {task: run_before(conn, found[0], logical_us, task) for task in tasks} if found else {}
+    return {task: run_before(conn, found[0], logical_us, began_us, task) for task in tasks} if found else {}
 
 
 def run_in_the_way(conn: sqlite3.Connection, dag_id: int, logical_us: int) -> RunRow | None:
