@@ -57,7 +57,7 @@ async def test_s0_25_b53_a_sensor_waits_once_for_each_item_and_holds_no_slot() -
             "what a task returned is never read as a template"
         )
         assert rt.slots_in_use == 0
-        assert sorted(wait.task for wait in await rt.waits()) == ["drop[0]", "drop[1]", "drop[2]"]
+        assert sorted(str(wait.task) for wait in await rt.waits()) == ["drop[0]", "drop[1]", "drop[2]"]
         why = await rt.operations.why(run.run_id, "drop")
         assert why.why == "0 of its 3 instances have ended"
         assert {detail.what: detail.value for detail in why.details}["instances"] == "3 deferred"

@@ -96,7 +96,8 @@ class PartialShell:
         shared: Mapping[str, Any] = self._shared.get("env") or {}
         once(owner, shared, env)
         items, plain = split(owner, env)
-        return shell(self._name, self._command, **{**self._shared, "env": {**shared, **plain, **items}})
+        options: dict[str, Any] = {**self._shared, "env": {**shared, **plain, **items}}
+        return shell(self._name, self._command, **options)
 
 
 def _known(over: Any) -> list[Any]:
