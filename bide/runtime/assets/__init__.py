@@ -14,12 +14,28 @@ from bide.runtime.assets.contract import (
     SameInterval,
     SchemaCompat,
 )
+from bide.runtime.assets.evaluate import conclude, evaluate, evaluate_all, inlet, replay
 from bide.runtime.assets.gate import Check, Gate, GateSpec
-from bide.runtime.assets.judged import Checked, Decision, Issue, Observed, Phase, Version
+from bide.runtime.assets.judged import (
+    Asked,
+    Checked,
+    Decision,
+    Evidence,
+    Found,
+    Issue,
+    Observed,
+    Phase,
+    Used,
+    Version,
+)
+from bide.runtime.assets.policy import DEFAULT, Policy, resolve, severity_of
+from bide.runtime.assets.reading import Wanted, wanted
 
 __all__ = [
+    "DEFAULT",
     "AllAssets",
     "AnyAsset",
+    "Asked",
     "Asset",
     "AssetSpec",
     "BlastRadius",
@@ -29,7 +45,9 @@ __all__ = [
     "Contract",
     "ContractSpec",
     "Decision",
+    "Evidence",
     "ExactVersion",
+    "Found",
     "Freshness",
     "Gate",
     "GateSpec",
@@ -40,10 +58,21 @@ __all__ = [
     "Latest",
     "Observed",
     "Phase",
+    "Policy",
     "Quality",
     "SameInterval",
     "SchemaCompat",
+    "Used",
     "Version",
+    "Wanted",
+    "conclude",
+    "evaluate",
+    "evaluate_all",
     "holds",
+    "inlet",
     "names_of",
+    "replay",
+    "resolve",
+    "severity_of",
+    "wanted",
 ]

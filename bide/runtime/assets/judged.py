@@ -1,6 +1,7 @@
 """What evaluation reads and what it says, as plain data: stored with a decision, and replayed offline.
 
-`Observed` is what there is of one upstream, `Issue` one requirement that is not met, `Decision` the answer.
+`Asked` is the question, `Observed` what there is of one upstream, `Found` what one contract makes of it,
+`Issue` one requirement that is not met, `Decision` the answer, `Evidence` all of what it was made of.
 Instants are epoch microseconds, UTC.
 """
 
@@ -11,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from bide.runtime.assets.words import VISIBLE, Action, Level, Result, Severity, VersionState
+from bide.runtime.assets.contract import ContractSpec
+from bide.runtime.assets.words import VISIBLE, Action, Edge, Level, Result, Severity, VersionState
 
 
 class Phase(StrEnum):
@@ -21,6 +23,20 @@ class Phase(StrEnum):
     PUBLISHING = "publishing"  # may the version be seen
     EFFECT = "effect"  # may something leave the platform
     USE = "use"  # may a consumer use it for its purpose
+
+
+class Asked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A question: may `asset` be made, published, exported or used, over the data interval `[start_us, end_us)`."""
+
+    phase: Phase
+    asset: str
+    start_us: int
+    end_us: int
+    now_us: int
+    backfill: bool = False
+    plan_id: int | None = None  # of a rerun plan: its own validated versions count as visible, and come first
+    consumer: str = ""  # whose purpose it is, of phase `use`
+    tz: str = "UTC"  # the calendar in which an offset of whole days is days
 
 
 class Checked(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -57,9 +73,14 @@ class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
     """What there is of one upstream, for one interval.
 
     `over` are its versions that share something with the interval, oldest first, in every state but building;
-    `latest` the newest visible one, `exact` the one a contract names. `gates` are those declared of it.
-    `schemas` are its schemas by id (JSON), those of versions that were visible, in the order of their first
-    version; the last is the newest.
+    `latest` the newest visible one, `exact` the one a contract names, `previous` the newest visible one that
+    ends at or before the interval's start. Newest is by the end of the interval, then by number. `gates` are
+    those declared of it. `schemas` are its schemas by id (JSON), those of versions that were visible, in the
+    order of their first version; the last is the newest. The interval is that of `reading.wanted`.
+
+    Before publishing `read` are the versions that the instance was given, as they are now, whatever their
+    state: they are judged, not those that it would be given now. None: nothing was decided before.
+    `accepted` are the schemas that the consumer is known to live with: those of inputs of what it published.
     """
 
     upstream: str
@@ -67,8 +88,18 @@ class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
     over: tuple[Version, ...] = ()
     latest: Version | None = None
     exact: Version | None = None
+    previous: Version | None = None
     gates: tuple[Checked, ...] = ()  # of which `passed` means nothing here
     schemas: tuple[tuple[int, Any], ...] = ()
+    read: tuple[Version, ...] | None = None
+    accepted: tuple[int, ...] = ()
+
+
+class Used(msgspec.Struct, frozen=True):
+    """A version that may be read, and by which kind of edge."""
+
+    version: Version
+    kind: Edge
 
 
 class Issue(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,6 +113,14 @@ class Issue(msgspec.Struct, frozen=True, omit_defaults=True):
     level: Level
     result: Result
     rationale: str = ""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What one contract says: the versions that are read, what is not met, what the output inherits."""
+
+    use: tuple[Used, ...] = ()
+    issues: tuple[Issue, ...] = ()
+    limits: tuple[str, ...] = ()
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -118,3 +157,12 @@ STOPS: dict[Phase, frozenset[Level]] = {
     Phase.USE: frozenset({Level.EXECUTION, Level.PUBLICATION, Level.MANUAL_APPROVAL}),
 }
 """Which levels stop which question; the milder ones let it go on, with less (S1-16, S1-17)."""
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """All that a decision was made of: `evaluate.replay` makes the same decision of it again, anywhere (D21)."""
+
+    asked: Asked
+    contracts: tuple[ContractSpec, ...]
+    seen: tuple[Observed, ...]
+    now_us: int
