@@ -52,7 +52,7 @@ def test_the_shipped_files_make_the_schema_that_a_new_database_has(db: Path) -> 
     tables = {name for (name,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     assert {"dag", "run", "task_instance", "attempt", "wait", "event", "meta"} <= tables
     strict = conn.execute(
-        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND strict = 0"
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND strict = 0"
     ).fetchall()
     assert {name for (name,) in strict} <= {"sqlite_schema"}
     conn.close()
