@@ -9,7 +9,17 @@ import msgspec
 from bide.runtime.clock import SECOND
 from bide.runtime.engine.messages import DagLoaded
 from bide.runtime.graph.dag import Dag
-from bide.runtime.graph.spec import DagSpec, Lane, MapSpec, Mode, OnTimeout, SensorSpec, TaskSpec, TriggerRule
+from bide.runtime.graph.spec import (
+    ApprovalSpec,
+    DagSpec,
+    Lane,
+    MapSpec,
+    Mode,
+    OnTimeout,
+    SensorSpec,
+    TaskSpec,
+    TriggerRule,
+)
 from bide.runtime.schedules import Manual, Schedule
 from bide.triggers import kind_of
 from bide.triggers.asset import AssetTrigger
@@ -66,6 +76,20 @@ def sensor(
         timeout_given=timeout_given,
     )
     return job(name, *upstream, lane=Lane.WAIT, sensor=spec, **fields)
+
+
+def approval(
+    name: str,
+    *upstream: str,
+    prompt: str = "",
+    who: tuple[str, ...] = (),
+    expires: float = 3600,
+    on_reject: str = "fail",
+    **fields: Any,
+) -> TaskSpec:
+    """A person is asked; `expires` in seconds."""
+    spec = ApprovalSpec(prompt=prompt, who=who, expires_us=seconds(expires), on_reject=on_reject)
+    return job(name, *upstream, lane=Lane.PERSON, approval=spec, **fields)
 
 
 def mapped(

@@ -12,6 +12,7 @@ from bide.runtime.assets.catalog import Catalog
 from bide.runtime.clock import HOUR
 from bide.runtime.engine import covering
 from bide.runtime.engine.admission import global_need, need_of
+from bide.runtime.engine.approval_state import LEGAL_APPROVAL, OF_INSTANCE, Approval, Kind
 from bide.runtime.engine.assets.state import WaitedFor
 from bide.runtime.engine.assets.waits import decode_asset
 from bide.runtime.engine.backfill_state import Backfill
@@ -45,6 +46,7 @@ _TABLES: dict[str, Any] = {
     "instance": LEGAL,
     "attempt": LEGAL_ATTEMPT,
     "wait": LEGAL_WAIT,
+    "approval": LEGAL_APPROVAL,
 }
 
 
@@ -78,6 +80,8 @@ class Journal:
             rows["run", run] = row[0]
         for wait, row in changes.waits_set.items():
             rows["wait", wait] = row[1]
+        for approval, row in changes.approvals_set.items():
+            rows["approval", approval] = row[0]
         for key, state in rows.items():
             assert self.state.get(key, state) == state, (
                 f"{key} is written as {state}, the journal says otherwise"
@@ -91,6 +95,7 @@ def hold(scene: Scene) -> None:
     _bodies(scene, world)
     _waits(scene, world)
     _alarms(scene, world)
+    _approvals(world)
     if not scene.asking:
         _expected(world)
     for run in world.runs.values():
@@ -295,6 +300,30 @@ def _alarms(scene: Scene, world: World) -> None:
         assert still or (alarm.due, int(kind), subject_id) in timers, f"nothing rings for {run.run_id}"
 
 
+def _approvals(world: World) -> None:
+    """Each open approval has its timer and, of an instance, an instance that waits for it; none is forgotten."""
+    timers = set(world.timers)
+    approvals = world.approvals
+    assert list(approvals.of.values()) == list(approvals.open.values())
+    for approval_id, approval in approvals.open.items():
+        assert (approval_id, (approval.kind, approval.subject_id)) == (
+            approval.approval_id, next(key for key, each in approvals.of.items() if each is approval)
+        )  # fmt: skip
+        frozen = False
+        if approval.kind in OF_INSTANCE:
+            inst = world.instances[approval.subject_id]
+            assert inst.state is State.AWAITING_APPROVAL, f"an open approval of a {inst.state} instance"
+            frozen = inst.run.dag.frozen
+        armed = approval.expires is None or (approval.expires, int(Due.APPROVAL), approval_id) in timers
+        assert frozen or armed, f"approval {approval_id} never expires"
+    for inst in world.instances.values():
+        if inst.state is State.AWAITING_APPROVAL:
+            of = [kind for kind in OF_INSTANCE if (kind, inst.instance_id) in approvals.of]
+            assert of, f"{inst.task.name} waits for nobody"
+            assert inst.body is None, f"{inst.task.name} waits for a person and has a body"
+            assert inst.task.approval is None or of == [Kind.TASK]
+
+
 _MADE_LATE = {"scheduled": 10**18, "asset": 24 * HOUR, "event": 24 * HOUR}
 """How long ago the time of a run that is made may be for it to be late at once."""
 
@@ -445,6 +474,7 @@ def same(one: World, other: World) -> None:
     assert one.alarms == other.alarms
     assert one.expected == other.expected
     assert one.marks == other.marks
+    assert _of_approvals(one) == _of_approvals(other)
     spent = [
         {b.name: (b.since, b.spent, b.by_backfills) for b in world.budgets.values() if b.spent}
         for world in (one, other)
@@ -477,6 +507,12 @@ def same(one: World, other: World) -> None:
 
 def _ids(world: World) -> dict[str, int]:
     return world.next_id
+
+
+def _of_approvals(world: World) -> list[tuple[Any, ...]]:
+    return [
+        tuple(getattr(each, part) for part in Approval.__slots__) for each in world.approvals.open.values()
+    ]
 
 
 def _of_backfill(b: Backfill) -> tuple[Any, ...]:

@@ -39,7 +39,7 @@ from bide.runtime.schedules import Every, OnAssets
 from bide.runtime.schedules.promise import Promise, by
 from bide.triggers.asset import AssetTrigger
 from bide.triggers.external_task import ExternalTaskTrigger
-from tests.engine.declare import job, mapped, seconds, sensor
+from tests.engine.declare import approval, job, mapped, seconds, sensor
 from tests.engine.scene import T0, Scene, said
 
 RULES = [str(each) for each in TriggerRule]
@@ -84,6 +84,7 @@ def tasks(draw: st.DrawFn, others: tuple[str, ...] = ()) -> list[TaskSpec]:
                     "branch",
                     "teardown",
                     "mapped teardown",
+                    "approval",
                 ]
             )
         )
@@ -92,6 +93,15 @@ def tasks(draw: st.DrawFn, others: tuple[str, ...] = ()) -> list[TaskSpec]:
         elif kind.endswith("teardown") and ups:
             common |= {"rule": "all_done", "teardown": True, "setups": (ups[0],)}
             common["fails_run"] = draw(st.booleans())
+        if kind == "approval":
+            made.append(
+                approval(
+                    f"t{n}", *ups, rule=common["rule"], expires=draw(st.sampled_from([50, 5000])),
+                    on_reject=draw(st.sampled_from(["fail", "skip"])), outlets=common["outlets"],
+                    promises=common["promises"], depends_on_past=common["depends_on_past"], alert=common["alert"],
+                )
+            )  # fmt: skip
+            continue
         if kind.startswith("mapped"):
             over: Any = draw(st.sampled_from([*ups, [0] * draw(st.integers(0, 4))]))
             deadline = draw(st.sampled_from([None, 200])) or 1e6
@@ -395,6 +405,19 @@ class Machine(RuleBasedStateMachine):
         inputs += told
         scene.feed(*[inputs[place] for place in places])
 
+    # --- people who are asked
+
+    @precondition(lambda self: self.scene.world.approvals)
+    @rule(data=st.data(), verb=st.sampled_from(["approve", "reject"]), turns=st.sampled_from([0, 0, 1, 2]))
+    def somebody_decides(self, data: st.DataObject, verb: str, turns: int) -> None:
+        asked = data.draw(st.sampled_from(sorted(self.scene.world.approvals.open)))
+        self.scene.token += 1
+        order = Command(self.scene.token, verb, {"approval_id": asked, "by": "ann", "why": "she says so"})
+        if turns:
+            self.scene.crash_after(turns, order)
+        else:
+            self.scene.feed(order)
+
     # --- time and death -------------------------------------------------------------------------
 
     @rule(by=st.sampled_from([1, 10, 60, 450]))
@@ -457,6 +480,9 @@ class Machine(RuleBasedStateMachine):
                 continue
             if scene.bodies:
                 scene.feed(self._end(min(scene.bodies)))
+            elif scene.world.approvals:
+                asked = min(scene.world.approvals.open)
+                scene.command("approve", approval_id=asked, by="ann", why="to the end")
             elif scene.world.waits:
                 scene.feed(WaitFired(min(scene.world.waits), b"1"))
             elif scene.world.behind:  # the run before went wrong: somebody says that it is well

@@ -18,6 +18,7 @@ class Changes:
         "alarms_set",
         "alerts_new",
         "alerts_set",
+        "approvals_moved",
         "approvals_new",
         "approvals_set",
         "asset_checks",
@@ -204,7 +205,9 @@ class Changes:
         self.asset_checks: list[Row] = []
         """(asset_version_id, name, severity, passed, observed, expected, message, at_us), replaced when there is one"""
         self.approvals_new: list[Row] = []
-        """(approval_id, kind, subject_id, run_id, decision_id, prompt, who, asked_us, expires_us, state)"""
+        """(approval_id, kind, subject_id, run_id, decision_id, prompt, who, asked_us, expires_us, state, about)"""
+        self.approvals_moved: dict[int, Row] = {}
+        """approval_id -> (expires_us, approval_id)"""
         self.approvals_set: dict[int, Row] = {}
         """approval_id -> (state, decided_us, by, why, approval_id)"""
         self.deliveries_new: list[Row] = []

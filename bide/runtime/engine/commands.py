@@ -14,6 +14,7 @@ import msgspec
 from bide.runtime.clock import from_us
 from bide.runtime.engine import (
     alerting,
+    approval_commands,
     backfill_commands,
     control,
     firing,
@@ -567,4 +568,5 @@ VERBS: dict[str, Callable[[Turn, Args], Any]] = {
     "alert_take": alerting.take,
     "alert_ack": alerting.acknowledge,
     **backfill_commands.VERBS,
+    **approval_commands.VERBS,
 }

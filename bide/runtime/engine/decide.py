@@ -17,6 +17,8 @@ import msgspec
 from bide.runtime.engine import (
     admission,
     alerting,
+    approval_commands,
+    approving,
     backfills,
     budgets,
     commands,
@@ -238,6 +240,10 @@ def _timer_due(t: Turn, e: DueTimer) -> None:
             run = world.runs.get(subject)
             if run is not None and run.deadline == due and not run.dag.frozen:
                 runs.overdue(t, run)
+        case Due.APPROVAL:
+            approval = world.approvals.open.get(subject)
+            if approval is not None and approval.expires == due and not approving.is_frozen(world, approval):
+                approval_commands.expired(t, approval)
         case Due.ASSET_ALERT:
             dag = world.dag_of.get(subject)
             if dag is not None:
@@ -290,6 +296,7 @@ def _clock_stepped(t: Turn, e: ClockStepped) -> None:
     """A step moves schedules only: stored deadlines and delays move with the clock (P9)."""
     t.journal("clock", 0, None, "", "stepped", f"the wall clock moved by {e.step_us / 1_000_000:+.3f} s")
     pausing.shift(t, list(t.world.runs.values()), lambda _: e.step_us)
+    approving.clock_stepped(t, e.step_us)
     budgets.clock_stepped(t)
     for body in t.world.attempts.values():  # active time is elapsed time
         if body.active_from is not None:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from bide.runtime.clock import from_us
-from bide.runtime.engine import admission, alerting, budgets, control, handling, past, waiting
+from bide.runtime.engine import (
+    admission,
+    alerting,
+    approval_tasks,
+    approving,
+    budgets,
+    control,
+    handling,
+    past,
+    waiting,
+)
 from bide.runtime.engine.messages import (
     Answer,
     AttemptEnded,
@@ -111,6 +121,8 @@ def offer(t: Turn, inst: Instance, *, resumed: bool = False) -> None:
             return _stuck(
                 t, inst, f"code not loaded: the DAG {dag.name!r} as it is now has no task {task.name!r}"
             )
+    if task.approval is not None:
+        return approval_tasks.ask(t, inst)
     if task.map is not None and inst.map_index < 0:
         t.world.ticket += 1
         inst.queued = t.world.ticket
@@ -362,6 +374,8 @@ def finish(t: Turn, inst: Instance, state: State, reason: str) -> None:
     inst.built = None
     waiting.close_waits(t, inst, WaitState.CANCELLED, f"the task instance is {state.value}")
     admission.give_life(t, inst)
+    if t.world.approvals:
+        approving.instance_over(t, inst)
     if inst.task.alert is not None:
         alerting.task_over(t, inst)
     run = inst.run

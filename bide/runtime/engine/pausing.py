@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bide.runtime.engine import alerting, backfills, life, runs, standing, waiting
+from bide.runtime.engine import alerting, approving, backfills, life, runs, standing, waiting
 from bide.runtime.engine.states import State
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import DagState, Due, Instance, Run
@@ -122,6 +122,8 @@ def shift(t: Turn, of: list[Run], by: Callable[[int], int]) -> None:
                 world.timer(wait.deadline, Due.WAIT, wait.wait_id)
         if world.alarms:
             alerting.shift(t, run, by)
+        if world.approvals:
+            approving.shift(t, run, by)
 
 
 def _deadline_begun(inst: Instance, deadline: int) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bide.runtime.engine import budgets, control
+from bide.runtime.engine import approving, budgets, control
 from bide.runtime.engine.admission import hold_life, hold_slot
 from bide.runtime.engine.assets.restoring import restore_assets
 from bide.runtime.engine.backfill_state import Backfill, BackfillOptions, Span
@@ -108,6 +108,7 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
             each.start_us, each.end_us, each.fires_us, each.due_us, each.said
         )
         world.timer(each.due_us, Due.ASSET_ALERT, each.dag_id)
+    approving.restore(world, rows)
     world.marks.update({(mark.dag_id, mark.task): mark.end_us for mark in rows.marks})
     for held_row in rows.standing:
         _standing(world, held_row)

@@ -459,6 +459,8 @@ class EngineShell:
                 return mapped.child(conn, run_id, task, index)
             case ("version", int(dag_id), str(digest)):
                 return stored.version_id(conn, dag_id, digest)
+            case ("approval", int(approval_id)):
+                return stored.approval(conn, approval_id)
             case ("alert", int(alert_id)):
                 return stored.alert_state(conn, alert_id)
             case ("alerts_new", int(limit)):

@@ -93,9 +93,17 @@ LEGAL: Final[dict[State, frozenset[State]]] = {
     # upstreams decide; a person may mark; a run may be cancelled
     State.PENDING: frozenset({State.READY, State.UPSTREAM_FAILED, *_MARKS}),
     # admitted; a sensor that needs no slot defers; a trigger that cannot be built fails or is retried;
-    # a mapped task becomes its instances
+    # a mapped task becomes its instances; an approval asks its people
     State.READY: frozenset(
-        {State.RUNNING, State.DEFERRED, State.MAPPED, State.UP_FOR_RETRY, State.LOST, *_MARKS}
+        {
+            State.RUNNING,
+            State.DEFERRED,
+            State.MAPPED,
+            State.UP_FOR_RETRY,
+            State.LOST,
+            State.AWAITING_APPROVAL,
+            *_MARKS,
+        }
     ),
     # its instances have ended
     State.MAPPED: _MARKS,

@@ -12,6 +12,7 @@ from enum import IntEnum
 from heapq import heapify, heappush
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bide.runtime.engine.approval_state import Approvals
 from bide.runtime.engine.assets.state import Assets
 from bide.runtime.engine.backfill_state import Backfill
 from bide.runtime.engine.covering import Covered
@@ -42,6 +43,7 @@ class Due(IntEnum):
     ASSET_ALERT = 8  # a DAG's assets are looked at
     CATCHUP = 20  # a DAG has missed firings, and may have room for their runs
     STANDING = 21  # a schedule's trigger that broke is armed again
+    APPROVAL = 22  # nobody has decided: denied
 
 
 class Resource:
@@ -478,6 +480,7 @@ class World:
         ] = {}  # (dag_id, task) -> the interval's end its watermark is of
         self.agenda: deque[Any] = deque()  # work that a later turn goes on with: see turn.py
         self.assets = Assets()
+        self.approvals = Approvals()
         self.next_id: dict[str, int] = dict.fromkeys(KINDS, 1)
         self.backfills: dict[int, Backfill] = {}  # unfinished
         self.ready_too: list[tuple[tuple[int, int, int], Instance]] = []  # of backfills
@@ -525,6 +528,7 @@ class World:
             + len(self.standing)
             + len(self.alarms)
             + len(self.expected)
+            + len(self.approvals.open)
         )
         if len(self.timers) <= FEW_TIMERS + 2 * subjects:
             return
@@ -552,6 +556,9 @@ class World:
             case Due.RUN:
                 run = self.runs.get(subject_id)
                 return run.deadline if run is not None else None
+            case Due.APPROVAL:
+                approval = self.approvals.open.get(subject_id)
+                return approval.expires if approval is not None else None
             case Due.BUDGET:
                 return next((b.wakes for b in self.budgets.values() if b.number == subject_id), None)
             case Due.ASSET_ALERT:

@@ -37,6 +37,7 @@ class Lane(StrEnum):
     PROCESS = "process"  # a plain function in a killable process of its own
     SHELL = "shell"  # a command, in a process group of its own
     WAIT = "wait"  # a sensor: no body
+    PERSON = "person"  # an approval: no body, a person decides
 
 
 class Mode(StrEnum):
@@ -84,6 +85,15 @@ class ShellSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, g
     command: str
     env: dict[str, Any] = {}
     cwd: str | None = None
+
+
+class ApprovalSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What a person is asked for. `prompt` is a template not yet rendered; "": the task's name is asked for."""
+
+    prompt: str = ""
+    who: tuple[str, ...] = ()  # who may decide, by name; empty: anybody
+    expires_us: int | None = None  # from when it is asked; then it is denied; None: a day
+    on_reject: str = "fail"  # or "skip": what becomes of the task when it is denied
 
 
 class MapSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -139,6 +149,7 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     role: Role = Role.TASK
     handles: tuple[str, ...] = ()  # of a handler: the tasks whose failure starts it
     map: MapSpec | None = None
+    approval: ApprovalSpec | None = None
 
 
 class DagSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -202,9 +202,10 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         "approvals_new",
         _insert(
             "approval",
-            "approval_id, kind, subject_id, run_id, decision_id, prompt, who, asked_us, expires_us, state",
+            "approval_id, kind, subject_id, run_id, decision_id, prompt, who, asked_us, expires_us, state, about",
         ),
     ),
+    ("approvals_moved", "UPDATE approval SET expires_us = ? WHERE approval_id = ?"),
     ("approvals_set", "UPDATE approval SET state = ?, decided_us = ?, by = ?, why = ? WHERE approval_id = ?"),
     (
         "deliveries_new",

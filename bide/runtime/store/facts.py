@@ -349,6 +349,20 @@ def newest_dags(conn: sqlite3.Connection, names: Iterable[str]) -> list[StoredDa
     ]
 
 
+class ApprovalOver(msgspec.Struct, frozen=True, array_like=True):
+    """How an approval stands."""
+
+    state: str
+    by: str
+    why: str
+
+
+def approval(conn: sqlite3.Connection, approval_id: int) -> ApprovalOver | None:
+    """How an approval stands; None when there is none of that number."""
+    row = conn.execute("SELECT state, by, why FROM approval WHERE approval_id = ?", (approval_id,)).fetchone()
+    return ApprovalOver(*row) if row else None
+
+
 def alert_state(conn: sqlite3.Connection, alert_id: int) -> str | None:
     """new, taken or acked; None when there is no such alert."""
     row = conn.execute("SELECT state FROM alert WHERE alert_id = ?", (alert_id,)).fetchone()

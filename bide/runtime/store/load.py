@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
+from bide.runtime.engine.approval_state import Kind
 from bide.runtime.engine.states import (
     OVER,
     AttemptState,
@@ -272,6 +273,20 @@ class BudgetRow(_Row, frozen=True):
     by_backfills: float
 
 
+class ApprovalRow(_Row, frozen=True):
+    """One that nobody has decided; `who` is JSON."""
+
+    approval_id: int
+    kind: Kind
+    subject_id: int
+    run_id: int | None
+    prompt: str
+    who: str
+    asked_us: int
+    expires_us: int | None
+    about: str
+
+
 class ClosingRow(_Row, frozen=True):
     """A run that was cancelled, and whose tear-downs go on."""
 
@@ -338,6 +353,8 @@ class WorldRows(msgspec.Struct, frozen=True):
     interval_counts: list[IntervalCount] = []
     """Of those, what has ended, by state."""
     budgets: list[BudgetRow] = []
+    approvals: list[ApprovalRow] = []
+    """Open."""
 
 
 class RunRows(msgspec.Struct, frozen=True):
@@ -376,6 +393,7 @@ PENDING: Final = (
     " ORDER BY p.dag_id, p.asset_version_id, p.part_us, p.again"
 )
 BACKFILL: Final = ", ".join(BackfillRow.__struct_fields__)
+APPROVAL: Final = ", ".join(ApprovalRow.__struct_fields__)
 INTERVAL: Final = ", ".join(IntervalRow.__struct_fields__)
 _BACKFILLING: Final = "SELECT backfill_id FROM backfill WHERE ended_us IS NULL"
 _OVER: Final = ", ".join(f"'{state}'" for state in sorted(OVER))
@@ -487,6 +505,9 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
             " AND state NOT IN ('pending', 'running') GROUP BY backfill_id, state",
         ),
         budgets=rows(conn, BudgetRow, "SELECT name, since_us, spent, by_backfills FROM budget"),
+        approvals=rows(
+            conn, ApprovalRow, f"SELECT {APPROVAL} FROM approval WHERE state = 'open' ORDER BY approval_id"
+        ),
     )
     _belongs(
         "run", "graph", world.runs, lambda run: run.version_id, {row.version_id for row in world.versions}

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from bide.runtime.engine.approval_state import LEGAL_APPROVAL, ApprovalState
 from bide.runtime.engine.states import (
     LEGAL,
     LEGAL_ATTEMPT,
@@ -33,12 +34,14 @@ _TABLES: Final[dict[str, Mapping[str, frozenset[str]]]] = {
     "instance": {str(was): frozenset(map(str, now)) for was, now in LEGAL.items()},
     "attempt": {str(was): frozenset(map(str, now)) for was, now in LEGAL_ATTEMPT.items()},
     "wait": {str(was): frozenset(map(str, now)) for was, now in LEGAL_WAIT.items()},
+    "approval": {str(was): frozenset(map(str, now)) for was, now in LEGAL_APPROVAL.items()},
 }
 BORN: Final[dict[str, frozenset[str]]] = {
     "run": frozenset({RunState.EXPANDING, RunState.QUEUED, RunState.RUNNING}),
     "instance": frozenset({State.PENDING, State.READY}),
     "attempt": frozenset({AttemptState.RUNNING}),
     "wait": frozenset({WaitState.OPEN}),
+    "approval": frozenset({ApprovalState.OPEN}),
 }
 """The states a row may begin in, whether or not the journal has a line for it."""
 _EARLY: Final = frozenset({TriggerRule.ONE_SUCCESS, TriggerRule.ONE_FAILED, TriggerRule.ALWAYS})
@@ -48,6 +51,7 @@ _ROWS: Final = {
     "instance": "SELECT instance_id, state FROM task_instance",
     "attempt": "SELECT attempt_id, state FROM attempt",
     "wait": "SELECT wait_id, state FROM wait",
+    "approval": "SELECT approval_id, state FROM approval",
 }
 
 
@@ -57,6 +61,7 @@ STATES: Final[dict[str, type[StrEnum]]] = {
     "attempt": AttemptState,
     "backfill": BackfillState,
     "wait": WaitState,
+    "approval": ApprovalState,
 }
 
 
@@ -198,7 +203,7 @@ def replay(conn: sqlite3.Connection) -> list[Violation]:
     journal = _Journal(instances)
     for line in conn.execute(
         "SELECT seq, subject, subject_id, was, now FROM event"
-        " WHERE subject IN ('run', 'instance', 'attempt', 'wait') ORDER BY seq"
+        " WHERE subject IN ('run', 'instance', 'attempt', 'wait', 'approval') ORDER BY seq"
     ):
         journal.line(*line)
     for instance, wait in journal.asleep.items():
