@@ -12,7 +12,7 @@ from bide.runtime.assets.catalog import Catalog
 from bide.runtime.clock import HOUR
 from bide.runtime.engine import covering
 from bide.runtime.engine.admission import global_need, need_of
-from bide.runtime.engine.approval_state import LEGAL_APPROVAL, OF_INSTANCE, Approval, Kind
+from bide.runtime.engine.approval_state import OF_INSTANCE, Approval
 from bide.runtime.engine.assets.state import WaitedFor
 from bide.runtime.engine.assets.waits import decode_asset
 from bide.runtime.engine.backfill_state import Backfill
@@ -21,7 +21,17 @@ from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.control import as_seen
 from bide.runtime.engine.fan import Fan
 from bide.runtime.engine.life import is_summary
-from bide.runtime.engine.states import LEGAL, LEGAL_ATTEMPT, LEGAL_RUN, LEGAL_WAIT, OVER, RunState, State
+from bide.runtime.engine.states import (
+    LEGAL,
+    LEGAL_APPROVAL,
+    LEGAL_ATTEMPT,
+    LEGAL_RUN,
+    LEGAL_WAIT,
+    OVER,
+    ApprovalKind,
+    RunState,
+    State,
+)
 from bide.runtime.engine.waiting import (
     ASSET,
     EXTERNAL,
@@ -321,7 +331,7 @@ def _approvals(world: World) -> None:
             of = [kind for kind in OF_INSTANCE if (kind, inst.instance_id) in approvals.of]
             assert of, f"{inst.task.name} waits for nobody"
             assert inst.body is None, f"{inst.task.name} waits for a person and has a body"
-            assert inst.task.approval is None or of == [Kind.TASK]
+            assert inst.task.approval is None or of == [ApprovalKind.TASK]
 
 
 _MADE_LATE = {"scheduled": 10**18, "asset": 24 * HOUR, "event": 24 * HOUR}

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from bide.runtime.engine import approving
-from bide.runtime.engine.approval_state import Kind
 from bide.runtime.engine.decide import NO_FACTS
 from bide.runtime.engine.messages import Command
+from bide.runtime.engine.states import ApprovalKind
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import World
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
@@ -247,9 +247,9 @@ def test_c78_the_deadline_of_a_run_still_ends_an_approval(scene: Scene) -> None:
 
 def test_asking_for_the_same_twice_asks_once_and_for_something_else_anew() -> None:
     t = Turn(World(epoch=1, slots=1, pools={}), 0, NO_FACTS, 300)
-    first = approving.ask(t, Kind.PLAN, 7, "run it?", about="hash1")
-    assert approving.ask(t, Kind.PLAN, 7, "run it?", about="hash1") is first
-    second = approving.ask(t, Kind.PLAN, 7, "run it?", about="hash2", expires_us=None)
+    first = approving.ask(t, ApprovalKind.PLAN, 7, "run it?", about="hash1")
+    assert approving.ask(t, ApprovalKind.PLAN, 7, "run it?", about="hash1") is first
+    second = approving.ask(t, ApprovalKind.PLAN, 7, "run it?", about="hash2", expires_us=None)
     assert list(t.world.approvals.open) == [second.approval_id]
     assert t.changes.approvals_set[first.approval_id][0] == "withdrawn"
     assert second.expires is None

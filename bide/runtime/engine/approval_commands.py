@@ -9,9 +9,9 @@ import msgspec
 
 from bide.runtime.clock import from_us
 from bide.runtime.engine import approving, handling, life
-from bide.runtime.engine.approval_state import Approval, ApprovalState, Kind
+from bide.runtime.engine.approval_state import Approval
 from bide.runtime.engine.messages import Failure
-from bide.runtime.engine.states import State
+from bide.runtime.engine.states import ApprovalKind, ApprovalState, State
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import Instance
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
@@ -72,8 +72,8 @@ def denied(t: Turn, inst: Instance, answered: Answered) -> None:
     life.finish(t, inst, State.FAILED, failure.message)
 
 
-FOLLOWS: Final[dict[Kind, Follows]] = {
-    Kind.TASK: Follows(_task),
+FOLLOWS: Final[dict[ApprovalKind, Follows]] = {
+    ApprovalKind.TASK: Follows(_task),
 }
 
 

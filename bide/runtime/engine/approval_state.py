@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Final
 
+from bide.runtime.engine.states import ApprovalKind
 
-class Kind(StrEnum):
-    """What a person is asked for, and so what `subject_id` of an approval is."""
-
-    TASK = "task"  # an `approval(...)` of a graph: its instance
-    CONTRACT = "contract"  # a contract wants a person before a task begins: its instance
-    EFFECT = "effect"  # before something leaves the platform: the instance of the effect
-    PUBLICATION = "publication"  # a contract wants a person before a version is seen: the version
-    DEGRADED = "degraded"  # a version is to be seen with its limitations: the version
-    PLAN = "plan"  # a rerun plan: the plan
-
-
-OF_INSTANCE = frozenset({Kind.TASK, Kind.CONTRACT, Kind.EFFECT})
+OF_INSTANCE: Final = frozenset({ApprovalKind.TASK, ApprovalKind.CONTRACT, ApprovalKind.EFFECT})
 """Kinds that hold up a task instance: they end with it, and stand still while its DAG does."""
-
-
-class ApprovalState(StrEnum):
-    """An approval. Whatever is not approved is denied."""
-
-    OPEN = "open"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    EXPIRED = "expired"  # nobody decided in time: denied
-    WITHDRAWN = "withdrawn"  # what was asked for is no longer wanted
-
-
-LEGAL_APPROVAL: Final[dict[ApprovalState, frozenset[ApprovalState]]] = {
-    ApprovalState.OPEN: frozenset(set(ApprovalState) - {ApprovalState.OPEN}),
-    **{end: frozenset() for end in ApprovalState if end is not ApprovalState.OPEN},
-}
 
 
 class Approval:
@@ -47,7 +20,7 @@ class Approval:
     __slots__ = ("about", "approval_id", "asked", "expires", "kind", "prompt", "run_id", "subject_id", "who")
 
     def __init__(
-        self, approval_id: int, kind: Kind, subject_id: int, run_id: int | None, prompt: str, who: tuple[str, ...],
+        self, approval_id: int, kind: ApprovalKind, subject_id: int, run_id: int | None, prompt: str, who: tuple[str, ...],
         asked: int, expires: int | None, about: str,
     ) -> None:  # fmt: skip
         self.approval_id = approval_id
@@ -68,7 +41,7 @@ class Approvals:
 
     def __init__(self) -> None:
         self.open: dict[int, Approval] = {}
-        self.of: dict[tuple[Kind, int], Approval] = {}
+        self.of: dict[tuple[ApprovalKind, int], Approval] = {}
 
     def __bool__(self) -> bool:
         return bool(self.open)

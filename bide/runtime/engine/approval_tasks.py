@@ -9,8 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from bide.runtime.engine import approving
-from bide.runtime.engine.approval_state import Kind
-from bide.runtime.engine.states import State
+from bide.runtime.engine.states import ApprovalKind, State
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import Instance
 from bide.runtime.errors import UsageError
@@ -25,7 +24,13 @@ def ask(t: Turn, inst: Instance) -> None:
     prompt = rendered(spec.prompt, inst) if spec.prompt else f"may {inst.task.name} go on?"
     expires_us = approving.EXPIRES_US if spec.expires_us is None else spec.expires_us
     approval = approving.ask(
-        t, Kind.TASK, inst.instance_id, prompt, who=spec.who, expires_us=expires_us, run_id=inst.run.run_id
+        t,
+        ApprovalKind.TASK,
+        inst.instance_id,
+        prompt,
+        who=spec.who,
+        expires_us=expires_us,
+        run_id=inst.run.run_id,
     )
     t.move(inst, State.AWAITING_APPROVAL, f"approval {approval.approval_id}: {prompt}")
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from bide.runtime.clock import HOUR, LAST_US
-from bide.runtime.engine.approval_state import OF_INSTANCE, Approval, ApprovalState, Kind
+from bide.runtime.engine.approval_state import OF_INSTANCE, Approval
+from bide.runtime.engine.states import ApprovalKind, ApprovalState
 from bide.runtime.engine.world import Due, Instance, Run, World
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ EXPIRES_US: Final = 24 * HOUR
 
 def ask(
     t: Turn,
-    kind: Kind,
+    kind: ApprovalKind,
     subject_id: int,
     prompt: str,
     *,
@@ -64,7 +65,7 @@ def ask(
     return approval
 
 
-def withdraw(t: Turn, kind: Kind, subject_id: int, reason: str) -> None:
+def withdraw(t: Turn, kind: ApprovalKind, subject_id: int, reason: str) -> None:
     """Take back what was asked for this, if it was: it is over, or nobody needs to be asked any more."""
     approval = t.world.approvals.of.get((kind, subject_id))
     if approval is not None:

@@ -63,9 +63,9 @@ from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.failure import Failure
 from bide.runtime.graph.signature import Parameters
 from bide.runtime.graph.spec import Lane, Role, ShellSpec
+from bide.runtime.store import approval_reads, mapped
 from bide.runtime.store import facts as stored
 from bide.runtime.store import failures as failed
-from bide.runtime.store import mapped
 from bide.runtime.store.load import load_run
 from bide.runtime.store.writer import StorePort
 from bide.runtime.triggerer.triggerer import Triggerer
@@ -460,7 +460,7 @@ class EngineShell:
             case ("version", int(dag_id), str(digest)):
                 return stored.version_id(conn, dag_id, digest)
             case ("approval", int(approval_id)):
-                return stored.approval(conn, approval_id)
+                return approval_reads.how_it_stands(conn, approval_id)
             case ("alert", int(alert_id)):
                 return stored.alert_state(conn, alert_id)
             case ("alerts_new", int(limit)):

@@ -83,6 +83,27 @@ class IntervalState(StrEnum):
     SKIPPED = "skipped"  # it has a run of its own, which is kept
 
 
+class ApprovalKind(StrEnum):
+    """What a person is asked for, and so what `subject_id` of an approval is."""
+
+    TASK = "task"  # an `approval(...)` of a graph: its instance
+    CONTRACT = "contract"  # a contract wants a person before a task begins: its instance
+    EFFECT = "effect"  # before something leaves the platform: the instance of the effect
+    PUBLICATION = "publication"  # a contract wants a person before a version is seen: the version
+    DEGRADED = "degraded"  # a version is to be seen with its limitations: the version
+    PLAN = "plan"  # a rerun plan: the plan
+
+
+class ApprovalState(StrEnum):
+    """An approval. Whatever is not approved is denied."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"  # nobody decided in time: denied
+    WITHDRAWN = "withdrawn"  # what was asked for is no longer wanted
+
+
 OVER: Final = frozenset({State.SUCCESS, State.FAILED, State.SKIPPED, State.UPSTREAM_FAILED, State.CANCELLED})
 RUN_OVER: Final = frozenset({RunState.SUCCESS, RunState.FAILED, RunState.CANCELLED})
 
@@ -150,6 +171,12 @@ LEGAL_ATTEMPT: Final[dict[AttemptState, frozenset[AttemptState]]] = {
 LEGAL_WAIT: Final[dict[WaitState, frozenset[WaitState]]] = {
     WaitState.OPEN: frozenset(set(WaitState) - {WaitState.OPEN}),
     **{end: frozenset() for end in WaitState if end is not WaitState.OPEN},
+}
+
+
+LEGAL_APPROVAL: Final[dict[ApprovalState, frozenset[ApprovalState]]] = {
+    ApprovalState.OPEN: frozenset(set(ApprovalState) - {ApprovalState.OPEN}),
+    **{end: frozenset() for end in ApprovalState if end is not ApprovalState.OPEN},
 }
 
 

@@ -11,7 +11,8 @@ import msgspec
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
 from bide.runtime.errors import NotFoundError
 from bide.runtime.store import mapped
-from bide.runtime.store.load import BACKFILL, INTERVAL, RUN, BackfillRow, IntervalRow, RunRow, _Row, rows
+from bide.runtime.store.load import BACKFILL, INTERVAL, RUN, BackfillRow, IntervalRow, RunRow
+from bide.runtime.store.rows import _Row, rows
 from bide.triggers.external_task import MISSING
 
 
@@ -347,20 +348,6 @@ def newest_dags(conn: sqlite3.Connection, names: Iterable[str]) -> list[StoredDa
         StoredDag(name, spec, schedule, anchor, bool(removed))
         for name, spec, schedule, anchor, removed in found
     ]
-
-
-class ApprovalOver(msgspec.Struct, frozen=True, array_like=True):
-    """How an approval stands."""
-
-    state: str
-    by: str
-    why: str
-
-
-def approval(conn: sqlite3.Connection, approval_id: int) -> ApprovalOver | None:
-    """How an approval stands; None when there is none of that number."""
-    row = conn.execute("SELECT state, by, why FROM approval WHERE approval_id = ?", (approval_id,)).fetchone()
-    return ApprovalOver(*row) if row else None
 
 
 def alert_state(conn: sqlite3.Connection, alert_id: int) -> str | None:

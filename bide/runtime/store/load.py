@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 import msgspec
 
-from bide.runtime.engine.approval_state import Kind
 from bide.runtime.engine.states import (
     OVER,
     AttemptState,
@@ -23,14 +22,8 @@ from bide.runtime.engine.states import (
     WaitState,
 )
 from bide.runtime.errors import StoreLostError
-from bide.runtime.store.failure import READ_ERRORS, unreadable
-
-
-class _Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    pass
-
-
-R = TypeVar("R", bound=_Row)
+from bide.runtime.store.approval_reads import ApprovalRow, open_approvals
+from bide.runtime.store.rows import R, _Row, rows
 
 
 class DagRow(_Row, frozen=True):
@@ -273,20 +266,6 @@ class BudgetRow(_Row, frozen=True):
     by_backfills: float
 
 
-class ApprovalRow(_Row, frozen=True):
-    """One that nobody has decided; `who` is JSON."""
-
-    approval_id: int
-    kind: Kind
-    subject_id: int
-    run_id: int | None
-    prompt: str
-    who: str
-    asked_us: int
-    expires_us: int | None
-    about: str
-
-
 class ClosingRow(_Row, frozen=True):
     """A run that was cancelled, and whose tear-downs go on."""
 
@@ -393,28 +372,11 @@ PENDING: Final = (
     " ORDER BY p.dag_id, p.asset_version_id, p.part_us, p.again"
 )
 BACKFILL: Final = ", ".join(BackfillRow.__struct_fields__)
-APPROVAL: Final = ", ".join(ApprovalRow.__struct_fields__)
 INTERVAL: Final = ", ".join(IntervalRow.__struct_fields__)
 _BACKFILLING: Final = "SELECT backfill_id FROM backfill WHERE ended_us IS NULL"
 _OVER: Final = ", ".join(f"'{state}'" for state in sorted(OVER))
 _INSTANCE_OF: Final = "SELECT instance_id FROM task_instance WHERE instance_id = ?"
 _UNFINISHED: Final = "SELECT run_id FROM run WHERE ended_us IS NULL"
-
-
-def rows(conn: sqlite3.Connection, shape: type[R], sql: str, values: tuple[Any, ...] = ()) -> list[R]:
-    """The rows of a query in their shape, checked. `StoreLostError` says what is damaged."""
-    table = shape.__name__.removesuffix("Row").lower()
-    try:
-        found = conn.execute(sql, values).fetchall()
-    except READ_ERRORS as error:
-        raise unreadable(error, f"the table of {table}s") from error
-    try:
-        return msgspec.convert(found, list[shape])  # type: ignore[valid-type]
-    except msgspec.ValidationError as error:
-        raise StoreLostError(
-            f"a row of the {table}s is damaged ({error}): `bide doctor` names it; "
-            "put a backup of the database back"
-        ) from None
 
 
 def load_world(conn: sqlite3.Connection) -> WorldRows:
@@ -505,9 +467,7 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
             " AND state NOT IN ('pending', 'running') GROUP BY backfill_id, state",
         ),
         budgets=rows(conn, BudgetRow, "SELECT name, since_us, spent, by_backfills FROM budget"),
-        approvals=rows(
-            conn, ApprovalRow, f"SELECT {APPROVAL} FROM approval WHERE state = 'open' ORDER BY approval_id"
-        ),
+        approvals=open_approvals(conn),
     )
     _belongs(
         "run", "graph", world.runs, lambda run: run.version_id, {row.version_id for row in world.versions}

@@ -13,13 +13,14 @@ from typing import Final
 
 import msgspec
 
-from bide.runtime.engine.approval_state import LEGAL_APPROVAL, ApprovalState
 from bide.runtime.engine.states import (
     LEGAL,
+    LEGAL_APPROVAL,
     LEGAL_ATTEMPT,
     LEGAL_RUN,
     LEGAL_WAIT,
     OVER,
+    ApprovalState,
     AttemptState,
     BackfillState,
     RunState,
