@@ -11,7 +11,7 @@ from bide.runtime.engine.world import FEW_TIMERS, Due
 from bide.runtime.schedules import Every, On
 from bide.runtime.schedules.promise import Promise
 from bide.triggers import FileTrigger
-from tests.engine.declare import job, sensor
+from tests.engine.declare import approval, job, sensor
 from tests.engine.scene import T0, Scene
 
 
@@ -52,7 +52,7 @@ def test_a_sweep_keeps_every_timer_that_counts(new_scene: Callable[..., Scene]) 
         deadline_alert={"after_us": 200 * SECOND},
     )
     scene.dag("e", sensor("s", timeout=200), sensor("r", mode="reschedule", poll=40), schedule=Every(hours=1))
-    scene.dag("g", job("x", cost=cost), job("y", cost=cost))
+    scene.dag("g", job("x", cost=cost), job("y", cost=cost), approval("ok"))
     made = job("m", outlets=("made",), promises={"made": within})
     scene.dag("h", made, schedule=Every(hours=1000, anchor=from_us(T0 - SECOND)))
     scene.dag("f", job("a"), schedule=On(FileTrigger(path="/drops/a")))
