@@ -351,7 +351,11 @@ def test_one_that_was_ended_in_the_queue_and_is_rerun_holds_those_that_begin_aft
     third = scene.trigger("d", logical_us=T0 + 2 * DAY)
     scene.end("get", run=third)
     assert f"load of run {second} " in scene.reason("load", third), "it was over when the third began"
+    scene.advance(1)
     scene.command("rerun", run_id=second)
+    assert f"load of run {second} " in scene.reason("load", third)
+    scene.crash()
+    assert f"load of run {second} " in scene.reason("load", third), "that it goes on later changes nothing"
     scene.end("get", "load", run=second)
     assert scene.state("load", third) == "running"
 

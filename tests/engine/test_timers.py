@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from bide.runtime.clock import SECOND, from_us
 from bide.runtime.engine.budgets import BudgetLimits
-from bide.runtime.engine.messages import WaitFailed
+from bide.runtime.engine.messages import ConsumerAsked, Unanswered, WaitFailed
 from bide.runtime.engine.world import FEW_TIMERS, Due
 from bide.runtime.schedules import Every, On
 from bide.runtime.schedules.promise import Promise
@@ -63,6 +63,7 @@ def test_a_sweep_keeps_every_timer_that_counts(new_scene: Callable[..., Scene]) 
     scene.fails("a")
     scene.looked("r")
     scene.trigger("g")
+    scene.feed(Unanswered(ConsumerAsked(1), "no file descriptor is left", again=True))
     kept = set(scene.world.timers)
     assert {kind for _, kind, _ in kept} == set(Due) - {Due.CATCHUP}  # which is due at once
     for number in range(FEW_TIMERS * 2):

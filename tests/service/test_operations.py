@@ -57,6 +57,7 @@ class Living:
     watched = frozenset[int]()
     unwatched = frozenset[int]()
     left_out: dict[str, str] = {}  # noqa: RUF012
+    unread: tuple[tuple[str, str, str], ...] = ()
 
     async def settled(self) -> None: ...
 

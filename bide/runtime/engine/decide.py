@@ -33,6 +33,7 @@ from bide.runtime.engine import (
     scheduling,
     standing,
     unanswered,
+    unread,
 )
 from bide.runtime.engine.assets import cataloguing, consuming, promising, publishing
 from bide.runtime.engine.changes import Changes
@@ -49,6 +50,7 @@ from bide.runtime.engine.messages import (
     ConsumerAsked,
     DagLoaded,
     DagRemoved,
+    DueTimer,
     Effect,
     Expanded,
     ExpandFailed,
@@ -60,6 +62,7 @@ from bide.runtime.engine.messages import (
     PastAsked,
     ProcessStarted,
     Recover,
+    RunAsked,
     RunsAsked,
     StepDone,
     TriggerBuilt,
@@ -172,14 +175,6 @@ def _admit(t: Turn) -> bool:
 # --- timers --------------------------------------------------------------------------------------
 
 
-class DueTimer(msgspec.Struct, frozen=True):
-    """A timer that could not be decided without facts, on its way back as an input."""
-
-    due: int
-    kind: int
-    subject_id: int
-
-
 def _timers(t: Turn, unmet: list[Any]) -> bool:
     timers = t.world.timers
     while timers and timers[0][0] <= t.now:
@@ -209,6 +204,8 @@ def _timer_due(t: Turn, e: DueTimer) -> None:
             held = world.standing.get(subject)
             if held is not None and held.due == due:
                 standing.arm(t, held)
+        case Due.UNREAD:
+            unread.rung(t, due)
         case Due.WAIT:
             wait = world.waits.get(subject)
             if wait is not None and wait.deadline == due and not wait.inst.run.dag.frozen:
@@ -305,6 +302,7 @@ def _clock_stepped(t: Turn, e: ClockStepped) -> None:
                 body.limit += e.step_us
                 t.world.timer(body.limit, Due.TIMEOUT, body.attempt_id)
     standing.shift(t, e.step_us)
+    unread.shift(t, e.step_us)
     for dag in t.world.dags.values():
         if dag.paused:
             dag.paused += e.step_us
@@ -338,6 +336,7 @@ _HANDLERS: Final[dict[type, Callable[[Turn, Any], None]]] = {
     DueTimer: _timer_due,
     ConsumerAsked: consuming.asked,
     AssetAsked: firing.asset_asked,
+    RunAsked: firing.run_asked,
     RunsAsked: firing.runs_asked,
     PastAsked: _past_asked,
     BackfillDue: backfills.slide,

@@ -20,6 +20,7 @@ from bide.runtime.engine.messages import (
     Failure,
     Found,
     Parked,
+    RunAsked,
     RunsAsked,
     TriggerBuilt,
     WaitAsked,
@@ -310,6 +311,13 @@ def wake(t: Turn, key: Watched, state: str) -> None:
     waiters = t.world.watched.get(key)
     if waiters:
         t.later(Wake(list(waiters.values())[::-1], state))
+
+
+def run_asked(t: Turn, e: RunAsked) -> None:
+    """One that could not be read when it was asked for: ask again, if it is still waited for."""
+    key = (e.dag, e.task, e.logical_us)
+    if key in t.world.watched:
+        t.questions[key] = None
 
 
 def runs_asked(t: Turn, e: RunsAsked) -> None:

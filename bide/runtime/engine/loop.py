@@ -31,10 +31,13 @@ from bide.runtime.engine.messages import (
     Input,
     Recover,
     Reply,
+    RunAsked,
+    Unanswered,
     WaitFailed,
 )
 from bide.runtime.engine.restore import adopt
 from bide.runtime.engine.turn import FactKey
+from bide.runtime.engine.unread import is_put_off
 from bide.runtime.engine.world import World
 from bide.runtime.errors import BideError, RefusedError, StoreFullError, StoreLostError
 from bide.runtime.failpoints import point
@@ -285,8 +288,13 @@ class Engine:
             again, self._facts = await self._answered(decision, known)
         except (StoreLostError, asyncio.CancelledError):
             raise
-        except Exception:
-            log.exception("a question to the database failed: it is asked again input by input")
+        except Exception as error:
+            trace = None if isinstance(error, StoreFullError) else error
+            log.error(  # noqa: TRY400 - what it says is all there is to know of what passes
+                "a question to the database failed: it is asked again input by input: %s",
+                error,
+                exc_info=trace,
+            )
             again, self._facts = await self._answered_alone(decision, known)
         self._inbox = [*again, *self._inbox]
 
@@ -304,7 +312,11 @@ class Engine:
                 again += seen
             except (StoreLostError, asyncio.CancelledError):
                 raise
-            except Exception as error:  # noqa: BLE001 - the waits that asked it fail
+            except Exception as error:  # noqa: BLE001 - the waits that asked it fail, or wait for the answer
+                asked = RunAsked(*watched)
+                if is_put_off(asked, passes=isinstance(error, StoreFullError)):
+                    again.append(Unanswered(asked, _said(error), again=True))
+                    continue
                 reason = f"rejected as a bug of bide: {_said(error)}"
                 again += [WaitFailed(wait_id, reason) for wait_id in self.world.watched.get(watched, ())]
         for each, needed in decision.unmet:
@@ -313,7 +325,10 @@ class Engine:
                 again.append(each)
             except (StoreLostError, asyncio.CancelledError):
                 raise
-            except Exception as error:  # noqa: BLE001 - recorded in the journal, and answered
+            except Exception as error:  # noqa: BLE001 - recorded in the journal, and answered or put off
+                if is_put_off(each, passes=isinstance(error, StoreFullError)):
+                    again.append(Unanswered(each, _said(error), again=True))  # type: ignore[arg-type]
+                    continue
                 instead, told = aftermath(each, _said(error))
                 if instead is not None:
                     again.append(instead)

@@ -277,11 +277,31 @@ class BackfillDue(msgspec.Struct, frozen=True):
     backfill_id: int
 
 
-class Unanswered(msgspec.Struct, frozen=True):
-    """A question of the engine's own that nothing can answer: who waits for the answer is told so."""
+class RunAsked(msgspec.Struct, frozen=True):
+    """Those who wait for one run of another DAG, or a task of it, are told how the database has it."""
 
-    asked: PastAsked | RunsAsked | AssetAsked | BackfillDue
+    dag: str
+    task: str | None
+    logical_us: int
+
+
+class DueTimer(msgspec.Struct, frozen=True):
+    """A timer that could not be decided without facts, on its way back as an input."""
+
+    due: int
+    kind: int
+    subject_id: int
+
+
+class Unanswered(msgspec.Struct, frozen=True):
+    """A question of the engine's own that was not answered: who waits for the answer is told so.
+
+    `again`: it may be answered later, and is asked then (`unread.py`).
+    """
+
+    asked: PastAsked | RunAsked | RunsAsked | AssetAsked | BackfillDue | ConsumerAsked | DueTimer
     reason: str
+    again: bool = False
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -318,6 +338,8 @@ Input = (
     | DagRemoved
     | ConsumerAsked
     | BackfillDue
+    | DueTimer
+    | RunAsked
     | Unanswered
     | AssetAsked
     | RunsAsked

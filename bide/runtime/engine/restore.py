@@ -240,7 +240,9 @@ def _run(world: World, row: RunRow, dag: DagState) -> Run:
     run.kind = row.kind
     run.state = row.state
     run.created = row.created_us
-    run.started = row.started_us
+    run.started = (
+        row.ended_us if row.started_us is None else row.started_us
+    )  # ended in the queue, and opened again
     run.deadline = row.deadline_us
     run.reason = row.reason
     return run

@@ -1,12 +1,13 @@
 """What waits for an answer of the database that cannot be had does not wait for ever.
 
 A question that is a bug of bide, or rows that cannot be read: an instance that asks its past fails, and
-so do waits; a backfill is paused, with the reason, until somebody resumes it.
+so do waits; a backfill is paused, with the reason, until somebody resumes it. What may be answered
+later is put off.
 """
 
 from __future__ import annotations
 
-from bide.runtime.engine import backfills, covering, firing, life, past
+from bide.runtime.engine import backfills, covering, firing, life, past, unread
 from bide.runtime.engine.assets.state import WaitedFor
 from bide.runtime.engine.messages import AssetAsked, BackfillDue, PastAsked, RunsAsked, Unanswered
 from bide.runtime.engine.states import BackfillState, State
@@ -15,6 +16,8 @@ from bide.runtime.engine.world import Wait
 
 
 def unanswered(t: Turn, e: Unanswered) -> None:
+    if e.again:
+        return unread.put_off(t, e)
     match e.asked:
         case PastAsked(instance_id=instance_id):
             inst = t.world.instances.get(instance_id)
@@ -29,6 +32,9 @@ def unanswered(t: Turn, e: Unanswered) -> None:
         case AssetAsked() | RunsAsked():
             for wait in _waiters(t, e.asked):
                 firing.fail(t, wait, e.reason)
+        case _:
+            pass
+    return None
 
 
 def _waiters(t: Turn, asked: AssetAsked | RunsAsked) -> list[Wait]:

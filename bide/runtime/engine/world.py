@@ -26,6 +26,7 @@ from bide.runtime.schedules import Schedule
 
 if TYPE_CHECKING:
     from bide.runtime.engine.budgets import Budget
+    from bide.runtime.engine.messages import Input
 
 
 class Due(IntEnum):
@@ -44,6 +45,7 @@ class Due(IntEnum):
     CATCHUP = 20  # a DAG has missed firings, and may have room for their runs
     STANDING = 21  # a schedule's trigger that broke is armed again
     APPROVAL = 22  # nobody has decided: denied
+    UNREAD = 23  # what the database could not answer is asked again
 
 
 class Resource:
@@ -438,6 +440,20 @@ KINDS = (
 )  # fmt: skip
 """What has numbers of its own, given by the engine."""
 
+
+class Unread:
+    """Questions that the database did not answer, and are asked again: see unread.py."""
+
+    __slots__ = ("asked", "due", "rung", "since", "told")
+
+    def __init__(self) -> None:
+        self.asked: dict[Input, str] = {}  # and why it was not answered
+        self.due: int | None = None
+        self.rung: int | None = None  # when they were last asked again
+        self.since = 0  # when the trouble began
+        self.told: set[Input] = set()  # of it, what stands in the journal
+
+
 FEW_TIMERS = 512
 """Void timers that are not worth a sweep."""
 
@@ -482,6 +498,7 @@ class World:
         self.assets = Assets()
         self.approvals = Approvals()
         self.next_id: dict[str, int] = dict.fromkeys(KINDS, 1)
+        self.unread = Unread()
         self.backfills: dict[int, Backfill] = {}  # unfinished
         self.ready_too: list[tuple[tuple[int, int, int], Instance]] = []  # of backfills
         self.backfill_share = SHARE
@@ -559,6 +576,8 @@ class World:
             case Due.APPROVAL:
                 approval = self.approvals.open.get(subject_id)
                 return approval.expires if approval is not None else None
+            case Due.UNREAD:
+                return self.unread.due
             case Due.BUDGET:
                 return next((b.wakes for b in self.budgets.values() if b.number == subject_id), None)
             case Due.ASSET_ALERT:

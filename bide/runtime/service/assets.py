@@ -102,6 +102,12 @@ class Assets:
         )
         why = explain_timed(facts, now) if isinstance(facts, TimedFacts) else explain_consumer(facts, now)
         details = tuple(Detail(what=what, value=value) for what, value in why.details)
+        unread = [each for each in (self._live.unread if self._live else ()) if each[0] == dag]
+        if unread:  # what is known may be old: that is what holds it now
+            _, what, reason = unread[0]
+            sentence = f"{what} waits until the database can be read: {reason}"
+            again = "it is asked again, at least once a minute; `bide doctor` looks at the database"
+            return DagWhyShown(dag=dag, state=why.state, why=sentence, details=details, next=again)
         return DagWhyShown(dag=dag, state=why.state, why=why.sentence, details=details, next=why.next)
 
     async def made(self, kind: str, run_id: int) -> tuple[tuple[str, str], ...]:

@@ -41,6 +41,7 @@ def examine(reader: Reader, db: Path, now_us: int, live: Live | None) -> Health:
         _clock(reader, now_us),
         *_slots(live),
         *_dag_files(live),
+        *_unread(live),
     )
     return Health(ok=all(check.ok for check in checks), checks=checks)
 
@@ -149,6 +150,15 @@ def _dag_files(live: Live | None) -> Iterator[Check]:
         found = f"left out {told(what, why)}"
         advice = "correct it, then let the service read its files again (SIGHUP)"
         yield Check(name="DAG file", ok=False, found=found, advice=advice)
+
+
+def _unread(live: Live | None) -> Iterator[Check]:
+    """What is due and waits until the database can be read."""
+    for _, what, why in (live.unread if live is not None else ())[:50]:
+        advice = "it is asked again, at least once a minute; see to the disk that the database is on"
+        yield Check(
+            name="read", ok=False, found=f"{what} waits until the database can be read: {why}", advice=advice
+        )
 
 
 def step(out_of_step: Sequence[str], bodies: int, watched: int) -> Check:

@@ -107,6 +107,11 @@ class Live(Protocol):
         ...
 
     @property
+    def unread(self) -> tuple[tuple[str, str, str], ...]:
+        """What could not be read of the database and is asked again: (DAG, what, why not)."""
+        ...
+
+    @property
     def unwatched(self) -> frozenset[int]:
         """The waits that a source should watch and none does, by id."""
         ...

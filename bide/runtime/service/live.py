@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bide.runtime.engine import budgets
 from bide.runtime.engine.backfills import hold_words
+from bide.runtime.engine.unread import dag_of, words
 from bide.runtime.engine.waiting import SEEN_HERE
 from bide.runtime.service.views import refusal_of
 
@@ -65,6 +66,14 @@ class LiveHouse:
     def left_out(self) -> dict[str, str]:
         """What was not loaded when the DAGs were last read: file or DAG -> why, one sentence each."""
         return {**self._load_errors, **{f"the DAG {name}": why for name, why in self._vain.items()}}
+
+    @property
+    def unread(self) -> tuple[tuple[str, str, str], ...]:
+        """What could not be read of the database and is asked again: (DAG, what, why not)."""
+        world = self._engine.world
+        return tuple(
+            (dag_of(world, each), words(world, each), why) for each, why in world.unread.asked.items()
+        )
 
     @property
     def unwatched(self) -> frozenset[int]:
