@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from bide.runtime.errors import UsageError
+from bide.runtime.lineage.settings import OpenLineage
 
 _PREFIX: Final = "BIDE_"
 
@@ -49,6 +50,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     synchronous: Literal["FULL", "NORMAL"] = "FULL"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     stop_timeout: float = 30.0
+    openlineage: OpenLineage | None = None
 
 
 class Config(Values, frozen=True, kw_only=True):
@@ -59,7 +61,7 @@ class Config(Values, frozen=True, kw_only=True):
     an hour by name, or `{units = 100, per = "1d", backfill_units = 60}`. `backfill_share`: what backfills are sure of
     beside live runs. `asset_caps`: runs of backfills that may write an asset at once. `synchronous`:
     "NORMAL" may lose the last commits when the power fails. `stop_timeout`: seconds a stop waits for running
-    attempts.
+    attempts. `openlineage`: where lineage is sent.
     """
 
     origins: dict[str, str] = {}
@@ -159,7 +161,7 @@ def _from_environment(given: Mapping[str, str]) -> dict[str, Any]:
             continue  # the variable of another room, or of a program around us
         if key == "paths":
             values[key] = [part for part in text.split(",") if part]
-        elif key in ("pools", "budgets", "asset_caps"):
+        elif key in ("pools", "budgets", "asset_caps", "openlineage"):
             try:
                 values[key] = msgspec.json.decode(text)
             except msgspec.DecodeError:

@@ -69,6 +69,7 @@ class Changes:
         "invalidation_hits",
         "invalidations_new",
         "invalidations_set",
+        "lineage_set",
         "manifests",
         "marks",
         "outputs",
@@ -242,6 +243,8 @@ class Changes:
         """key -> (dag_id, asset_version_id, part_us, again)"""
         self.run_triggers: list[Row] = []
         """(run_id, asset_version_id, part_us, again, used)"""
+        self.lineage_set: dict[str, Row] = {}
+        """sink -> (sink, seq), replaced when there is one"""
         self.asset_drops: list[Row] = []
         """(dag_id, asset_version_id, part_us, again, at_us, reason)"""
         self.backfills_set: dict[int, Row] = {}

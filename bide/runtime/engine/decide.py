@@ -56,6 +56,7 @@ from bide.runtime.engine.messages import (
     ExpandFailed,
     Found,
     Input,
+    LineageSent,
     Opened,
     OrphansKilled,
     Parked,
@@ -289,6 +290,10 @@ def _code_missing(t: Turn, e: CodeMissing) -> None:
     life.make_ready(t, inst, f"code not loaded: {e.reason}")
 
 
+def _lineage_sent(t: Turn, e: LineageSent) -> None:
+    t.changes.lineage_set["openlineage"] = ("openlineage", e.seq)
+
+
 def _clock_stepped(t: Turn, e: ClockStepped) -> None:
     """A step moves schedules only: stored deadlines and delays move with the clock (P9)."""
     t.journal("clock", 0, None, "", "stepped", f"the wall clock moved by {e.step_us / 1_000_000:+.3f} s")
@@ -341,6 +346,7 @@ _HANDLERS: Final[dict[type, Callable[[Turn, Any], None]]] = {
     PastAsked: _past_asked,
     BackfillDue: backfills.slide,
     Unanswered: unanswered.unanswered,
+    LineageSent: _lineage_sent,
 }
 
 __all__ = ["BUDGET", "Decision", "RunState", "decide"]

@@ -236,6 +236,12 @@ class AssetsDeclared(msgspec.Struct, frozen=True):
     said: Declared
 
 
+class LineageSent(msgspec.Struct, frozen=True):
+    """Lineage was sent up to this line of the journal."""
+
+    seq: int
+
+
 class DagRemoved(msgspec.Struct, frozen=True):
     """Its code is not to be had: the file is broken, or `gone` for good."""
 
@@ -335,6 +341,7 @@ Input = (
     | Recover
     | DagLoaded
     | AssetsDeclared
+    | LineageSent
     | DagRemoved
     | ConsumerAsked
     | BackfillDue

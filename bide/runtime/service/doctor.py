@@ -42,6 +42,7 @@ def examine(reader: Reader, db: Path, now_us: int, live: Live | None) -> Health:
         *_slots(live),
         *_dag_files(live),
         *_unread(live),
+        *_lineage(live),
     )
     return Health(ok=all(check.ok for check in checks), checks=checks)
 
@@ -159,6 +160,22 @@ def _unread(live: Live | None) -> Iterator[Check]:
         yield Check(
             name="read", ok=False, found=f"{what} waits until the database can be read: {why}", advice=advice
         )
+
+
+def _lineage(live: Live | None) -> Iterator[Check]:
+    """Whether lineage gets out: nobody waits for it, so nobody would notice."""
+    sent = live.exported if live is not None else None
+    if sent is None:
+        return
+    found = f"{sent.where}: sent up to line {sent.seq} of {sent.newest}"
+    if sent.refused:
+        found += f", {sent.refused} events refused for good"
+    if not sent.failing:
+        yield Check(name="OpenLineage", ok=True, found=found, advice="")
+        return
+    found += f"; it takes no events ({sent.tries} tries): {sent.failing}"
+    advice = "start the collector or correct [tool.bide.openlineage]; nothing is lost, work goes on meanwhile"
+    yield Check(name="OpenLineage", ok=False, found=found, advice=advice)
 
 
 def step(out_of_step: Sequence[str], bodies: int, watched: int) -> Check:

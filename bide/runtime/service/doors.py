@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from bide.runtime.graph.dag import Dag
+    from bide.runtime.lineage.exporter import Sent
     from bide.runtime.service.asset_doors import AssetDoors
     from bide.runtime.service.backfill_doors import BackfillDoors
     from bide.runtime.service.holds import Held
@@ -84,6 +85,11 @@ class Live(Protocol):
 
     def backfill_budget(self, backfill_id: int) -> str:
         """Which budgets tasks of its runs wait for, how much is spent, until when; "" when none does."""
+        ...
+
+    @property
+    def exported(self) -> Sent | None:
+        """How far lineage has been sent; None when nothing is to be."""
         ...
 
     @property

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bide.runtime.engine.explain import Look, Progress, Refusal
     from bide.runtime.engine.loop import Engine
     from bide.runtime.engine.shell import EngineShell
+    from bide.runtime.lineage.exporter import Exporter, Sent
     from bide.runtime.service.holds import Held, Holds
 
 
@@ -32,6 +33,7 @@ class LiveHouse:
     _load_errors: dict[str, str]  # file -> sentence
     _vain: dict[str, str]  # DAG -> why it waits in vain
     _draining: bool
+    _exporter: Exporter | None = None  # of lineage
 
     @property
     def dags(self) -> tuple[str, ...]:
@@ -133,6 +135,11 @@ class LiveHouse:
         world = self._engine.world
         found = world.backfills.get(backfill_id)
         return "" if found is None else budgets.hold_words(world, found, self.clock.now())
+
+    @property
+    def exported(self) -> Sent | None:
+        """How far lineage has been sent; None when nothing is to be."""
+        return None if self._exporter is None else self._exporter.sent
 
     @property
     def held(self) -> tuple[Held, ...]:

@@ -54,6 +54,7 @@ async def open_runtime(
         capture_output=True,
         echo=echo,
         whole=whole,
+        openlineage=config.openlineage,
     )
     with recorded():
         async with runtime:

@@ -46,6 +46,7 @@ from bide.runtime.executor.logs import LogBook
 from bide.runtime.executor.orphans import kill_orphans
 from bide.runtime.failpoints import armed, point
 from bide.runtime.graph.dag import Dag
+from bide.runtime.lineage.settings import OpenLineage, openlineage_of
 from bide.runtime.service.declaring import declared_for
 from bide.runtime.service.handles import RunHandle, RunResult
 from bide.runtime.service.holds import Holds
@@ -115,6 +116,7 @@ class Runtime(LiveHouse):
         capture_output: bool = False,
         echo: Echo | None = None,
         whole: bool = False,
+        openlineage: OpenLineage | Mapping[str, Any] | None = None,
     ) -> None:
         """`store` replaces the database thread by a writer of the caller's; `errors`: file -> sentence.
 
@@ -124,6 +126,7 @@ class Runtime(LiveHouse):
         `sys.stdout` and `sys.stderr` while this is open: what tasks print goes to their logs, all
         else where it went. `echo` is told of each line that a task writes. `whole=True`: `dags` are all
         there are; any other that the database knows is gone, unless one of `errors` may hide it.
+        `openlineage` says where lineage is sent: `{"transport": {"type": "http", "url": ...}}`; it needs the extra.
         """
         if slots < 1:
             raise UsageError(f"slots={slots} runs nothing: give 1 or more")
@@ -149,6 +152,7 @@ class Runtime(LiveHouse):
         self._capture_output = capture_output
         self._echo = echo
         self._whole = whole
+        self._openlineage = openlineage_of(openlineage)
         self._captured = ExitStack()
         self._draining = False
         self._entered = False
@@ -270,7 +274,18 @@ class Runtime(LiveHouse):
         await self._engine.settled()
         self._raise_failure()
         self._engine.post(Opened())
+        self._export()
         point("recovered")
+
+    def _export(self) -> None:
+        """Begin to send lineage, where that is asked for."""
+        if self._openlineage is not None:
+            from bide.runtime.lineage.exporter import Exporter
+
+            begins = self._engine.world.next_id["event"] - 1
+            self._exporter = Exporter(self._openlineage, self.db, self._engine.post, begins)
+            self._shell.listeners.append(self._exporter.committed)
+            self._exporter.start()
 
     def _executor(self, epoch: int) -> Executor:
         """What carries out attempts; a simulation puts its own in this place."""
@@ -361,6 +376,9 @@ class Runtime(LiveHouse):
         await shell.triggerer.close()
         point("triggerer-closed")
         await shell.close()
+        if self._exporter is not None:
+            await self._engine.settled()
+            await self._exporter.close()
         await self._engine.stop()
         point("engine-stopped")
         shell.fail_all(StoreLostError("the runtime was closed while this was waited for"))

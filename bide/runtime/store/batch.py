@@ -293,6 +293,10 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         + " ON CONFLICT (name) DO UPDATE SET since_us = excluded.since_us, spent = excluded.spent,"
         " by_backfills = excluded.by_backfills",
     ),
+    (
+        "lineage_set",
+        _insert("lineage_sent", "sink, seq") + " ON CONFLICT (sink) DO UPDATE SET seq = excluded.seq",
+    ),
     ("events", _insert("event", "seq, at_us, epoch, subject, subject_id, run_id, was, now, reason")),
 )
 """(list of `Changes`, statement), in the order they are written: parents before children."""
