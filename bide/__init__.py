@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bide.runtime.errors import SkipTask as SkipTask
     from bide.runtime.executor.context import Context as Context
     from bide.runtime.executor.context import current as current
+    from bide.runtime.graph.approval import approval as approval
     from bide.runtime.graph.builder import LAST_ADDED as LAST_ADDED
     from bide.runtime.graph.builder import TaskChain as TaskChain
     from bide.runtime.graph.builder import TaskGraphBuilder as TaskGraphBuilder
@@ -86,6 +87,7 @@ _HOME = {
     "TaskChain": "bide.runtime.graph.builder",
     "TaskGraphBuilder": "bide.runtime.graph.builder",
     "TriggerRule": "bide.runtime.graph.spec",
+    "approval": "bide.runtime.graph.approval",
     "branch": "bide.runtime.graph.task",
     "by": "bide.runtime.schedules.promise",
     "call": "bide.runtime.graph.call",
@@ -132,6 +134,7 @@ __all__ = [
     "TaskChain",
     "TaskGraphBuilder",
     "TriggerRule",
+    "approval",
     "branch",
     "by",
     "call",

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bide.runtime.clock import HOUR, MINUTE, SECOND
 from bide.runtime.engine.explain import (
+    Asked,
     Behind,
     InstanceFacts,
     Look,
@@ -61,6 +62,7 @@ instances = st.builds(
     behind=st.none() | st.just(Behind("6", "2026-06-14T00:00:00Z", "failed", True)),
     waits=st.lists(waits, max_size=3).map(tuple),
     refusal=refusals,
+    asked=st.none() | st.builds(Asked, approval_id=st.just(3), prompt=st.just("release?"), expires_us=maybe),
     code_error=st.sampled_from(["", "SyntaxError in etl.py"]),
     dag=st.just("etl"),
     paused=st.booleans(),

@@ -28,10 +28,10 @@ def _list_waits(db: str | None, json: bool) -> int:
                 w.id,
                 f"schedule of {w.dag}" if w.run_id is None else f"{w.run_id}/{w.task}",
                 w.trigger,
-                _away(w.since, now),
-                _away(w.deadline, now),
-                _away(w.last_look, now),
-                _away(w.next_look, now),
+                away(w.since, now),
+                away(w.deadline, now),
+                away(w.last_look, now),
+                away(w.next_look, now),
             )
             for w in found
         ]
@@ -40,7 +40,7 @@ def _list_waits(db: str | None, json: bool) -> int:
     return 0
 
 
-def _away(instant: str | None, now_us: int) -> str | None:
+def away(instant: str | None, now_us: int) -> str | None:
     """How far an instant is, `in 2h 5m` or `3s ago`: `--json` and `bide why` have it in full."""
     if instant is None:
         return None

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from bide.runtime.errors import GraphError
+from bide.runtime.graph.approval import approval
 from bide.runtime.graph.building import Body, Node
 from bide.runtime.graph.command import shell
 from bide.runtime.graph.handle import Linked, Output
@@ -139,10 +140,10 @@ def call(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
 
 
 def declares(fn: Any) -> bool:
-    """Whether calling it makes a node by itself: a sensor, a command, one of these mapped."""
+    """Whether calling it makes a node by itself: a sensor, a command, an approval, one of these mapped."""
     if getattr(fn, "__name__", "") == "map" and not isinstance(fn, type):
         fn = getattr(fn, "__self__", fn)
-    return fn is shell or (isinstance(fn, type) and issubclass(fn, Linked))
+    return fn is shell or fn is approval or (isinstance(fn, type) and issubclass(fn, Linked))
 
 
 def resolved(value: Any, body: Body) -> Any:

@@ -210,7 +210,7 @@ def lane_of(owner: str, options: Mapping[str, Any], is_async: bool) -> Lane:
             lane = Lane(str(asked))
         except ValueError:
             lane = Lane.WAIT
-    if lane in (Lane.WAIT, Lane.SHELL):
+    if lane in (Lane.WAIT, Lane.SHELL, Lane.PERSON):
         raise GraphError(f"{owner}: lane is {asked!r}, and must be async, thread or process")
     if isolate and lane is not Lane.PROCESS:
         raise GraphError(f"{owner}: isolate=True means the process lane, and lane is {asked!r}")

@@ -44,6 +44,11 @@ def alert_number(text: str) -> int:
     return _number(text, "alert", "`bide alerts` lists them")
 
 
+def approval_number(text: str) -> int:
+    """The number of an approval from what was typed."""
+    return _number(text, "approval", "`bide approvals` lists them")
+
+
 def backfill_number(text: str) -> int:
     """The number of a backfill from what was typed."""
     return _number(text, "backfill", "`bide backfill list` lists them")

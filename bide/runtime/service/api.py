@@ -28,6 +28,7 @@ from bide.runtime.errors import (
     UnreachableError,
     UsageError,
 )
+from bide.runtime.service.approval_api import approval_routes
 from bide.runtime.service.asset_api import asset_routes
 from bide.runtime.service.backfill_api import backfill_routes
 from bide.runtime.service.doors import Doors
@@ -109,6 +110,7 @@ def make_app(operations: Doors, alive: Callable[[], str], ready: Callable[[], st
     _waits(app, operations)
     backfill_routes(app, operations, _json)
     asset_routes(app, operations, _json)
+    approval_routes(app, operations, _json)
     _alerts(app, operations)
     return app
 

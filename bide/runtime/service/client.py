@@ -36,6 +36,7 @@ from bide.runtime.service.shapes import (
 )
 
 if TYPE_CHECKING:
+    from bide.runtime.service.approval_client import ApprovalClient
     from bide.runtime.service.asset_client import AssetClient
     from bide.runtime.service.backfill_client import BackfillClient
 
@@ -77,6 +78,13 @@ class ServiceClient:
         from bide.runtime.service.asset_client import AssetClient
 
         return AssetClient(self._get, self._post)
+
+    @property
+    def approvals(self) -> ApprovalClient:
+        """The operations on approvals."""
+        from bide.runtime.service.approval_client import ApprovalClient
+
+        return ApprovalClient(self._get, self._post)
 
     async def dags(self) -> list[DagLine]:
         return self._get(list[DagLine], "/dags")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from bide.runtime.graph.dag import Dag
     from bide.runtime.lineage.exporter import Sent
+    from bide.runtime.service.approvals import ApprovalDoors
     from bide.runtime.service.asset_doors import AssetDoors
     from bide.runtime.service.backfill_doors import BackfillDoors
     from bide.runtime.service.holds import Held
@@ -143,6 +144,11 @@ class Doors(Protocol):
     @property
     def assets(self) -> AssetDoors:
         """The operations on assets."""
+        ...
+
+    @property
+    def approvals(self) -> ApprovalDoors:
+        """The operations on approvals."""
         ...
 
     async def dags(self) -> list[DagLine]: ...

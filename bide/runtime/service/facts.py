@@ -9,6 +9,7 @@ import msgspec
 
 from bide.runtime.engine.admission import needs_no_slot
 from bide.runtime.engine.explain import (
+    Asked,
     Behind,
     InstanceFacts,
     Late,
@@ -24,6 +25,7 @@ from bide.runtime.graph.spec import DagSpec, Role, TriggerRule
 from bide.runtime.service.describe import error_words, trigger_words
 from bide.runtime.service.doors import Live
 from bide.runtime.service.shapes import iso
+from bide.runtime.store.approval_reads import open_of_instance
 from bide.runtime.store.backfill_reads import backfill_of_run, runs_of_backfills
 from bide.runtime.store.facts import RunBefore, runs_before
 from bide.runtime.store.reader import (
@@ -54,6 +56,8 @@ class Scene(msgspec.Struct, frozen=True):
     cause: str
     """What it was made for, where its schedule has several members or is of events; else empty."""
     before: dict[str, RunBefore]  # by task: the run before, where one waits for that
+    asked: dict[int, Asked] = {}
+    """What people are asked, by instance"""
     backfill: tuple[int, str] | None = None
     """(id, state) of the backfill whose interval it runs"""
 
@@ -79,8 +83,24 @@ def scene(reader: Reader, run_id: int) -> Scene:
         reader.mapped(run_id),
         reader.read(lambda conn: cause_of_run(conn, run_id)),
         _before(reader, run, tasks),
+        _asked(reader, tasks),
         reader.read(lambda conn: backfill_of_run(conn, run_id)) if run.kind == "backfill" else None,
     )
+
+
+def _asked(reader: Reader, tasks: list[TaskShown]) -> dict[int, Asked]:
+    """What people are asked before tasks go on."""
+    waiting = [task.instance_id for task in tasks if task.state is State.AWAITING_APPROVAL]
+    if not waiting:
+        return {}
+    found = reader.read(lambda conn: [open_of_instance(conn, instance_id) for instance_id in waiting])
+    return {
+        a.subject_id: Asked(
+            a.approval_id, a.prompt, msgspec.json.decode(a.who, type=tuple[str, ...]), a.expires_us
+        )
+        for a in found
+        if a is not None
+    }
 
 
 def _paused_with(scene: Scene) -> bool:
@@ -186,6 +206,7 @@ def of_instance(scene: Scene, instance: TaskShown, live: Live | None, held: bool
             if (wait.task, wait.map_index) == (instance.task, instance.map_index)
         ),
         refusal=live.refusal(instance.instance_id) if live else None,
+        asked=scene.asked.get(instance.instance_id),
         backfill=str(scene.backfill[0]) if scene.backfill else "",
         backfill_paused=_paused_with(scene),
         code_error=live.code_error(scene.run.dag) if live and instance.state is State.READY else "",

@@ -59,6 +59,7 @@ from bide.runtime.store.reader import Reader
 from bide.runtime.store.schedules import Standing, standing
 
 if TYPE_CHECKING:
+    from bide.runtime.service.approvals import Approvals
     from bide.runtime.service.assets import Assets
     from bide.runtime.service.backfills import Backfills
 
@@ -110,6 +111,13 @@ class Operations:
         from bide.runtime.service.assets import Assets
 
         return Assets(self._reader, self._door, self._clock, self._live, self._held)
+
+    @property
+    def approvals(self) -> Approvals:
+        """The operations on approvals."""
+        from bide.runtime.service.approvals import Approvals
+
+        return Approvals(self._reader, self._door)
 
     @property
     def held(self) -> bool:
@@ -429,6 +437,8 @@ def _does(task: TaskSpec) -> str:
     """What a task is, in a word."""
     if task.role is not Role.TASK:
         return task.role.value
+    if task.lane is Lane.PERSON:
+        return "approval"
     if task.lane is Lane.WAIT:
         return "sensor"
     marks = (("branch", task.branch), ("set-up", task.setup), ("tear-down", task.teardown))

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from bide.runtime.executor.echo import Echo
+    from bide.runtime.service.approvals import Approvals
     from bide.runtime.service.backfills import Backfills
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.shapes import WaitLine
@@ -492,6 +493,11 @@ class Runtime(LiveHouse):
     def backfills(self) -> Backfills:
         """Plan, start, show, pause, resume and cancel backfills."""
         return self.operations.backfills
+
+    @property
+    def approvals(self) -> Approvals:
+        """List what people are asked, approve and reject."""
+        return self.operations.approvals
 
     @property
     def operations(self) -> Operations:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bide.runtime.engine.states import OVER, State
 from bide.runtime.graph.spec import Lane
 from bide.runtime.store.failure import READ_ERRORS, ROW_ERRORS
+from bide.runtime.store.people_invariants import i4_awaiting_is_an_open_approval
 from bide.runtime.store.replay import STATES, Violation, replay, specs
+from bide.runtime.store.replay import ask as _ask
 
 __all__ = ["Violation", "check", "check_logs", "live"]
 
@@ -353,6 +355,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[sqlite3.Connection], list[Violation]]]
     ("I2", replay),
     ("I3", i3_running_is_one_running_attempt),
     ("I4", i4_deferred_is_an_open_wait),
+    ("I4", i4_awaiting_is_an_open_approval),
     ("I5", i5_one_event_one_end),
     ("I5", i5_one_version_one_fate),
     ("I6", i6_attempts_are_within_their_budget),
@@ -408,10 +411,3 @@ def live(
     if in_use > slots:
         found.append(Violation("I10", f"{in_use} slots are in use and there are {slots}"))
     return found
-
-
-def _ask(conn: sqlite3.Connection, which: str, words: str, sql: str) -> list[Violation]:
-    def ids(row: tuple[Any, ...]) -> tuple[int, ...]:
-        return tuple(value for value in row if isinstance(value, int))
-
-    return [Violation(which, words.format(*row), ids(row)) for row in conn.execute(sql)]

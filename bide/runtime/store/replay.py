@@ -74,6 +74,14 @@ class Violation(msgspec.Struct, frozen=True):
     rows: tuple[int, ...] = ()
 
 
+def ask(conn: sqlite3.Connection, which: str, words: str, sql: str) -> list[Violation]:
+    """A violation for each row of a query: its columns fill in the words, its numbers are the ids."""
+    return [
+        Violation(which, words.format(*row), tuple(value for value in row if isinstance(value, int)))
+        for row in conn.execute(sql)
+    ]
+
+
 def specs(conn: sqlite3.Connection) -> dict[int, dict[str, TaskSpec]]:
     """version_id -> task name -> its spec. `msgspec.DecodeError` when one is damaged."""
     return {

@@ -7,6 +7,7 @@ the sentence then says what the database alone can tell.
 
 from bide.runtime.engine.explain.beside import starts_when
 from bide.runtime.engine.explain.facts import (
+    Asked,
     Behind,
     InstanceFacts,
     Late,
@@ -23,6 +24,7 @@ from bide.runtime.engine.explain.run import explain_run
 from bide.runtime.engine.explain.words import instant_words, progress_words, span_words
 
 __all__ = [
+    "Asked",
     "Behind",
     "InstanceFacts",
     "Late",

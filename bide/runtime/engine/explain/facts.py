@@ -45,6 +45,15 @@ class Refusal(msgspec.Struct, frozen=True):
     holders: tuple[str, ...] = ()
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """What a person is asked for before it goes on. `who` may decide; empty: anybody."""
+
+    approval_id: int
+    prompt: str
+    who: tuple[str, ...] = ()
+    expires_us: int | None = None
+
+
 class Progress(msgspec.Struct, frozen=True):
     """How far a body says it is, in its own unit."""
 
@@ -98,6 +107,7 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
     behind: Behind | None = None
     waits: tuple[WaitFacts, ...] = ()
     refusal: Refusal | None = None
+    asked: Asked | None = None
     code_error: str = ""
     backfill: str = ""  # whose interval its run is
     backfill_paused: bool = False

@@ -71,7 +71,7 @@ def _instance(f: InstanceFacts, now: int) -> _Answer:
             )
             return sentence, (("next attempt", due),), after
         case State.AWAITING_APPROVAL:
-            return f"waits for a person to approve it{because(f.reason)}", (), "approve or reject it"
+            return _awaiting(f, now)
         case State.BLOCKED:
             return f"a contract forbids it{because(f.reason)}", (), "it goes on when the contract holds"
         case State.LOST:
@@ -115,6 +115,26 @@ def _instance(f: InstanceFacts, now: int) -> _Answer:
             )
         case State.CANCELLED:
             return f"it was cancelled{because(f.reason)}", (), again
+
+
+def _awaiting(f: InstanceFacts, now: int) -> _Answer:
+    """A person has to decide: who may, and until when."""
+    a = f.asked
+    if a is None:
+        return (
+            f"waits for a person to approve it{because(f.reason)}",
+            (),
+            "`bide approvals` lists what is asked",
+        )
+    who = " or ".join(a.who) or "anybody"
+    sentence = f"waits for {who} to approve it (approval {a.approval_id}): {a.prompt}"
+    details: tuple[tuple[str, str], ...] = (("who", ", ".join(a.who) or "anybody"),)
+    if a.expires_us is not None and f.frozen:
+        sentence += "; its DAG is paused, so the time that is left stands still"
+    elif a.expires_us is not None:
+        details = (*details, ("denied", instant_words(a.expires_us, now)))
+    after = f"`bide approvals approve {a.approval_id} --by NAME --why TEXT` lets it go on, `reject` ends it"
+    return sentence, details, after
 
 
 def _pending(f: InstanceFacts) -> _Answer:
