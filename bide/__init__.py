@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bide.runtime.assets import Quality as Quality
     from bide.runtime.assets import SameInterval as SameInterval
     from bide.runtime.assets import SchemaCompat as SchemaCompat
+    from bide.runtime.assets.gate import gate as gate
+    from bide.runtime.assets.staged import Staged as Staged
     from bide.runtime.errors import BideError as BideError
     from bide.runtime.errors import FailTask as FailTask
     from bide.runtime.errors import Skip as Skip
@@ -66,6 +68,8 @@ _HOME = {
     "SameInterval": "bide.runtime.assets",
     "SchemaCompat": "bide.runtime.assets",
     "Check": "bide.runtime.assets",
+    "Staged": "bide.runtime.assets.staged",
+    "gate": "bide.runtime.assets.gate",
     "Decision": "bide.runtime.assets",
     "BideError": "bide.runtime.errors",
     "Budget": "bide.runtime.service.limits",
@@ -131,6 +135,7 @@ __all__ = [
     "Secret",
     "Skip",
     "SkipTask",
+    "Staged",
     "TaskChain",
     "TaskGraphBuilder",
     "TriggerRule",
@@ -140,6 +145,7 @@ __all__ = [
     "call",
     "current",
     "dag",
+    "gate",
     "group",
     "shell",
     "task",

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bide.runtime.assets.catalog import Catalog
+from bide.runtime.assets.states import LEGAL_VERSION
+from bide.runtime.assets.words import VISIBLE
 from bide.runtime.clock import HOUR
 from bide.runtime.engine import covering
 from bide.runtime.engine.admission import global_need, need_of
 from bide.runtime.engine.approval_state import OF_INSTANCE, Approval
-from bide.runtime.engine.assets.state import WaitedFor
+from bide.runtime.engine.assets.state import Open, WaitedFor
 from bide.runtime.engine.assets.waits import decode_asset
 from bide.runtime.engine.backfill_state import Backfill
 from bide.runtime.engine.backfills import held_back, outlets_of, room_of, spans_of, writing
@@ -56,8 +58,12 @@ _TABLES: dict[str, Any] = {
     "instance": LEGAL,
     "attempt": LEGAL_ATTEMPT,
     "wait": LEGAL_WAIT,
+    "version": LEGAL_VERSION,
     "approval": LEGAL_APPROVAL,
 }
+
+
+_SEEN = {str(state) for state in VISIBLE}
 
 
 class Journal:
@@ -77,6 +83,8 @@ class Journal:
             table = {str(key): {str(to) for to in tos} for key, tos in _TABLES[subject].items()}
             last = self.state.get((subject, subject_id))
             said = f"{subject} {subject_id}: {was or 'nothing'} -> {now} ({reason})"
+            if subject == "version" and last in _SEEN and was == "superseded":
+                last = was  # a newer one took its place: one statement for all of them, without a line each
             if last is not None:
                 assert was == last, f"{said}, and it was {last}"
             if was and was != now:
@@ -90,6 +98,8 @@ class Journal:
             rows["run", run] = row[0]
         for wait, row in changes.waits_set.items():
             rows["wait", wait] = row[1]
+        for version, row in changes.asset_states.items():
+            rows["version", version] = row[0]
         for approval, row in changes.approvals_set.items():
             rows["approval", approval] = row[0]
         for key, state in rows.items():
@@ -599,5 +609,13 @@ def _of_assets(world: World) -> dict[str, Any]:
             for dag_id, consumer in world.assets.consumers.items()
         },
         "catalog": [getattr(world.assets.catalog, part) for part in Catalog.__slots__],
+        "open": {
+            one.version_id: [getattr(one, part) for part in Open.__slots__] for one in world.assets.open.values()
+        },
+        "making": {attempt: sorted(of) for attempt, of in world.assets.making.items()},
+        "of_interval": {span: sorted(of) for span, of in world.assets.of_interval.items()},
+        "looks": {who: set(names) for who, names in world.assets.looks.items()},
+        "looking": {name: set(who) for name, who in world.assets.looking.items()},
+        "settled": dict(world.assets.settled),
         "woken": {name: sorted(asset.consumers) for name, asset in world.assets.named.items() if asset.consumers},
     }  # fmt: skip

@@ -10,7 +10,9 @@ import msgspec
 
 from bide.runtime.engine.messages import (
     Answer,
+    AssetAnswered,
     AssetAsked,
+    AssetCalled,
     AttemptEnded,
     BackfillDue,
     BuildFailed,
@@ -19,9 +21,11 @@ from bide.runtime.engine.messages import (
     Expanded,
     ExpandFailed,
     Failure,
+    GuardAsked,
     Input,
     PastAsked,
     ProcessStarted,
+    PublicationAsked,
     Reply,
     RunsAsked,
     StepDone,
@@ -64,9 +68,11 @@ def aftermath(culprit: Input, why: str) -> tuple[Input | None, Effect | None]:
                 culprit.attempt_id, AttemptState.FAILED, failure=Failure(reason, final=True)
             )
             return failed, None
+        case AssetCalled():
+            return None, AssetAnswered(culprit.attempt_id, culprit.call, error=reason)
         case WaitFired() | WaitLooked():
             return WaitFailed(culprit.wait_id, reason), None
-        case PastAsked() | RunsAsked() | AssetAsked() | BackfillDue():
+        case PastAsked() | RunsAsked() | AssetAsked() | BackfillDue() | GuardAsked() | PublicationAsked():
             return Unanswered(culprit, reason), None
         case _:
             return None, None

@@ -28,6 +28,9 @@ class Changes:
         "asset_inputs",
         "asset_pending_gone",
         "asset_pending_new",
+        "asset_quiet",
+        "asset_read",
+        "asset_replaced",
         "asset_schemas_new",
         "asset_staged",
         "asset_states",
@@ -194,6 +197,12 @@ class Changes:
         """asset_version_id -> (state, since_us, reason, limits, held, asset_version_id)"""
         self.asset_superseded: list[Row] = []
         """(since_us, reason, asset_id, start_us, end_us, asset_version_id): visible ones of the very interval before it"""
+        self.asset_replaced: list[Row] = []
+        """(since_us, reason, asset_id, asset_version_id): every visible one before it, whatever its interval"""
+        self.asset_quiet: list[Row] = []
+        """(asset_version_id,): it is published, and makes no run"""
+        self.asset_read: list[Row] = []
+        """(asset_version_id, instance_id): what the instance was given to read are its inputs; after `readings`"""
         self.asset_inputs: list[Row] = []
         """(asset_version_id, input_id, kind)"""
         self.readings_gone: list[Row] = []

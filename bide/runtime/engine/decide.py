@@ -35,11 +35,20 @@ from bide.runtime.engine import (
     unanswered,
     unread,
 )
-from bide.runtime.engine.assets import cataloguing, consuming, promising, publishing
+from bide.runtime.engine.assets import (
+    cataloguing,
+    consuming,
+    guarding,
+    promising,
+    publishing,
+    releasing,
+    staging,
+)
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import (
     Acknowledge,
     AssetAsked,
+    AssetCalled,
     AssetsDeclared,
     AttemptEnded,
     BackfillDue,
@@ -55,6 +64,7 @@ from bide.runtime.engine.messages import (
     Expanded,
     ExpandFailed,
     Found,
+    GuardAsked,
     Input,
     LineageSent,
     Opened,
@@ -62,6 +72,7 @@ from bide.runtime.engine.messages import (
     Parked,
     PastAsked,
     ProcessStarted,
+    PublicationAsked,
     Recover,
     RunAsked,
     RunsAsked,
@@ -271,7 +282,7 @@ def _process_started(t: Turn, e: ProcessStarted) -> None:
 def _past_asked(t: Turn, e: PastAsked) -> None:
     inst = past.settled(t, e)
     if inst is not None:
-        life.make_ready(t, inst, "")
+        life.ask_contracts(t, inst)
 
 
 def _code_missing(t: Turn, e: CodeMissing) -> None:
@@ -344,6 +355,9 @@ _HANDLERS: Final[dict[type, Callable[[Turn, Any], None]]] = {
     RunAsked: firing.run_asked,
     RunsAsked: firing.runs_asked,
     PastAsked: _past_asked,
+    GuardAsked: guarding.guard_asked,
+    PublicationAsked: releasing.publication_asked,
+    AssetCalled: staging.asset_called,
     BackfillDue: backfills.slide,
     Unanswered: unanswered.unanswered,
     LineageSent: _lineage_sent,

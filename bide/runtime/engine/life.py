@@ -14,6 +14,7 @@ from bide.runtime.engine import (
     past,
     waiting,
 )
+from bide.runtime.engine.assets import asking, gating, versions
 from bide.runtime.engine.messages import (
     Answer,
     AttemptEnded,
@@ -87,6 +88,14 @@ def let_start(t: Turn, inst: Instance) -> None:
     if inst.task.depends_on_past:
         past.hold(t, inst)
     else:
+        ask_contracts(t, inst)
+
+
+def ask_contracts(t: Turn, inst: Instance) -> None:
+    """All else lets it start: it does, unless it asks contracts first."""
+    if asking.is_guarded(t.world.assets, inst):
+        asking.hold(t, inst)
+    else:
         make_ready(t, inst, "")
 
 
@@ -96,7 +105,7 @@ def make_ready(t: Turn, inst: Instance, reason: str, *, resumed: bool = False) -
         inst.deadline = t.now + task.deadline_us
         t.world.timer(inst.deadline, Due.DEADLINE, inst.instance_id)
     inst.due = None
-    if task.alert is not None and inst.state is State.PENDING:
+    if task.alert is not None and inst.state in (State.PENDING, State.BLOCKED):
         alerting.task_ready(t, inst)
     t.move(inst, State.READY, reason)
     offer(t, inst, resumed=resumed)
@@ -218,7 +227,7 @@ def begin(t: Turn, inst: Instance) -> None:
         if not is_sensor(task):
             t.effects.append(
                 Start(attempt_id, inst.instance_id, inst.run.run_id, inst.attempt, inst.run.dag.name, task,
-                      inst.map_index, inst.inherits)
+                      inst.map_index, inst.inherits, bool(task.inlets or task.outlets) and asking.reads(world.assets, inst))
             )  # fmt: skip
     inst.body = body
     world.attempts[attempt_id] = body
@@ -295,7 +304,11 @@ def _end(t: Turn, inst: Instance, body: Attempt, e: AttemptEnded) -> None:
     message = failure.message if failure is not None else ""
     t.end_attempt(inst, e.attempt_id, e.state, active=body.active, error=message or None, metrics=e.metrics)
     waiting.close_waits(t, inst, WaitState.CANCELLED, "the attempt ended")
+    if e.state is not AttemptState.SUCCESS and inst.task.outlets:
+        versions.attempt_over(t, e.attempt_id, message)
     if e.state is AttemptState.SUCCESS:
+        if e.checks is not None:
+            t.checked[inst.instance_id] = gating.decoded(e.checks)
         if e.watermark is not None:
             _move_watermark(t, inst, e.watermark)
         succeed(t, inst, e.output, "")
@@ -386,6 +399,8 @@ def finish(t: Turn, inst: Instance, state: State, reason: str) -> None:
         inst.fan.former.clear()
         t.effects.append(OutputChanged(run.run_id, inst.task.name))
     waiting.announce(t, inst)
+    if t.world.assets.looks:
+        asking.left(t, inst)
     if t.world.past:
         past.leave(t.world, inst)
         past.moved_on(t, run.run_id, inst.task.name)
@@ -481,6 +496,8 @@ def end_now(t: Turn, inst: Instance, state: State, reason: str) -> None:
     if inst.going and inst.attempt_id is not None:
         ended = AttemptState.SUCCESS if state is State.SUCCESS else AttemptState.CANCELLED
         t.end_attempt(inst, inst.attempt_id, ended, active=active_us(t, inst), error=reason)
+        if inst.task.outlets and state is not State.SUCCESS:
+            versions.attempt_over(t, inst.attempt_id, reason)
     if inst.fan is not None and inst.map_index < 0:
         _end_children(t, inst, state, reason)
     stop_body(t, inst, AttemptState.CANCELLED, reason)

@@ -43,6 +43,7 @@ class AttemptEnded(msgspec.Struct, frozen=True):
     watermark: bytes | None = None
     metrics: bytes | None = None
     cuts: bool = False  # skipped, and all that stands below with it
+    checks: bytes | None = None  # what the gates of its outlets found, JSON: asset -> results
 
 
 class WaitAsked(msgspec.Struct, frozen=True):
@@ -277,6 +278,31 @@ class AssetAsked(msgspec.Struct, frozen=True):
     cover: bool
 
 
+class GuardAsked(msgspec.Struct, frozen=True):
+    """An instance that is to start asks the contracts of what it makes and reads (`assets/guarding.py`)."""
+
+    instance_id: int
+
+
+class PublicationAsked(msgspec.Struct, frozen=True):
+    """A version that is made asks whether it may be seen (`assets/publishing.py`)."""
+
+    version_id: int
+
+
+class AssetCalled(msgspec.Struct, frozen=True):
+    """A body says something of an asset it makes: `verb` is begin, stage, check or publish.
+
+    All but `begin` are answered by `AssetAnswered` with the same `call`.
+    """
+
+    attempt_id: int
+    call: int
+    verb: str
+    asset: str
+    data: bytes = b"{}"
+
+
 class BackfillDue(msgspec.Struct, frozen=True):
     """A backfill that may have room for another run."""
 
@@ -305,7 +331,17 @@ class Unanswered(msgspec.Struct, frozen=True):
     `again`: it may be answered later, and is asked then (`unread.py`).
     """
 
-    asked: PastAsked | RunAsked | RunsAsked | AssetAsked | BackfillDue | ConsumerAsked | DueTimer
+    asked: (
+        PastAsked
+        | RunAsked
+        | RunsAsked
+        | AssetAsked
+        | BackfillDue
+        | ConsumerAsked
+        | DueTimer
+        | GuardAsked
+        | PublicationAsked
+    )
     reason: str
     again: bool = False
 
@@ -350,6 +386,9 @@ Input = (
     | Unanswered
     | AssetAsked
     | RunsAsked
+    | GuardAsked
+    | PublicationAsked
+    | AssetCalled
     | Command
 )
 
@@ -368,6 +407,7 @@ class Start(msgspec.Struct, frozen=True):
     task: TaskSpec
     map_index: int
     recorded: bool  # answers and steps of a lost predecessor are to be loaded
+    reads: bool = False  # versions that it may read are on record
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -436,6 +476,15 @@ class Answer(msgspec.Struct, frozen=True):
     event: bytes | None
     error: str = ""
     timed_out: bool = False
+
+
+class AssetAnswered(msgspec.Struct, frozen=True):
+    """The answer to what a body said of an asset; `error` is a sentence, "" when it was done."""
+
+    attempt_id: int
+    call: int
+    value: bytes = b"null"
+    error: str = ""
 
 
 class Acknowledge(msgspec.Struct, frozen=True):
@@ -509,6 +558,7 @@ Effect = (
     | Disarm
     | LookOnce
     | Answer
+    | AssetAnswered
     | Acknowledge
     | Reply
     | RunOpened

@@ -7,7 +7,7 @@ process is gone (D13). Deadlines keep their original instants.
 from __future__ import annotations
 
 from bide.runtime.engine import admission, backfills, life, mapping, runs, standing, waiting
-from bide.runtime.engine.assets import consuming
+from bide.runtime.engine.assets import consuming, guarding, releasing, versions
 from bide.runtime.engine.messages import OrphansKilled, Recover
 from bide.runtime.engine.states import OVER, AttemptState, RunState, State, WaitState
 from bide.runtime.engine.turn import Turn
@@ -40,6 +40,8 @@ def recover(t: Turn, e: Recover) -> None:
         t.catch_up(dag)
         standing.arm_all(t, dag)
     consuming.recover(t)
+    releasing.recover(t)
+    guarding.recover(t)
     backfills.wake_all(t)
 
 
@@ -75,6 +77,8 @@ def _lose(t: Turn, inst: Instance) -> None:
     """A body has died: started again if it may be, else left for a person (P5)."""
     assert inst.attempt_id is not None
     t.end_attempt(inst, inst.attempt_id, AttemptState.LOST, error=LOST)
+    if inst.task.outlets:
+        versions.attempt_over(t, inst.attempt_id, LOST)
     if inst.task.lane in (Lane.PROCESS, Lane.SHELL):  # killed before this turn, should it have lived on
         t.changes.processes_gone.append((inst.attempt_id,))
     if not inst.task.idempotent:

@@ -13,7 +13,7 @@ import msgspec
 
 from bide.runtime.engine import approving, budgets, control
 from bide.runtime.engine.admission import hold_life, hold_slot
-from bide.runtime.engine.assets.restoring import restore_assets
+from bide.runtime.engine.assets.restoring import restore_assets, restore_open
 from bide.runtime.engine.backfill_state import Backfill, BackfillOptions, Span
 from bide.runtime.engine.fan import Fan
 from bide.runtime.engine.life import count_end
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     )
 
 _BAD = frozenset({State.FAILED, State.UPSTREAM_FAILED})
-_IN_FLIGHT = frozenset({State.RUNNING, State.DEFERRED, State.UP_FOR_RETRY, State.AWAITING_APPROVAL})
+_IN_FLIGHT = frozenset({State.RUNNING, State.DEFERRED, State.UP_FOR_RETRY})
 """Begun and not over: these keep their whole-life resources; a ready one asks for them again."""
 
 
@@ -109,6 +109,7 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
         )
         world.timer(each.due_us, Due.ASSET_ALERT, each.dag_id)
     approving.restore(world, rows)
+    restore_open(world, rows)
     world.marks.update({(mark.dag_id, mark.task): mark.end_us for mark in rows.marks})
     for held_row in rows.standing:
         _standing(world, held_row)

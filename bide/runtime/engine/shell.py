@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from bide.runtime import errors, failpoints
+from bide.runtime.assets.gate import Gate
+from bide.runtime.assets.wish import Wish
 from bide.runtime.clock import Clock
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.manifests import NO_LISTS, Lists, Manifests
@@ -22,6 +24,7 @@ from bide.runtime.engine.messages import (
     Acknowledge,
     Answer,
     Arm,
+    AssetAnswered,
     AttemptEnded,
     Build,
     BuildFailed,
@@ -63,7 +66,7 @@ from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.failure import Failure
 from bide.runtime.graph.signature import Parameters
 from bide.runtime.graph.spec import Lane, Role, ShellSpec
-from bide.runtime.store import approval_reads, mapped
+from bide.runtime.store import approval_reads, mapped, safe_use
 from bide.runtime.store import facts as stored
 from bide.runtime.store import failures as failed
 from bide.runtime.store.load import load_run
@@ -103,6 +106,8 @@ class EngineShell:
         self.runs: dict[int, RunMeta] = {}
         self.watermarks: dict[tuple[int, str], bytes] = {}
         self.dag_ids: dict[str, int] = {}
+        self.gates: dict[str, tuple[Gate, ...]] = {}
+        """Those that are loaded, by asset."""
         self.listeners: list[Callable[[Changes], None]] = []
         self.heard: dict[type, Callable[[Any], None]] = {}
         """Who is told of a run's opening and end, when these are carried out."""
@@ -123,6 +128,7 @@ class EngineShell:
             Disarm: lambda e: self.triggerer.disarm(e.wait_id, e.reason),
             LookOnce: self._look_once,
             Answer: lambda e: self.executor.answer(e),  # noqa: PLW0108 - as above
+            AssetAnswered: lambda e: self.executor.asset_answered(e),  # noqa: PLW0108 - as above
             Acknowledge: lambda e: self.executor.acknowledge(e),  # noqa: PLW0108 - as above
             Reply: self._reply,
             RunOpened: self._run_opened,
@@ -261,6 +267,10 @@ class EngineShell:
         except KeyError:
             raise CodeNotLoaded(f"the DAG {dag!r} as it is now has no task {task!r}") from None
 
+    def gates_of(self, asset: str) -> tuple[Gate, ...]:
+        """The gates of an asset, with the newest loaded functions."""
+        return self.gates.get(asset, ())
+
     def predicate(self, dag: str, task: str) -> Callable[..., Any]:
         """The function of a `PythonSensor`."""
         try:
@@ -301,7 +311,7 @@ class EngineShell:
             return self._resolve_later(order, context, [])
         needed = _needed(order, lists)
         missing = self.missing(order.run_id, needed)
-        if missing or order.recorded or _is_told(order, code):
+        if missing or order.recorded or order.reads or _is_told(order, code):
             return self._resolve_later(order, context, missing)
         return self._job(order, code, context, self.values(order.run_id, needed), lists)
 
@@ -326,6 +336,10 @@ class EngineShell:
         if _is_told(order, code):
             told = await self.store.read(lambda conn: failed.failures_of(conn, order.run_id, order.task))
         job = self._job(order, code, context, self.values(order.run_id, needed), lists, told)
+        if order.reads:
+            run_id, name = order.run_id, order.task.name
+            read = await self.store.read(lambda conn: safe_use.read_by(conn, run_id, name))
+            job = msgspec.structs.replace(job, inputs=tuple(read))
         if recorded is None:
             return job
         return msgspec.structs.replace(
@@ -471,6 +485,14 @@ class EngineShell:
                 return stored.versions_after(conn, dag_id, asset, after, limit)
             case ("asset_over", str(asset), int(start), int(end)):
                 return stored.versions_over(conn, asset, start, end)
+            case ("seen", Wish() as wish):
+                return safe_use.observed(conn, wish)
+            case ("approved", str(kind), int(subject_id)):
+                return safe_use.approved(conn, kind, subject_id)
+            case ("schema", str(asset), str(digest)):
+                return safe_use.schema_id(conn, asset, digest)
+            case ("asset_version", int(version_id)):
+                return safe_use.version(conn, version_id)
             case ("asset_since", int(dag_id), version, at_us, asset):
                 return stored.versions_since(conn, dag_id, version, at_us, asset)
             case ("run_in_the_way", int(dag_id), int(logical)):

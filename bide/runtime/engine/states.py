@@ -111,8 +111,10 @@ _ENDS: Final = frozenset({State.SUCCESS, State.FAILED, State.SKIPPED, State.UPST
 _MARKS: Final = frozenset({State.SUCCESS, State.FAILED, State.SKIPPED, State.CANCELLED})
 
 LEGAL: Final[dict[State, frozenset[State]]] = {
-    # upstreams decide; a person may mark; a run may be cancelled
-    State.PENDING: frozenset({State.READY, State.UPSTREAM_FAILED, *_MARKS}),
+    # upstreams decide, then contracts; a person may mark; a run may be cancelled
+    State.PENDING: frozenset(
+        {State.READY, State.UPSTREAM_FAILED, State.BLOCKED, State.AWAITING_APPROVAL, *_MARKS}
+    ),
     # admitted; a sensor that needs no slot defers; a trigger that cannot be built fails or is retried;
     # a mapped task becomes its instances; an approval asks its people
     State.READY: frozenset(
@@ -135,8 +137,8 @@ LEGAL: Final[dict[State, frozenset[State]]] = {
     # the wait ends: a sensor is done at once, a body wants its slot back
     State.DEFERRED: frozenset({State.READY, State.UP_FOR_RETRY, State.LOST, *_MARKS}),
     State.UP_FOR_RETRY: frozenset({State.READY, *_MARKS}),
-    State.AWAITING_APPROVAL: frozenset({State.READY, State.RUNNING, *_MARKS}),
-    State.BLOCKED: frozenset({State.READY, *_MARKS}),
+    State.AWAITING_APPROVAL: frozenset({State.READY, State.RUNNING, State.BLOCKED, *_MARKS}),
+    State.BLOCKED: frozenset({State.READY, State.AWAITING_APPROVAL, *_MARKS}),
     # a person or a policy: rerun, mark, cancel
     State.LOST: frozenset({State.PENDING, State.READY, *_MARKS}),
     # a rerun opens it again, or some of its instances; a mark changes one end into another

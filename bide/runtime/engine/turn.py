@@ -9,7 +9,7 @@ no turn takes long.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -27,6 +27,9 @@ from bide.runtime.engine.states import (
     WaitState,
 )
 from bide.runtime.engine.world import DagState, Due, Instance, Resource, Run, Wait, Watched, World
+
+if TYPE_CHECKING:
+    from bide.runtime.assets.gate import CheckResult
 
 FactKey = tuple[Any, ...]
 ALARMS: Final = {Due.RUN_ALERT: "run", Due.TASK_ALERT: "task"}
@@ -49,6 +52,7 @@ class Turn:
         "asks",
         "budget",
         "changes",
+        "checked",
         "dirty",
         "dirty_dags",
         "dirty_runs",
@@ -58,9 +62,11 @@ class Turn:
         "expected",
         "facts",
         "freed",
+        "late",
         "now",
         "published",
         "questions",
+        "touched",
         "world",
     )
 
@@ -83,6 +89,12 @@ class Turn:
         self.ended_runs: list[Run] = []
         self.published: list[Instance] = []
         """Successes of tasks with outlets, whose versions are to be recorded in this very turn."""
+        self.checked: dict[int, dict[str, tuple[CheckResult, ...]]] = {}
+        """instance -> outlet -> what its gates found, of successes of this turn."""
+        self.late: dict[str, None] = {}
+        """Assets of which an earlier version was let out after later ones, in this turn."""
+        self.touched: dict[str, None] = {}
+        """Assets of which a version has changed in this turn: what the database said of them is older."""
         self.due_consumers: list[Consumer] = []
         """Those that may be able to make a run now."""
         self.asks: dict[Input, tuple[FactKey, ...]] = {}

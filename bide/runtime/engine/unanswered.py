@@ -8,8 +8,17 @@ later is put off.
 from __future__ import annotations
 
 from bide.runtime.engine import backfills, covering, firing, life, past, unread
+from bide.runtime.engine.assets import versions
 from bide.runtime.engine.assets.state import WaitedFor
-from bide.runtime.engine.messages import AssetAsked, BackfillDue, PastAsked, RunsAsked, Unanswered
+from bide.runtime.engine.messages import (
+    AssetAsked,
+    BackfillDue,
+    GuardAsked,
+    PastAsked,
+    PublicationAsked,
+    RunsAsked,
+    Unanswered,
+)
 from bide.runtime.engine.states import BackfillState, State
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import Wait
@@ -24,6 +33,14 @@ def unanswered(t: Turn, e: Unanswered) -> None:
             if inst is not None and inst.state is State.PENDING:
                 past.leave(t.world, inst)
                 life.finish(t, inst, State.FAILED, e.reason)
+        case GuardAsked(instance_id=instance_id):
+            inst = t.world.instances.get(instance_id)
+            if inst is not None and inst.state in (State.PENDING, State.BLOCKED, State.AWAITING_APPROVAL):
+                life.finish(t, inst, State.FAILED, e.reason)
+        case PublicationAsked(version_id=version_id):
+            one = t.world.assets.open.get(version_id)
+            if one is not None:
+                versions.say(t, one, e.reason)
         case BackfillDue(backfill_id=backfill_id):
             b = t.world.backfills.get(backfill_id)
             if b is not None and b.state is BackfillState.RUNNING:

@@ -16,8 +16,10 @@ from bide.runtime.engine.messages import (
     BackfillDue,
     ConsumerAsked,
     DueTimer,
+    GuardAsked,
     Input,
     PastAsked,
+    PublicationAsked,
     RunAsked,
     RunsAsked,
     Unanswered,
@@ -36,7 +38,9 @@ def is_put_off(asked: Input, *, passes: bool) -> bool:
     """
     if isinstance(asked, DueTimer | ConsumerAsked):
         return True
-    return passes and isinstance(asked, PastAsked | RunAsked | RunsAsked | AssetAsked | BackfillDue)
+    return passes and isinstance(
+        asked, PastAsked | RunAsked | RunsAsked | AssetAsked | BackfillDue | GuardAsked | PublicationAsked
+    )
 
 
 def put_off(t: Turn, e: Unanswered) -> None:
@@ -96,7 +100,7 @@ def dag_of(world: World, asked: Input) -> str:
         case DueTimer(subject_id=dag_id) | ConsumerAsked(dag_id=dag_id):
             dag = world.dag_of.get(dag_id)
             return "" if dag is None else dag.name
-        case PastAsked(instance_id=instance_id):
+        case PastAsked(instance_id=instance_id) | GuardAsked(instance_id=instance_id):
             inst = world.instances.get(instance_id)
             return "" if inst is None else inst.run.dag.name
         case BackfillDue(backfill_id=backfill_id):
@@ -116,10 +120,14 @@ def words(world: World, asked: Input) -> str:
             return f"catching up of {name}"
         case ConsumerAsked():
             return f"what new versions of assets are for {name}"
-        case PastAsked(instance_id=instance_id) if (inst := world.instances.get(instance_id)) is not None:
+        case PastAsked(instance_id=instance_id) | GuardAsked(instance_id=instance_id) if (
+            inst := world.instances.get(instance_id)
+        ) is not None:
             return f"{inst.task.name} of run {inst.run.run_id} of {name}"
         case BackfillDue(backfill_id=backfill_id):
             return f"backfill {backfill_id} of {name}"
+        case PublicationAsked(version_id=version_id):
+            return f"whether version {version_id} may be seen"
         case AssetAsked(asset=asset):
             return f"who waits for {asset}"
         case RunAsked() | RunsAsked():

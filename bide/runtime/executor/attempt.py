@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bide.runtime.engine.messages import Answer, Input, Parked, Start, StepDone, Stop
+from bide.runtime.engine.messages import Answer, AssetAnswered, Input, Parked, Start, StepDone, Stop
 from bide.runtime.errors import BideError, RefusedError
 
 if TYPE_CHECKING:
+    from bide.runtime.assets.staged import Candidate
     from bide.runtime.executor.context import Context
+    from bide.runtime.executor.gates import Gates
     from bide.runtime.executor.job import Job
     from bide.runtime.executor.logs import LogBook
 
@@ -35,6 +37,24 @@ class OpenWait:
         self.task = task
 
 
+class Making:
+    """What a body has said of the assets it makes: where they are staged, whose gates were run, open calls."""
+
+    __slots__ = ("begun", "calls", "count", "staged", "validated")
+
+    def __init__(self) -> None:
+        self.begun: set[str] = set()
+        self.staged: dict[str, Candidate] = {}
+        self.validated: set[str] = set()
+        self.calls: dict[int, asyncio.Future[AssetAnswered]] = {}
+        self.count = 0
+
+    def open_call(self, loop: asyncio.AbstractEventLoop) -> tuple[int, asyncio.Future[AssetAnswered]]:
+        self.count += 1
+        answered = self.calls[self.count] = loop.create_future()
+        return self.count, answered
+
+
 class Attempt:
     """What is known of an attempt between its `Start` and its end.
 
@@ -46,11 +66,13 @@ class Attempt:
     __slots__ = (
         "_answers",
         "_awake",
+        "_making",
         "begun",
         "closing",
         "context",
         "epoch",
         "fence",
+        "gates",
         "interrupt",
         "job",
         "logs",
@@ -110,6 +132,27 @@ class Attempt:
         self.unprinted: dict[str, Callable[[Attempt], None]] | None = None
         self._awake: set[asyncio.Task[Any]] | None = None
         self._answers = 0
+        self._making: Making | None = None
+        self.gates: Gates
+
+    # --- assets that the body makes
+
+    @property
+    def making(self) -> Making:
+        """What it has said so far; of most attempts nothing."""
+        if self._making is None:
+            self._making = Making()
+        return self._making
+
+    @property
+    def validated(self) -> Collection[str]:
+        """Outlets whose gates the body has had run, on what is staged now."""
+        return () if self._making is None else self._making.validated
+
+    def asset_answered(self, order: AssetAnswered) -> None:
+        answered = self.making.calls.pop(order.call, None)
+        if answered is not None and not answered.done():
+            answered.set_result(order)
 
     @property
     def id(self) -> int:
@@ -233,6 +276,8 @@ class Attempt:
         if self.closing:
             for step in list((self.steps or {}).values()):
                 step.cancel()
+            for call in list(self._making.calls.values()) if self._making is not None else ():
+                call.cancel()
 
     def end(self) -> None:
         """The body is over: whatever of it still waits for the engine is cut loose."""
@@ -245,3 +290,5 @@ class Attempt:
             self.waits.clear()
         for step in list((self.steps or {}).values()):
             step.cancel()
+        for call in list(self._making.calls.values()) if self._making is not None else ():
+            call.cancel()

@@ -26,6 +26,8 @@ from bide.runtime.graph.spec import Lane
 from bide.runtime.values import decode, encode
 
 if TYPE_CHECKING:
+    from bide.runtime.assets.asset import Asset
+    from bide.runtime.executor.making import MadeAsset
     from bide.triggers.base import Trigger
 
 DEFAULT_TIMEOUT: Final = timedelta(days=1)
@@ -261,6 +263,17 @@ class Context:
                 f"ctx.wait(..., name={name!r}): a name stands for one wait of the body; give each wait its own"
             )
         return name
+
+    def asset(self, asset: Asset | str) -> MadeAsset:
+        """An asset that this task makes (one of its outlets): `inputs`, `stage`, `validate`, `publish`.
+
+        In an `async def` task these are awaited, in a plain `def` they block its thread. What the body does not do
+        itself its success does: an outlet that it never stages is staged, validated and published then.
+        Raises `UsageError` in isolated processes, shell commands and mapped instances.
+        """
+        from bide.runtime.executor.making import making
+
+        return making(self._attempt, asset)
 
     def once(self, name: str, fn: Callable[[], Any]) -> Any:
         """A recorded step: `fn()` runs once per instance, also when the body runs again after a crash.

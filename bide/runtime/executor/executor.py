@@ -16,6 +16,7 @@ from bide.runtime.clock import SECOND, Clock
 from bide.runtime.engine.messages import (
     Acknowledge,
     Answer,
+    AssetAnswered,
     AttemptEnded,
     CodeMissing,
     Failure,
@@ -28,6 +29,7 @@ from bide.runtime.errors import BideError, FailTask, SkipTask
 from bide.runtime.executor.attempt import Attempt, Fenced
 from bide.runtime.executor.context import Context, _current
 from bide.runtime.executor.ending import ProcessFailed, Told, failure_of, one_line, user_traceback
+from bide.runtime.executor.gates import Gates, GatesOf, no_gates
 from bide.runtime.executor.job import CodeNotLoaded, Job, Resolve
 from bide.runtime.executor.lanes.coroutine import run_coroutine
 from bide.runtime.executor.lanes.threads import Threads, run_in_thread
@@ -49,7 +51,7 @@ class Executor:
     `post` takes inputs for the mailbox and is called in the loop's thread only. `fence` answers
     whether an attempt is still the current one; it may be called from a thread. `threads` is the
     most plain functions that run at once (the slots of the runtime). `on_blocked` is told, in the
-    watchdog's thread, when a callback holds the loop. The triggerer tells `watchdog` when it calls
+    watchdog's thread, when a callback holds the loop. `gates` are those of an asset that are loaded. The triggerer tells `watchdog` when it calls
     code of others (`touch`).
     """
 
@@ -65,6 +67,7 @@ class Executor:
         threads: int = 32,
         grace_us: int = GRACE_US,
         on_blocked: Callable[[Blocked], None] | None = None,
+        gates: GatesOf = no_gates,
     ) -> None:
         self._clock = clock
         self._post = post
@@ -77,6 +80,7 @@ class Executor:
         self._live: dict[int, Attempt] = {}
         self._pressing: set[asyncio.Task[None]] = set()
         self._threads = Threads(threads)
+        self._gates = Gates(gates, self._threads, clock)
         self._flush_timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._on_blocked = on_blocked
@@ -91,6 +95,7 @@ class Executor:
             return
         attempt = Attempt(order, self._epoch, self._loop, self._post, self._logs, self._fence)
         attempt.context = Context(attempt)
+        attempt.gates = self._gates
         self._live[order.attempt_id] = attempt
         name = f"bide:attempt:{order.attempt_id}"
         attempt.task = self._loop.create_task(self._run(attempt, name), name=name)
@@ -110,6 +115,11 @@ class Executor:
         """Hand the end of a wait to the body that awaits it."""
         if (attempt := self._live.get(order.attempt_id)) is not None:
             attempt.answer(order)
+
+    def asset_answered(self, order: AssetAnswered) -> None:
+        """Hand a body the answer to what it said of an asset."""
+        if (attempt := self._live.get(order.attempt_id)) is not None:
+            attempt.asset_answered(order)
 
     def acknowledge(self, order: Acknowledge) -> None:
         """A step is committed; with the name "", the attempt's process is recorded."""
@@ -242,12 +252,18 @@ class Executor:
             output = names_of(output)
         if output is not None and order.task.lane is not Lane.PROCESS:  # that one comes as JSON
             output = encode(output)
+        checks = None
+        if order.task.outlets and order.map_index < 0:
+            checks = await self._gates.after(attempt)
+            if attempt.stop is not None:
+                raise asyncio.CancelledError
         return AttemptEnded(
             order.attempt_id,
             AttemptState.SUCCESS,
             output=output,
             watermark=attempt.watermark,
             metrics=_metrics(attempt),
+            checks=checks,
         )
 
     def _failed(self, attempt: Attempt, error: BaseException) -> AttemptEnded | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bide.runtime.assets.judged import Version
 from bide.runtime.engine.messages import Answer, Start
 from bide.runtime.errors import BideError, UsageError
 from bide.runtime.graph.binding import Command
@@ -29,7 +30,8 @@ class Job(msgspec.Struct, frozen=True):
     """A body ready to begin.
 
     `recorded_waits` and `recorded_steps` are what a lost predecessor left: wait key -> how it
-    ended, step name -> value JSON. `watermark` is the task's committed one, JSON. `shell` is rendered
+    ended, step name -> value JSON. `watermark` is the task's committed one, JSON. `inputs` are the versions
+    that it may read, as decided. `shell` is rendered
     (secrets resolved, templates filled); `fn` is None exactly when `shell` is given.
     """
 
@@ -42,6 +44,7 @@ class Job(msgspec.Struct, frozen=True):
     watermark: bytes | None = None
     shell: Command | ShellSpec | None = None
     cwd: str | None = None
+    inputs: tuple[Version, ...] = ()
 
 
 Resolve = Callable[[Start, "Context"], "Job | Awaitable[Job]"]

@@ -167,3 +167,4 @@ class DagSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     owner: str = ""
     tags: tuple[str, ...] = ()
     doc: str = ""
+    shadow: bool = False  # its runs compute, stage and check, and publish nothing

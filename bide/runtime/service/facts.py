@@ -163,7 +163,7 @@ def of_run(scene: Scene, live: Live | None, held: bool) -> RunFacts:
         late=tuple(
             (alert.subject.removeprefix(run.dag).removeprefix("."), Late(alert.promise, alert.due_us))
             for alert in scene.alerts
-            if alert.kind != "asset"
+            if alert.kind in ("run", "task")
         ),
     )
 

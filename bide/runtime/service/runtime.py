@@ -47,7 +47,7 @@ from bide.runtime.executor.orphans import kill_orphans
 from bide.runtime.failpoints import armed, point
 from bide.runtime.graph.dag import Dag
 from bide.runtime.lineage.settings import OpenLineage, openlineage_of
-from bide.runtime.service.declaring import declared_for
+from bide.runtime.service.declaring import declared_for, loaded_gates
 from bide.runtime.service.handles import RunHandle, RunResult
 from bide.runtime.service.holds import Holds
 from bide.runtime.service.limits import Budget, limits
@@ -299,6 +299,7 @@ class Runtime(LiveHouse):
             resolve=self._shell.resolve,
             threads=self._slots,
             on_blocked=self._holds.blocked,
+            gates=self._shell.gates_of,
         )
 
     def _log_book(self) -> LogBook:
@@ -390,6 +391,7 @@ class Runtime(LiveHouse):
         for dag in dags:
             self._shell.dags[dag.name] = dag
         said = declared_for(self._shell.dags.values())
+        self._shell.gates = loaded_gates()
         return [AssetsDeclared(said), *(dag_loaded(dag) for dag in dags)]
 
     async def load(self, dags: Sequence[Dag], errors: Mapping[str, str]) -> None:

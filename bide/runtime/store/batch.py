@@ -182,9 +182,24 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
             " AND end_us = ? AND asset_version_id < ? AND state IN ('published', 'stale', 'degraded')"
         ),
     ),
+    (
+        "asset_replaced",
+        (
+            "UPDATE asset_version SET state = 'superseded', since_us = ?, reason = ? WHERE asset_id = ?"
+            " AND asset_version_id < ? AND state IN ('published', 'stale', 'degraded')"
+        ),
+    ),
+    ("asset_quiet", "UPDATE asset_version SET quiet = 1 WHERE asset_version_id = ?"),
     ("asset_inputs", _insert("asset_input", "asset_version_id, input_id, kind")),
     ("readings_gone", "DELETE FROM reading WHERE instance_id = ?"),
     ("readings", _insert("reading", "instance_id, input_id, kind")),
+    (
+        "asset_read",
+        (
+            "INSERT OR IGNORE INTO asset_input (asset_version_id, input_id, kind)"
+            " SELECT ?, input_id, kind FROM reading WHERE instance_id = ?"
+        ),
+    ),
     (
         "decisions_new",
         _insert(
@@ -306,6 +321,8 @@ _MAYBE: Final = frozenset(
     {
         "choices_gone",
         "asset_superseded",
+        "asset_replaced",
+        "asset_read",
         "invalidation_hits",
         "outputs_gone",
         "processes_gone",

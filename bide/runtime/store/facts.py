@@ -433,29 +433,35 @@ _VERSIONS = (
 )
 
 
+_SEEN = "v.state IN ('published', 'stale', 'degraded', 'superseded', 'invalidated')"
+"""It is, or was, to be seen by consumers."""
+
+
 def versions_after(
     conn: sqlite3.Connection, dag_id: int, asset: str, after: int, limit: int
 ) -> list[tuple[VersionRow, bool]]:
-    """The versions of an asset above `after`, in their order, and which the DAG has had: it looked at it once."""
+    """The versions above `after` that are or were to be seen, in their order, and which the DAG has had before."""
     found = rows(
         conn,
         VersionRow,
         f"{_VERSIONS} WHERE v.asset_id = (SELECT asset_id FROM asset WHERE name = ?)"
-        " AND v.asset_version_id > ? ORDER BY v.asset_version_id LIMIT ?",
+        f" AND v.asset_version_id > ? AND {_SEEN} AND v.quiet = 0 ORDER BY v.asset_version_id LIMIT ?",
         (asset, after, limit),
     )
     return [(row, _times_had(conn, dag_id, row.asset_version_id) is not None) for row in found]
 
 
 def versions_over(conn: sqlite3.Connection, asset: str, start_us: int, end_us: int) -> list[VersionRow]:
-    """The versions of an asset whose interval shares something with `[start, end)`, or is the same instant."""
+    """The versions whose interval shares something with `[start, end)`, or is the same instant: those that may
+    be used, and those that newer ones took the place of.
+    """
     return rows(
         conn,
         VersionRow,
         f"{_VERSIONS} WHERE v.asset_id = (SELECT asset_id FROM asset WHERE name = ?1)"
         f" AND v.start_us BETWEEN ?2 - ({_LONGEST}) AND ?3"  # no other can reach into it
         " AND (v.start_us < ?3 AND v.end_us > ?2 OR v.start_us = ?2 AND v.end_us = ?3)"
-        " ORDER BY +v.asset_version_id",
+        " AND v.state IN ('published', 'stale', 'degraded', 'superseded') ORDER BY +v.asset_version_id",
         (asset, start_us, end_us),
     )
 
@@ -484,7 +490,7 @@ def versions_since(conn: sqlite3.Connection, dag_id: int, version: int | None, a
         conn,
         VersionRow,
         f"{_VERSIONS} JOIN asset_cursor c ON c.dag_id = ?1 AND c.asset_id = v.asset_id"
-        " WHERE v.asset_version_id <= c.asset_version_id AND (?2 IS NULL OR v.asset_version_id >= ?2)"
+        f" WHERE v.asset_version_id <= c.asset_version_id AND {_SEEN} AND (?2 IS NULL OR v.asset_version_id >= ?2)"
         " AND (?3 IS NULL OR v.created_us >= ?3) AND (?4 IS NULL OR a.name = ?4) ORDER BY v.asset_version_id",
         (dag_id, version, at_us, asset),
     )

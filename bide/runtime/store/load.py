@@ -24,6 +24,7 @@ from bide.runtime.engine.states import (
 from bide.runtime.errors import StoreLostError
 from bide.runtime.store.approval_reads import ApprovalRow, open_approvals
 from bide.runtime.store.rows import R, _Row, rows
+from bide.runtime.store.version_rows import OPEN_VERSIONS, SETTLED, OpenVersionRow, SettledRow
 
 
 class DagRow(_Row, frozen=True):
@@ -184,7 +185,7 @@ class MarkRow(_Row, frozen=True):
 
 
 class AssetRow(_Row, frozen=True):
-    """An asset with its newest version, 0 when it has none."""
+    """An asset with the newest version that consumers were told of, 0 when there is none."""
 
     asset_id: int
     name: str
@@ -320,6 +321,8 @@ class WorldRows(msgspec.Struct, frozen=True):
     choices: list[ChoiceRow] = []
     closing: list[ClosingRow] = []
     assets: list[AssetRow] = []
+    open_versions: list[OpenVersionRow] = []
+    settled_versions: list[SettledRow] = []
     declared: list[DeclaredRow] = []
     contracts: list[ContractRow] = []
     gates: list[GateRow] = []
@@ -363,8 +366,9 @@ CONTRACT: Final = ", ".join(ContractRow.__struct_fields__)
 GATE: Final = ", ".join(GateRow.__struct_fields__)
 CURSOR: Final = ", ".join(CursorRow.__struct_fields__)
 ASSETS: Final = (
-    "SELECT asset_id, name, coalesce((SELECT max(asset_version_id) FROM asset_version v"
-    " WHERE v.asset_id = a.asset_id), 0) FROM asset a ORDER BY asset_id"
+    "SELECT asset_id, name, coalesce((SELECT asset_version_id FROM asset_version v WHERE v.asset_id = a.asset_id"
+    " AND v.quiet = 0 AND v.state IN ('published', 'stale', 'degraded', 'superseded', 'invalidated')"
+    " ORDER BY asset_version_id DESC LIMIT 1), 0) FROM asset a ORDER BY asset_id"
 )
 PENDING: Final = (
     "SELECT p.dag_id, p.asset_version_id, a.name, v.start_us, v.end_us, p.part_us, p.again FROM asset_pending p"
@@ -444,6 +448,8 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
         choices=_choices(conn, _UNFINISHED),
         closing=rows(conn, ClosingRow, "SELECT run_id, reason FROM closing ORDER BY run_id"),
         assets=rows(conn, AssetRow, ASSETS),
+        open_versions=rows(conn, OpenVersionRow, OPEN_VERSIONS),
+        settled_versions=rows(conn, SettledRow, SETTLED),
         declared=rows(conn, DeclaredRow, "SELECT name, spec FROM asset WHERE spec <> '{}' ORDER BY asset_id"),
         contracts=rows(
             conn, ContractRow, f"SELECT {CONTRACT} FROM contract WHERE ended_us IS NULL ORDER BY contract_id"

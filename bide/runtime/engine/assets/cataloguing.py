@@ -5,8 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from bide.runtime.assets.catalog import Held, HeldGate, difference
+from bide.runtime.engine.assets import asking, releasing
+from bide.runtime.engine.assets.changed import looks_at, versions_changed
 from bide.runtime.engine.assets.naming import asset_named
-from bide.runtime.engine.messages import AssetsDeclared
+from bide.runtime.engine.messages import AssetsDeclared, GuardAsked
 from bide.runtime.engine.turn import Turn
 
 
@@ -41,6 +43,23 @@ def assets_declared(t: Turn, e: AssetsDeclared) -> None:
         t.changes.gates_new.append(
             (gate_id, asset_id, one.name, one.severity.value, one.owner, _json(one), source, t.now)
         )
+    changed = {each.spec.downstream for each in change.over} | {
+        spec.downstream for spec, _ in change.contracts
+    }
+    changed |= {gate.spec.asset for gate in change.gates_over} | {gate.asset for gate, _ in change.gates}
+    for name in sorted(changed):
+        _ask_again(t, name)
+
+
+def _ask_again(t: Turn, name: str) -> None:
+    """Who was refused by what was declared of an asset asks again, and looks at what is declared now."""
+    assets = t.world.assets
+    for who in list(assets.looking.get(name, ())):
+        if isinstance(who, GuardAsked):
+            looks_at(assets, who, asking.names_of(assets, t.world.instances[who.instance_id]))
+        else:
+            looks_at(assets, who, releasing.names_of(assets, assets.open[who.version_id]))
+    versions_changed(t, name)
 
 
 def _edge(held: Held) -> str:

@@ -157,6 +157,9 @@ def asked(t: Turn, e: ConsumerAsked) -> None:
     consumer = t.world.assets.consumers.get(e.dag_id)
     if consumer is None or consumer.dag.removed:
         return
+    if t.late and any(name in t.late for name in consumer.cursors):  # what is known of it is older than that
+        t.ask(e)
+        return
     missed = []
     until: int | None = None
     for name, cursor in list(consumer.cursors.items()):

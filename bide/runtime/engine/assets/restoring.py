@@ -11,8 +11,15 @@ from bide.runtime.assets.asset import AssetSpec
 from bide.runtime.assets.catalog import Catalog, Held, HeldGate
 from bide.runtime.assets.contract import ContractSpec
 from bide.runtime.assets.gate import GateSpec
+from bide.runtime.assets.judged import Checked
 from bide.runtime.assets.pending import Unit
-from bide.runtime.engine.assets.state import AssetState, Consumer, Cursor
+from bide.runtime.assets.words import Severity
+from bide.runtime.engine.assets import asking, releasing
+from bide.runtime.engine.assets.changed import looks_at
+from bide.runtime.engine.assets.state import AssetState, Consumer, Cursor, Open
+from bide.runtime.engine.assets.versions import enter
+from bide.runtime.engine.messages import GuardAsked, PublicationAsked
+from bide.runtime.engine.states import ApprovalKind, State
 from bide.runtime.schedules.on_assets import on_assets
 
 if TYPE_CHECKING:
@@ -46,6 +53,31 @@ def restore_assets(world: World, rows: WorldRows, dags: Mapping[int, DagState]) 
                     pending.again,
                 )
             )  # fmt: skip
+
+
+def restore_open(world: World, rows: WorldRows) -> None:
+    """Versions that are not settled, and who looks at assets: after the runs are."""
+    assets = world.assets
+    for row in rows.open_versions:
+        one = Open(
+            row.version_id, row.asset, row.dag_id, row.run_id, row.instance_id, row.attempt_id,
+            (row.start_us, row.end_us), row.created_us, plan_id=row.plan_id, shadow=bool(row.shadow),
+            backfill=bool(row.backfill),
+        )  # fmt: skip
+        one.state, one.reason, one.made = row.state, row.reason, bool(row.made)
+        one.checks = tuple(
+            Checked(name, Severity(severity), bool(passed))
+            for name, severity, passed in sorted(msgspec.json.decode(row.checks))
+        )
+        enter(assets, one)
+        if one.made and one.plan_id is None:
+            looks_at(assets, PublicationAsked(one.version_id), releasing.names_of(assets, one))
+    for settled in rows.settled_versions:
+        assets.settled.setdefault(settled.attempt_id, set()).add(settled.asset)
+    for inst in world.instances.values():
+        of_contract = (ApprovalKind.CONTRACT, inst.instance_id) in world.approvals.of
+        if inst.state is State.BLOCKED or of_contract:
+            looks_at(assets, GuardAsked(inst.instance_id), asking.names_of(assets, inst))
 
 
 def _restore_catalog(catalog: Catalog, rows: WorldRows) -> None:

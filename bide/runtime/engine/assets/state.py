@@ -6,10 +6,13 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from bide.runtime.assets.catalog import Catalog
+from bide.runtime.assets.judged import Checked
 from bide.runtime.assets.pending import Pending, Rule
+from bide.runtime.assets.words import VersionState
 from bide.runtime.schedules import OnAssets
 
 if TYPE_CHECKING:
+    from bide.runtime.engine.assets.changed import Looker
     from bide.runtime.engine.world import DagState, Wait
 
 KIND = "asset"
@@ -69,10 +72,43 @@ class Consumer:
         self.queued = False  # its evaluation stands on the agenda
 
 
+class Open:
+    """A version that is made and not settled: its attempt goes, or it is `made` and has not been let out."""
+
+    __slots__ = (
+        "asset", "attempt_id", "backfill", "checks", "created", "dag_id", "end_us", "instance_id", "made", "plan_id", "reason",
+        "run_id", "shadow", "start_us", "state", "version_id",
+    )  # fmt: skip
+
+    def __init__(
+        self, version_id: int, asset: str, dag_id: int | None, run_id: int | None, instance_id: int | None,
+        attempt_id: int | None, span: tuple[int, int], created: int, *, plan_id: int | None = None,
+        shadow: bool = False, backfill: bool = False,
+    ) -> None:  # fmt: skip
+        self.version_id = version_id
+        self.asset = asset
+        self.dag_id = dag_id
+        self.run_id = run_id
+        self.instance_id = instance_id
+        self.attempt_id = attempt_id
+        self.start_us, self.end_us = span
+        self.created = created
+        self.plan_id = plan_id  # it is let out with the others of that plan
+        self.backfill = backfill
+        self.shadow = shadow  # it is never let out
+        self.state = VersionState.UNKNOWN
+        self.reason = ""
+        self.checks: tuple[Checked, ...] = ()
+        self.made = False
+
+
 class Assets:
     """All of it. `news` are versions that their consumers are still to be given."""
 
-    __slots__ = ("catalog", "consumers", "delivering", "named", "news")
+    __slots__ = (
+        "catalog", "consumers", "delivering", "looking", "looks", "making", "named", "news", "of_interval", "open",
+        "plans", "settled",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.named: dict[str, AssetState] = {}
@@ -80,6 +116,15 @@ class Assets:
         self.consumers: dict[int, Consumer] = {}  # by dag_id
         self.news: deque[tuple[Version, deque[Consumer]]] = deque()
         self.delivering = False
+        self.open: dict[int, Open] = {}  # by number
+        self.making: dict[
+            int, dict[str, Open]
+        ] = {}  # of these, by attempt and asset, those whose attempt goes
+        self.of_interval: dict[tuple[str, int, int], dict[int, Open]] = {}  # of these, those that are made
+        self.looking: dict[str, dict[Looker, None]] = {}  # by asset: who asks again when it changes
+        self.looks: dict[Looker, tuple[str, ...]] = {}  # the same, by who
+        self.settled: dict[int, set[str]] = {}  # by attempt that goes: what of its outlets is settled already
+        self.plans: dict[int, int] = {}  # run of a rerun plan -> the plan
 
     def opened(self, dag_id: int, kind: str, run_id: int) -> None:
         """Note an unfinished run of a consumer."""
