@@ -35,6 +35,8 @@ from bide.runtime.assets.words import Action, Edge, Level, Result, Severity, str
 
 NOTHING: Final = Found()
 _REPLACES: Final = (Action.USE_PREVIOUS_VERSION, Action.USE_LATEST_VERSION)
+_WHOLE: Final = (Result.STALE, Result.DEGRADED)
+"""Results of which no part is better than the rest: what there is is published, and labelled."""
 _GOES_OUT: Final = frozenset(
     {Level.NONE, Level.CONSUMER_NOTIFICATION, Level.EXTERNAL_SIDE_EFFECT, Level.MANUAL_APPROVAL}
 )
@@ -120,7 +122,7 @@ class _Look:
             else:
                 self.used = (other,)
                 left += f"; {version_words(other)} is used instead"
-        elif action is Action.PARTIAL_PUBLISH and finding.result is not Result.STALE:
+        elif action is Action.PARTIAL_PUBLISH and finding.result not in _WHOLE:
             parts = self._parts(finding)
             if not parts:
                 action, level = Action.BLOCK, self._too_late()

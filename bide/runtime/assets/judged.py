@@ -72,9 +72,10 @@ class Version(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
     """What there is of one upstream, for one interval.
 
-    `over` are its versions that share something with the interval, oldest first, in every state but building;
-    `latest` the newest visible one, `exact` the one a contract names, `previous` the newest visible one that
-    ends at or before the interval's start. Newest is by the end of the interval, then by number. `gates` are
+    `over` are its versions that share something with the interval (or are of the very same one, when it is
+    empty), oldest first, in every state but building; `latest` the newest visible one, `previous` the newest
+    visible one that ends at or before the interval's start, neither of them one whose `expires_us` is past;
+    `exact` the one a contract names. Newest is by the end of the interval, its start, its number. `gates` are
     those declared of it. `schemas` are its schemas by id (JSON), those of versions that were visible, in the
     order of their first version; the last is the newest. The interval is that of `reading.wanted`.
 
@@ -148,6 +149,16 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     def allowed(self) -> bool:
         """Whether what was asked may go on now, without a person."""
         return not self.levels & STOPS[self.phase]
+
+    @property
+    def notifies(self) -> bool:
+        """Whether consumers may be told of what goes on."""
+        return self.allowed and Level.CONSUMER_NOTIFICATION not in self.levels
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it may leave the platform."""
+        return self.allowed and not self.levels & STOPS[Phase.EFFECT]
 
 
 STOPS: dict[Phase, frozenset[Level]] = {

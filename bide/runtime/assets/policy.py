@@ -112,17 +112,16 @@ def resolve(contract: ContractSpec, result: Result, severity: Severity, phase: P
         return _stricter(usual) if phase is Phase.EFFECT else usual
     level = said.level
     if level is None:
-        level = _block_level(usual, result) if said.action is Action.BLOCK else LEVELS[said.action]
+        level = _block_level(usual) if said.action is Action.BLOCK else LEVELS[said.action]
     return Policy(
         contract.kind, result, severity, said.action, level, contract.rationale or "the contract says so"
     )
 
 
-def _block_level(usual: Policy, result: Result) -> Level:
-    """Where a plain `block` blocks: where the default would, else before anything is computed from nothing."""
-    if usual.action is Action.BLOCK:
-        return usual.level
-    return Level.EXECUTION if result is Result.MISSING else LEVELS[Action.BLOCK]
+def _block_level(about: Policy) -> Level:
+    """Where a plain `block` blocks: before it begins when there is nothing to read, or nothing that it can read."""
+    unreadable = about.result is Result.SCHEMA and about.kind is Edge.SCHEMA_COMPATIBILITY
+    return Level.EXECUTION if about.result is Result.MISSING or unreadable else LEVELS[Action.BLOCK]
 
 
 def _stricter(usual: Policy) -> Policy:

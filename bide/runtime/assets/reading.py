@@ -106,8 +106,8 @@ class Pool:
         """Whether it may be seen: visible and not past its expiry, of the plan that asks, or read before."""
         if version.visible:
             return not self.expired(version)
-        if version.state is VersionState.VALIDATED:
-            return self._of_plan(version)
+        if self._of_plan(version):
+            return True
         return version.state is VersionState.SUPERSEDED and version.version_id in self._first
 
     def expired(self, version: Version) -> bool:
@@ -199,7 +199,11 @@ class Pool:
         return list(best.values())
 
     def _of_plan(self, version: Version) -> bool:
-        return self._plan_id is not None and version.plan_id == self._plan_id
+        return (
+            version.state is VersionState.VALIDATED
+            and self._plan_id is not None
+            and version.plan_id == self._plan_id
+        )
 
     def _rank(self, version: Version) -> tuple[int, int, int]:
         """Of versions of one interval: those read before, then those of the plan, then the newest."""
