@@ -16,6 +16,7 @@ from types import TracebackType
 from bide.runtime.engine.messages import ClockStepped, Input
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.spec import Lane
+from bide.runtime.service.declaring import Contracts
 from bide.runtime.service.runtime import Pool, Runtime
 from bide.runtime.store.inline import InlineWriter
 from bide.testing.clock import SimClock
@@ -38,9 +39,12 @@ class SimRuntime(Runtime):
         pools: Mapping[str, Pool | int] | None = None,
         grace: float = 0.5,
         open_store: Callable[[Path], InlineWriter] | None = None,
+        contracts: Contracts = (),
     ) -> None:
         clock = clock if clock is not None else SimClock()
-        super().__init__(db, dags, slots=slots, pools=pools, clock=clock, watchdog=False, grace=grace)
+        super().__init__(
+            db, dags, slots=slots, pools=pools, clock=clock, watchdog=False, grace=grace, contracts=contracts
+        )
         self.fakes: dict[str, FakeSource] = dict(fakes or {})
         self._open_store = open_store if open_store is not None else _unsynced
 
@@ -100,6 +104,7 @@ async def sim_runtime(
     fakes: Mapping[str, FakeSource] | None = None,
     slots: int = 32,
     pools: Mapping[str, Pool | int] | None = None,
+    contracts: Contracts = (),
 ) -> AsyncIterator[SimRuntime]:
     """A runtime of `dags` in simulated time, as an async context manager.
 
@@ -111,10 +116,14 @@ async def sim_runtime(
     """
     clock = clock if clock is not None else SimClock(start)
     if db is not None:
-        async with SimRuntime(db, dags, clock=clock, fakes=fakes, slots=slots, pools=pools) as rt:
+        async with SimRuntime(
+            db, dags, clock=clock, fakes=fakes, slots=slots, pools=pools, contracts=contracts
+        ) as rt:
             yield rt
         return
     with tempfile.TemporaryDirectory(prefix="bide-sim-") as folder:
         path = Path(folder) / "bide.db"
-        async with SimRuntime(path, dags, clock=clock, fakes=fakes, slots=slots, pools=pools) as rt:
+        async with SimRuntime(
+            path, dags, clock=clock, fakes=fakes, slots=slots, pools=pools, contracts=contracts
+        ) as rt:
             yield rt

@@ -44,7 +44,9 @@ worlds = st.lists(
     ]
 )  # fmt: skip
 asks = st.builds(
-    lambda span, plan: Asked(Phase.EXECUTING, GOLD, *span, now_us=NOW, plan_id=PLAN if plan else None),
+    lambda span, plan: Asked(
+        Phase.EXECUTING, GOLD, span[0], span[1], now_us=NOW, plan_id=PLAN if plan else None
+    ),
     spans,
     st.booleans(),
 )

@@ -12,6 +12,7 @@ from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -67,7 +68,7 @@ def world(edge: Edge, result: Result, *, other: bool) -> tuple[tuple[object, ...
     exact = edge is Edge.EXACT_VERSION
     which = ExactVersion("2") if exact else SameInterval()
     require: list[object] = [which]
-    fine = {"checks": (passed(),), "schema_id": 1}
+    fine: dict[str, Any] = {"checks": (passed(),), "schema_id": 1}
     own = version(2, day(15), **fine)
     if result is Result.STALE or edge is Edge.FRESHNESS:
         require.append(Freshness(timedelta(minutes=30) if result is Result.STALE else timedelta(days=9)))
@@ -82,7 +83,7 @@ def world(edge: Edge, result: Result, *, other: bool) -> tuple[tuple[object, ...
     if result is Result.DEGRADED:
         own = version(2, day(15), "degraded", limits=("half",), **fine)
     over = [] if result is Result.MISSING else [own]
-    more: dict[str, object] = {"schemas": SCHEMAS, "exact": own if exact and over else None}
+    more: dict[str, Any] = {"schemas": SCHEMAS, "exact": own if exact and over else None}
     if other and result is not Result.STALE:
         more["previous"] = version(1, day(14), **fine)
         more["latest"] = version(1, day(14), **fine) if exact else version(3, day(16), **fine)

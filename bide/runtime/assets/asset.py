@@ -86,30 +86,42 @@ _NODES: Final = {
 
 def spec_of(asset: Asset) -> AssetSpec:
     """The plain data of an asset, or `GraphError` naming it and the word that is wrong."""
-    if asset.grain not in (None, *GRAINS):
-        raise GraphError(
-            f"the asset {asset.name!r}: grain is {asset.grain!r}, and must be one of {', '.join(GRAINS)}"
-        )
+    return asset_of(
+        asset.name, node=asset.node, owner=asset.owner, criticality=asset.criticality, grain=asset.grain,
+        tz=asset.tz, output=asset.output, doc=asset.doc,
+    )  # fmt: skip
+
+
+def asset_of(
+    name: str,
+    *,
+    node: str = Node.DERIVED.value,
+    owner: str = "",
+    criticality: str = Criticality.NORMAL.value,
+    grain: str | None = None,
+    tz: str = "UTC",
+    output: str = Output.IMMUTABLE_PARTITION.value,
+    doc: str = "",
+) -> AssetSpec:
+    """The plain data of what was written of an asset, or `GraphError` naming it and the word that is wrong."""
+    if grain not in (None, *GRAINS):
+        raise GraphError(f"the asset {name!r}: grain is {grain!r}, and must be one of {', '.join(GRAINS)}")
     return AssetSpec(
-        name=asset.name,
-        node=_word(asset, "node", asset.node, _NODES),
-        owner=asset.owner,
-        criticality=_word(
-            asset, "criticality", asset.criticality, {each.value: each for each in Criticality}
-        ),
-        grain=asset.grain,
-        tz=asset.tz,
-        output=_word(asset, "output", asset.output, {each.value: each for each in Output}),
-        doc=asset.doc,
+        name=check_asset_name(name),
+        node=_word(name, "node", node, _NODES),
+        owner=owner,
+        criticality=_word(name, "criticality", criticality, {each.value: each for each in Criticality}),
+        grain=grain,
+        tz=tz,
+        output=_word(name, "output", output, {each.value: each for each in Output}),
+        doc=doc,
     )
 
 
-def _word(asset: Asset, option: str, word: str, known: dict[str, W]) -> W:
+def _word(name: str, option: str, word: str, known: dict[str, W]) -> W:
     found = known.get(word)
     if found is None:
-        raise GraphError(
-            f"the asset {asset.name!r}: {option} is {word!r}, and must be one of {', '.join(known)}"
-        )
+        raise GraphError(f"the asset {name!r}: {option} is {word!r}, and must be one of {', '.join(known)}")
     return found
 
 

@@ -88,6 +88,12 @@ class ContractSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
         return self.downstream, self.upstream
 
 
+_NEEDS: Final = (
+    (Edge.EXACT_VERSION, ExactVersion, 'ExactVersion("...")'),
+    (Edge.FRESHNESS, Freshness, "Freshness(...)"),
+)
+"""Kinds that say nothing without their requirement."""
+
 _BLOCKS: Final = {
     f"block_{word}": Rule(Action.BLOCK, level)
     for word, level in (
@@ -188,6 +194,11 @@ def contract_of(
         raise GraphError(
             f"{edge}: SameInterval(), ExactVersion() and Latest() each say which versions are read: say one of them"
         )
+    for needs, what, example in _NEEDS:
+        if kind == needs.value and what not in kinds:
+            raise GraphError(
+                f"{edge}: kind is {kind!r}, and require does not say which: put {example} into it"
+            )
     if during not in ("always", "backfill"):
         raise GraphError(f"{edge}: during is {during!r}, and must be 'always' or 'backfill'")
     return ContractSpec(

@@ -53,6 +53,12 @@ def collecting() -> Iterator[Sources]:
     (_collecting.get() or _process).update(found)
 
 
+def put(source: str, said: Said) -> None:
+    """What a file says that is no module: it takes the place of what it had said."""
+    sources = _collecting.get()
+    (_process if sources is None else sources)[source] = said
+
+
 def forget(source: str) -> None:
     """A file declares nothing any more."""
     _process.pop(source, None)

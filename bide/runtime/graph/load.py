@@ -16,6 +16,7 @@ from typing import Final
 
 from bide.runtime.assets.declarations import collecting
 from bide.runtime.errors import BideError, GraphError, NotFoundError, UsageError
+from bide.runtime.graph.contract_files import contract_files, read_contracts
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.validate import suggestion
 
@@ -28,6 +29,8 @@ class Loaded:
 
     dags: list[Dag] = field(default_factory=list)
     errors: dict[str, str] = field(default_factory=dict)
+    contracts: list[Path] = field(default_factory=list)
+    """The files of contracts that were read, broken ones as well."""
 
 
 def load_target(target: str) -> list[Dag]:
@@ -44,6 +47,8 @@ def load_target(target: str) -> list[Dag]:
         if not path.is_file():
             raise NotFoundError(f"there is no file {where!r} (from {Path.cwd()})")
         module = import_file(path)
+        for error in read_contracts([path]).values():
+            raise GraphError(error)
     else:
         module = _import_module(where)
     dags = dags_of(module)
@@ -60,12 +65,17 @@ def load_target(target: str) -> list[Dag]:
 
 
 def load_paths(paths: Iterable[str | Path]) -> Loaded:
-    """All DAGs of files and folders. A folder's `*.py` files in order, no hidden ones, no tests."""
+    """All DAGs of files and folders, and the contracts beside them. A folder's `*.py` files in order, no
+    hidden ones, no tests.
+    """
     loaded = Loaded()
     files: dict[Path, None] = {}
-    for path in map(Path, paths):
+    places = [Path(each) for each in paths]
+    for path in places:
         if path.is_dir():
             files.update(dict.fromkeys(dag_files(path)))
+        elif path.suffix == ".toml" and path.is_file():
+            continue  # of contracts, read below
         elif path.is_file():
             files[path.resolve()] = None
         else:
@@ -88,6 +98,8 @@ def load_paths(paths: Iterable[str | Path]) -> Loaded:
                 continue
             owners[dag.name] = file
             loaded.dags.append(dag)
+    loaded.errors.update(read_contracts(places))
+    loaded.contracts = contract_files(places)
     return loaded
 
 

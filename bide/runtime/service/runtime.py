@@ -47,12 +47,12 @@ from bide.runtime.executor.orphans import kill_orphans
 from bide.runtime.failpoints import armed, point
 from bide.runtime.graph.dag import Dag
 from bide.runtime.lineage.settings import OpenLineage, openlineage_of
-from bide.runtime.service.declaring import declared_for, loaded_gates
+from bide.runtime.service.declaring import Contracts, declared_for, given_contracts, loaded_gates
 from bide.runtime.service.handles import RunHandle, RunResult
 from bide.runtime.service.holds import Holds
 from bide.runtime.service.limits import Budget, limits
 from bide.runtime.service.live import LiveHouse
-from bide.runtime.service.unread import unread
+from bide.runtime.service.unread import hiding, unread
 from bide.runtime.service.views import owner_of
 from bide.runtime.store.facts import ended_waits, run_result, watermarks
 from bide.runtime.store.load import WorldRows, load_world
@@ -118,6 +118,7 @@ class Runtime(LiveHouse):
         echo: Echo | None = None,
         whole: bool = False,
         openlineage: OpenLineage | Mapping[str, Any] | None = None,
+        contracts: Contracts = (),
     ) -> None:
         """`store` replaces the database thread by a writer of the caller's; `errors`: file -> sentence.
 
@@ -128,6 +129,8 @@ class Runtime(LiveHouse):
         else where it went. `echo` is told of each line that a task writes. `whole=True`: `dags` are all
         there are; any other that the database knows is gone, unless one of `errors` may hide it.
         `openlineage` says where lineage is sent: `{"transport": {"type": "http", "url": ...}}`; it needs the extra.
+        `contracts`: `Contract`s, and TOML files and folders of them, beside what the DAGs' own files declare;
+        a broken file, or two contracts of an edge, is a `GraphError` here, and leaves all as it was in `load`.
         """
         if slots < 1:
             raise UsageError(f"slots={slots} runs nothing: give 1 or more")
@@ -146,6 +149,8 @@ class Runtime(LiveHouse):
         self._watchdog = watchdog
         self._grace = grace
         self._load_errors = dict(errors or {})
+        self._contracts = contracts
+        self._given = given_contracts(contracts)
         self._schedules = schedules
         self._refused = refused
         self._vain: dict[str, str] = {}
@@ -213,13 +218,15 @@ class Runtime(LiveHouse):
                 raise GraphError(wrong[dag.name])
             self._dags.remove(dag)
             self._refused(dag, wrong[dag.name])
-        hidden = await unread(self.store, {dag.name for dag in self._dags} | wrong.keys(), self._load_errors)
+        hidden = await unread(
+            self.store, {dag.name for dag in self._dags} | wrong.keys(), hiding(self._load_errors)
+        )
         self._absent = [DagRemoved(name, why, gone=False) for name, why in {**wrong, **hidden}.items()]
         return [*(DagRemoved(name, _GONE, gone=True) for name in gone), *self._absent]
 
     async def _gone(self, dags: Iterable[Dag], errors: Mapping[str, str]) -> list[str]:
         """What the database knows and nobody declares any more; a broken file may be where it is."""
-        if not self._whole or errors:
+        if not self._whole or hiding(errors):
             return []
         from bide.runtime.service.crossing import undeclared
 
@@ -390,7 +397,8 @@ class Runtime(LiveHouse):
     def _loads(self, dags: Sequence[Dag]) -> list[Input]:
         for dag in dags:
             self._shell.dags[dag.name] = dag
-        said = declared_for(self._shell.dags.values())
+        catalog = self._engine.world.assets.catalog
+        said = declared_for(self._shell.dags.values(), self._given, catalog)
         self._shell.gates = loaded_gates()
         return [AssetsDeclared(said), *(dag_loaded(dag) for dag in dags)]
 
@@ -399,6 +407,7 @@ class Runtime(LiveHouse):
 
         So is one that now waits in vain for another DAG: `refused` of this runtime is told.
         """
+        self._given = given_contracts(self._contracts)
         now = {dag.name for dag in dags}
         gone = [name for name in self._shell.dags if name not in now and not self._broken(name, errors)]
         gone += [name for name in await self._gone(dags, errors) if name not in gone]
@@ -413,7 +422,7 @@ class Runtime(LiveHouse):
             self._engine.post(each)
         self._dags = list(self._shell.dags.values())
         self._load_errors = dict(errors)
-        absent = {**wrong, **await unread(self.store, self._shell.dags.keys() | wrong.keys(), errors)}
+        absent = {**wrong, **await unread(self.store, self._shell.dags.keys() | wrong.keys(), hiding(errors))}
         self._absent = [
             DagRemoved(name, why, gone=False) for name, why in absent.items() if name not in self._shell.dags
         ]

@@ -17,6 +17,11 @@ def told(file: str, why: str) -> str:
     return why if why.startswith(file) else f"{file}: {why}"
 
 
+def hiding(errors: Mapping[str, str]) -> dict[str, str]:
+    """The broken files in which a DAG may stand: not those of contracts."""
+    return {file: why for file, why in errors.items() if not file.endswith(".toml")}
+
+
 async def unread(store: StorePort, loaded: Container[str], errors: Mapping[str, str]) -> dict[str, str]:
     """DAG -> why it is not loaded, of those that the database knows and a broken file may hide."""
     if not errors:
