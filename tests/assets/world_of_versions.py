@@ -55,7 +55,11 @@ class Versions:
 
     def hop(self, frontier: list[int]) -> Hop:
         self.hops.append(frontier)
-        return Hop([use for each in frontier for use in self.uses.get(each, ())], self.broke)
+        uses = (use for each in frontier for use in self.uses.get(each, ()))
+        now = [
+            Use(use.input_id, use.kind, self.made[use.made.version_id]) for use in uses
+        ]  # in their states by now
+        return Hop(now, self.broke)
 
     def blast(self, root: Invalidation, below: Sequence[Use] = ()) -> BlastRadius:
         wrong = [made for made in self.made.values() if made.asset == root.asset]

@@ -70,6 +70,7 @@ class Changes:
         "intervals_off",
         "intervals_set",
         "invalidation_hits",
+        "invalidation_upto",
         "invalidations_new",
         "invalidations_set",
         "lineage_set",
@@ -225,11 +226,14 @@ class Changes:
         self.deliveries_set: dict[int, Row] = {}
         """delivery_id -> (state, delivered_us, receipt, delivery_id)"""
         self.invalidations_new: list[Row] = []
-        """(invalidation_id, asset_id, start_us, end_us, effective_us, cause, severity, reason, evidence, discovered_us, by, state)"""
+        """(invalidation_id, asset_id, start_us, end_us, effective_us, cause, severity, reason, evidence, discovered_us, by, state,
+        asset_version_id, code, marked_id)"""
         self.invalidations_set: dict[int, Row] = {}
-        """invalidation_id -> (state, invalidation_id)"""
+        """invalidation_id -> (state, marked_id, invalidation_id)"""
         self.invalidation_hits: list[Row] = []
-        """(invalidation_id, asset_version_id, via_id, kind, action, was, decision); one that is there already is left out"""
+        """(invalidation_id, asset_version_id, via_id, kind, action, was, decision, next_id), replaced when there is one"""
+        self.invalidation_upto: list[Row] = []
+        """(next_id, invalidation_id, asset_version_id): how far its consumers are judged; applied after the hits"""
         self.plans_new: list[Row] = []
         """(plan_id, invalidation_id, hash, spec, risk, requires_approval, state, created_us)"""
         self.plans_set: dict[int, Row] = {}

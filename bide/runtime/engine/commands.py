@@ -27,6 +27,7 @@ from bide.runtime.engine import (
     waiting,
 )
 from bide.runtime.engine.assets.commands import asset_drop, asset_replay
+from bide.runtime.engine.assets.invalidating import asset_invalidate
 from bide.runtime.engine.messages import Command, Reply, RunOpened
 from bide.runtime.engine.restore import restore_run
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
@@ -553,6 +554,7 @@ def wait_fail(t: Turn, args: Args) -> Any:
 
 VERBS: dict[str, Callable[[Turn, Args], Any]] = {
     "asset_drop": asset_drop,
+    "asset_invalidate": asset_invalidate,
     "asset_replay": asset_replay,
     "trigger": trigger,
     "cancel": cancel,

@@ -137,6 +137,12 @@ class ExpandFailed(msgspec.Struct, frozen=True):
     ticket: int
 
 
+class SpreadOn(msgspec.Struct, frozen=True):
+    """An invalidation goes on spreading, a slice at a time."""
+
+    invalidation_id: int
+
+
 class CodeMissing(msgspec.Struct, frozen=True):
     """The code of this instance is not loaded, or broken; the instance stays ready."""
 
@@ -341,6 +347,7 @@ class Unanswered(msgspec.Struct, frozen=True):
         | DueTimer
         | GuardAsked
         | PublicationAsked
+        | SpreadOn
     )
     reason: str
     again: bool = False
@@ -371,6 +378,7 @@ Input = (
     | WaitLooked
     | Found
     | PastAsked
+    | SpreadOn
     | ClockStepped
     | OrphansKilled
     | Opened

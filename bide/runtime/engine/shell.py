@@ -66,7 +66,7 @@ from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.failure import Failure
 from bide.runtime.graph.signature import Parameters
 from bide.runtime.graph.spec import Lane, Role, ShellSpec
-from bide.runtime.store import approval_reads, mapped, safe_use
+from bide.runtime.store import approval_reads, mapped, safe_use, spreading
 from bide.runtime.store import facts as stored
 from bide.runtime.store import failures as failed
 from bide.runtime.store.load import load_run
@@ -501,6 +501,10 @@ class EngineShell:
                 return stored.runs_between(conn, dag_id, lo, hi)
             case ("backfill", int(backfill_id)):
                 return stored.backfill(conn, backfill_id)
+            case ("wrong", str(root)):
+                return spreading.wrong(conn, root)
+            case ("spread", int(invalidation_id)):
+                return spreading.slice_of(conn, invalidation_id)
             case ("idempotency", str(name)):
                 return stored.idempotency_result(conn, name)
             case _:

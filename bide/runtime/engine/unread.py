@@ -22,6 +22,7 @@ from bide.runtime.engine.messages import (
     PublicationAsked,
     RunAsked,
     RunsAsked,
+    SpreadOn,
     Unanswered,
 )
 from bide.runtime.engine.turn import Turn
@@ -36,7 +37,7 @@ def is_put_off(asked: Input, *, passes: bool) -> bool:
 
     Of what is late nothing is dropped; all else ends with an error that does not pass.
     """
-    if isinstance(asked, DueTimer | ConsumerAsked):
+    if isinstance(asked, DueTimer | ConsumerAsked | SpreadOn):
         return True
     return passes and isinstance(
         asked, PastAsked | RunAsked | RunsAsked | AssetAsked | BackfillDue | GuardAsked | PublicationAsked
@@ -126,6 +127,8 @@ def words(world: World, asked: Input) -> str:
             return f"{inst.task.name} of run {inst.run.run_id} of {name}"
         case BackfillDue(backfill_id=backfill_id):
             return f"backfill {backfill_id} of {name}"
+        case SpreadOn(invalidation_id=number):
+            return f"what invalidation {number} affects"
         case PublicationAsked(version_id=version_id):
             return f"whether version {version_id} may be seen"
         case AssetAsked(asset=asset):

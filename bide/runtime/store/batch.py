@@ -233,14 +233,22 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         "invalidations_new",
         _insert(
             "invalidation",
-            "invalidation_id, asset_id, start_us, end_us, effective_us, cause, severity, reason, evidence, discovered_us, by, state",
+            "invalidation_id, asset_id, start_us, end_us, effective_us, cause, severity, reason, evidence, discovered_us, by, state, asset_version_id, code, marked_id",
         ),
     ),
-    ("invalidations_set", "UPDATE invalidation SET state = ? WHERE invalidation_id = ?"),
+    ("invalidations_set", "UPDATE invalidation SET state = ?, marked_id = ? WHERE invalidation_id = ?"),
     (
         "invalidation_hits",
-        _insert("invalidation_hit", "invalidation_id, asset_version_id, via_id, kind, action, was, decision")
-        + " ON CONFLICT (invalidation_id, asset_version_id) DO NOTHING",
+        _insert(
+            "invalidation_hit",
+            "invalidation_id, asset_version_id, via_id, kind, action, was, decision, next_id",
+        )
+        + " ON CONFLICT (invalidation_id, asset_version_id) DO UPDATE SET via_id = excluded.via_id, kind = excluded.kind,"
+        " action = excluded.action, decision = excluded.decision, next_id = excluded.next_id",
+    ),
+    (
+        "invalidation_upto",
+        "UPDATE invalidation_hit SET next_id = ? WHERE invalidation_id = ? AND asset_version_id = ?",
     ),
     (
         "plans_new",
@@ -323,7 +331,6 @@ _MAYBE: Final = frozenset(
         "asset_superseded",
         "asset_replaced",
         "asset_read",
-        "invalidation_hits",
         "outputs_gone",
         "processes_gone",
         "readings_gone",

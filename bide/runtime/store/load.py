@@ -326,6 +326,8 @@ class WorldRows(msgspec.Struct, frozen=True):
     declared: list[DeclaredRow] = []
     contracts: list[ContractRow] = []
     gates: list[GateRow] = []
+    spreading: list[int] = []
+    """Invalidations."""
     cursors: list[CursorRow] = []
     pending: list[PendingRow] = []
     backfills: list[BackfillRow] = []
@@ -455,6 +457,12 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
             conn, ContractRow, f"SELECT {CONTRACT} FROM contract WHERE ended_us IS NULL ORDER BY contract_id"
         ),
         gates=rows(conn, GateRow, f"SELECT {GATE} FROM gate WHERE ended_us IS NULL ORDER BY gate_id"),
+        spreading=[
+            number
+            for (number,) in conn.execute(
+                "SELECT invalidation_id FROM invalidation WHERE state = 'spreading' ORDER BY invalidation_id"
+            )
+        ],
         cursors=rows(conn, CursorRow, f"SELECT {CURSOR} FROM asset_cursor ORDER BY dag_id, asset_id"),
         pending=rows(conn, PendingRow, PENDING),
         backfills=rows(

@@ -107,7 +107,7 @@ class Assets:
 
     __slots__ = (
         "catalog", "consumers", "delivering", "looking", "looks", "making", "named", "news", "of_interval", "open",
-        "plans", "settled",
+        "plans", "settled", "spreading",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -125,6 +125,7 @@ class Assets:
         self.looks: dict[Looker, tuple[str, ...]] = {}  # the same, by who
         self.settled: dict[int, set[str]] = {}  # by attempt that goes: what of its outlets is settled already
         self.plans: dict[int, int] = {}  # run of a rerun plan -> the plan
+        self.spreading: dict[int, None] = {}  # invalidations that are not spread to their end
 
     def opened(self, dag_id: int, kind: str, run_id: int) -> None:
         """Note an unfinished run of a consumer."""
