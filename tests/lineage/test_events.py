@@ -186,6 +186,8 @@ def test_s1_58_a_version_that_moves_is_told_as_a_dataset(rows: Rows) -> None:
     gold = rows.version("gold", 0, "invalidated")
     rows.put("event", at_us=1_782_000_000_000_000, epoch=1, subject="version", subject_id=gold, was="published",
              now="invalidated", reason="the threshold was 30, not 40")  # fmt: skip
+    for was, now in (("", "building"), ("building", "staged"), ("", "published")):  # nothing that others see
+        rows.put("event", at_us=1, epoch=1, subject="version", subject_id=gold, was=was, now=now, reason="")
     [told] = events(rows.conn)
     assert told["dataset"]["name"] == "gold"
     state = told["dataset"]["facets"]["bide_state"]

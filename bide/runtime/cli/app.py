@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import bide
-from bide.runtime.cli import alerts, approvals, assets, backfill, check, schedule, waits
+from bide.runtime.cli import alerts, approvals, assets, backfill, check, incident, schedule, waits
 from bide.runtime.cli.asking import (
     ASLEEP,
     Dag,
@@ -57,6 +57,7 @@ app.command(check.check)
 app.command(assets.app)
 app.command(alerts.app)
 app.command(approvals.app)
+app.command(incident.app)
 
 
 # --- run, serve ----------------------------------------------------------------------------------

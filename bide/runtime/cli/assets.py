@@ -10,7 +10,7 @@ from bide.runtime.cli.asking import Dag, Db, Json, asked, dag_name, done
 from bide.runtime.cli.output import print_json, print_table, print_why, stamp, write
 from bide.runtime.service.shapes import Interval
 
-app = App(name="assets", help="Assets: list (bare), show, events {list,drop,replay}.")
+app = App(name="assets", help="Assets: list (bare), show, checklist, events {list,drop,replay}.")
 events = App(
     name="events", help="Versions that a DAG has before it: list them, drop them, have them once more."
 )
@@ -83,6 +83,28 @@ def show(
     ]
     print_table(("version", "state", "interval", "published at", "made by", "made runs"), rows, "no versions")
     return 0
+
+
+@app.command(name="checklist")
+def checklist(
+    asset: Annotated[str, Parameter(help="The asset's name; `bide assets` lists them.")],
+    /,
+    *,
+    strict: Annotated[bool, Parameter(negative="", help="Exit code 1 when a question is open.")] = False,
+    db: Db = None,
+    json: Json = False,
+) -> int:
+    """Answer the eighteen questions of an asset from what is declared and recorded, and name those that are open."""
+    found = asked(db, lambda ops: ops.evidence.checklist(asset))
+    if json:
+        print_json(found)
+    else:
+        for line in found.questions:
+            write(f"{line.number:>2} {line.question}")
+            write(f"     {line.answer if line.answer is not None else 'OPEN'} [{line.source}]")
+        open_ = f"; open: {', '.join(map(str, found.open))}" if found.open else ""
+        write(f"{found.answered} of {len(found.questions)} are answered{open_}")
+    return int(strict and bool(found.open))
 
 
 @events.command(name="list")

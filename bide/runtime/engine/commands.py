@@ -26,6 +26,7 @@ from bide.runtime.engine import (
     standing,
     waiting,
 )
+from bide.runtime.engine.assets import incidents
 from bide.runtime.engine.assets.commands import asset_drop, asset_replay
 from bide.runtime.engine.assets.invalidating import asset_invalidate
 from bide.runtime.engine.messages import Command, Reply, RunOpened
@@ -570,5 +571,6 @@ VERBS: dict[str, Callable[[Turn, Args], Any]] = {
     "alert_take": alerting.take,
     "alert_ack": alerting.acknowledge,
     **backfill_commands.VERBS,
+    **incidents.VERBS,
     **approval_commands.VERBS,
 }

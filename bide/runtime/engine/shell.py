@@ -66,7 +66,7 @@ from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.failure import Failure
 from bide.runtime.graph.signature import Parameters
 from bide.runtime.graph.spec import Lane, Role, ShellSpec
-from bide.runtime.store import approval_reads, mapped, safe_use, spreading
+from bide.runtime.store import approval_reads, incident_reads, mapped, safe_use, spreading
 from bide.runtime.store import facts as stored
 from bide.runtime.store import failures as failed
 from bide.runtime.store.load import load_run
@@ -505,6 +505,12 @@ class EngineShell:
                 return spreading.wrong(conn, root)
             case ("spread", int(invalidation_id)):
                 return spreading.slice_of(conn, invalidation_id)
+            case ("incident", int(incident_id)):
+                return incident_reads.incident_row(conn, incident_id)
+            case ("invalidation_of_incident", int(number)):
+                return incident_reads.invalidation_row(conn, number)
+            case ("plan_of_incident", int(number)):
+                return incident_reads.plan_state(conn, number)
             case ("idempotency", str(name)):
                 return stored.idempotency_result(conn, name)
             case _:

@@ -50,7 +50,7 @@ import bide
 from bide.runtime.clock import from_us
 from bide.runtime.graph.spec import Lane
 from bide.runtime.lineage.facets import BideRunFacet, GatesFacet, IntervalFacet, StateFacet
-from bide.runtime.store.lineage_reads import Dataset, Gate, OfAttempt, OfRun, Told
+from bide.runtime.store.lineage_reads import Dataset, Gate, Line, OfAttempt, OfRun, Told
 
 PRODUCER: Final = f"urn:bide:{bide.__version__}"
 Event = RunEvent | DatasetEvent
@@ -62,6 +62,8 @@ _ENDS: Final = {
     "lost": RunState.ABORT,
     "cancelled": RunState.ABORT,
 }
+_SEEN: Final = frozenset({"published", "stale", "degraded"})
+_CONCERNS: Final = _SEEN | {"invalidated", "quarantined"}
 _ERROR_MOST: Final = 10_000
 
 
@@ -69,7 +71,7 @@ def event_of(told: Told, namespace: str) -> Event | None:
     """The event of a line; None for one that says nothing to the outside, such as a sensor's wait."""
     line = told.line
     if line.subject == "version":
-        return _moved(told, namespace) if told.outputs else None
+        return _moved(told, namespace) if told.outputs and _is_news(line) else None
     if told.run is None or told.run.opening == 0:
         return None
     if told.attempt is not None:
@@ -97,6 +99,11 @@ def event_of(told: Told, namespace: str) -> Event | None:
         inputs=[_input(each, namespace) for each in told.inputs],
         outputs=[_output(each, namespace) for each in outputs],
     )
+
+
+def _is_news(line: Line) -> bool:
+    """Whether a version's move concerns others: what consumers see has changed. A run tells of what it has made."""
+    return bool(line.was) and (line.was in _SEEN or line.now in _CONCERNS)
 
 
 def _moved(told: Told, namespace: str) -> DatasetEvent:

@@ -59,6 +59,21 @@ def asset_version_number(text: str) -> int:
     return _number(text, "version", "`bide assets show ASSET` lists them")
 
 
+def incident_number(text: str) -> int:
+    """The number of an incident from what was typed."""
+    return _number(text, "incident", "`bide incident list` lists them")
+
+
+def invalidation_number(text: str) -> int:
+    """The number of an invalidation from what was typed."""
+    return _number(text, "invalidation", "`bide assets show ASSET` names them")
+
+
+def plan_number(text: str) -> int:
+    """The number of a rerun plan from what was typed."""
+    return _number(text, "plan", "`bide assets plan` makes one")
+
+
 def _number(text: str, what: str, advice: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise UsageError(f"{text!r} names no {what}: {what}s have whole numbers; {advice}")

@@ -32,6 +32,7 @@ from bide.runtime.service.approval_api import approval_routes
 from bide.runtime.service.asset_api import asset_routes
 from bide.runtime.service.backfill_api import backfill_routes
 from bide.runtime.service.doors import Doors
+from bide.runtime.service.evidence_api import evidence_routes
 from bide.runtime.service.shapes import Problem
 
 _STATUS: Final[tuple[tuple[type[BideError], int, str], ...]] = (
@@ -111,6 +112,7 @@ def make_app(operations: Doors, alive: Callable[[], str], ready: Callable[[], st
     backfill_routes(app, operations, _json)
     asset_routes(app, operations, _json)
     approval_routes(app, operations, _json)
+    evidence_routes(app, operations, _json)
     _alerts(app, operations)
     return app
 

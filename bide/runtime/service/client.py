@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.approval_client import ApprovalClient
     from bide.runtime.service.asset_client import AssetClient
     from bide.runtime.service.backfill_client import BackfillClient
+    from bide.runtime.service.evidence_client import EvidenceClient
 
 _TIMEOUT_S: Final = 30.0
 T = TypeVar("T")
@@ -85,6 +86,13 @@ class ServiceClient:
         from bide.runtime.service.approval_client import ApprovalClient
 
         return ApprovalClient(self._get, self._post)
+
+    @property
+    def evidence(self) -> EvidenceClient:
+        """The operations on evidence: checklists, incidents, bundles."""
+        from bide.runtime.service.evidence_client import EvidenceClient
+
+        return EvidenceClient(self._get, self._post)
 
     async def dags(self) -> list[DagLine]:
         return self._get(list[DagLine], "/dags")

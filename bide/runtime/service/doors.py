@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.approvals import ApprovalDoors
     from bide.runtime.service.asset_doors import AssetDoors
     from bide.runtime.service.backfill_doors import BackfillDoors
+    from bide.runtime.service.evidence_doors import EvidenceDoors
     from bide.runtime.service.holds import Held
     from bide.runtime.service.operations import Operations
 
@@ -139,6 +140,11 @@ class Doors(Protocol):
     @property
     def backfills(self) -> BackfillDoors:
         """The operations on backfills."""
+        ...
+
+    @property
+    def evidence(self) -> EvidenceDoors:
+        """The operations on evidence: checklists, incidents, bundles."""
         ...
 
     @property

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.approvals import Approvals
     from bide.runtime.service.assets import Assets
     from bide.runtime.service.backfills import Backfills
+    from bide.runtime.service.evidence import Evidence
 
 T = TypeVar("T")
 _LOOKS = 3  # of a difference between the living and the database that is more than a moment's
@@ -118,6 +119,13 @@ class Operations:
         from bide.runtime.service.approvals import Approvals
 
         return Approvals(self._reader, self._door)
+
+    @property
+    def evidence(self) -> Evidence:
+        """The operations on evidence: checklists, incidents, bundles."""
+        from bide.runtime.service.evidence import Evidence
+
+        return Evidence(self._reader, self._door, self._clock)
 
     @property
     def held(self) -> bool:

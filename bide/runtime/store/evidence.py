@@ -1,0 +1,189 @@
+"""The rows that an incident rests on, and a small database of them that any SQLite opens: views and all (D21, S1-35)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from bide.runtime.store.open import open_database
+
+Table = tuple[tuple[str, ...], list[tuple[Any, ...]]]
+"""Columns and rows."""
+_SAMPLE: Final = 200
+"""Versions of an asset that are taken where no invalidation says which are meant."""
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    """Rows by table. They are whole: what one of them names is among them, or was never there."""
+
+    tables: dict[str, Table]
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        columns, rows = self.tables.get(table, ((), []))
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+class _Gathering:
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self.conn = conn
+        self.tables: dict[str, Table] = {}
+        self.known = {name for (name,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+
+    def take(self, table: str, where: str, *values: Any) -> set[Any]:
+        """Take the rows of a table; the first column of each."""
+        if table not in self.known:
+            return set()
+        found = self.conn.execute(f"SELECT * FROM {table} WHERE {where}", values)
+        columns = tuple(each[0] for each in found.description)
+        rows = found.fetchall()
+        had = self.tables.get(table, (columns, []))[1]
+        seen = set(had)
+        self.tables[table] = (columns, [*had, *(row for row in rows if row not in seen)])
+        return {row[0] for row in rows}
+
+    def of(self, table: str, column: str) -> set[Any]:
+        """The values of a column, of what was taken."""
+        if table not in self.tables:
+            return set()
+        columns, rows = self.tables[table]
+        at = columns.index(column)
+        return {row[at] for row in rows if row[at] is not None}
+
+    def ids(self, sql: str, *values: Any) -> set[int]:
+        return {row[0] for row in self.conn.execute(sql, values)}
+
+
+_IN: Final = "IN (SELECT value FROM json_each(?))"
+
+
+def gather(conn: sqlite3.Connection, incident_id: int) -> Gathered:
+    """All that an incident rests on: versions with their inputs and successors, decisions, contracts, runs, the plan."""
+    g = _Gathering(conn)
+    g.take("incident", "incident_id = ?", incident_id)
+    g.take("incident_entry", "incident_id = ?", incident_id)
+    [incident] = Gathered(g.tables).rows("incident")
+    g.take("invalidation", f"invalidation_id {_IN}", _list([incident["invalidation_id"]]))
+    g.take("invalidation_hit", f"invalidation_id {_IN}", _list([incident["invalidation_id"]]))
+    g.take("rerun_plan", f"plan_id {_IN}", _list([incident["plan_id"]]))
+    g.take("rerun_step", f"plan_id {_IN}", _list([incident["plan_id"]]))
+    versions = _versions(g, incident)
+    g.take("asset_version", f"asset_version_id {_IN}", _list(versions))
+    g.take("asset_input", f"asset_version_id {_IN} AND input_id {_IN}", _list(versions), _list(versions))
+    g.take("asset_check", f"asset_version_id {_IN}", _list(versions))
+    g.take("delivery", f"asset_version_id {_IN}", _list(versions))
+    _declared(g, incident)
+    _decided(g, incident)
+    _ran(g)
+    g.take("asset", f"asset_id {_IN}", _list(_assets(g, incident)))
+    names = g.of("asset", "name")
+    g.take("alert", f"subject {_IN}", _list(names))
+    g.take("event", f"subject = 'version' AND subject_id {_IN}", _list(versions))
+    g.take("event", "subject = 'incident' AND subject_id = ?", incident_id)
+    g.take(
+        "event", f"run_id {_IN} AND subject IN ('run', 'instance', 'attempt')", _list(g.of("run", "run_id"))
+    )
+    return Gathered(g.tables)
+
+
+def _versions(g: _Gathering, incident: dict[str, Any]) -> set[int]:
+    found = g.of("invalidation_hit", "asset_version_id") | g.of("invalidation_hit", "via_id")
+    if not found and incident["asset_id"] is not None:
+        found = g.ids(
+            "SELECT asset_version_id FROM asset_version WHERE asset_id = ? ORDER BY asset_version_id DESC LIMIT ?",
+            incident["asset_id"], _SAMPLE,
+        )  # fmt: skip
+        found |= g.ids(f"SELECT asset_version_id FROM asset_input WHERE input_id {_IN}", _list(found))
+    found |= g.ids(
+        "SELECT o.asset_version_id FROM json_each(?) f JOIN asset_version v ON v.asset_version_id = f.value"
+        " JOIN asset_version o ON o.asset_id = v.asset_id AND o.start_us = v.start_us AND o.end_us = v.end_us",
+        _list(found),
+    )
+    return found | g.ids(f"SELECT input_id FROM asset_input WHERE asset_version_id {_IN}", _list(found))
+
+
+def _declared(g: _Gathering, incident: dict[str, Any]) -> None:
+    """Contracts and gates of the assets, those that are over as well: decisions were made by them."""
+    assets = _list(_assets(g, incident))
+    g.take("contract", f"downstream_id {_IN} OR upstream_id {_IN}", assets, assets)
+    g.take("gate", f"asset_id {_IN}", assets)
+    g.take("asset_schema", f"asset_id {_IN}", assets)
+
+
+def _assets(g: _Gathering, incident: dict[str, Any]) -> set[int]:
+    found = (
+        g.of("asset_version", "asset_id") | g.of("invalidation", "asset_id") | g.of("decision", "asset_id")
+    )
+    found |= (
+        g.of("contract", "downstream_id") | g.of("contract", "upstream_id") | g.of("asset_schema", "asset_id")
+    )
+    return found | ({incident["asset_id"]} - {None})
+
+
+def _decided(g: _Gathering, incident: dict[str, Any]) -> None:
+    """Decisions on the versions and on their intervals, and all on their assets since it was opened."""
+    spans = {
+        (row["asset_id"], row["start_us"], row["end_us"]) for row in Gathered(g.tables).rows("asset_version")
+    }
+    g.take(
+        "decision",
+        "EXISTS (SELECT 1 FROM json_each(?) s WHERE json_extract(s.value, '$[0]') = asset_id"
+        " AND json_extract(s.value, '$[1]') = start_us AND json_extract(s.value, '$[2]') = end_us)"
+        f" OR (asset_id {_IN} AND at_us >= ?)",
+        _list(spans), _list(g.of("asset_version", "asset_id") | ({incident["asset_id"]} - {None})), incident["opened_us"],
+    )  # fmt: skip
+    decisions = _list(g.of("decision", "decision_id"))
+    plans = _list(g.of("rerun_plan", "plan_id"))
+    versions = _list(g.of("asset_version", "asset_version_id"))
+    g.take(
+        "approval",
+        f"decision_id {_IN} OR (kind = 'plan' AND subject_id {_IN})"
+        f" OR (kind IN ('contract', 'degraded') AND decision_id IS NULL AND subject_id {_IN})",
+        decisions, plans, versions,
+    )  # fmt: skip
+
+
+def _ran(g: _Gathering) -> None:
+    instances = g.of("asset_version", "instance_id") | g.of(
+        "decision", "instance_id"
+    )  # what made a version, what a decision was about
+    g.take("task_instance", f"instance_id {_IN}", _list(instances))
+    g.take("attempt", f"instance_id {_IN}", _list(instances))
+    g.take("reading", f"instance_id {_IN}", _list(instances))
+    runs = (
+        g.of("task_instance", "run_id") | g.of("asset_version", "run_id") | g.of("decision", "run_id")
+        | g.of("rerun_step", "run_id") | g.of("approval", "run_id")
+    )  # fmt: skip
+    g.take("run", f"run_id {_IN}", _list(runs))
+    g.take("run_trigger", f"run_id {_IN}", _list(runs))
+    versions = g.of("asset_version", "dag_version_id") | g.of("run", "version_id")
+    g.take("dag_version", f"version_id {_IN}", _list(versions))
+    g.take("dag", f"dag_id {_IN}", _list(g.of("dag_version", "dag_id") | g.of("asset_version", "dag_id")))
+
+
+def write_copy(path: Path, gathered: Gathered) -> None:
+    """A database of these rows alone, in one file; any SQLite opens it, and its views answer."""
+    conn = open_database(path, create=True)
+    try:
+        conn.execute("PRAGMA foreign_keys = OFF")  # rows beside the incident are not taken
+        conn.execute("BEGIN")
+        for table, (columns, rows) in gathered.tables.items():
+            marks = ", ".join("?" * len(columns))
+            conn.executemany(f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)
+        conn.execute("COMMIT")
+        conn.execute("PRAGMA journal_mode = DELETE")
+        conn.execute("VACUUM")
+    finally:
+        conn.close()
+
+
+def decisions(conn: sqlite3.Connection) -> int:
+    """How many decisions a copy holds."""
+    return int(conn.execute("SELECT count(*) FROM decision").fetchone()[0])
+
+
+def _list(values: Iterable[Any]) -> str:
+    return msgspec.json.encode([each for each in values if each is not None]).decode()
