@@ -275,6 +275,23 @@ async def test_s1_41_a_runtime_takes_contracts_and_reload_replaces_them(tmp_path
         assert edges(db)[-1][3] is True
 
 
+async def test_s1_41_a_runtime_of_one_dag_leaves_the_contracts_of_others_in_force(tmp_path: Path) -> None:
+    """`bide run` of one DAG reads the file of all contracts, and hears those that concern it."""
+    (tmp_path / "contracts").mkdir()
+    file = tmp_path / "contracts" / "c.toml"
+    file.write_text('[[contract]]\ndownstream = "toml.gold"\nupstream = "toml.silver"\n')
+    load_paths([tmp_path])
+    db = tmp_path / "bide.db"
+    async with sim_runtime([toml_gold], db=db):
+        assert [row[3] for row in edges(db)] == [True]
+    async with sim_runtime([], db=db):
+        assert [row[3] for row in edges(db)] == [True]
+    file.write_text("")
+    load_paths([tmp_path])
+    async with sim_runtime([], db=db):
+        assert [row[3] for row in edges(db)] == [False]
+
+
 async def test_s1_41_a_file_that_went_while_nothing_ran_is_over_at_the_next_start(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text('[[contract]]\ndownstream = "toml.gold"\nupstream = "toml.silver"\n')

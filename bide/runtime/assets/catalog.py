@@ -117,7 +117,7 @@ def difference(catalog: Catalog, said: Declared) -> Difference:
             each
             for edge, each in held.items()
             if (edge in contracts and contracts[edge] != (each.spec, each.source))
-            or (edge not in contracts and each.source in read)
+            or (edge not in contracts and each.source in read and (each.source, edge) not in said.beside)
         ),
         gates=tuple(
             (spec, source)
@@ -128,6 +128,6 @@ def difference(catalog: Catalog, said: Declared) -> Difference:
             each
             for key, each in held_gates.items()
             if (key in gates and gates[key] != (each.spec, each.source))
-            or (key not in gates and each.source in read)
+            or (key not in gates and each.source in read and (each.source, key) not in said.beside)
         ),
     )

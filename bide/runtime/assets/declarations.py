@@ -112,6 +112,8 @@ class Declared(msgspec.Struct, frozen=True):
     gates: tuple[tuple[GateSpec, str], ...] = ()
     sources: tuple[str, ...] = ()
     """The files that were read: what one of them had said and does not say any more is over."""
+    beside: frozenset[tuple[str, tuple[str, str]]] = frozenset()
+    """(file, edge) and (file, (asset, gate)) of what these files say as well, that concerns other assets: it stays."""
 
 
 def concerning(names: Iterable[str], sources: Sources) -> Declared:
@@ -130,7 +132,12 @@ def concerning(names: Iterable[str], sources: Sources) -> Declared:
                 new = set(contracts[number][0].edge) - known
                 known |= new
                 edge.extend(new)
+    edges = {(source, edge) for source, said in sources.items() for edge in said.contracts}
+    gates = {(source, key) for source, said in sources.items() for key in said.gates}
+    heard = {(contracts[number][1], contracts[number][0].edge) for number in taken}
+    heard |= {(source, key) for source, key in gates if key[0] in known}
     return Declared(
+        beside=frozenset((edges | gates) - heard),
         assets=tuple(_assets(known, sources).values()),
         contracts=tuple(contracts[number] for number in sorted(taken)),
         gates=tuple(

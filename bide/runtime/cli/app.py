@@ -10,7 +10,17 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import bide
-from bide.runtime.cli import alerts, approvals, assets, backfill, check, incident, schedule, waits
+from bide.runtime.cli import (
+    alerts,
+    approvals,
+    asset_graph,
+    assets,
+    backfill,
+    check,
+    incident,
+    schedule,
+    waits,
+)
 from bide.runtime.cli.asking import (
     ASLEEP,
     Dag,
@@ -58,6 +68,7 @@ app.command(assets.app)
 app.command(alerts.app)
 app.command(approvals.app)
 app.command(incident.app)
+asset_graph.add_to(assets.app)
 
 
 # --- run, serve ----------------------------------------------------------------------------------

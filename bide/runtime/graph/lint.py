@@ -25,12 +25,14 @@ _DAY_US: Final = 86_400_000_000
 
 
 class Warn(msgspec.Struct, frozen=True):
-    """`code` is stable; `task` is "" for what concerns the whole DAG."""
+    """`code` is stable; `dag` and `task` are "" for what concerns no one DAG, or the whole of it; `file` then says where."""
 
     code: str
     dag: str
     task: str
     message: str
+    level: str = "warning"
+    file: str = ""
 
 
 def lint(dags: Sequence[Dag], now_us: int) -> list[Warn]:
@@ -246,4 +248,5 @@ def _span(us: int) -> str:
 
 def as_words(warn: Warn) -> str:
     """`orders.wait: ... [time-offset]`, for a log."""
-    return f"{warn.dag}{f'.{warn.task}' if warn.task else ''}: {warn.message} [{warn.code}]"
+    who = f"{warn.dag}{f'.{warn.task}' if warn.task else ''}" or warn.file
+    return f"{f'{who}: ' if who else ''}{warn.message} [{warn.code}]"

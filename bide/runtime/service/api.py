@@ -30,6 +30,7 @@ from bide.runtime.errors import (
 )
 from bide.runtime.service.approval_api import approval_routes
 from bide.runtime.service.asset_api import asset_routes
+from bide.runtime.service.asset_graph_api import asset_graph_routes
 from bide.runtime.service.backfill_api import backfill_routes
 from bide.runtime.service.doors import Doors
 from bide.runtime.service.evidence_api import evidence_routes
@@ -111,6 +112,7 @@ def make_app(operations: Doors, alive: Callable[[], str], ready: Callable[[], st
     _waits(app, operations)
     backfill_routes(app, operations, _json)
     asset_routes(app, operations, _json)
+    asset_graph_routes(app, operations, _json)
     approval_routes(app, operations, _json)
     evidence_routes(app, operations, _json)
     _alerts(app, operations)

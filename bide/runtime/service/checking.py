@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from bide.runtime.assets.declarations import declared
 from bide.runtime.errors import NotFoundError
+from bide.runtime.graph.asset_graph import AssetGraph, programs_of
+from bide.runtime.graph.contract_lint import contract_findings
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.external import concerned, refused
-from bide.runtime.graph.lint import lint
+from bide.runtime.graph.lint import Warn, lint
 from bide.runtime.graph.load import Loaded, load_paths
+from bide.runtime.service.declaring import declared_for
 from bide.runtime.service.shapes import Finding
 
 LOAD, VAIN = "load", "waits-in-vain"
@@ -21,7 +25,8 @@ def check(paths: Sequence[str], now_us: int) -> tuple[Loaded, list[Finding]]:
         if not Path(path).exists():
             raise NotFoundError(f"there is no file or folder {path!r}: name DAG files or folders")
     found = load_paths(paths)
-    return found, [*errors(found, now_us), *warnings(found.dags, now_us)]
+    said = [*errors(found, now_us), *warnings(found.dags, now_us)]
+    return found, sorted(said, key=lambda each: each.level != "error")
 
 
 def errors(found: Loaded, now_us: int) -> list[Finding]:
@@ -45,15 +50,22 @@ def warnings(dags: Sequence[Dag], now_us: int) -> list[Finding]:
     files = _files(dags)
     return [
         Finding(
-            level="warning",
+            level=warn.level,
             code=warn.code,
-            dag=warn.dag,
+            dag=warn.dag or None,
             task=warn.task or None,
-            file=files.get(warn.dag),
+            file=warn.file or files.get(warn.dag),
             message=warn.message,
         )
-        for warn in lint(dags, now_us)
+        for warn in all_warnings(dags, now_us)
     ]
+
+
+def all_warnings(dags: Sequence[Dag], now_us: int) -> list[Warn]:
+    """About the DAGs, and about the contracts and assets that concern them."""
+    said = declared_for(dags)
+    graph = AssetGraph(programs_of(dags, now_us), said)
+    return [*lint(dags, now_us), *contract_findings(graph, declared(), now_us)]
 
 
 def _files(dags: Sequence[Dag]) -> dict[str, str | None]:

@@ -38,6 +38,7 @@ from bide.runtime.service.shapes import (
 if TYPE_CHECKING:
     from bide.runtime.service.approval_client import ApprovalClient
     from bide.runtime.service.asset_client import AssetClient
+    from bide.runtime.service.asset_graph_client import AssetGraphClient
     from bide.runtime.service.backfill_client import BackfillClient
     from bide.runtime.service.evidence_client import EvidenceClient
 
@@ -79,6 +80,13 @@ class ServiceClient:
         from bide.runtime.service.asset_client import AssetClient
 
         return AssetClient(self._get, self._post)
+
+    @property
+    def asset_graph(self) -> AssetGraphClient:
+        """The operations on the asset graph, on contracts and promises."""
+        from bide.runtime.service.asset_graph_client import AssetGraphClient
+
+        return AssetGraphClient(self._get)
 
     @property
     def approvals(self) -> ApprovalClient:

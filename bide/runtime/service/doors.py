@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bide.runtime.lineage.exporter import Sent
     from bide.runtime.service.approvals import ApprovalDoors
     from bide.runtime.service.asset_doors import AssetDoors
+    from bide.runtime.service.asset_graph_shapes import AssetGraphDoors
     from bide.runtime.service.backfill_doors import BackfillDoors
     from bide.runtime.service.evidence_doors import EvidenceDoors
     from bide.runtime.service.holds import Held
@@ -150,6 +151,11 @@ class Doors(Protocol):
     @property
     def assets(self) -> AssetDoors:
         """The operations on assets."""
+        ...
+
+    @property
+    def asset_graph(self) -> AssetGraphDoors:
+        """The operations on the asset graph, on contracts and promises."""
         ...
 
     @property

@@ -60,6 +60,7 @@ from bide.runtime.store.schedules import Standing, standing
 
 if TYPE_CHECKING:
     from bide.runtime.service.approvals import Approvals
+    from bide.runtime.service.asset_graphs import AssetGraphs
     from bide.runtime.service.assets import Assets
     from bide.runtime.service.backfills import Backfills
     from bide.runtime.service.evidence import Evidence
@@ -112,6 +113,13 @@ class Operations:
         from bide.runtime.service.assets import Assets
 
         return Assets(self._reader, self._door, self._clock, self._live, self._held)
+
+    @property
+    def asset_graph(self) -> AssetGraphs:
+        """The operations on the asset graph, on contracts and promises."""
+        from bide.runtime.service.asset_graphs import AssetGraphs
+
+        return AssetGraphs(self._reader, self._clock)
 
     @property
     def approvals(self) -> Approvals:

@@ -19,8 +19,9 @@ from typing import Final
 
 from bide.runtime.clock import SystemClock
 from bide.runtime.errors import BideError, NotFoundError, UsageError
-from bide.runtime.graph.lint import as_words, lint
+from bide.runtime.graph.lint import as_words
 from bide.runtime.graph.load import Loaded, load_paths
+from bide.runtime.service.checking import all_warnings
 from bide.runtime.service.doors import Served
 from bide.runtime.service.listen import Listener
 from bide.runtime.service.places import socket_of
@@ -61,10 +62,11 @@ class _Warned:
         self._said: set[str] = set()
 
     def of(self, found: Loaded) -> None:
-        for each in map(as_words, lint(found.dags, self._clock.now())):
-            if each not in self._said:
-                self._said.add(each)
-                self._say(f"warning: {each}")
+        for warn in all_warnings(found.dags, self._clock.now()):
+            words = f"{warn.level}: {as_words(warn)}"
+            if words not in self._said:
+                self._said.add(words)
+                self._say(words)
 
 
 async def serve(db: Path, paths: Sequence[str], opens: Opens, say: Say, drain_s: float = DRAIN_S) -> int:
