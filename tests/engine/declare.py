@@ -109,7 +109,10 @@ def mapped(
 
 def loaded(name: str, *tasks: TaskSpec, schedule: Schedule | None = None, **options: Any) -> DagLoaded:
     """The input that loads a DAG of these tasks; options as the policy of a DAG has them."""
-    spec = DagSpec(name=name, tasks=tasks, params=options.pop("params", {}), tz=options.pop("tz", "UTC"))
+    spec = DagSpec(
+        name=name, tasks=tasks, params=options.pop("params", {}), tz=options.pop("tz", "UTC"),
+        shadow=options.pop("shadow", False),
+    )  # fmt: skip
     dag = Dag(spec, code={}, schedule=schedule or Manual())
     policy = {"max_active_runs": 100, "on_pause": "freeze", "catchup": "latest", **options}
     return DagLoaded(name, dag.encoded, dag.hash, dag.schedule.to_json(), policy, file=f"dags/{name}.py")

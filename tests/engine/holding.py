@@ -516,6 +516,7 @@ def same(one: World, other: World) -> None:
             if inst.state is State.PENDING:
                 assert counted(inst) == counted(other.instances[inst_id])
     assert _of_assets(one) == _of_assets(other)
+    assert other.assets.expiring.items() <= one.assets.expiring.items(), "an expiry is forgotten"
     assert {i: _of_backfill(b) for i, b in one.backfills.items()} == {
         i: _of_backfill(b) for i, b in other.backfills.items()
     }

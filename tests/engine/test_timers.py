@@ -59,6 +59,17 @@ def test_a_sweep_keeps_every_timer_that_counts(new_scene: Callable[..., Scene]) 
     scene.advance(0)
     [standing_id] = scene.world.standing
     scene.feed(WaitFailed(standing_id, "gone"))
+    scene.dag("o", job("o", outlets=("old",)))
+    scene.trigger("o")
+    scene.end("o")
+    scene.command(
+        "asset_degrade",
+        version_id=1,
+        limitations=["half"],
+        by="ann",
+        why="late",
+        expires_us=T0 + 900 * SECOND,
+    )
     scene.trigger("d")
     scene.fails("a")
     scene.looked("r")
@@ -72,6 +83,7 @@ def test_a_sweep_keeps_every_timer_that_counts(new_scene: Callable[..., Scene]) 
         scene.world.timer(at, Due(kind), subject)
     scene.feed()
     assert (set(scene.world.timers), len(scene.world.timers)) == (kept, len(kept))
-    scene.command("cancel", run_id=1)
-    scene.command("cancel", run_id=2)
+    for run, state in scene.runs():
+        if state == "running":
+            scene.command("cancel", run_id=run)
     scene.stopped("b")

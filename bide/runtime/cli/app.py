@@ -304,6 +304,10 @@ def trigger(
     key: Annotated[
         str | None, Parameter(name="--idempotency-key", help="The same key makes one run.")
     ] = None,
+    shadow: Annotated[
+        bool,
+        Parameter(negative="", help="A shadow run: it computes, stages and checks, and publishes nothing."),
+    ] = False,
     db: Db = None,
     json: Json = False,
 ) -> int:
@@ -313,7 +317,7 @@ def trigger(
     async def start(ops: Doors) -> tuple[Triggered, bool]:
         schema = (await ops.dag(name)).params if param else None
         params = read_params(param or [], schema)
-        return await ops.trigger(name, date, params, new, key), ops.held
+        return await ops.trigger(name, date, params, new, key, shadow), ops.held
 
     made, held = asked(db, start)
     if json:

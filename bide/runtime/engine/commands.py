@@ -26,9 +26,10 @@ from bide.runtime.engine import (
     standing,
     waiting,
 )
-from bide.runtime.engine.assets import incidents
+from bide.runtime.engine.assets import accepting, incidents, shadow
 from bide.runtime.engine.assets.commands import asset_drop, asset_replay
 from bide.runtime.engine.assets.invalidating import asset_invalidate
+from bide.runtime.engine.assets.using import asset_use
 from bide.runtime.engine.messages import Command, Reply, RunOpened
 from bide.runtime.engine.restore import restore_run
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
@@ -81,7 +82,7 @@ def _dag(t: Turn, args: Args) -> DagState:
 
 
 def trigger(t: Turn, args: Args) -> Any:
-    """{dag, logical_us | None, params, new, reason} -> {run_id, resumed}."""
+    """{dag, logical_us | None, params, new, shadow, reason} -> {run_id}. A shadow run is beside all others."""
     dag = _dag(t, args)
     if dag.removed:
         raise RefusedError(f"the DAG {dag.name!r} was removed: load its file again, then trigger it")
@@ -91,6 +92,12 @@ def trigger(t: Turn, args: Args) -> Any:
     params = checked(dag.compiled.spec, args.get("params") or {})
     start, end = dag.schedule.interval_for(date, t.now, dag.anchor)
     grid = end > start
+    if args.get("shadow"):
+        run = runs.create_run(
+            t, dag, kind=shadow.KIND, run_key=f"shadow:{start}:{t.world.next_id['run']}",
+            firing=Firing(t.now, start, end), params=params, reason=args.get("reason") or "triggered as a shadow run",
+        )  # fmt: skip
+        return {"run_id": run.run_id}
     while not grid and date is None and (dag.dag_id, start) in t.world.run_at:
         start = end = start + 1  # two undated triggers within one microsecond are two runs
     if grid or date is not None:
@@ -554,6 +561,8 @@ def wait_fail(t: Turn, args: Args) -> Any:
 
 
 VERBS: dict[str, Callable[[Turn, Args], Any]] = {
+    **accepting.VERBS,
+    "asset_use": asset_use,
     "asset_drop": asset_drop,
     "asset_invalidate": asset_invalidate,
     "asset_replay": asset_replay,

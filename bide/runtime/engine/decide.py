@@ -36,6 +36,7 @@ from bide.runtime.engine import (
     unread,
 )
 from bide.runtime.engine.assets import (
+    accepting,
     cataloguing,
     consuming,
     guarding,
@@ -218,6 +219,8 @@ def _timer_due(t: Turn, e: DueTimer) -> None:
             held = world.standing.get(subject)
             if held is not None and held.due == due:
                 standing.arm(t, held)
+        case Due.ACCEPTED:
+            accepting.expired(t, subject, due)
         case Due.UNREAD:
             unread.rung(t, due)
         case Due.WAIT:

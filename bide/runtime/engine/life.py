@@ -14,7 +14,7 @@ from bide.runtime.engine import (
     past,
     waiting,
 )
-from bide.runtime.engine.assets import asking, gating, versions
+from bide.runtime.engine.assets import asking, gating, shadow, versions
 from bide.runtime.engine.messages import (
     Answer,
     AttemptEnded,
@@ -227,7 +227,8 @@ def begin(t: Turn, inst: Instance) -> None:
         if not is_sensor(task):
             t.effects.append(
                 Start(attempt_id, inst.instance_id, inst.run.run_id, inst.attempt, inst.run.dag.name, task,
-                      inst.map_index, inst.inherits, bool(task.inlets or task.outlets) and asking.reads(world.assets, inst))
+                      inst.map_index, inst.inherits, bool(task.inlets or task.outlets) and asking.reads(world.assets, inst),
+                      shadow.is_shadow(inst.run))
             )  # fmt: skip
     inst.body = body
     world.attempts[attempt_id] = body
@@ -309,7 +310,7 @@ def _end(t: Turn, inst: Instance, body: Attempt, e: AttemptEnded) -> None:
     if e.state is AttemptState.SUCCESS:
         if e.checks is not None:
             t.checked[inst.instance_id] = gating.decoded(e.checks)
-        if e.watermark is not None:
+        if e.watermark is not None and inst.run.kind != shadow.KIND:
             _move_watermark(t, inst, e.watermark)
         succeed(t, inst, e.output, "")
     elif e.state is AttemptState.SKIPPED:

@@ -416,6 +416,7 @@ class Start(msgspec.Struct, frozen=True):
     map_index: int
     recorded: bool  # answers and steps of a lost predecessor are to be loaded
     reads: bool = False  # versions that it may read are on record
+    shadow: bool = False  # nothing of it is published, and it must change nothing outside
 
 
 class Stop(msgspec.Struct, frozen=True):

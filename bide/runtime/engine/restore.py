@@ -13,6 +13,7 @@ import msgspec
 
 from bide.runtime.engine import approving, budgets, control
 from bide.runtime.engine.admission import hold_life, hold_slot
+from bide.runtime.engine.assets import shadow
 from bide.runtime.engine.assets.restoring import restore_assets, restore_open
 from bide.runtime.engine.backfill_state import Backfill, BackfillOptions, Span
 from bide.runtime.engine.fan import Fan
@@ -173,7 +174,8 @@ def enter(world: World, run: Run) -> None:
     if run.backfill is not None:
         run.dag.owned.add(run.run_id)
     where = (run.dag.dag_id, run.meta.logical_us)
-    world.run_at[where] = max(run.run_id, world.run_at.get(where, 0))
+    if run.kind != shadow.KIND:
+        world.run_at[where] = max(run.run_id, world.run_at.get(where, 0))
     world.assets.opened(run.dag.dag_id, run.kind, run.run_id)
     if run.state is RunState.QUEUED:
         queue(run)

@@ -7,6 +7,7 @@ from heapq import heappop, heappush
 import msgspec
 
 from bide.runtime.engine import alerting, backfills, control, covering, handling, life, past
+from bide.runtime.engine.assets import shadow
 from bide.runtime.engine.messages import RunEnded, RunMeta, RunOpened
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State
 from bide.runtime.engine.turn import Turn
@@ -52,7 +53,8 @@ def create_run(t: Turn, dag: DagState, *, kind: str, run_key: str, firing: Firin
     )  # fmt: skip
     t.journal("run", run_id, run_id, "", run.state.value, reason)
     world.runs[run_id] = run
-    world.run_at[dag.dag_id, meta.logical_us] = run_id
+    if kind != shadow.KIND:
+        world.run_at[dag.dag_id, meta.logical_us] = run_id
     dag.runs.add(run_id)
     t.effects.append(RunOpened(meta))
     expand(t, run)
@@ -216,10 +218,10 @@ def leave(t: Turn, run: Run) -> None:
     if world.past:
         past.left(t, run)
     t.effects.append(RunEnded(run.run_id, run.state.value))
-    if world.covering:
+    if world.covering and run.kind != shadow.KIND:
         covering.ended(t, run, None)
     key = (dag.name, None, run.meta.logical_us)
-    if key in world.watched:
+    if key in world.watched and run.kind != shadow.KIND:
         t.announced.append((key, run.state.value))
     if run.backfill is not None:
         backfills.run_ended(t, run)

@@ -489,6 +489,8 @@ class EngineShell:
                 return safe_use.observed(conn, wish)
             case ("approved", str(kind), int(subject_id)):
                 return safe_use.approved(conn, kind, subject_id)
+            case ("beside", int(version_id)):
+                return safe_use.beside(conn, version_id)
             case ("schema", str(asset), str(digest)):
                 return safe_use.schema_id(conn, asset, digest)
             case ("asset_version", int(version_id)):

@@ -45,6 +45,7 @@ class Due(IntEnum):
     CATCHUP = 20  # a DAG has missed firings, and may have room for their runs
     STANDING = 21  # a schedule's trigger that broke is armed again
     APPROVAL = 22  # nobody has decided: denied
+    ACCEPTED = 25  # the limitations of a version were accepted until then
     UNREAD = 23  # what the database could not answer is asked again
 
 
@@ -295,20 +296,9 @@ class Attempt:
     """An attempt whose body is going, or may be. It keeps its slot until `AttemptEnded`."""
 
     __slots__ = (
-        "active",
-        "active_from",
-        "answers",
-        "attempt_id",
-        "by_backfill",
-        "holds",
-        "inst",
-        "limit",
-        "number",
-        "started",
-        "state",
-        "stopping",
-        "told",
-    )
+        "active", "active_from", "answers", "attempt_id", "by_backfill", "holds", "inst", "limit", "number",
+        "started", "state", "stopping", "told",
+    )  # fmt: skip
 
     def __init__(self, attempt_id: int, inst: Instance, number: int, started: int) -> None:
         self.attempt_id = attempt_id
@@ -330,25 +320,9 @@ class Wait:
     """A wait of an unfinished instance. `event` and `error` are set when it has ended."""
 
     __slots__ = (
-        "armed",
-        "attempt_id",
-        "created",
-        "deadline",
-        "ended",
-        "error",
-        "event",
-        "failures",
-        "held",
-        "inst",
-        "key",
-        "kind",
-        "last_look",
-        "misses",
-        "poll",
-        "timed_out",
-        "trigger",
-        "wait_id",
-    )
+        "armed", "attempt_id", "created", "deadline", "ended", "error", "event", "failures", "held", "inst",
+        "key", "kind", "last_look", "misses", "poll", "timed_out", "trigger", "wait_id",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -545,6 +519,7 @@ class World:
             + len(self.standing)
             + len(self.alarms)
             + len(self.expected)
+            + len(self.assets.expiring)
             + len(self.approvals.open)
         )
         if len(self.timers) <= FEW_TIMERS + 2 * subjects:
@@ -576,6 +551,9 @@ class World:
             case Due.APPROVAL:
                 approval = self.approvals.open.get(subject_id)
                 return approval.expires if approval is not None else None
+            case Due.ACCEPTED:
+                expiring = self.assets.expiring.get(subject_id)
+                return expiring.due if expiring is not None else None
             case Due.UNREAD:
                 return self.unread.due
             case Due.BUDGET:

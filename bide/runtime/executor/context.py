@@ -120,6 +120,11 @@ class Context:
         return self._attempt.order.number
 
     @property
+    def shadow(self) -> bool:
+        """Whether this is a shadow run: nothing of it is published, and it should change nothing outside."""
+        return self._attempt.order.shadow
+
+    @property
     def logical_date(self) -> datetime:
         """The start of the interval, in the DAG's zone."""
         return self._facts.logical_date

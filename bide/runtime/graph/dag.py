@@ -52,6 +52,7 @@ class DagOptions(TypedDict, total=False):
     tags: Iterable[str]
     params: Mapping[str, Any]  # defaults of the run's parameters, JSON
     doc: str
+    shadow: bool  # its runs compute, stage and check, and publish nothing
 
 
 class Dag:

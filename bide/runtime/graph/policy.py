@@ -57,6 +57,7 @@ _KNOWN: Final = frozenset(
         "tags",
         "params",
         "doc",
+        "shadow",
     ]
 )
 
@@ -113,6 +114,7 @@ def policy_fields(owner: str, options: Mapping[str, Any]) -> tuple[dict[str, Any
         "owner": _text(owner, "owner", options.get("owner", "")),
         "doc": _text(owner, "doc", options.get("doc", "")),
         "tags": _tags(owner, options.get("tags", ())),
+        **({"shadow": True} if _flag(owner, "shadow", options.get("shadow", False)) else {}),
     }
     backfilling = {}
     if (most := options.get("max_active_backfill_runs")) is not None:
@@ -129,6 +131,12 @@ def policy_fields(owner: str, options: Mapping[str, Any]) -> tuple[dict[str, Any
     if (alert := promise(options.get("deadline_alert"), f"{owner}: deadline_alert")) is not None:
         policy["deadline_alert"] = msgspec.to_builtins(alert)
     return fields, schedule.in_zone(tz), policy
+
+
+def _flag(owner: str, option: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise GraphError(f"{owner}: {option} is {value!r}, and must be True or False")
+    return value
 
 
 def _catchup(owner: str, options: Mapping[str, Any]) -> dict[str, Any]:

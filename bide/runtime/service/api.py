@@ -59,6 +59,7 @@ class TriggerBody(_Body):
     logical_date: str | None = None
     params: dict[str, Any] | None = None
     new: bool = False
+    shadow: bool = False
 
 
 class RerunBody(_Body):
@@ -193,7 +194,10 @@ def _dags_and_runs(app: FastAPI, ops: Doors) -> None:
         idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
     ) -> Response:
         said = body or TriggerBody()
-        return _json(await ops.trigger(dag, said.logical_date, said.params, said.new, idempotency_key), 201)
+        return _json(
+            await ops.trigger(dag, said.logical_date, said.params, said.new, idempotency_key, said.shadow),
+            201,
+        )
 
     @app.post("/api/v1/dags/{dag}/pause")
     async def pause(dag: str) -> Response:

@@ -146,8 +146,9 @@ class ServiceClient:
         params: dict[str, Any] | None = None,
         new: bool = False,
         key: str | None = None,
+        shadow: bool = False,
     ) -> Triggered:
-        body = {"logical_date": logical_date, "params": params, "new": new}
+        body = {"logical_date": logical_date, "params": params, "new": new, "shadow": shadow}
         headers = {"Idempotency-Key": key} if key else {}
         return self._post(Triggered, f"/dags/{_part(dag)}/runs", body, headers)
 

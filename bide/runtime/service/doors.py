@@ -206,6 +206,7 @@ class Doors(Protocol):
         params: dict[str, Any] | None = None,
         new: bool = False,
         key: str | None = None,
+        shadow: bool = False,
     ) -> Triggered: ...
 
     async def cancel(self, run: str) -> Done: ...

@@ -337,11 +337,13 @@ class Operations:
         params: dict[str, Any] | None = None,
         new: bool = False,
         key: str | None = None,
+        shadow: bool = False,
     ) -> Triggered:
         logical_us = None
         if logical_date is not None:
             logical_us = read_date(logical_date, await self._zone(dag))
         args = {"dag": dag, "logical_us": logical_us, "params": params or {}, "new": new, "key": key}
+        args["shadow"] = shadow
         answer = await self._door.command("trigger", args)
         return Triggered(run_id=str(answer["run_id"]))
 

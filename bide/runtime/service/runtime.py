@@ -445,11 +445,13 @@ class Runtime(LiveHouse):
         params: Mapping[str, Any] | None = None,
         new: bool = False,
         key: str | None = None,
+        shadow: bool = False,
     ) -> RunHandle:
         """Start a run; returned once it is durable. `RefusedError` when the date has one already.
 
         `logical_date` is a date or datetime (a naive one is read in the DAG's zone), its interval
-        that of the schedule's grid. `key`: the same key again gives the same run.
+        that of the schedule's grid. `key`: the same key again gives the same run. `shadow`: it computes, stages and
+        checks, and publishes nothing.
         """
         if isinstance(dag, Dag) and self._shell.dags.get(dag.name) is not dag:
             if wrong := await self._in_vain([dag], list(self._shell.dags.values())):
@@ -466,6 +468,7 @@ class Runtime(LiveHouse):
             text = logical_date.isoformat() if isinstance(logical_date, datetime) else logical_date
             logical_us = read_date(text, loaded.tz if loaded is not None else "UTC")
         args = {"dag": name, "logical_us": logical_us, "params": dict(params or {}), "new": new, "key": key}
+        args["shadow"] = shadow
         done = await self.command("trigger", args)
         return RunHandle(self, done["run_id"])
 

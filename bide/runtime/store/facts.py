@@ -86,7 +86,7 @@ def run_by_logical(conn: sqlite3.Connection, dag_id: int, logical_us: int) -> Ru
     found = rows(
         conn,
         RunRow,
-        f"SELECT {RUN} FROM run WHERE dag_id = ? AND logical_us = ? ORDER BY run_id DESC LIMIT 1",
+        f"SELECT {RUN} FROM run WHERE dag_id = ? AND logical_us = ? AND kind <> 'shadow' ORDER BY run_id DESC LIMIT 1",
         (dag_id, logical_us),
     )
     return found[0] if found else None
@@ -131,7 +131,7 @@ def run_before(
     """
     found = conn.execute(
         "SELECT run_id, logical_us, state FROM run WHERE dag_id = ? AND logical_us < ?"
-        " AND coalesce(started_us, ended_us) <= ?"
+        " AND coalesce(started_us, ended_us) <= ? AND kind <> 'shadow'"
         " ORDER BY logical_us DESC, run_id DESC LIMIT 1",
         (dag_id, logical_us, began_us),
     ).fetchone()
@@ -156,7 +156,7 @@ def run_in_the_way(conn: sqlite3.Connection, dag_id: int, logical_us: int) -> Ru
         conn,
         RunRow,
         f"SELECT {RUN} FROM run WHERE dag_id = ? AND logical_us = ?"
-        " AND NOT (kind = 'backfill' AND state = 'cancelled') ORDER BY run_id DESC LIMIT 1",
+        " AND NOT (kind = 'backfill' AND state = 'cancelled') AND kind <> 'shadow' ORDER BY run_id DESC LIMIT 1",
         (dag_id, logical_us),
     )
     return found[0] if found else None
@@ -166,7 +166,7 @@ def runs_between(conn: sqlite3.Connection, dag_id: int, lo: int, hi: int) -> dic
     """As `run_in_the_way`, logical date -> (id, state), of the dates from `lo` to `hi`, both included."""
     found = conn.execute(
         "SELECT logical_us, max(run_id), state FROM run WHERE dag_id = ? AND logical_us BETWEEN ? AND ?"
-        " AND NOT (kind = 'backfill' AND state = 'cancelled') GROUP BY logical_us",
+        " AND NOT (kind = 'backfill' AND state = 'cancelled') AND kind <> 'shadow' GROUP BY logical_us",
         (dag_id, lo, hi),
     )
     return {logical: (run_id, RunState(state)) for logical, run_id, state in found}
@@ -310,7 +310,7 @@ def runs_over(
         " WHERE dag_id = (SELECT dag_id FROM of) AND logical_us <= ?2)"
         " SELECT logical_us, max(run_id), end_us FROM run WHERE dag_id = (SELECT dag_id FROM of)"
         " AND logical_us >= coalesce((SELECT at_us FROM first), ?2) AND logical_us < ?3"
-        " GROUP BY logical_us ORDER BY logical_us",
+        " AND kind <> 'shadow' GROUP BY logical_us ORDER BY logical_us",
         (dag, start_us, end_us),
     ).fetchall()
     return [

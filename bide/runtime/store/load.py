@@ -24,7 +24,14 @@ from bide.runtime.engine.states import (
 from bide.runtime.errors import StoreLostError
 from bide.runtime.store.approval_reads import ApprovalRow, open_approvals
 from bide.runtime.store.rows import R, _Row, rows
-from bide.runtime.store.version_rows import OPEN_VERSIONS, SETTLED, OpenVersionRow, SettledRow
+from bide.runtime.store.version_rows import (
+    ACCEPTED,
+    OPEN_VERSIONS,
+    SETTLED,
+    AcceptedRow,
+    OpenVersionRow,
+    SettledRow,
+)
 
 
 class DagRow(_Row, frozen=True):
@@ -323,6 +330,7 @@ class WorldRows(msgspec.Struct, frozen=True):
     assets: list[AssetRow] = []
     open_versions: list[OpenVersionRow] = []
     settled_versions: list[SettledRow] = []
+    accepted: list[AcceptedRow] = []
     declared: list[DeclaredRow] = []
     contracts: list[ContractRow] = []
     gates: list[GateRow] = []
@@ -452,6 +460,7 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
         assets=rows(conn, AssetRow, ASSETS),
         open_versions=rows(conn, OpenVersionRow, OPEN_VERSIONS),
         settled_versions=rows(conn, SettledRow, SETTLED),
+        accepted=rows(conn, AcceptedRow, ACCEPTED),
         declared=rows(conn, DeclaredRow, "SELECT name, spec FROM asset WHERE spec <> '{}' ORDER BY asset_id"),
         contracts=rows(
             conn, ContractRow, f"SELECT {CONTRACT} FROM contract WHERE ended_us IS NULL ORDER BY contract_id"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime.assets.compared import Side
 from bide.runtime.assets.judged import Checked, Observed, Version
 from bide.runtime.assets.limits import Limits
 from bide.runtime.assets.wish import Wish
@@ -161,19 +162,26 @@ class StoredVersion(msgspec.Struct, frozen=True):
     held: bool
     shadow: bool
     reason: str
+    limits: Limits | None
+    newer: int | None
+    """A later version of the very interval that consumers see"""
 
 
 def version(conn: sqlite3.Connection, version_id: int) -> StoredVersion | None:
     row = conn.execute(
-        f"SELECT {_COLUMNS}, a.name, v.dag_id, v.instance_id, v.attempt_id, v.held, v.shadow, v.reason"
+        f"SELECT {_COLUMNS}, a.name, v.dag_id, v.instance_id, v.attempt_id, v.held, v.shadow, v.reason,"
+        " (SELECT max(w.asset_version_id) FROM asset_version w WHERE w.asset_id = v.asset_id AND w.start_us = v.start_us"
+        f" AND w.end_us = v.end_us AND w.asset_version_id > v.asset_version_id AND w.state IN {_VISIBLE})"
         " FROM asset_version v JOIN asset a USING (asset_id) WHERE v.asset_version_id = ?",
         (version_id,),
     ).fetchone()
     if row is None:
         return None
-    name, dag_id, instance_id, attempt_id, held, shadow, reason = row[11:]
+    name, dag_id, instance_id, attempt_id, held, shadow, reason, newer = row[11:]
+    limits = None if row[7] is None else msgspec.json.decode(row[7], type=Limits)
+    one = version_of(name, row[:11])
     return StoredVersion(
-        version_of(name, row[:11]), dag_id, instance_id, attempt_id, bool(held), bool(shadow), reason
+        one, dag_id, instance_id, attempt_id, bool(held), bool(shadow), reason, limits, newer
     )
 
 
@@ -186,3 +194,28 @@ def read_by(conn: sqlite3.Connection, run_id: int, task: str) -> list[Version]:
         (run_id, task),
     ).fetchall()
     return [version_of(row[11], row[:11]) for row in found]
+
+
+def beside(conn: sqlite3.Connection, version_id: int) -> tuple[Side, Side | None]:
+    """A version, and the newest of its interval that consumers see."""
+    (seen,) = conn.execute(
+        "SELECT (SELECT max(w.asset_version_id) FROM asset_version w WHERE w.asset_id = v.asset_id"
+        f" AND w.start_us = v.start_us AND w.end_us = v.end_us AND w.state IN {_VISIBLE})"
+        " FROM asset_version v WHERE v.asset_version_id = ?",
+        (version_id,),
+    ).fetchone()
+    return _side(conn, version_id), None if seen is None else _side(conn, seen)
+
+
+def _side(conn: sqlite3.Connection, version_id: int) -> Side:
+    label, meta, schema_id, schema, checks = conn.execute(
+        "SELECT v.label, v.meta, v.schema_id, s.schema, (SELECT json_group_object(c.name, c.passed) FROM asset_check c"
+        " WHERE c.asset_version_id = v.asset_version_id) FROM asset_version v LEFT JOIN asset_schema s USING (schema_id)"
+        " WHERE v.asset_version_id = ?",
+        (version_id,),
+    ).fetchone()
+    passed = {name: bool(one) for name, one in msgspec.json.decode(checks).items()}
+    return Side(
+        version_id, label, {} if meta is None else msgspec.json.decode(meta), schema_id,
+        None if schema is None else msgspec.json.decode(schema), passed,
+    )  # fmt: skip

@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 
 def let_out(t: Turn, one: Open) -> None:
     """A version that was made before is seen from now on; the caller has moved it."""
-    versions.supersede(t, one.version_id, one.asset, one.start_us, one.end_us)
-    tell(t, one.asset, one.version_id, (one.start_us, one.end_us))
+    seen(t, one.version_id, one.asset, (one.start_us, one.end_us))
+
+
+def seen(t: Turn, version_id: int, name: str, span: tuple[int, int]) -> None:
+    """A version is seen from now on: it takes the place of others, and who looks at it is told."""
+    versions.supersede(t, version_id, name, *span)
+    tell(t, name, version_id, span)
 
 
 def tell(t: Turn, name: str, version_id: int, span: tuple[int, int]) -> None:

@@ -48,9 +48,7 @@ def _made(t: Turn, inst: Instance, name: str) -> None:
     versions.is_made(t, one)
     if one.state is VersionState.STAGED:
         gating.judged(t, one, t.checked.get(inst.instance_id, {}).get(name, ()))
-    if one.shadow and one.state in OPEN:
-        versions.settle(t, one, "made by a shadow run: it is never published")
-    elif one.state in OPEN:
+    if one.state in OPEN:
         releasing.ask(t, one)
 
 

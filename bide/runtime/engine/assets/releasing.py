@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bide.runtime.assets.compared import difference
 from bide.runtime.assets.judged import Asked, Decision, Issue, Phase
 from bide.runtime.assets.limits import Limits
 from bide.runtime.assets.words import Action, Level, Result, Severity, VersionState
@@ -32,6 +33,9 @@ def ask(t: Turn, one: Open) -> None:
     if one.plan_id is not None:
         versions.say(t, one, f"it waits for plan {one.plan_id}")
         return
+    if one.shadow:
+        t.ask(PublicationAsked(one.version_id), ("beside", one.version_id))
+        return
     looks_at(t.world.assets, PublicationAsked(one.version_id), names_of(t.world.assets, one))
     t.ask(PublicationAsked(one.version_id), *_keys(t, one))
 
@@ -43,11 +47,29 @@ def names_of(assets: Assets, one: Open) -> list[str]:
 
 def publication_asked(t: Turn, e: PublicationAsked) -> None:
     one = t.world.assets.open.get(e.version_id)
-    if one is None or not one.made or one.shadow or one.plan_id is not None:
+    if one is None or not one.made:
+        return
+    if one.shadow:
+        compare(t, one)
+        return
+    if one.plan_id is not None:
         return
     decision = decide(t, e, one)
     if decision is not None and decision.allowed:
         release(t, one, decision)
+
+
+def compare(t: Turn, one: Open) -> None:
+    """One of a shadow run is held against the version that consumers see, and stays what it is (S1-17)."""
+    mine, seen = t.fact("beside", one.version_id)
+    if one.asset in t.touched:
+        t.ask(PublicationAsked(one.version_id))
+        return
+    meta = {**mine.meta, "shadow": difference(mine, seen)}
+    t.changes.asset_staged[one.version_id] = (
+        mine.label, msgspec.json.encode(meta).decode(), mine.schema_id, one.version_id,
+    )  # fmt: skip
+    versions.settle(t, one, "made by a shadow run: it is compared, and never published")
 
 
 def decide(t: Turn, then: Input, one: Open) -> Decision | None:
@@ -172,7 +194,7 @@ def _approved(one: Open) -> FactKey:
 def recover(t: Turn) -> None:
     """After a restart: what is held asks once more, and what died with its attempt is given up there."""
     for one in list(t.world.assets.open.values()):
-        if one.made and not one.shadow:
+        if one.made:
             ask(t, one)
 
 

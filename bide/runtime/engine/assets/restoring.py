@@ -16,10 +16,11 @@ from bide.runtime.assets.pending import Unit
 from bide.runtime.assets.words import Severity
 from bide.runtime.engine.assets import asking, releasing
 from bide.runtime.engine.assets.changed import looks_at
-from bide.runtime.engine.assets.state import AssetState, Consumer, Cursor, Open
+from bide.runtime.engine.assets.state import AssetState, Consumer, Cursor, Expiring, Open
 from bide.runtime.engine.assets.versions import enter
 from bide.runtime.engine.messages import GuardAsked, PublicationAsked
 from bide.runtime.engine.states import ApprovalKind, State
+from bide.runtime.engine.world import Due
 from bide.runtime.schedules.on_assets import on_assets
 
 if TYPE_CHECKING:
@@ -71,10 +72,15 @@ def restore_open(world: World, rows: WorldRows) -> None:
             for name, severity, passed in sorted(msgspec.json.decode(row.checks))
         )
         enter(assets, one)
-        if one.made and one.plan_id is None:
+        if one.made and one.plan_id is None and not one.shadow:
             looks_at(assets, PublicationAsked(one.version_id), releasing.names_of(assets, one))
     for settled in rows.settled_versions:
         assets.settled.setdefault(settled.attempt_id, set()).add(settled.asset)
+    for accepted in rows.accepted:
+        expires = assets.expiring[accepted.version_id] = Expiring(
+            accepted.expires_us, accepted.asset, accepted.run_id
+        )
+        world.timer(expires.due, Due.ACCEPTED, accepted.version_id)
     for inst in world.instances.values():
         of_contract = (ApprovalKind.CONTRACT, inst.instance_id) in world.approvals.of
         if inst.state is State.BLOCKED or of_contract:

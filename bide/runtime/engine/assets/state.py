@@ -72,6 +72,14 @@ class Consumer:
         self.queued = False  # its evaluation stands on the agenda
 
 
+class Expiring(NamedTuple):
+    """A version whose limitations are accepted until then."""
+
+    due: int
+    asset: str
+    run_id: int | None
+
+
 class Open:
     """A version that is made and not settled: its attempt goes, or it is `made` and has not been let out."""
 
@@ -106,8 +114,8 @@ class Assets:
     """All of it. `news` are versions that their consumers are still to be given."""
 
     __slots__ = (
-        "catalog", "consumers", "delivering", "looking", "looks", "making", "named", "news", "of_interval", "open",
-        "plans", "settled", "spreading",
+        "catalog", "consumers", "delivering", "expiring", "looking", "looks", "making", "named", "news", "of_interval",
+        "open", "plans", "settled", "spreading",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -124,6 +132,7 @@ class Assets:
         self.looking: dict[str, dict[Looker, None]] = {}  # by asset: who asks again when it changes
         self.looks: dict[Looker, tuple[str, ...]] = {}  # the same, by who
         self.settled: dict[int, set[str]] = {}  # by attempt that goes: what of its outlets is settled already
+        self.expiring: dict[int, Expiring] = {}  # by number: of those that are degraded, or were
         self.plans: dict[int, int] = {}  # run of a rerun plan -> the plan
         self.spreading: dict[int, None] = {}  # invalidations that are not spread to their end
 

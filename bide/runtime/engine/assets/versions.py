@@ -110,7 +110,7 @@ def move(t: Turn, one: Open, to: VersionState, reason: str, limits: Limits | Non
     one.state = to
     one.reason = reason
     t.journal("version", one.version_id, one.run_id, was.value, to.value, reason)
-    if to not in OPEN or (one.shadow and one.made):
+    if to not in OPEN:
         leave(t.world.assets, one)
     _write(t, one, limits)
     versions_changed(t, one.asset)
@@ -132,6 +132,14 @@ def move_settled(
     _check(version_id, was, to)
     t.journal("version", version_id, run_id, was.value, to.value, reason)
     t.changes.asset_states[version_id] = (to.value, t.now, reason, encoded(limits), 0, version_id)
+    versions_changed(t, asset)
+
+
+def restate(t: Turn, version_id: int, asset: str, run_id: int | None, reason: str, limits: Limits) -> None:
+    """Other limitations of one that is degraded already."""
+    state = VersionState.DEGRADED.value
+    t.journal("version", version_id, run_id, state, state, reason)
+    t.changes.asset_states[version_id] = (state, t.now, reason, encoded(limits), 0, version_id)
     versions_changed(t, asset)
 
 
@@ -194,6 +202,7 @@ __all__ = [
     "move_settled",
     "new_row",
     "reads",
+    "restate",
     "say",
     "settle",
     "supersede",
