@@ -19,7 +19,7 @@ from bide.runtime.assets.declarations import Declared
 from bide.runtime.clock import SECOND
 from bide.runtime.engine.budgets import BudgetLimits, made
 from bide.runtime.engine.control import EARLY
-from bide.runtime.engine.decide import NO_FACTS, decide
+from bide.runtime.engine.decide import NO_FACTS, slices
 from bide.runtime.engine.messages import (
     Answer,
     Arm,
@@ -72,6 +72,10 @@ T0 = 1_767_225_600 * SECOND
 Pools = dict[str, tuple[int | None, int | None]]
 
 
+class Killed(Exception):  # noqa: N818 - no error: the test asked for it
+    """The process died between two slices of a turn."""
+
+
 class Scene:
     """A world, its database, and the outside that the test plays."""
 
@@ -97,6 +101,10 @@ class Scene:
         self.batch = 0
         self.token = 0
         self.turns = 0
+        self.slices = self.most_slices = 0
+        """Of the last turn; of the turn that had most."""
+        self.dies_after: int | None = None
+        """The slice of a turn after which it is killed."""
         self.checking = True
         self.effects: list[Effect] = []
         """What the last call brought about."""
@@ -151,8 +159,14 @@ class Scene:
         raise AssertionError("the turns do not come to an end")
 
     def _turn(self, inputs: list[Input], facts: Any) -> tuple[Any, bool]:
-        decision = decide(self.world, inputs, self.now, facts, self.budget)
+        turn = slices(self.world, inputs, self.now, facts, self.budget)
+        self.slices = 1
+        while (decision := next(turn)) is None:
+            if self.slices == self.dies_after:
+                raise Killed
+            self.slices += 1
         self.turns += 1
+        self.most_slices = max(self.most_slices, self.slices)
         self.journal.take(decision.changes)
         self.promised.take(self, decision.changes)
         if decision.changes:
@@ -462,6 +476,9 @@ class Scene:
     def crash(self, down: float = 0) -> list[Effect]:
         """Kill it and open it again `down` seconds later. Bodies and sources die with it."""
         self.compare()
+        return self._open_anew(down)
+
+    def _open_anew(self, down: float = 0) -> list[Effect]:
         self.bodies.clear()
         self.stops.clear()
         self.armed.clear()
@@ -485,6 +502,21 @@ class Scene:
             if not left[0] and not more:
                 break
         self.crash()
+
+    def crash_between_slices(self, after: int, *inputs: Input) -> bool:
+        """Kill it after so many slices of a turn, of those that follow from these inputs.
+
+        False when no turn had so many: then all is done.
+        """
+        self.dies_after = after
+        try:
+            self.feed(*inputs)
+        except Killed:
+            self.dies_after = None
+            self._open_anew()
+            return True
+        self.dies_after = None
+        return False
 
     def compare(self) -> None:
         """Assert that the world as the database has it is the one in memory."""

@@ -13,11 +13,13 @@ from heapq import heappop, heappush
 
 from bide.runtime.engine import budgets, fairness
 from bide.runtime.engine.states import State
-from bide.runtime.engine.turn import Turn
+from bide.runtime.engine.turn import BUDGET, Turn
 from bide.runtime.engine.world import Attempt, DagState, Instance, Resource, World
 from bide.runtime.graph.spec import Mode, TaskSpec
 
 PAUSED = "the DAG is paused"
+VOID = 4
+"""Tickets that no longer count, for the price of one step."""
 
 
 def resources_of(world: World, dag: DagState, task: TaskSpec) -> tuple[Resource, ...]:
@@ -161,6 +163,7 @@ def admitted(t: Turn) -> Iterator[Instance]:
     world = t.world
     ready, slots, too = world.ready, world.slots, world.ready_too
     slotless = world.slotless
+    void = 0
     while True:
         while t.freed:
             _wake(t, t.freed.pop())
@@ -173,6 +176,11 @@ def admitted(t: Turn) -> Iterator[Instance]:
         if not _stands(t, inst, key[2]):
             heappop(queue)
             pass_on(t, inst)
+            void += 1
+            if not void % VOID:
+                t.budget -= 1
+                if t.budget < -BUDGET:
+                    return
             continue
         if queue is slotless:
             heappop(slotless)

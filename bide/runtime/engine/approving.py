@@ -7,7 +7,7 @@ while its DAG is frozen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from bide.runtime.clock import HOUR, LAST_US
 from bide.runtime.engine.approval_state import OF_INSTANCE, Approval
 from bide.runtime.engine.states import ApprovalKind, ApprovalState
-from bide.runtime.engine.world import Due, Instance, Run, World
+from bide.runtime.engine.world import Due, Instance, World
 
 if TYPE_CHECKING:
     from bide.runtime.engine.turn import Turn
@@ -95,12 +95,20 @@ def is_frozen(world: World, approval: Approval) -> bool:
     return inst is not None and inst.run.dag.frozen
 
 
-def shift(t: Turn, run: Run, by: Callable[[int], int]) -> None:
-    """Move what people have left for the instances of a run; `by` is asked with the instant they were asked."""
-    for approval in t.world.approvals.open.values():
-        inst = _held_up(t.world, approval)
-        if inst is not None and inst.run is run:
-            _move(t, approval, by(approval.asked))
+def by_run(world: World) -> dict[int, list[Approval]]:
+    """What people are asked for instances, by the run of these."""
+    found: dict[int, list[Approval]] = {}
+    for approval in world.approvals.open.values():
+        inst = _held_up(world, approval)
+        if inst is not None:
+            found.setdefault(inst.run.run_id, []).append(approval)
+    return found
+
+
+def shift(t: Turn, those: Iterable[Approval], by: Callable[[int], int]) -> None:
+    """Move what people have left for these; `by` is asked with the instant they were asked."""
+    for approval in those:
+        _move(t, approval, by(approval.asked))
 
 
 def clock_stepped(t: Turn, step_us: int) -> None:

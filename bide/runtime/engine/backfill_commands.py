@@ -15,7 +15,7 @@ from bide.runtime.clock import from_us
 from bide.runtime.engine import backfills, control, pausing, runs
 from bide.runtime.engine.backfill_state import Backfill, BackfillOptions, Span
 from bide.runtime.engine.states import BACKFILL_OVER, BackfillState, IntervalState, RunState
-from bide.runtime.engine.turn import Turn
+from bide.runtime.engine.turn import Turn, Whole
 from bide.runtime.engine.world import DagState
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.params import checked
@@ -23,11 +23,13 @@ from bide.runtime.graph.spec import DagSpec
 from bide.runtime.graph.validate import suggestion
 
 Args = dict[str, Any]
+ROWS = 2_000
+"""Intervals that one slice looks at, or makes."""
 MOST = 50_000
 """Intervals of one backfill: they are written in one transaction."""
 
 
-def start(t: Turn, args: Args) -> Any:
+def start(t: Turn, args: Args) -> Whole:
     """{dag, options, hash, intervals: [[fires_us, start_us, end_us], ...]} -> {backfill_id, intervals, skipped}.
 
     The intervals are those of a plan, in their order. An interval that has a run is judged by
@@ -43,7 +45,9 @@ def start(t: Turn, args: Args) -> Any:
     _check(dag, options, intervals)
     lo, hi = min(each[1] for each in intervals), max(each[1] for each in intervals)
     there: dict[int, tuple[int, RunState]] = dict(t.fact("runs_between", dag.dag_id, lo, hi))
-    for _, logical, _ in intervals:
+    for place, (_, logical, _) in enumerate(intervals, 1):
+        if not place % ROWS:
+            yield
         going = t.world.run_at.get((dag.dag_id, logical))
         if going is not None:
             there[logical] = going, t.world.runs[going].state
@@ -70,6 +74,8 @@ def start(t: Turn, args: Args) -> Any:
             )
             b.counts[state.value] = b.counts.get(state.value, 0) + 1
         rows.append((b.backfill_id, place, fires, begins, ends, state.value, run_id, why))
+        if not len(rows) % ROWS:
+            yield
     t.world.backfills[b.backfill_id] = b
     t.world.hungry[b.backfill_id] = None
     if not b.pending:
@@ -131,7 +137,7 @@ def pause(t: Turn, args: Args) -> Any:
     return {"backfill_id": b.backfill_id, "state": b.state.value}
 
 
-def resume(t: Turn, args: Args) -> Any:
+def resume(t: Turn, args: Args) -> Whole:
     """{backfill_id, failed} -> {backfill_id, state, again}.
 
     A paused one goes on. `failed`: the intervals that failed or were cancelled are taken up again,
@@ -168,7 +174,7 @@ def resume(t: Turn, args: Args) -> Any:
         backfills.move(t, b, BackfillState.RUNNING, args.get("reason") or "resumed by hand")
     world.hungry[backfill_id] = None
     runs.start_queued(t, b.dag)
-    pausing.let_go(t, b.dag)
+    yield from pausing.let_go(t, b.dag)
     return {"backfill_id": backfill_id, "state": b.state.value, "again": len(again)}
 
 
@@ -201,7 +207,7 @@ def _reopened(t: Turn, rows: Any, again: list[Span]) -> Backfill:
     return b
 
 
-def cancel(t: Turn, args: Args) -> Any:
+def cancel(t: Turn, args: Args) -> Whole:
     """{backfill_id, reason} -> {backfill_id, state, runs}: it, its intervals and its runs, in one transaction.
 
     The runs are detached: nothing keeps their intervals from being scheduled again (C64, C67).
@@ -215,7 +221,7 @@ def cancel(t: Turn, args: Args) -> Any:
     backfills.move(t, b, BackfillState.CANCELLED, reason)
     t.world.backfills.pop(b.backfill_id)
     for run in going:
-        runs.cancel_run(t, run, f"{b.name} was cancelled: {reason}")
+        yield from runs.cancel_run(t, run, f"{b.name} was cancelled: {reason}")
     return {"backfill_id": b.backfill_id, "state": b.state.value, "runs": [run.run_id for run in going]}
 
 

@@ -25,7 +25,7 @@ from bide.runtime.engine.states import (
     IntervalState,
     RunState,
 )
-from bide.runtime.engine.turn import FactKey, NeedFacts, Turn
+from bide.runtime.engine.turn import FactKey, NeedFacts, Turn, at_once
 from bide.runtime.engine.world import DagState, Run, World
 from bide.runtime.errors import RefusedError
 from bide.runtime.graph.compile import Compiled, compile_spec
@@ -256,7 +256,7 @@ def _again(t: Turn, b: Backfill, span: Span) -> None:
         _end_span(t, b, span, IntervalState.SUCCESS, f"run {span.run_id} succeeded meanwhile")
         return
     try:
-        commands.rerun(t, {"run_id": span.run_id, "reason": f"{b.name} was resumed"})
+        at_once(commands.rerun(t, {"run_id": span.run_id, "reason": f"{b.name} was resumed"}))
     except RefusedError:  # it was never made whole
         create(t, b, span, again=True)
         return
@@ -308,7 +308,7 @@ def let_go(t: Turn, run: Run, reason: str) -> None:
         run.dag.active_runs += 1
     stuck = run.dag.stuck
     held = [inst for inst in run.everyone() if stuck.pop(inst.instance_id, None) is not None]
-    life.unstick(t, held)  # a pause of the backfill holds its tear-downs no more
+    at_once(life.unstick(t, held))  # a pause of the backfill holds its tear-downs no more
     _end_span(t, b, span, IntervalState.CANCELLED, reason)
     wake_all(t)
     end_if_over(t, b)

@@ -6,7 +6,7 @@ handed out after the commit. The arguments of each verb stand beside its handler
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,9 +31,9 @@ from bide.runtime.engine.assets.commands import asset_drop, asset_replay
 from bide.runtime.engine.assets.invalidating import asset_invalidate
 from bide.runtime.engine.assets.using import asset_use
 from bide.runtime.engine.messages import Command, Reply, RunOpened
-from bide.runtime.engine.restore import restore_run
+from bide.runtime.engine.restore import run_of, take_up
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
-from bide.runtime.engine.turn import Turn
+from bide.runtime.engine.turn import Slices, Turn, Whole
 from bide.runtime.engine.world import DagState, Due, Instance, Run, Wait
 from bide.runtime.errors import BideError, NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.handlers import CALLBACKS
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 Args = dict[str, Any]
 
 
-def command(t: Turn, e: Command) -> None:
+def command(t: Turn, e: Command) -> Slices:
     """Carry out a command; its error is its answer. One that bears a key is carried out once."""
     key = e.args.get("key")
     if key:
@@ -61,6 +61,8 @@ def command(t: Turn, e: Command) -> None:
         if e.verb not in VERBS:
             raise UsageError(f"there is no command {e.verb!r}; there are: {', '.join(VERBS)}")
         result = VERBS[e.verb](t, e.args)
+        if isinstance(result, Generator):
+            result = yield from result
     except BideError as error:
         t.effects.append(Reply(e.token, None, type(error).__name__, str(error)))
         return
@@ -120,7 +122,7 @@ def trigger(t: Turn, args: Args) -> Any:
     return {"run_id": run.run_id}
 
 
-def cancel(t: Turn, args: Args) -> Any:
+def cancel(t: Turn, args: Args) -> Whole:
     """{run_id, reason} -> {run_id, state}. One of a run that is over: refused.
 
     The state is `running` while tear-downs go on; a second cancel ends those.
@@ -131,36 +133,31 @@ def cancel(t: Turn, args: Args) -> Any:
         if rows is None:
             raise NotFoundError(f"there is no run {args['run_id']}: `bide runs` lists them")
         raise RefusedError(f"run {args['run_id']} is over already: it is {rows.run.state}")
-    runs.cancel_run(t, run, args.get("reason") or "cancelled by hand")
+    yield from runs.cancel_run(t, run, args.get("reason") or "cancelled by hand")
     return {"run_id": run.run_id, "state": run.state.value}
 
 
-def pause(t: Turn, args: Args) -> Any:
+def pause(t: Turn, args: Args) -> Whole:
     """{dag} -> {dag, paused}."""
     dag = _dag(t, args)
-    pausing.pause(t, dag, args.get("reason") or "by hand")
+    yield from pausing.pause(t, dag, args.get("reason") or "by hand")
     return {"dag": dag.name, "paused": True}
 
 
-def unpause(t: Turn, args: Args) -> Any:
+def unpause(t: Turn, args: Args) -> Whole:
     """{dag} -> {dag, paused}."""
     dag = _dag(t, args)
-    pausing.unpause(t, dag, args.get("reason") or "by hand")
+    yield from pausing.unpause(t, dag, args.get("reason") or "by hand")
     return {"dag": dag.name, "paused": False}
 
 
 # --- rerun, mark ---------------------------------------------------------------------------------
 
 
-def _run(t: Turn, run_id: int) -> Run:
-    """The run, brought back into the world if it had left it. Leaves the database as it is."""
-    run = t.world.runs.get(run_id)
-    if run is not None:
-        return run
-    rows = t.fact("run", run_id)
-    if rows is None:
-        raise NotFoundError(f"there is no run {run_id}: `bide runs` lists them")
-    return restore_run(t.world, rows)
+def _take_up(t: Turn, run: Run) -> None:
+    """Bring the run into the world again if it had left it. Leaves the database as it is."""
+    if run.run_id not in t.world.runs:
+        take_up(t.world, run)
 
 
 _BEGUN = frozenset(State) - OVER - {State.PENDING, State.LOST}
@@ -168,7 +165,7 @@ _EARLY = frozenset({TriggerRule.ONE_SUCCESS, TriggerRule.ONE_FAILED, TriggerRule
 _AGAIN = frozenset({State.FAILED, State.UPSTREAM_FAILED, State.CANCELLED, State.LOST})
 
 
-def rerun(t: Turn, args: Args) -> Any:
+def rerun(t: Turn, args: Args) -> Whole:
     """{run_id, task | None, downstream, whole, map_index | None} -> {run_id, tasks}.
 
     Without a task: what failed, was cancelled or lost, and what could not start for it; successes
@@ -176,7 +173,7 @@ def rerun(t: Turn, args: Args) -> Any:
     not start (all of it, when `downstream` is said). `whole`: every task. Of a mapped task those instances that did not succeed,
     or the one of `map_index`; all of them, when what it is mapped over is rerun as well.
     """
-    run = _peek(t, args["run_id"])
+    run = yield from _peek(t, args["run_id"])
     if run.closing:
         raise RefusedError(f"run {run.run_id} is {control.CLOSING}: wait for them, or cancel it once more")
     if len(run.instances) < len(run.compiled.tasks):
@@ -219,17 +216,17 @@ def rerun(t: Turn, args: Args) -> Any:
     if not chosen:
         raise RefusedError(f"run {run.run_id} has nothing to rerun: say which task, or rerun it as a whole")
     rows = {ix: mapping.rows_of(t, run, ix) for ix in sorted(parts)} if index is None else {}
-    run = _run(t, args["run_id"])
+    _take_up(t, run)
     names = [run.instances[ix].task.name for ix in sorted(chosen)]
     reopen(t, run, args.get("reason") or "rerun by hand")
     for ix in sorted(chosen):
         if ix not in parts:
-            _reset(t, run.instances[ix])
+            yield from _reset(t, run.instances[ix])
         elif index is not None:
             mapping.open_one(t, run.instances[ix], index, one)
         else:
-            mapping.open_in_part(t, run.instances[ix], rows[ix])
-    _judge_anew(t, run, chosen)
+            yield from mapping.open_in_part(t, run.instances[ix], rows[ix])
+    yield from _judge_anew(t, run, chosen)
     return {"run_id": run.run_id, "tasks": names}
 
 
@@ -265,7 +262,7 @@ def _one(t: Turn, run: Run, ix: int, index: int) -> InstanceRow | None:
     return None
 
 
-def _peek(t: Turn, run_id: int) -> Run:
+def _peek(t: Turn, run_id: int) -> Generator[None, None, Run]:
     """The run to look at, before anything is changed; not yet a part of the world."""
     run = t.world.runs.get(run_id)
     if run is not None:
@@ -274,16 +271,22 @@ def _peek(t: Turn, run_id: int) -> Run:
     rows = t.fact("run", run_id)
     if rows is None:
         raise NotFoundError(f"there is no run {run_id}: `bide runs` lists them")
-    return restore_run(t.world, rows, aside=True)
+    return (yield from run_of(t.world, rows))
 
 
-def _judge_anew(t: Turn, run: Run, moved: set[int]) -> None:
+def _judge_anew(t: Turn, run: Run, moved: set[int]) -> Slices:
     """Count the upstreams of what moved, and of what stands right below it and still waits; judge it."""
     below = {d for ix in moved for d in run.compiled.downstream[ix]}
     again = [run.instances[ix] for ix in sorted(moved | below) if run.instances[ix].state is State.PENDING]
     for inst in again:
+        if t.budget <= 0:
+            yield
+        t.budget -= 1
         _recount(run, inst)
     for inst in again:
+        if t.budget <= 0:
+            yield
+        t.budget -= 1
         if inst.state is State.PENDING:
             life.judge(t, inst)
 
@@ -333,8 +336,11 @@ def reopen(t: Turn, run: Run, reason: str) -> None:
         t.move_run(run, RunState.RUNNING, reason)
 
 
-def _reset(t: Turn, inst: Instance) -> None:
+def _reset(t: Turn, inst: Instance) -> Slices:
     """Make an instance as if it had not run; its attempts, events and waits stay on record."""
+    if t.budget <= 0:
+        yield
+    t.budget -= 1
     run = inst.run
     if inst.state in OVER:
         run.open += 1
@@ -362,7 +368,7 @@ def _recount(run: Run, inst: Instance) -> None:
 _MARKS = {state.value: state for state in (State.SUCCESS, State.FAILED, State.SKIPPED)}
 
 
-def mark(t: Turn, args: Args) -> Any:
+def mark(t: Turn, args: Args) -> Whole:
     """{run_id, task, state: success | failed | skipped, map_index | None, downstream} -> {run_id, task, state}.
 
     An attempt that is going is told to stop. A mark on a finished run opens it while what stands
@@ -374,7 +380,7 @@ def mark(t: Turn, args: Args) -> Any:
     state = _MARKS.get(args["state"])
     if state is None:
         raise UsageError(f"a task cannot be marked {args['state']!r}: success, failed or skipped")
-    peeked = _peek(t, args["run_id"])
+    peeked = yield from _peek(t, args["run_id"])
     meant = matching.named(peeked, args["task"], args.get("map_index"))
     for each in meant:
         _refuse_beside_callback(each)
@@ -392,15 +398,15 @@ def mark(t: Turn, args: Args) -> Any:
     if args.get("map_index") is not None:
         if args.get("downstream"):
             raise UsageError(f"downstream of {args['task']} as a whole: leave [{args['map_index']}] out")
-        return _mark_one(t, meant[0], args["map_index"], state, reason)
+        return (yield from _mark_one(t, meant[0], args["map_index"], state, reason))
     if peeked.state in (RunState.EXPANDING, RunState.QUEUED):
         raise RefusedError(f"run {args['run_id']} has not started: wait for its place, or cancel it")
-    run = _run(t, args["run_id"])
-    those = [run.instances[each.ix] for each in meant]
-    done = {"run_id": run.run_id, "task": args["task"], "state": state.value}
+    _take_up(t, peeked)
+    those = meant
+    done = {"run_id": peeked.run_id, "task": args["task"], "state": state.value}
     if args.get("downstream"):
-        return {**done, "tasks": _mark_below(t, those, state, reason)}
-    _mark(t, those, state, reason)
+        return {**done, "tasks": (yield from _mark_below(t, those, state, reason))}
+    yield from _mark(t, those, state, reason)
     return (
         {**done, "tasks": [each.task.name for each in those]} if matching.is_pattern(args["task"]) else done
     )
@@ -411,7 +417,9 @@ def skip(t: Turn, args: Args) -> Any:
     return mark(t, {**args, "state": State.SKIPPED.value, "reason": args.get("reason") or "skipped by hand"})
 
 
-def _mark_below(t: Turn, those: list[Instance], state: State, reason: str) -> list[str]:
+def _mark_below(
+    t: Turn, those: list[Instance], state: State, reason: str
+) -> Generator[None, None, list[str]]:
     """Mark tasks and every task below them, whatever they are; handlers and callbacks are judged by it."""
     run = those[0].run
     ixs = [inst.ix for inst in those]
@@ -426,17 +434,17 @@ def _mark_below(t: Turn, those: list[Instance], state: State, reason: str) -> li
     ]
     reopen(t, run, reason)
     for each in anew:
-        _reset(t, each)
+        yield from _reset(t, each)
     for each in marked:
-        life.end_now(t, each, state, reason)
+        yield from life.ending(t, each, state, reason)
     life.spread_now(t, run)
-    _judge_anew(t, run, {each.ix for each in [*marked, *anew]})
+    yield from _judge_anew(t, run, {each.ix for each in [*marked, *anew]})
     if run.open == 0:
         t.ended_runs.append(run)
     return [each.task.name for each in marked]
 
 
-def _mark_one(t: Turn, summary: Instance, index: int, state: State, reason: str) -> Any:
+def _mark_one(t: Turn, summary: Instance, index: int, state: State, reason: str) -> Whole:
     """Mark one instance of a mapped task; if its task ends otherwise by that, the task is marked so."""
     run_id, name = summary.run.run_id, summary.task.name
     child = mapping.child_at(summary.run, summary.ix, index)
@@ -446,11 +454,11 @@ def _mark_one(t: Turn, summary: Instance, index: int, state: State, reason: str)
         row = mapping.row_of(t, summary.run, summary.ix, index)
         if row.state is state:
             raise RefusedError(f"{name}[{index}] of run {run_id} is {state.value} already")
-        run = _run(t, run_id)
-        summary = run.instances[summary.ix]
+        run = summary.run
+        _take_up(t, run)
         end = mapping.mark_one(t, summary, row, state, reason)
         if summary.state in OVER and summary.state is not end:
-            _mark(t, [summary], end, f"[{index}] was {reason}")
+            yield from _mark(t, [summary], end, f"[{index}] was {reason}")
         elif summary.state in OVER:
             t.touch(summary, summary.fan.end()[1] if summary.fan is not None else "")
             if run.open == 0:
@@ -459,31 +467,31 @@ def _mark_one(t: Turn, summary: Instance, index: int, state: State, reason: str)
     return {"run_id": run_id, "task": name, "map_index": index, "state": state.value}
 
 
-def _mark(t: Turn, those: list[Instance], state: State, reason: str) -> None:
+def _mark(t: Turn, those: list[Instance], state: State, reason: str) -> Slices:
     run = those[0].run
     over = [inst for inst in those if inst.state in OVER]
     going = [inst for inst in those if inst.state not in OVER]
     for inst in going:
-        life.end_now(t, inst, state, reason)
+        yield from life.ending(t, inst, state, reason)
     if over:
         if going:
             life.spread_now(t, run)  # heard of before others are counted anew
-        _mark_over(t, over, state, reason, _rearmed(over) - {inst.ix for inst in those})
+        yield from _mark_over(t, over, state, reason, _rearmed(over) - {inst.ix for inst in those})
     if run.open == 0:
         t.ended_runs.append(run)
 
 
-def _mark_over(t: Turn, over: list[Instance], state: State, reason: str, armed: set[int]) -> None:
+def _mark_over(t: Turn, over: list[Instance], state: State, reason: str, armed: set[int]) -> Slices:
     """What has ended ends otherwise, and what did not start for how it had ended is decided anew."""
     run = over[0].run
     reopen(t, run, reason)
     rearm = [run.instances[d] for d in sorted(armed)]
     rearm += _heard_anew(run, {inst.ix for inst in over}, state, armed)
     for below in rearm:
-        _reset(t, below)
+        yield from _reset(t, below)
     for inst in over:
-        life.end_now(t, inst, state, reason)
-    _judge_anew(t, run, {inst.ix for inst in (*over, *rearm)})
+        yield from life.ending(t, inst, state, reason)
+    yield from _judge_anew(t, run, {inst.ix for inst in (*over, *rearm)})
 
 
 def _refuse_beside_callback(inst: Instance) -> None:

@@ -7,14 +7,14 @@ import msgspec
 from bide.runtime.engine import backfills, pausing, runs, scheduling, standing, waiting
 from bide.runtime.engine.assets import declaring, promising
 from bide.runtime.engine.messages import DagLoaded, DagRemoved
-from bide.runtime.engine.turn import Turn, dag_options
+from bide.runtime.engine.turn import Slices, Turn, dag_options
 from bide.runtime.engine.world import DagState, Due
 from bide.runtime.graph.compile import compile_spec
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.schedules import schedule_from_json
 
 
-def dag_loaded(t: Turn, e: DagLoaded) -> None:
+def dag_loaded(t: Turn, e: DagLoaded) -> Slices:
     """A DAG's file has been loaded: a new version if its graph is new, and its code is here."""
     world = t.world
     dag = world.dags.get(e.dag)
@@ -56,10 +56,10 @@ def dag_loaded(t: Turn, e: DagLoaded) -> None:
         world.timer(dag.next_fires, Due.SCHEDULE, dag.dag_id)
     if written != (dag.version_id, dag.schedule_json, dag_options(dag), dag.removed, dag.file):
         t.dirty_dags[dag.dag_id] = dag
-    pausing.on_pause_changed(t, dag, frozen=frozen)
+    yield from pausing.on_pause_changed(t, dag, frozen=frozen)
     backfills.wake_all(t)  # it may write less by now, and assets have caps
     runs.start_queued(t, dag)
-    pausing.let_go(t, dag)
+    yield from pausing.let_go(t, dag)
     t.catch_up(dag)
     standing.keep(t, dag)
     declaring.declared(t, dag, spec)

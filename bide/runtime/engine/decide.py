@@ -7,7 +7,7 @@ world is dropped and restored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from heapq import heappop
 from types import MappingProxyType
 from typing import Any, Final
@@ -89,11 +89,8 @@ from bide.runtime.engine.messages import (
     WaitLooked,
 )
 from bide.runtime.engine.states import AttemptState, RunState, State
-from bide.runtime.engine.turn import FactKey, NeedFacts, Turn
+from bide.runtime.engine.turn import BUDGET, LOOKS, FactKey, NeedFacts, Slices, Turn
 from bide.runtime.engine.world import Due, Watched, World
-
-BUDGET: Final = 300
-"""Steps a turn: about 10 ms of deciding on a small machine."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -121,15 +118,39 @@ def decide(
     facts: Mapping[FactKey, Any] = NO_FACTS,
     budget: int = BUDGET,
 ) -> Decision:
-    """One turn: inputs in order, then what is due, then what follows, then who may start."""
+    """One turn, decided without a stop."""
+    turn = slices(world, inputs, now, facts, budget)
+    while (decision := next(turn)) is None:
+        pass
+    return decision
+
+
+def slices(
+    world: World,
+    inputs: Sequence[Input],
+    now: int,
+    facts: Mapping[FactKey, Any] = NO_FACTS,
+    budget: int = BUDGET,
+) -> Iterator[Decision | None]:
+    """One turn: inputs in order, then what is due, then what follows, then who may start.
+
+    The decision comes last, and once. None comes before it between the slices of what has to be
+    committed whole (a cancel of 10,000 instances): the world is in the middle of it, and the next
+    slice is all that may be decided.
+    """
     t = Turn(world, now, facts, budget)
     unmet: list[tuple[Input, tuple[FactKey, ...]]] = []
     for each in inputs:
         try:
-            _HANDLERS[type(each)](t, each)
+            if (work := _HANDLERS[type(each)](t, each)) is not None:
+                for _ in work:
+                    yield None
+                    t.budget = budget
         except NeedFacts as need:
             unmet.append((each, need.keys))
-    more = _timers(t, unmet)
+    more = False
+    if world.timers and world.timers[0][0] <= now:
+        more = yield from _timers(t, unmet, budget)
     if world.hungry:
         _backfill(t, unmet)
     while True:
@@ -138,10 +159,10 @@ def decide(
         if not t.announced:  # who was admitted may wait for what is over already
             break
     more = more or (bool(world.hungry) and not world.dormant)
-    t.settle()
-    world.sweep_timers()
+    yield from t.settle()
+    yield from world.sweep_timers()
     unmet += t.asks.items()
-    return Decision(t.changes, t.effects, unmet, list(t.questions), more or t.again)
+    yield Decision(t.changes, t.effects, unmet, list(t.questions), more or t.again)
 
 
 def _follow(t: Turn) -> bool:
@@ -184,26 +205,33 @@ def _admit(t: Turn) -> bool:
         t.budget -= 1
         if t.budget < -BUDGET:
             return True
-    return False
+    return t.budget < -BUDGET  # it has stopped for that
 
 
 # --- timers --------------------------------------------------------------------------------------
 
 
-def _timers(t: Turn, unmet: list[Any]) -> bool:
+def _timers(t: Turn, unmet: list[Any], budget: int) -> Generator[None, None, bool]:
     timers = t.world.timers
+    looked = 0
     while timers and timers[0][0] <= t.now:
         if t.budget <= 0:
             return True
+        looked += 1
+        if not looked % LOOKS:  # most may be void
+            t.budget -= 1
         entry = DueTimer(*heappop(timers))
         try:
-            _timer_due(t, entry)
+            if (work := _timer_due(t, entry)) is not None:
+                for _ in work:
+                    yield
+                    t.budget = budget
         except NeedFacts as need:
             unmet.append((entry, need.keys))
     return False
 
 
-def _timer_due(t: Turn, e: DueTimer) -> None:
+def _timer_due(t: Turn, e: DueTimer) -> Slices | None:
     """An entry counts only while its subject still says this instant: the rest are void."""
     world, due, subject = t.world, e.due, e.subject_id
     match e.kind:
@@ -253,7 +281,7 @@ def _timer_due(t: Turn, e: DueTimer) -> None:
         case Due.RUN:
             run = world.runs.get(subject)
             if run is not None and run.deadline == due and not run.dag.frozen:
-                runs.overdue(t, run)
+                return runs.overdue(t, run)
         case Due.APPROVAL:
             approval = world.approvals.open.get(subject)
             if approval is not None and approval.expires == due and not approving.is_frozen(world, approval):
@@ -264,6 +292,7 @@ def _timer_due(t: Turn, e: DueTimer) -> None:
                 promising.rung(t, dag)
         case Due.RUN_ALERT | Due.TASK_ALERT:
             alerting.rung(t, Due(e.kind), subject, due)
+    return None
 
 
 # --- small handlers ------------------------------------------------------------------------------
@@ -310,10 +339,10 @@ def _lineage_sent(t: Turn, e: LineageSent) -> None:
     t.changes.lineage_set["openlineage"] = ("openlineage", e.seq)
 
 
-def _clock_stepped(t: Turn, e: ClockStepped) -> None:
+def _clock_stepped(t: Turn, e: ClockStepped) -> Slices:
     """A step moves schedules only: stored deadlines and delays move with the clock (P9)."""
     t.journal("clock", 0, None, "", "stepped", f"the wall clock moved by {e.step_us / 1_000_000:+.3f} s")
-    pausing.shift(t, list(t.world.runs.values()), lambda _: e.step_us)
+    yield from pausing.shift(t, list(t.world.runs.values()), lambda _: e.step_us)
     approving.clock_stepped(t, e.step_us)
     budgets.clock_stepped(t)
     for body in t.world.attempts.values():  # active time is elapsed time
@@ -330,7 +359,7 @@ def _clock_stepped(t: Turn, e: ClockStepped) -> None:
             t.dirty_dags[dag.dag_id] = dag
 
 
-_HANDLERS: Final[dict[type, Callable[[Turn, Any], None]]] = {
+_HANDLERS: Final[dict[type, Callable[[Turn, Any], Slices | None]]] = {
     AttemptEnded: life.attempt_ended,
     WaitAsked: firing.wait_asked,
     Parked: firing.parked,
@@ -369,4 +398,4 @@ _HANDLERS: Final[dict[type, Callable[[Turn, Any], None]]] = {
     LineageSent: _lineage_sent,
 }
 
-__all__ = ["BUDGET", "Decision", "RunState", "decide"]
+__all__ = ["BUDGET", "Decision", "RunState", "decide", "slices"]

@@ -28,7 +28,7 @@ from bide.runtime.engine.messages import (
 )
 from bide.runtime.engine.retry import delay_us, is_retried
 from bide.runtime.engine.states import OVER, AttemptState, State, WaitState
-from bide.runtime.engine.turn import Turn
+from bide.runtime.engine.turn import Slices, Turn, at_once
 from bide.runtime.engine.world import Attempt, Due, Instance, Run, Wait
 from bide.runtime.graph.rules import Verdict, verdict
 from bide.runtime.graph.spec import Lane, Mode, Role, TaskSpec
@@ -155,12 +155,15 @@ def _stuck(t: Turn, inst: Instance, reason: str) -> None:
     t.touch(inst, reason)
 
 
-def unstick(t: Turn, instances: list[Instance]) -> None:
+def unstick(t: Turn, instances: list[Instance]) -> Slices:
     """Offer again what was held back by a pause or by missing code."""
     for inst in instances:
         if inst.state is State.READY:
+            t.budget -= 1
             t.touch(inst, "")
             offer(t, inst, resumed=inst.resumed)
+            if t.budget <= 0:
+                yield
 
 
 def _mode(task: TaskSpec) -> Mode:
@@ -494,23 +497,32 @@ def stop_body(t: Turn, inst: Instance, state: AttemptState, reason: str) -> None
 
 def end_now(t: Turn, inst: Instance, state: State, reason: str) -> None:
     """End an instance by decree (cancel, mark), wherever it is. Its attempt ends with it."""
+    at_once(ending(t, inst, state, reason))
+
+
+def ending(t: Turn, inst: Instance, state: State, reason: str) -> Slices:
+    """End an instance by decree; of a mapped task all that is not over, which can be many."""
+    fan = inst.fan
+    if fan is not None and inst.map_index < 0:
+        fan.ending = True
+        for child in list(fan.children.values()):
+            if t.budget <= 0:
+                yield
+            t.budget -= 1
+            _end_alone(t, child, state, reason)
+        fan.ending = False
+    if t.budget <= 0:
+        yield
+    t.budget -= 1
+    _end_alone(t, inst, state, reason)
+
+
+def _end_alone(t: Turn, inst: Instance, state: State, reason: str) -> None:
     if inst.going and inst.attempt_id is not None:
         ended = AttemptState.SUCCESS if state is State.SUCCESS else AttemptState.CANCELLED
         t.end_attempt(inst, inst.attempt_id, ended, active=active_us(t, inst), error=reason)
         if inst.task.outlets and state is not State.SUCCESS:
             versions.attempt_over(t, inst.attempt_id, reason)
-    if inst.fan is not None and inst.map_index < 0:
-        _end_children(t, inst, state, reason)
     stop_body(t, inst, AttemptState.CANCELLED, reason)
     control.forget(t, inst)
     finish(t, inst, state, reason)
-
-
-def _end_children(t: Turn, summary: Instance, state: State, reason: str) -> None:
-    """What of a mapped task is not over ends as the task does by that decree."""
-    fan = summary.fan
-    assert fan is not None
-    fan.ending = True
-    for child in list(fan.children.values()):
-        end_now(t, child, state, reason)
-    fan.ending = False

@@ -20,7 +20,7 @@ import msgspec
 from bide.runtime.clock import SECOND, Clock
 from bide.runtime.engine.aftermath import aftermath
 from bide.runtime.engine.changes import Changes
-from bide.runtime.engine.decide import NO_FACTS, Decision, decide
+from bide.runtime.engine.decide import NO_FACTS, Decision, slices
 from bide.runtime.engine.messages import (
     AttemptEnded,
     ClockStepped,
@@ -48,6 +48,8 @@ log = logging.getLogger("bide.engine")
 
 DRAIN = 256
 """Inputs a batch: with what follows from them about 10 ms of deciding."""
+ACTS = 500
+"""Effects that are carried out in one go."""
 STEP_US = SECOND // 2
 """A wall clock that moved by more than this against elapsed time was stepped."""
 STOP_S = 10.0
@@ -230,7 +232,7 @@ class Engine:
             inputs, self._inbox = inbox, []
         facts, self._facts = self._facts, NO_FACTS
         try:
-            decision = decide(self.world, inputs, self.clock.now(), facts)
+            decision = await self._decided(inputs, facts)
             point("decided")
             self._more = decision.more
             if decision.changes:
@@ -242,11 +244,28 @@ class Engine:
             return await self._without_culprit(inputs, error)
         # What is committed is never decided again: from here on an error ends the engine.
         point("after-commit")
-        self.shell.act(decision.effects, committed=decision.changes)
+        await self._carry_out(decision)
         point("after-act")
         if decision.questions or decision.unmet:
             await self._ask(decision, facts)
         return None
+
+    async def _decided(self, inputs: Sequence[Input], facts: Mapping[FactKey, Any]) -> Decision:
+        """Decide one turn. Bodies and sources have their turn between the slices of a long one."""
+        turn = slices(self.world, inputs, self.clock.now(), facts)
+        while (decision := next(turn)) is None:
+            point("between-slices")
+            await asyncio.sleep(0)
+        return decision
+
+    async def _carry_out(self, decision: Decision) -> None:
+        """Act on what is committed; of very many effects some at a time, in their order."""
+        effects, changes = decision.effects, decision.changes
+        while len(effects) > ACTS:
+            self.shell.act(effects[:ACTS], committed=changes)
+            await asyncio.sleep(0)
+            effects, changes = effects[ACTS:], Changes()
+        self.shell.act(effects, committed=changes)
 
     async def _write(self, changes: Changes) -> None:
         """Commit a batch; while there is no room, the same batch again and again."""
@@ -382,7 +401,7 @@ class Engine:
         """Decide, commit and carry out, with all the facts that are asked for on the way."""
         facts: Mapping[FactKey, Any] = NO_FACTS
         while True:
-            decision = decide(self.world, inputs, self.clock.now(), facts)
+            decision = await self._decided(inputs, facts)
             if decision.changes:
                 await self._write(decision.changes)
             self.shell.act(decision.effects, committed=decision.changes)

@@ -15,13 +15,15 @@ from bide.runtime.engine.fan import Fan
 from bide.runtime.engine.messages import Expanded, ExpandFailed, ManifestKnown
 from bide.runtime.engine.restore import instance_of
 from bide.runtime.engine.states import OVER, State
-from bide.runtime.engine.turn import Turn
+from bide.runtime.engine.turn import Slices, Turn
 from bide.runtime.engine.world import Attempt, Due, Instance, Run
 from bide.runtime.errors import NotFoundError, RefusedError
 
 if TYPE_CHECKING:
     from bide.runtime.store.load import InstanceRow
 
+FORMER: Final = 2_000
+"""Rows of instances that are over, made instances again in one slice."""
 _STAYS: Final = frozenset({State.SUCCESS, State.SKIPPED})
 _BAD: Final = frozenset({State.FAILED, State.UPSTREAM_FAILED})
 
@@ -29,7 +31,7 @@ _BAD: Final = frozenset({State.FAILED, State.UPSTREAM_FAILED})
 # --- inputs --------------------------------------------------------------------------------------
 
 
-def expanded(t: Turn, e: Expanded) -> None:
+def expanded(t: Turn, e: Expanded) -> Slices:
     """The list is known: as many instances as it has items, or shards of them; none is a skip."""
     inst = t.world.instances.get(e.instance_id)
     if inst is None or inst.state is not State.READY or inst.queued != e.ticket:
@@ -46,7 +48,7 @@ def expanded(t: Turn, e: Expanded) -> None:
     t.changes.manifests.append((inst.instance_id, e.manifest.decode()))
     t.effects.append(ManifestKnown(run.run_id, inst.task.name, e.manifest))
     t.move(inst, State.MAPPED, f"{e.items:,} instance{'' if e.items == 1 else 's'}")
-    _begin(t, fan, rows, e.items, keeps=False)
+    yield from _begin(t, fan, rows, e.items, keeps=False)
 
 
 def expand_failed(t: Turn, e: ExpandFailed) -> None:
@@ -58,17 +60,18 @@ def expand_failed(t: Turn, e: ExpandFailed) -> None:
 # --- making the instances ------------------------------------------------------------------------
 
 
-def _begin(t: Turn, fan: Fan, rows: Sequence[InstanceRow], items: int, *, keeps: bool) -> None:
+def _begin(t: Turn, fan: Fan, rows: Sequence[InstanceRow], items: int, *, keeps: bool) -> Slices:
     """Go through the rows there are and make the others, from the first one on."""
     run = fan.summary.run
     fan.begin(items, keeps=keeps)
-    fan.former = {
-        row.map_index: instance_of(run, row)
-        for row in rows
-        if row.state in OVER and row.map_index not in fan.children
-    }
-    for former in fan.former.values():
+    fan.former = {}
+    for row in rows:
+        if row.state not in OVER or row.map_index in fan.children:
+            continue
+        fan.former[row.map_index] = former = instance_of(run, row)
         former.fan = fan
+        if not len(fan.former) % FORMER:
+            yield
     _write(t, fan)
     resume(t, fan)
 
@@ -266,11 +269,11 @@ def child_at(run: Run, ix: int, index: int) -> Instance | None:
     return child
 
 
-def open_in_part(t: Turn, summary: Instance, rows: Sequence[InstanceRow]) -> None:
+def open_in_part(t: Turn, summary: Instance, rows: Sequence[InstanceRow]) -> Slices:
     """Run again the instances that did not succeed and were not skipped; the others stay as they are."""
     _goes_on(t, summary, "rerun")
     assert summary.fan is not None
-    _begin(t, summary.fan, rows, summary.fan.items, keeps=True)
+    yield from _begin(t, summary.fan, rows, summary.fan.items, keeps=True)
 
 
 def open_one(t: Turn, summary: Instance, index: int, row: InstanceRow | None) -> None:

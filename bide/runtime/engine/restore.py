@@ -6,7 +6,7 @@ like any other.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -53,6 +53,8 @@ if TYPE_CHECKING:
         WorldRows,
     )
 
+AT_ONCE = 2_000
+"""Instances of one run that one slice brings back."""
 _BAD = frozenset({State.FAILED, State.UPSTREAM_FAILED})
 _IN_FLIGHT = frozenset({State.RUNNING, State.DEFERRED, State.UP_FOR_RETRY})
 """Begun and not over: these keep their whole-life resources; a ready one asks for them again."""
@@ -140,23 +142,28 @@ def _backfills(world: World, rows: WorldRows, dags: Mapping[int, DagState]) -> d
     return owners
 
 
-def restore_run(world: World, rows: RunRows, *, aside: bool = False) -> Run:
-    """One run brought back; `aside`: only to be looked at, not a part of the world."""
+def run_of(world: World, rows: RunRows) -> Generator[None, None, Run]:
+    """One run brought back, only to be looked at: `take_up` makes it a part of the world."""
     dag = world.dag_of[rows.run.dag_id]
     _version(world, rows.version)
     run = _run(world, rows.run, dag)
     expansions = {row.instance_id: row for row in rows.expansions}
-    for row in rows.instances:
+    for at, row in enumerate(rows.instances, 1):
         _instance(world, run, row, expansions)
+        if not at % AT_ONCE:
+            yield
     for choice in rows.choices:
         control.remember(run, choice.task, choice.chosen)
     count(run)
-    if not aside:
-        enter(world, run)
-        for inst in run.everyone():
-            world.instances[inst.instance_id] = inst
-        _find_bodies(world, run)
     return run
+
+
+def take_up(world: World, run: Run) -> None:
+    """A run that was brought back goes on."""
+    enter(world, run)
+    for inst in run.everyone():
+        world.instances[inst.instance_id] = inst
+    _find_bodies(world, run)
 
 
 def _find_bodies(world: World, run: Run) -> None:

@@ -10,7 +10,7 @@ from bide.runtime.engine import alerting, backfills, control, covering, handling
 from bide.runtime.engine.assets import shadow
 from bide.runtime.engine.messages import RunEnded, RunMeta, RunOpened
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State
-from bide.runtime.engine.turn import Turn
+from bide.runtime.engine.turn import Slices, Turn, at_once
 from bide.runtime.engine.world import DagState, Due, Instance, Run, World
 from bide.runtime.graph.compile import Compiled
 from bide.runtime.graph.rules import Verdict, verdict
@@ -122,6 +122,11 @@ def queue_anew(world: World, dag: DagState) -> None:
 
 
 def start_queued(t: Turn, dag: DagState) -> None:
+    """Start queued runs in this slice: as many as the end of another makes room for."""
+    at_once(starting(t, dag))
+
+
+def starting(t: Turn, dag: DagState) -> Slices:
     """Start queued runs, oldest first (of a DAG that goes by its past: of the earliest date first).
 
     As many as the DAG has room for, and none while it is paused.
@@ -135,6 +140,9 @@ def start_queued(t: Turn, dag: DagState) -> None:
             continue
         dag.active_runs += 1
         _start(t, run)
+        t.budget -= 1
+        if t.budget <= 0:
+            yield
     if dag.backfilled and not dag.paused:
         for run in [run for run in dag.backfilled.values() if backfills.may_start(run)]:
             del dag.backfilled[run.run_id]
@@ -229,7 +237,7 @@ def leave(t: Turn, run: Run) -> None:
     t.catch_up(dag)
 
 
-def overdue(t: Turn, run: Run) -> None:
+def overdue(t: Turn, run: Run) -> Slices:
     """Its deadline passed: what has not ended fails with that reason, and so does the run.
 
     Handlers and callbacks of a run that has begun are there for that: they start, or go on.
@@ -242,16 +250,16 @@ def overdue(t: Turn, run: Run) -> None:
             and inst.ix not in owed
             and (run.state is not RunState.RUNNING or inst.task.role is Role.TASK)
         ):
-            life.end_now(t, inst, State.FAILED, reason)
+            yield from life.ending(t, inst, State.FAILED, reason)
     if run.state is RunState.EXPANDING:
-        cancel_run(t, run, reason)
+        yield from cancel_run(t, run, reason)
     elif run.state is RunState.QUEUED:
         t.ended_runs = [ended for ended in t.ended_runs if ended is not run]
         t.move_run(run, RunState.FAILED, reason)
         leave(t, run)
 
 
-def cancel_run(t: Turn, run: Run, reason: str) -> None:
+def cancel_run(t: Turn, run: Run, reason: str) -> Slices:
     """Cancel all of it in one transaction: nothing of it starts from here on (P12), but tear-downs.
 
     Those whose set-up has succeeded go on, and the run is cancelled when they have ended; a second
@@ -263,7 +271,7 @@ def cancel_run(t: Turn, run: Run, reason: str) -> None:
     spared = {inst.ix for inst in owed}
     for inst in run.instances:
         if inst.state not in OVER and inst.ix not in spared:
-            life.end_now(t, inst, State.CANCELLED, reason)
+            yield from life.ending(t, inst, State.CANCELLED, reason)
     if owed:
         run.closing = reason
         t.changes.closing.append((run.run_id, reason))

@@ -12,7 +12,7 @@ from bide.runtime.clock import from_us
 from bide.runtime.engine import runs
 from bide.runtime.engine.messages import Opened
 from bide.runtime.engine.states import RunState
-from bide.runtime.engine.turn import FactKey, NeedFacts, Turn
+from bide.runtime.engine.turn import FactKey, NeedFacts, Turn, at_once
 from bide.runtime.engine.world import DagState, Due
 from bide.runtime.schedules import AnyOf, Firing
 from bide.runtime.schedules.catchup import Policy, Skip, judge, newest
@@ -262,7 +262,9 @@ def may_overlap(t: Turn, dag: DagState, fires_us: int) -> bool:
     if overlap == "cancel_running":
         for run_id in sorted(dag.live):
             if not t.world.runs[run_id].closing:  # a second cancel would end its tear-downs
-                runs.cancel_run(t, t.world.runs[run_id], "its DAG is due again (overlap=cancel_running)")
+                at_once(
+                    runs.cancel_run(t, t.world.runs[run_id], "its DAG is due again (overlap=cancel_running)")
+                )
         return True
     waiting = sum(t.world.runs[run_id].state in _WAITING for run_id in dag.live)
     room = max(dag.options.get("max_active_runs", 1) - dag.active_runs, 0)

@@ -3,12 +3,13 @@
 Every state of the world moves through `move`, `move_run`, `end_attempt` and `end_wait`: they check
 the tables of `states.py`, write the journal, and mark the row to be written. Large pieces of work
 (a wide fan, a run of 100,000 instances) put the rest of themselves on the world's agenda, so that
-no turn takes long.
+no turn takes long. What must be committed whole cannot go there: its handler is an iterator, which
+stops when the budget is spent (`Slices`), and is gone on with before anything else is decided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -32,8 +33,26 @@ if TYPE_CHECKING:
     from bide.runtime.assets.gate import CheckResult
 
 FactKey = tuple[Any, ...]
+Slices = Iterator[None]
+"""Work of one transaction that stops between two slices of deciding, with a new budget for each."""
 ALARMS: Final = {Due.RUN_ALERT: "run", Due.TASK_ALERT: "task"}
 """How kinds of alarms are stored."""
+
+
+Whole = Generator[None, None, Any]
+"""The same, and an answer in the end."""
+BUDGET: Final = 300
+"""Steps a turn: about 10 ms of deciding on a small machine."""
+LOOKS: Final = 16
+"""Things that are merely looked at, for the price of one step."""
+SETTLED: Final = 2_000
+"""Rows of instances that one slice writes down."""
+
+
+def at_once(work: Slices) -> None:
+    """Do it to its end in this slice."""
+    for _ in work:
+        pass
 
 
 class NeedFacts(Exception):  # noqa: N818 - a signal to the loop: load these and offer the input again
@@ -239,14 +258,16 @@ class Turn:
 
     # --- the end of the turn -------------------------------------------------------------------
 
-    def settle(self) -> None:
+    def settle(self) -> Slices:
         """Write the rows of everything that moved, as it now stands."""
         changes = self.changes
-        for inst in self.dirty.values():
+        for at, inst in enumerate(self.dirty.values(), 1):
             changes.instances_set[inst.instance_id] = (
                 inst.state.value, inst.attempt, inst.failures, inst.lost, inst.attempt_id, inst.since, inst.due,
                 inst.deadline, inst.reason, inst.instance_id,
             )  # fmt: skip
+            if not at % SETTLED:
+                yield
         for run in self.dirty_runs.values():
             ended = self.now if run.state in RUN_OVER else None
             changes.runs_set[run.run_id] = (

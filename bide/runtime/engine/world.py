@@ -428,8 +428,8 @@ class Unread:
         self.told: set[Input] = set()  # of it, what stands in the journal
 
 
-FEW_TIMERS = 512
-"""Void timers that are not worth a sweep."""
+FEW_TIMERS, SWEPT = 512, 4_000
+"""Void timers that are not worth a sweep; timers that a sweep looks at in one go."""
 
 Watched = tuple[str, str | None, int]
 """(dag, task or None for the whole run, logical date): what an external wait looks at."""
@@ -504,11 +504,11 @@ class World:
     def timer(self, at: int, kind: Due, subject_id: int) -> None:
         heappush(self.timers, (at, int(kind), subject_id))
 
-    def sweep_timers(self) -> None:
+    def sweep_timers(self) -> Iterator[None]:
         """Drop the void entries, once the living ones cannot be half of all.
 
         An instance can have two entries, all else one. At least half of what is looked at goes:
-        an entry costs the same however many there are.
+        an entry costs the same however many there are. Nothing else may happen between its parts.
         """
         subjects = (
             len(self.waits)
@@ -524,7 +524,11 @@ class World:
         )
         if len(self.timers) <= FEW_TIMERS + 2 * subjects:
             return
-        self.timers = list({entry for entry in self.timers if self._says(entry[1], entry[2]) == entry[0]})
+        living: set[tuple[int, int, int]] = set()
+        for at in range(0, len(self.timers), SWEPT):
+            living.update(e for e in self.timers[at : at + SWEPT] if self._says(e[1], e[2]) == e[0])
+            yield
+        self.timers = list(living)
         heapify(self.timers)
 
     def _says(self, kind: int, subject_id: int) -> int | None:
