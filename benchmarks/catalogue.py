@@ -182,6 +182,15 @@ ROWS: dict[str, Row] = {
         },
         repeat=3,
     ),
+    "contracts-1000": Row(
+        "contracts of a run with 1,000 edges",
+        Program("rows.contracts:evaluated", 1_000),
+        Program("rows.contracts:bare", 1_000),
+        {
+            "evaluate_ms": Figure("evaluated ms", at_most=50, limit=""),
+            "load_ms": Figure("versions loaded ms"),
+        },
+    ),
     "start": Row(
         "cold start",
         Program("rows.start:cold"),

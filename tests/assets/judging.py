@@ -42,7 +42,7 @@ def asked(
 def seen(*over: Version, **more: Any) -> Observed:
     """What there is: `latest` is the newest visible one of `over`, unless said."""
     shown = [each for each in over if each.visible]
-    more.setdefault("latest", max(shown, key=lambda v: (v.end_us, v.start_us, v.version_id), default=None))
+    more.setdefault("latest", max(shown, key=lambda v: (v.end_us, v.version_id), default=None))
     return Observed(SILVER, over=over, **more)
 
 

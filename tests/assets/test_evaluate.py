@@ -95,6 +95,14 @@ def test_s1_14c_a_previous_version_that_failed_its_gates_takes_nobodys_place() -
     assert found.issues[0].level is Level.EXECUTION
 
 
+def test_s1_31_a_previous_version_hands_on_its_own_limitations() -> None:
+    asks = contract("interval_match", on_failure={Result.MISSING: Rule(Action.USE_PREVIOUS_VERSION)})
+    weak = version(7, day(14), "degraded", limits=("half of the regions",))
+    found = evaluate(asks, seen(previous=weak, latest=weak), asked())
+    assert [issue.result for issue in found.issues] == [Result.MISSING, Result.DEGRADED]
+    assert found.limits[1].endswith("version 7 of 2026-06-14 is degraded: half of the regions")
+
+
 def test_s1_14f_partial_publish_says_how_complete_it_is() -> None:
     asks = contract("interval_match", on_failure={Result.MISSING: Rule(Action.PARTIAL_PUBLISH)})
     hours = [version(n, hour(15, n)) for n in range(24) if n != 7]

@@ -72,8 +72,8 @@ def observe(world: list[Version], contract: ContractSpec, asked: Asked) -> Obser
     )  # fmt: skip
 
 
-def _newest(v: Version) -> tuple[int, int, int]:
-    return v.end_us, v.start_us, v.version_id
+def _newest(v: Version) -> tuple[int, int]:
+    return v.end_us, v.version_id
 
 
 # --- the model -----------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def model(world: list[Version], which: Requirement, asked: Asked) -> list[int]:
             or (v.start_us, v.end_us) == (asked.start_us, asked.end_us)
             or (asked.start_us == asked.end_us and v.start_us <= asked.start_us < v.end_us)
         ]  # fmt: skip
-        top = [v for v in near if all((v.end_us, v.start_us) >= (o.end_us, o.start_us) for o in near)]
+        top = [v for v in near if all(v.end_us >= o.end_us for o in near)]
         return [best(top, asked).version_id] if top else []
     assert isinstance(which, SameInterval)
     step = which.offset // timedelta(microseconds=1)

@@ -29,7 +29,7 @@ from bide.runtime.assets.judged import (
 )
 from bide.runtime.assets.policy import resolve, severity_of
 from bide.runtime.assets.reading import Pool, Which, span_of, which_of
-from bide.runtime.assets.requirements import Finding, percent, trusted, unmet
+from bide.runtime.assets.requirements import Finding, of_versions, percent, trusted, unmet
 from bide.runtime.assets.telling import interval_words, version_words
 from bide.runtime.assets.words import Action, Edge, Level, Result, Severity, strictest
 
@@ -90,11 +90,14 @@ class _Look:
         if self.contract.kind is not Edge.INVALIDATION:
             replaced = False
             for finding in findings:
-                if replaced and finding.faulty and not finding.faulty & self._ids():
-                    continue  # what was wrong with it is not read
+                gone = finding.faulty and not finding.faulty & self._ids()
+                if replaced and (gone or finding.result is Result.DEGRADED):
+                    continue  # what was wrong with it is not read, or is inherited below
                 before = self.used
                 self._judge(finding, again=replaced)
                 replaced = replaced or self.used is not before
+            if replaced:
+                self._inherit()
         if not self.used and findings and findings[0].result is Result.INVALID and not self._begun_not():
             self.used = self.pool.choose(self.which, self.seen.exact, spoilt=True)  # what there is to look at
         if not self.used and self.only_read:
@@ -104,6 +107,12 @@ class _Look:
             tuple(self.issues),
             tuple(dict.fromkeys(self.limits)),
         )
+
+    def _inherit(self) -> None:
+        """What is read in the place of something else may have limitations of its own."""
+        for finding in of_versions(self.contract, self.seen, self.used):
+            if finding.result is Result.DEGRADED:
+                self._judge(finding, again=True)
 
     def _judge(self, finding: Finding, *, again: bool) -> None:
         severity = severity_of(self.contract, finding.result, finding.severity)

@@ -66,7 +66,12 @@ class Version(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     @property
     def visible(self) -> bool:
-        return self.state in VISIBLE
+        state = self.state  # one of VISIBLE: by identity, as the hash of an enum's member is slow
+        return state is _PUBLISHED or state is _STALE or state is _DEGRADED
+
+
+_PUBLISHED, _STALE, _DEGRADED = VersionState.PUBLISHED, VersionState.STALE, VersionState.DEGRADED
+assert {_PUBLISHED, _STALE, _DEGRADED} == VISIBLE
 
 
 class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -75,7 +80,7 @@ class Observed(msgspec.Struct, frozen=True, omit_defaults=True):
     `over` are its versions that share something with the interval (or are of the very same one, when it is
     empty), oldest first, in every state but building; `latest` the newest visible one, `previous` the newest
     visible one that ends at or before the interval's start, neither of them one whose `expires_us` is past;
-    `exact` the one a contract names. Newest is by the end of the interval, its start, its number. `gates` are
+    `exact` the one a contract names. Newest is by the end of the interval, then by number. `gates` are
     those declared of it. `schemas` are its schemas by id (JSON), those of versions that were visible, in the
     order of their first version; the last is the newest. The interval is that of `reading.wanted`.
 

@@ -71,7 +71,7 @@ def moved(span: Span, offset: timedelta, tz: str) -> Span:
     >>> [str(from_us(us)) for us in moved((day[0], day[1]), timedelta(days=-1), "Europe/Berlin")]
     ['2026-03-28 23:00:00+00:00', '2026-03-29 22:00:00+00:00']
     """
-    if offset % _DAY:
+    if offset % _DAY or tz == "UTC":
         step = offset // timedelta(microseconds=1)
         return span[0] + step, span[1] + step
     there = _zone(tz)
@@ -209,8 +209,8 @@ class Pool:
         """Of versions of one interval: those read before, then those of the plan, then the newest."""
         return version.version_id in self._first, self._of_plan(version), version.version_id
 
-    def _newest(self, version: Version) -> tuple[int, int, int, int, int]:
-        return (version.end_us, version.start_us, *self._rank(version))
+    def _newest(self, version: Version) -> tuple[int, int, int, int]:
+        return (version.end_us, *self._rank(version))
 
 
 def _tiling(span: Span, versions: list[Version]) -> tuple[Version, ...]:

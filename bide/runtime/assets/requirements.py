@@ -53,19 +53,22 @@ def unmet(
 def of_versions(contract: ContractSpec, seen: Observed, chosen: Sequence[Version]) -> list[Finding]:
     """What is wrong with these versions themselves."""
     found = []
-    quality = next((each for each in contract.require if isinstance(each, Quality)), None)
+    quality, compat = None, None
+    for each in contract.require:
+        if isinstance(each, Quality):
+            quality = each
+        elif isinstance(each, SchemaCompat):
+            compat = each
     if quality is None and contract.kind is Edge.QUALITY_GATE:
         quality = _CRITICAL
     if quality is not None and (failed := _quality(quality, seen, chosen)) is not None:
         found.append(failed)
-    compat = next((each for each in contract.require if isinstance(each, SchemaCompat)), None)
     if compat is None and contract.kind is Edge.SCHEMA_COMPATIBILITY:
         compat = _BACKWARD
     if compat is not None and (broken := _schema(compat, seen, chosen)) is not None:
         found.append(broken)
-    degraded = [each for each in chosen if each.state is VersionState.DEGRADED]
-    if degraded:
-        limits = dict.fromkeys(limit for each in degraded for limit in each.limits)
+    if degraded := [version for version in chosen if version.state is VersionState.DEGRADED]:
+        limits = dict.fromkeys(limit for version in degraded for limit in version.limits)
         told = f": {'; '.join(limits)}" if limits else ", and its limitations were not said"
         found.append(
             Finding(

@@ -99,9 +99,12 @@ def breaks(mode: str, new: object, before: Sequence[object]) -> tuple[str, ...]:
     ('id was int32 and is int64',)
     """
     way, _, reach = mode.partition("_")
+    others = before if reach == "transitive" else before[-1:]
+    if not others:
+        return ()
     ours = schema_of(new)
     found: dict[str, None] = {}
-    for each in before if reach == "transitive" else before[-1:]:
+    for each in others:
         theirs = schema_of(each)
         if way in ("backward", "full"):
             found.update(dict.fromkeys(_unreadable(ours, theirs, "now")))

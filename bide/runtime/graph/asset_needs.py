@@ -21,7 +21,6 @@ from bide.runtime.clock import MINUTE, span_us
 from bide.runtime.graph.asset_graph import AssetGraph
 from bide.runtime.graph.asset_grid import Grid, Grids
 from bide.runtime.schedules import Firing
-from bide.runtime.spans import Span
 
 _FIT: Final = 12
 """Intervals of a consumer for which an upstream is looked for before it is said that none ever fits."""
@@ -73,20 +72,20 @@ class Need(msgspec.Struct, frozen=True):
 
 def needs(graph: AssetGraph, now_us: int) -> list[Need]:
     """The needs of all contracts, in the order of their edges."""
-    grids = Grids(graph)
+    grids = Grids(graph, now_us)
     found: list[Need] = []
     for _, link in sorted(graph.links.items()):
         if link.contract is not None and link.kind is not Edge.INVALIDATION:
-            found += _Contract(graph, grids, link.contract, link.via, now_us).needs()
+            found += _Contract(graph, grids, link.contract, link.via).needs()
     return found
 
 
 class _Contract:
-    def __init__(self, graph: AssetGraph, grids: Grids, spec: ContractSpec, source: str, now_us: int) -> None:
-        self.spec, self.source, self.now_us, self.grids = spec, source, now_us, grids
+    def __init__(self, graph: AssetGraph, grids: Grids, spec: ContractSpec, source: str) -> None:
+        self.spec, self.source = spec, source
         self.tz = graph.spec(spec.downstream).tz
-        self.mine = grids.ahead(spec.downstream, now_us)
-        self.theirs = grids.ahead(spec.upstream, now_us)
+        self.mine = grids.of(spec.downstream)
+        self.theirs = grids.of(spec.upstream)
 
     def needs(self) -> Iterator[Need]:
         which = self._which()
@@ -128,16 +127,16 @@ class _Contract:
             sign = "+" if which.offset > timedelta() else "-"
             same = f"its interval {sign}{abs(which.offset)}"
         mine, theirs = self.mine, self.theirs
-        if mine is None or theirs is None or not mine.firings:
+        if mine is None or theirs is None or not mine.ahead:
             who = self.spec.downstream if mine is None else self.spec.upstream
             return self._need(
                 "interval", Standing.UNKNOWN, f"no schedule or grain says which intervals {who} has", same
             )
         worst: tuple[int, Firing, Firing] | None = None
         misfits = 0
-        for firing in mine.firings:
+        for firing in mine.ahead:
             span = moved((firing.start_us, firing.end_us), which.offset, self.tz)
-            last = self._last_of(span)
+            last = theirs.last_of(span)
             if last is None:
                 misfits += 1
                 if misfits >= _FIT:
@@ -146,11 +145,11 @@ class _Contract:
             by = self._needed_by(mine, firing)
             if by is None:
                 continue
-            slack = by - self._there(theirs, last)
+            slack = by - theirs.there(last)
             if worst is None or slack < worst[0]:
                 worst = slack, firing, last
-        if misfits == len(mine.firings) or misfits >= _FIT:
-            first = mine.firings[0]
+        if misfits == len(mine.ahead) or misfits >= _FIT:
+            first = mine.ahead[0]
             span = moved((first.start_us, first.end_us), which.offset, self.tz)
             return self._need(
                 "interval", Standing.NEVER,
@@ -164,19 +163,6 @@ class _Contract:
         slack, firing, _ = worst
         return self._judged("interval", slack, theirs, f"{same}, {self._when(mine)}", firing)
 
-    def _last_of(self, span: Span) -> Firing | None:
-        """The interval of the upstream that is there last of those that are, fill or hold a span; None: no such."""
-        grid = self.grids.around(self.spec.upstream, *span)
-        if grid is None:
-            return None
-        at, last = span[0], None
-        for each in grid.firings:
-            if each.start_us <= span[0] and each.end_us >= span[1]:
-                return each
-            if each.start_us == at and each.end_us <= span[1]:
-                at, last = each.end_us, each
-        return last if at == span[1] else None
-
     def _needed_by(self, mine: Grid, firing: Firing) -> int | None:
         promised = mine.promised(firing)
         if promised is not None:
@@ -185,10 +171,6 @@ class _Contract:
 
     def _when(self, mine: Grid) -> str:
         return f"promised itself {mine.words()}" if mine.promise is not None else "when its run begins"
-
-    def _there(self, theirs: Grid, firing: Firing) -> int:
-        promised = theirs.promised(firing)
-        return theirs.earliest(firing) if promised is None else promised
 
     def _judged(self, what: str, slack: int, theirs: Grid, need: str, firing: Firing) -> Need:
         if slack < 0:
@@ -204,28 +186,26 @@ class _Contract:
     def _freshness(self, allowed: int) -> Need:
         young = f"not older than {long(allowed)}"
         theirs, mine = self.theirs, self.mine
-        if theirs is None or len(theirs.firings) < 2:
+        if theirs is None or len(theirs.ahead) < 2:
             return self._need(
                 "freshness",
                 Standing.UNKNOWN,
                 f"no schedule or grain says when {self.spec.upstream} is made",
                 young,
             )
-        least = min(theirs.earliest(each) - each.end_us for each in theirs.firings)
+        least = min(theirs.earliest(each) - each.end_us for each in theirs.ahead)
         if least > allowed:
             return self._need(
                 "freshness", Standing.NEVER,
                 f"it is {long(least)} old when its run begins", young,
             )  # fmt: skip
-        if mine is None or not mine.timed or not mine.firings:
-            pairs = zip(theirs.firings, theirs.firings[1:], strict=False)
+        if mine is None or not mine.timed or not mine.ahead:
+            pairs = zip(theirs.ahead, theirs.ahead[1:], strict=False)
             slack, firing = min(
-                (allowed - (self._there(theirs, after) - each.end_us), each) for each, after in pairs
+                (allowed - (theirs.there(after) - each.end_us), each) for each, after in pairs
             )
             return self._judged("freshness", slack, theirs, f"{young} at any time", firing)
-        ages = [
-            (allowed - age, each) for each in mine.firings if (age := self._age(each.fires_us)) is not None
-        ]
+        ages = [(allowed - age, each) for each in mine.ahead if (age := self._age(each.fires_us)) is not None]
         if not ages:
             return self._need("freshness", Standing.UNKNOWN, "no interval of it is there that early", young)
         slack, firing = min(ages)
@@ -234,13 +214,7 @@ class _Contract:
     def _age(self, at_us: int) -> int | None:
         """How old the newest data is at an instant, by what is promised."""
         assert self.theirs is not None
-        first = self.theirs.firings[0]
-        lag = max(self._there(self.theirs, first) - first.end_us, 0)
-        reach = 4 * self.theirs.period + 2 * lag
-        grid = self.grids.of(self.spec.upstream, at_us - reach, at_us, 400)
-        ends = [
-            each.end_us for each in (grid.firings if grid else ()) if self._there(self.theirs, each) <= at_us
-        ]
+        ends = [each.end_us for each in self.theirs.before(at_us) if self.theirs.there(each) <= at_us]
         return at_us - max(ends) if ends else None
 
 

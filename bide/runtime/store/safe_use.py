@@ -64,9 +64,9 @@ def observed(conn: sqlite3.Connection, wish: Wish) -> Observed:
     over = conn.execute(
         f"SELECT {_COLUMNS} FROM asset_version v WHERE v.asset_id = {_ASSET}"
         f" AND v.start_us BETWEEN ?2 - ({_LONGEST}) AND ?3"
-        " AND (v.start_us < ?3 AND v.end_us > ?2 OR v.start_us = ?2 AND v.end_us = ?3)"
+        " AND (v.start_us < ?3 AND v.end_us > ?2 OR v.start_us = ?2 AND (v.end_us = ?3 OR ?2 = ?3))"
         " AND v.state <> 'building' AND v.shadow = 0 AND (v.plan_id IS NULL OR v.plan_id IS ?4"
-        f" OR v.state IN {_VISIBLE}) ORDER BY +v.asset_version_id DESC LIMIT ?5",
+        " OR v.state NOT IN ('staged', 'validated')) ORDER BY +v.asset_version_id DESC LIMIT ?5",
         (upstream, start_us, end_us, wish.plan_id, MOST),
     ).fetchall()
     named = None
