@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import zipfile
@@ -53,27 +54,31 @@ def db(tmp_path: Path) -> Path:
         conn.execute("PRAGMA foreign_keys = ON")
         rows = graph(conn)
         tasks = rows.run(1, 0, build="success")
-        policy = rows.version("policy", 0, "invalidated")
+        policy = rows.version("policy", 0)
         silver = rows.version("silver", 0)
-        gold = rows.version(
-            "gold", 0, "invalidated", of=(policy, silver), instance_id=tasks["build"], run_id=1
-        )
+        gold = rows.version("gold", 0, of=(policy, silver), instance_id=tasks["build"], run_id=1)
         sent = rows.version("export", 0, of=(gold,))
         rows.put("delivery", asset_version_id=sent, target="partner", semantics="append_only_export", key="k1",
                  state="delivered", asked_us=D1, delivered_us=D1)  # fmt: skip
-        wrong = rows.invalidation("policy")
-        rows.hit(wrong, policy, None, "invalidate_downstream")
-        rows.hit(wrong, gold, policy, "invalidate_downstream")
-        rows.hit(wrong, sent, gold, "require_manual_approval")
         there = Version(silver, "silver", D1, D1 + DAY, VersionState.PUBLISHED, D1 + DAY)
         decided(rows, Observed("silver", over=(there,), latest=there), asset_version_id=gold)
         decided(rows, Observed("silver"))
+        said = {
+            "asset": "policy", "start_us": D1, "end_us": D1 + DAY, "cause": "reference_update", "severity": "critical",
+            "reason": "the threshold was 30, not 40", "evidence": ["https://wiki/42"], "by": "steward",
+        }  # fmt: skip
+        asyncio.run(DatabaseDoor(path).command("asset_invalidate", said))
         plan = RerunPlan(
-            cause=Why(invalidation=str(wrong), asset="policy", interval=Span("a", "b"), cause="reference_update",
-                      severity="critical"),
+            cause=Why(
+                invalidation="1",
+                asset="policy",
+                interval=Span("a", "b"),
+                cause="reference_update",
+                severity="critical",
+            ),
             cost=Cost(runs=1),
-        )  # fmt: skip
-        rows.put("rerun_plan", plan_id=1, invalidation_id=wrong, hash=hash_of(plan), spec=msgspec.to_builtins(plan),
+        )
+        rows.put("rerun_plan", plan_id=1, invalidation_id=1, hash=hash_of(plan), spec=msgspec.to_builtins(plan),
                  risk="low", requires_approval=0, state="proposed", created_us=NOW)  # fmt: skip
     return path
 
@@ -96,9 +101,10 @@ async def test_s1_54_the_runbook_is_walked_from_open_to_closed(ops: Operations) 
     known = {step.step: step.known for step in shown.steps}
     assert known["blast_radius"] == "3 versions of 3 assets: policy, gold, export"
     assert known["failure_type"] == "source_correction (reference_update)"
+    assert known["notify"] == "alerts were raised for analytics, partners, policy-team"
     assert known["consumer_visible"].startswith("yes: 3 visible versions")
-    assert shown.missing == ("plan", "notify", "recompute", "validate", "publish")
-    with pytest.raises(RefusedError, match="nothing answers plan, notify"):
+    assert shown.missing == ("plan", "recompute", "validate", "publish")
+    with pytest.raises(RefusedError, match="nothing answers plan, recompute"):
         await ops.evidence.close(incident, by="ana")
     await ops.evidence.plan(incident, by="ana")
     for step in ("notify", "recompute", "validate", "publish"):
@@ -140,6 +146,9 @@ async def test_s1_35_d21_one_bundle_makes_the_decisions_again_offline(
     again = replay(bundle)
     assert again.identical, again
     assert [check.what.split(":")[0] for check in again.checks[:3]] == ["files", "decision 1", "decision 2"]
+    assert (again.checks[-1].what, again.checks[-1].found) == (
+        "blast radius of invalidation 1", "identical: 3 versions",
+    )  # fmt: skip
     with closing(sqlite3.connect(tmp_path / "evidence.db")) as conn:
         assert conn.execute("SELECT asset FROM safe_wrong WHERE invalidation_id = 1 ORDER BY version").fetchall() == [
             ("policy",), ("gold",), ("export",)
@@ -233,7 +242,7 @@ def test_s1_54_s1_55_the_terminal_walks_an_incident(
     code, said = typed(capsys, "incident", "show", "1", *at)
     assert "4 x Run the blast radius analysis" in said
     assert "3 versions of 3 assets: policy, gold, export" in said
-    assert "open: plan, notify, recompute, validate, publish" in said
+    assert "open: plan, recompute, validate, publish" in said
     assert typed(capsys, "incident", "plan", "1", "--by", "ana", *at) == (
         0,
         "plan 1 is linked to incident 1\n",

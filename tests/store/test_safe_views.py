@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bide.runtime.assets import ContractSpec
+from bide.runtime.assets.policy import DEFAULT, USUAL, severity_of
+from bide.runtime.assets.words import Edge
 from bide.runtime.schedules import Every
 from bide.runtime.store.open import open_database
 from tests.engine.declare import job
@@ -149,10 +152,23 @@ def test_s1_1e_yesterdays_reference_may_be_used_where_the_contract_says_so(rows:
         " AND (upstream, result) IN (('policy', 'stale'), ('policy', 'missing'), ('silver', 'missing')) ORDER BY 1, 2"
     )
     assert ask(rows, sql) == [
-        ("policy", "missing", "policy of the kind", "by policy", yesterday, used),
+        ("policy", "missing", "block", "no", yesterday, used),
         ("policy", "stale", "use_previous_version", "yes", yesterday, used),
         ("silver", "missing", "block", "no", None, None),
     ]
+
+
+def test_s1_15_the_policy_that_the_views_know_is_the_one_that_decides(rows: Rows) -> None:
+    found = {(edge, result, severity): (bool(usual), action) for edge, result, severity, usual, action in ask(
+        rows, "SELECT edge, result, severity, usual, action FROM safe_policy")}  # fmt: skip
+    assert {key: action for key, (_, action) in found.items()} == {
+        (kind.value, result.value, severity.value): rule.action.value
+        for (kind, result, severity), rule in DEFAULT.items()
+    }
+    for kind in Edge:
+        plain = ContractSpec(downstream="a", upstream="b", kind=kind)
+        for result in USUAL:
+            assert found[kind.value, result.value, severity_of(plain, result).value][0]
 
 
 def test_s1_1f_a_backfill_and_a_plan_name_the_live_versions_that_they_replace(rows: Rows) -> None:
@@ -164,7 +180,7 @@ def test_s1_1f_a_backfill_and_a_plan_name_the_live_versions_that_they_replace(ro
         at = D1 + place * DAY
         rows.put("backfill_interval", backfill_id=1, place=place, fires_us=at + DAY, start_us=at, end_us=at + DAY,
                  state=state)  # fmt: skip
-    plan = rows.put("rerun_plan", hash="h", spec={"steps": [{"asset": "gold", "replaces": [str(live[0])]}]},
+    plan = rows.put("rerun_plan", hash="h", spec={"steps": [{"makes": [{"asset": "gold", "replaces": [live[0]]}]}]},
                     risk="low", requires_approval=1, state="proposed", created_us=D1)  # fmt: skip
     assert ask(rows, "SELECT by_what, id, asset, replaces, output FROM safe_overwrites ORDER BY 1, 4") == [
         ("backfill", 1, "gold", live[1], "immutable_partition"),
@@ -286,7 +302,7 @@ def test_d21_every_view_answers_on_an_empty_database(db: Path) -> None:
     views = [name for (name,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'view'")]
     assert len(views) >= 13
     for view in views:
-        assert conn.execute(f"SELECT * FROM {view}").fetchall() == []
+        assert len(conn.execute(f"SELECT * FROM {view}").fetchall()) == (300 if view == "safe_policy" else 0)
     conn.close()
 
 

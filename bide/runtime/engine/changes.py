@@ -202,14 +202,14 @@ class Changes:
         """(since_us, reason, asset_id, asset_version_id): every visible one before it, whatever its interval"""
         self.asset_quiet: list[Row] = []
         """(asset_version_id,): it is published, and makes no run"""
-        self.asset_read: list[Row] = []
-        """(asset_version_id, instance_id): what the instance was given to read are its inputs; after `readings`"""
         self.asset_inputs: list[Row] = []
         """(asset_version_id, input_id, kind)"""
         self.readings_gone: list[Row] = []
         """(instance_id,): it reads anew; applied before `readings`"""
         self.readings: list[Row] = []
         """(instance_id, input_id, kind)"""
+        self.asset_read: list[Row] = []
+        """(asset_version_id, instance_id): what the instance was given to read are its inputs; after `readings`"""
         self.decisions_new: list[Row] = []
         """(decision_id, at_us, phase, asset_id, run_id, instance_id, asset_version_id, consumer, start_us, end_us, level,
         retryable, reason, issues, observed, by)"""
@@ -256,8 +256,6 @@ class Changes:
         """key -> (dag_id, asset_version_id, part_us, again)"""
         self.run_triggers: list[Row] = []
         """(run_id, asset_version_id, part_us, again, used)"""
-        self.lineage_set: dict[str, Row] = {}
-        """sink -> (sink, seq), replaced when there is one"""
         self.asset_drops: list[Row] = []
         """(dag_id, asset_version_id, part_us, again, at_us, reason)"""
         self.backfills_set: dict[int, Row] = {}
@@ -271,6 +269,8 @@ class Changes:
         """(backfill_id, place) -> (state, run_id, reason, backfill_id, place)"""
         self.budgets_set: dict[str, Row] = {}
         """name -> (name, since_us, spent, by_backfills), replaced when there is one"""
+        self.lineage_set: dict[str, Row] = {}
+        """sink -> (sink, seq), replaced when there is one"""
         self.events: list[Row] = []
         """(seq, at_us, epoch, subject, subject_id, run_id, was, now, reason)"""
 

@@ -70,6 +70,7 @@ from bide.runtime.store import approval_reads, incident_reads, mapped, safe_use,
 from bide.runtime.store import facts as stored
 from bide.runtime.store import failures as failed
 from bide.runtime.store.load import load_run
+from bide.runtime.store.stale import newest_version
 from bide.runtime.store.writer import StorePort
 from bide.runtime.triggerer.triggerer import Triggerer
 from bide.triggers import decode_trigger, encode_trigger, kind_of
@@ -483,6 +484,8 @@ class EngineShell:
                 return stored.runs_over(conn, dag, task, start, end)
             case ("asset_after", int(dag_id), str(asset), int(after), int(limit)):
                 return stored.versions_after(conn, dag_id, asset, after, limit)
+            case ("asset_newest", str(asset)):
+                return newest_version(conn, asset)
             case ("asset_over", str(asset), int(start), int(end)):
                 return stored.versions_over(conn, asset, start, end)
             case ("seen", Wish() as wish):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime.assets.blast import Impacted
 from bide.runtime.assets.evaluate import replay as decide_again
 from bide.runtime.assets.judged import Evidence
 from bide.runtime.assets.rerun import RerunPlan, hash_of
@@ -24,7 +25,7 @@ from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.service.evidence import shown
 from bide.runtime.service.evidence_shapes import CheckLine, DecisionShown, Replayed
 from bide.runtime.service.shapes import Interval, iso
-from bide.runtime.store.evidence import Gathered, decisions, gather, write_copy
+from bide.runtime.store.evidence import Gathered, decisions, gather, spread_again, write_copy
 from bide.runtime.store.reader import Reader
 
 if TYPE_CHECKING:
@@ -186,6 +187,7 @@ def replay(path: Path) -> Replayed:
             *(_decision(each) for each in told),
             *_plan(files.get("plan.json")),
             *_rows(files["evidence.db"], len(told)),
+            *_radius(files["evidence.db"], msgspec.json.decode(files["invalidation.json"])),
         ]
         incident_id = str(manifest["incident_id"])
     except FileNotFoundError:
@@ -262,3 +264,26 @@ def _rows(data: bytes, told: int) -> Iterator[CheckLine]:
         identical=same,
         found=f"opens, {count} decisions" + ("" if same else f", {told} in JSON"),
     )
+
+
+def _radius(data: bytes, invalidations: list[dict[str, Any]]) -> Iterator[CheckLine]:
+    """What each invalidation reached is found again: the same versions, by the same ways, with the same action."""
+    for said in invalidations:
+        what = f"blast radius of invalidation {said['invalidation_id']}"
+        with tempfile.TemporaryDirectory(prefix="bide-evidence-") as folder:
+            path = Path(folder) / "evidence.db"
+            path.write_bytes(data)
+            was, now = spread_again(path, int(said["invalidation_id"]))
+        before, again = ({node.version_id: _way(node) for node in each.nodes} for each in (was, now))
+        differs = [
+            f"version {version} was {before.get(version, 'not reached')}, and is {again.get(version, 'not reached')}"
+            for version in sorted({*before, *again})
+            if before.get(version) != again.get(version)
+        ]
+        found = "; ".join(differs[:10]) or f"identical: {len(before)} versions"
+        yield CheckLine(what=what, identical=not differs, found=found)
+
+
+def _way(node: Impacted) -> str:
+    by = "itself wrong" if node.via is None else f"reached by {node.via}"
+    return f"{node.asset}, {by}: {node.action.value}"

@@ -9,7 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime.assets.blast import BlastRadius
+from bide.runtime.errors import UsageError
+from bide.runtime.store.blast import Versions
 from bide.runtime.store.open import open_database
+from bide.runtime.store.spreading import recorded
 
 Table = tuple[tuple[str, ...], list[tuple[Any, ...]]]
 """Columns and rows."""
@@ -96,7 +100,7 @@ def _versions(g: _Gathering, incident: dict[str, Any]) -> set[int]:
             "SELECT asset_version_id FROM asset_version WHERE asset_id = ? ORDER BY asset_version_id DESC LIMIT ?",
             incident["asset_id"], _SAMPLE,
         )  # fmt: skip
-        found |= g.ids(f"SELECT asset_version_id FROM asset_input WHERE input_id {_IN}", _list(found))
+    found |= g.ids(f"SELECT asset_version_id FROM asset_input WHERE input_id {_IN}", _list(found))
     found |= g.ids(
         "SELECT o.asset_version_id FROM json_each(?) f JOIN asset_version v ON v.asset_version_id = f.value"
         " JOIN asset_version o ON o.asset_id = v.asset_id AND o.start_us = v.start_us AND o.end_us = v.end_us",
@@ -176,6 +180,37 @@ def write_copy(path: Path, gathered: Gathered) -> None:
         conn.execute("COMMIT")
         conn.execute("PRAGMA journal_mode = DELETE")
         conn.execute("VACUUM")
+    finally:
+        conn.close()
+
+
+def spread_again(path: Path, invalidation_id: int) -> tuple[BlastRadius, BlastRadius]:
+    """What an invalidation reached, as it was recorded and as it is found again in a copy, which is changed for it.
+
+    The copy is put back to when it was discovered: its versions and contracts as they were then.
+    """
+    conn = sqlite3.connect(path, isolation_level=None)
+    try:
+        was = recorded(conn, invalidation_id)
+        if was is None:
+            raise UsageError(f"the evidence has no invalidation {invalidation_id}")
+        then = was.root.discovered_us
+        conn.execute(
+            "UPDATE asset_version SET state = h.was FROM invalidation_hit h"
+            " WHERE h.asset_version_id = asset_version.asset_version_id AND h.invalidation_id = ?",
+            (invalidation_id,),
+        )
+        later = (
+            "SELECT asset_version_id FROM asset_version WHERE created_us > ?1 AND asset_version_id NOT IN"
+            " (SELECT asset_version_id FROM invalidation_hit WHERE invalidation_id = ?2)"
+        )
+        conn.execute(f"DELETE FROM asset_input WHERE asset_version_id IN ({later})", (then, invalidation_id))
+        conn.execute(
+            f"DELETE FROM asset_version WHERE asset_version_id IN ({later})", (then, invalidation_id)
+        )
+        conn.execute("DELETE FROM contract WHERE since_us > ?1 OR ended_us <= ?1", (then,))
+        conn.execute("UPDATE contract SET ended_us = NULL")
+        return was, Versions(conn).blast(was.root)
     finally:
         conn.close()
 

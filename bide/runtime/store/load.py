@@ -24,6 +24,7 @@ from bide.runtime.engine.states import (
 from bide.runtime.errors import StoreLostError
 from bide.runtime.store.approval_reads import ApprovalRow, open_approvals
 from bide.runtime.store.rows import R, _Row, rows
+from bide.runtime.store.stale import STALE, StaleRow
 from bide.runtime.store.version_rows import (
     ACCEPTED,
     OPEN_VERSIONS,
@@ -334,6 +335,7 @@ class WorldRows(msgspec.Struct, frozen=True):
     declared: list[DeclaredRow] = []
     contracts: list[ContractRow] = []
     gates: list[GateRow] = []
+    stale: list[StaleRow] = []
     spreading: list[int] = []
     """Invalidations."""
     cursors: list[CursorRow] = []
@@ -472,6 +474,7 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
                 "SELECT invalidation_id FROM invalidation WHERE state = 'spreading' ORDER BY invalidation_id"
             )
         ],
+        stale=rows(conn, StaleRow, STALE),
         cursors=rows(conn, CursorRow, f"SELECT {CURSOR} FROM asset_cursor ORDER BY dag_id, asset_id"),
         pending=rows(conn, PendingRow, PENDING),
         backfills=rows(

@@ -12,7 +12,9 @@ from typing import Final
 import msgspec
 
 from bide.runtime.clock import from_us
+from bide.runtime.engine.assets import staleness
 from bide.runtime.engine.assets.naming import asset_named
+from bide.runtime.engine.assets.staleness import newest_of
 from bide.runtime.engine.turn import FactKey, NeedFacts, Turn
 from bide.runtime.engine.world import DagState, Due, Expected
 from bide.runtime.graph.spec import DagSpec
@@ -105,15 +107,24 @@ def rung(t: Turn, dag: DagState) -> None:
     missing: list[FactKey] = [key for key in map(_fact_of, due) if key not in t.facts]
     if missing:
         raise NeedFacts(*missing)
-    for name, each in due:
-        t.budget -= 1
-        rows = t.facts[_fact_of((name, each))]
-        parts = [(row.start_us, row.end_us) for row in rows if row.created_us < each.due]
-        if not covers((each.start, each.end), parts):
-            _late(t, dag, name, each)
+    late = [each for each in due if _is_late(t, each)]
+    keys = {newest_of(name): name in t.touched for name, _ in late}
+    missing = [key for key, changed in keys.items() if changed or key not in t.facts]
+    if missing:
+        raise NeedFacts(*missing)
+    t.budget -= len(due)
+    for name, each in late:
+        _late(t, dag, name, each)
     for name, following in after.items():
         _set(t, dag, name, following)
     _rings(t, dag)
+
+
+def _is_late(t: Turn, one: tuple[str, Expected]) -> bool:
+    """Whether the versions that were there in time do not cover the interval."""
+    each = one[1]
+    parts = [(row.start_us, row.end_us) for row in t.facts[_fact_of(one)] if row.created_us < each.due]
+    return not covers((each.start, each.end), parts)
 
 
 def _fact_of(each: tuple[str, Expected]) -> FactKey:
@@ -177,6 +188,7 @@ def _late(t: Turn, dag: DagState, name: str, each: Expected) -> None:
         (alert_id, f"asset:{asset_id}:{dag.dag_id}:{each.start}:{each.due}", "asset", run_id, name, each.said,
          each.due, t.now, text, msgspec.json.encode(payload).decode())
     )  # fmt: skip
+    staleness.late(t, name, each, f"the version for {start} to {end} is late: promised {each.said}, {due}")
 
 
 def _iso(at_us: int) -> str:

@@ -16,7 +16,7 @@ from bide.runtime.assets.pending import Unit
 from bide.runtime.assets.words import Severity
 from bide.runtime.engine.assets import asking, releasing
 from bide.runtime.engine.assets.changed import looks_at
-from bide.runtime.engine.assets.state import AssetState, Consumer, Cursor, Expiring, Open
+from bide.runtime.engine.assets.state import AssetState, Consumer, Cursor, Expiring, Open, Stale
 from bide.runtime.engine.assets.versions import enter
 from bide.runtime.engine.messages import GuardAsked, PublicationAsked
 from bide.runtime.engine.states import ApprovalKind, State
@@ -36,6 +36,8 @@ def restore_assets(world: World, rows: WorldRows, dags: Mapping[int, DagState]) 
     names: dict[int, AssetState] = {}
     for row in rows.assets:
         assets.named[row.name] = names[row.asset_id] = AssetState(row.asset_id, row.name, row.last)
+    for late in rows.stale:
+        names[late.asset_id].stale = Stale(late.version_id, late.run_id, late.start_us, late.end_us)
     for cursor in rows.cursors:
         dag, asset = dags[cursor.dag_id], names[cursor.asset_id]
         consumer = assets.consumers.get(dag.dag_id)

@@ -37,15 +37,25 @@ class WaitedFor(NamedTuple):
     cover: bool
 
 
+class Stale(NamedTuple):
+    """The newest version of an asset of which the next is late."""
+
+    version_id: int
+    run_id: int | None
+    start_us: int
+    end_us: int
+
+
 class AssetState:
     """One asset: its newest version, who consumes it, and who waits for it."""
 
-    __slots__ = ("asset_id", "consumers", "covering", "last", "name", "waiting")
+    __slots__ = ("asset_id", "consumers", "covering", "last", "name", "stale", "waiting")
 
     def __init__(self, asset_id: int, name: str, last: int = 0) -> None:
         self.asset_id = asset_id
         self.name = name
         self.last = last
+        self.stale: Stale | None = None
         self.consumers: dict[int, Consumer] = {}
         self.waiting: dict[WaitedFor, dict[int, Wait]] = {}  # by wait id
         self.covering: dict[WaitedFor, None] = {}  # of those, the intervals to be covered

@@ -13,7 +13,7 @@ from bide.runtime.assets.states import LEGAL_VERSION, OPEN
 from bide.runtime.assets.words import VISIBLE, Output, VersionState
 from bide.runtime.engine.assets.changed import looks_away, versions_changed
 from bide.runtime.engine.assets.naming import asset_named
-from bide.runtime.engine.assets.state import Assets, Open
+from bide.runtime.engine.assets.state import Assets, AssetState, Open
 from bide.runtime.engine.messages import PublicationAsked
 from bide.runtime.engine.states import IllegalMove
 
@@ -130,6 +130,8 @@ def move_settled(
 ) -> None:  # fmt: skip
     """Move a version that is in the database alone; `was` is the state that a fact of this turn has told."""
     _check(version_id, was, to)
+    if was is VersionState.STALE:
+        asset_named(t, asset).stale = None
     t.journal("version", version_id, run_id, was.value, to.value, reason)
     t.changes.asset_states[version_id] = (to.value, t.now, reason, encoded(limits), 0, version_id)
     versions_changed(t, asset)
@@ -158,6 +160,8 @@ def _write(t: Turn, one: Open, limits: Limits | None = None) -> None:
 def supersede(t: Turn, version_id: int, name: str, start_us: int, end_us: int) -> None:
     """A version is published: earlier ones of its interval are superseded, and what waits to be let out is not."""
     asset = asset_named(t, name)
+    if asset.stale is not None:
+        _fresh_again(t, asset, version_id, start_us, end_us)
     if asset.last:
         t.changes.asset_superseded.append(
             (t.now, f"version {version_id} took its place", asset.asset_id, start_us, end_us, version_id)
@@ -175,6 +179,19 @@ def supersede(t: Turn, version_id: int, name: str, start_us: int, end_us: int) -
                 VersionState.FAILED,
                 f"version {version_id} of the same interval was published before it",
             )
+
+
+def _fresh_again(t: Turn, asset: AssetState, version_id: int, start_us: int, end_us: int) -> None:
+    """A newer version has come: the one before it is late no more, if it is not superseded."""
+    stale = asset.stale
+    assert stale is not None
+    whole = t.world.assets.catalog.asset(asset.name).output in WHOLE
+    if whole or (stale.start_us, stale.end_us) == (start_us, end_us):
+        asset.stale = None  # superseded with all that was there before, or with its interval
+    elif end_us > stale.end_us:
+        reason = f"version {version_id}, which was late, has come"
+        stands = VersionState.PUBLISHED
+        move_settled(t, stale.version_id, asset.name, stale.run_id, VersionState.STALE, stands, reason)
 
 
 def attempt_over(t: Turn, attempt_id: int, reason: str) -> None:
