@@ -118,6 +118,7 @@ def hold(scene: Scene) -> None:
     _approvals(world)
     if not scene.asking:
         _expected(world)
+    _stale(scene, world)
     for run in world.runs.values():
         _run(world, run)
         for inst in run.instances:
@@ -306,6 +307,16 @@ def _expected(world: World) -> None:
         assert of_dag, "an empty set of promises is kept"
         due = min(each.due for each in of_dag.values())
         assert (due, int(Due.ASSET_ALERT), dag_id) in timers, f"nobody judges {', '.join(of_dag)}"
+
+
+def _stale(scene: Scene, world: World) -> None:
+    """The stale versions are those that the world knows: who publishes the next asks nobody."""
+    rows = {
+        version
+        for (version,) in scene._rows("SELECT asset_version_id FROM asset_version WHERE state = 'stale'")
+    }
+    known = {asset.stale.version_id for asset in world.assets.named.values() if asset.stale is not None}
+    assert known == rows, f"stale are {rows}, known are {known}"
 
 
 def _alarms(scene: Scene, world: World) -> None:

@@ -146,7 +146,7 @@ def ended(rows: Rows, instance: int, run: int) -> int:
 def test_s1_36_s1_38_datasets_are_versions_with_interval_gates_rows_and_schema(rows: Rows) -> None:
     tasks = rows.run(1, 0, build="success")
     attempt = ended(rows, tasks["build"], 1)
-    silver = rows.version("silver", 0)
+    silver = rows.version("silver", 0, meta={"rows": 7})
     policy = rows.version("policy", -1)
     schema = rows.put(
         "asset_schema", asset_id=rows.ids["gold"], hash="h", schema={"id": "int", "n": "text"}, since_us=1
@@ -167,6 +167,8 @@ def test_s1_36_s1_38_datasets_are_versions_with_interval_gates_rows_and_schema(r
     assert first["facets"]["bide_interval"]["edge"] == "interval_match"
     [assertion] = first["inputFacets"]["dataQualityAssertions"]["assertions"]
     assert (assertion["assertion"], assertion["success"], assertion["severity"]) == ("unique", True, "error")
+    assert first["inputFacets"]["inputStatistics"]["rowCount"] == 7
+    assert "inputFacets" not in second or "inputStatistics" not in second["inputFacets"]
     assert (second["name"], second["facets"]["bide_interval"]["end"]) == ("policy", "2026-06-21T00:00:00Z")
     assert second["facets"]["bide_interval"]["edge"] == "reference_data"
     [made] = told["outputs"]

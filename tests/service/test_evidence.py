@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,15 @@ from bide.runtime.assets.rerun import Cost, RerunPlan, Span, Why, hash_of
 from bide.runtime.assets.words import Edge, VersionState
 from bide.runtime.cli.main import run
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
+from bide.runtime.service.api import make_app
 from bide.runtime.service.bundle import replay
+from bide.runtime.service.client import ServiceClient
+from bide.runtime.service.http_server import serving
+from bide.runtime.service.listen import Listener
 from bide.runtime.service.operations import AtOnce, Operations
 from bide.runtime.service.session import DatabaseDoor
 from bide.runtime.store.open import open_database
-from bide.runtime.store.reader import Reader
+from bide.runtime.store.reader import AsyncReader, Reader
 from bide.testing import SimClock
 from tests.store.evidence_rows import D1, DAY, Rows, graph
 
@@ -222,6 +226,39 @@ async def test_s1_55_the_checklist_of_an_asset_is_answered_from_the_database(ops
     assert (found.answered, 5 in found.open) == (18 - len(found.open), True)
     with pytest.raises(NotFoundError, match=r"no asset 'golf'.*gold"):
         await ops.evidence.checklist("golf")
+
+
+async def test_the_client_gives_what_the_operations_give(ops: Operations, db: Path) -> None:
+    reader = AsyncReader(db)
+    listener = Listener(db.with_name("s"))
+    app = make_app(Operations(db, reader, DatabaseDoor(db), SimClock(NOW)), lambda: "", lambda: "")
+
+    async def ask(question: Callable[[Any], Awaitable[Any]]) -> Any:
+        client = ServiceClient(listener.path, db, timeout_s=20)
+        return await asyncio.to_thread(lambda: asyncio.run(question(client.evidence)))  # type: ignore[arg-type]
+
+    async with serving(listener.socket, app):
+        done = await ask(lambda e: e.open("wrong figures", invalidation="1", by="ana", text="seen at 9"))
+        assert done.result == {"incident_id": 1}
+        await ask(lambda e: e.note("1", "notify", "called", "bo", {"calls": 2}))
+        await ask(lambda e: e.plan("1", by="bo"))
+        asks: list[Callable[[Any], Awaitable[Any]]] = [
+            lambda e: e.checklist("gold"),
+            lambda e: e.incidents(),
+            lambda e: e.incidents("closed", 5),
+            lambda e: e.incident("1"),
+            lambda e: e.export("1"),
+        ]
+        for question in asks:
+            assert await ask(question) == await question(ops.evidence)
+        with pytest.raises(RefusedError, match="stays open"):
+            await ask(lambda e: e.close("1", by="bo"))
+        await ask(lambda e: e.close("1", "done", "bo", anyway=True))
+        with pytest.raises(NotFoundError, match="no incident 9"):
+            await ask(lambda e: e.incident("9"))
+    reader.close()
+    listener.close()
+    assert (await ops.evidence.incident("1")).state == "closed"
 
 
 # --- the terminal ----------------------------------------------------------------------------------

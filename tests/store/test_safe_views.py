@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bide.runtime.assets import ContractSpec
+from bide.runtime.assets import ContractSpec, Phase
+from bide.runtime.assets.judged import STOPS
 from bide.runtime.assets.policy import DEFAULT, USUAL, severity_of
-from bide.runtime.assets.words import Edge
+from bide.runtime.assets.words import Edge, Level
 from bide.runtime.schedules import Every
 from bide.runtime.store.open import open_database
 from tests.engine.declare import job
@@ -139,6 +140,13 @@ def test_s1_1d_whether_the_report_is_blocked_is_what_was_decided_last(rows: Rows
         ("gold", "executing", "publication", "no", "silver is missing", None),  # S1-17: it is computed
         ("export", "effect", "manual_approval", "yes", "silver is missing", "open"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+@pytest.mark.parametrize("level", list(Level))
+def test_s1_16_s1_18_the_view_stops_what_the_decision_stops(rows: Rows, phase: Phase, level: Level) -> None:
+    rows.decision("gold", level.value, [{"upstream": "silver", "level": level.value}], phase=phase.value)
+    assert ask(rows, "SELECT blocked FROM safe_decision") == [("yes" if level in STOPS[phase] else "no",)]
 
 
 def test_s1_1e_yesterdays_reference_may_be_used_where_the_contract_says_so(rows: Rows) -> None:

@@ -34,6 +34,7 @@ from openlineage.client.facet_v2 import (
     documentation_dataset,
     documentation_job,
     error_message_run,
+    input_statistics_input_dataset,
     job_type_job,
     nominal_time_run,
     output_statistics_output_dataset,
@@ -195,6 +196,10 @@ def _input(version: Dataset, namespace: str) -> InputDataset:
         facets["dataQualityAssertions"] = data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet(
             assertions=[_assertion(gate) for gate in version.gates]
         )
+    if (rows := _rows(version)) is not None:
+        facets["inputStatistics"] = input_statistics_input_dataset.InputStatisticsInputDatasetFacet(
+            rowCount=rows
+        )
     return InputDataset(
         namespace=namespace, name=version.asset, facets=_dataset_facets(version), inputFacets=_signed(facets)
     )
@@ -202,8 +207,7 @@ def _input(version: Dataset, namespace: str) -> InputDataset:
 
 def _output(version: Dataset, namespace: str) -> OutputDataset:
     facets: dict[str, OutputDatasetFacet] = {}
-    rows = _meta(version).get("rows")
-    if isinstance(rows, int) and not isinstance(rows, bool):
+    if (rows := _rows(version)) is not None:
         facets["outputStatistics"] = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
             rowCount=rows
         )
@@ -265,9 +269,11 @@ def _fields(schema: str | None) -> Iterable[tuple[str, str]]:
         yield name, str(kind.get("type", kind)) if isinstance(kind, dict) else str(kind)
 
 
-def _meta(version: Dataset) -> dict[str, Any]:
+def _rows(version: Dataset) -> int | None:
+    """How many rows were said to be in it."""
     said = msgspec.json.decode(version.meta) if version.meta else None
-    return said if isinstance(said, dict) else {}
+    rows = said.get("rows") if isinstance(said, dict) else None
+    return rows if isinstance(rows, int) and not isinstance(rows, bool) else None
 
 
 F = TypeVar("F", bound=BaseFacet)

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from bide.runtime.executor.echo import Echo
     from bide.runtime.service.approvals import Approvals
     from bide.runtime.service.backfills import Backfills
+    from bide.runtime.service.evidence import Evidence
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.shapes import WaitLine
     from bide.runtime.store.open import Synchronous
@@ -507,6 +508,11 @@ class Runtime(LiveHouse):
     def backfills(self) -> Backfills:
         """Plan, start, show, pause, resume and cancel backfills."""
         return self.operations.backfills
+
+    @property
+    def evidence(self) -> Evidence:
+        """Checklists of assets, incidents and their runbook, bundles of evidence."""
+        return self.operations.evidence
 
     @property
     def approvals(self) -> Approvals:
