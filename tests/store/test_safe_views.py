@@ -109,7 +109,13 @@ def test_s1_1c_stale_and_invalid_are_told_apart_by_interval(rows: Rows) -> None:
     rows.version("gold", 2, "published")
     late = rows.version("gold", 2, "failed")
     bad = rows.version("silver", 3, "invalidated")
-    rows.version("gold", 3, "degraded", of=(bad,), limits={"known_limitations": ["3.2% unknown"]})
+    rows.version(
+        "gold",
+        3,
+        "degraded",
+        of=(bad,),
+        limits={"known_limitations": ["3.2% unknown"], "approved_by": "steward-17", "expires_us": D1},
+    )
     rows.version("gold", 4, "quarantined")
     rows.version("gold", 4, "published", shadow=1)
     found = ask(rows, "SELECT (start_us - ?) / ?, state, usable, limitations, wrong_inputs FROM safe_state"
@@ -122,6 +128,14 @@ def test_s1_1c_stale_and_invalid_are_told_apart_by_interval(rows: Rows) -> None:
         (4, "quarantined", "no", None, 0),
     ]
     assert late
+
+
+def test_s1_30_who_accepted_limitations_and_until_when_is_told(rows: Rows) -> None:
+    limits = {"known_limitations": ["3.2% unknown"], "approved_by": "steward-17", "expires_us": D1}
+    rows.version("gold", 0, "degraded", limits=limits)
+    assert ask(rows, "SELECT limitations, accepted_by, accepted_until FROM safe_state") == [
+        ('["3.2% unknown"]', "steward-17", "2026-06-21T00:00:00Z")
+    ]
 
 
 def test_s1_1d_whether_the_report_is_blocked_is_what_was_decided_last(rows: Rows) -> None:

@@ -59,6 +59,27 @@ FROM rule
 JOIN asset w ON w.asset_id = rule.downstream_id
 JOIN asset u ON u.asset_id = rule.upstream_id;
 
+-- (c) again: who accepted the limitations, and until when
+DROP VIEW safe_state;
+CREATE VIEW safe_state AS
+SELECT w.asset, w.interval, w.version, w.state,
+       CASE w.state WHEN 'published' THEN 'yes' WHEN 'stale' THEN 'yes, late' WHEN 'degraded' THEN 'yes, with limitations'
+                    ELSE 'no' END AS usable,
+       w.reason, w.since, json_extract(w.limits, '$.known_limitations') AS limitations,
+       json_extract(w.limits, '$.approved_by') AS accepted_by,
+       strftime('%Y-%m-%dT%H:%M:%SZ', json_extract(w.limits, '$.expires_us') / 1000000, 'unixepoch') AS accepted_until,
+       (SELECT count(*) FROM asset_input i JOIN asset_version u ON u.asset_version_id = i.input_id
+         WHERE i.asset_version_id = w.version AND u.state IN ('invalidated', 'quarantined')) AS wrong_inputs,
+       w.owner, w.criticality, w.start_us, w.end_us
+FROM safe_version w
+WHERE w.shadow = 0 AND w.version = (
+    SELECT v.asset_version_id FROM asset_version v
+    WHERE v.asset_id = w.asset_id AND v.start_us = w.start_us AND v.end_us = w.end_us AND v.shadow = 0
+    ORDER BY v.state IN ('published', 'stale', 'degraded') DESC,
+             v.state IN ('invalidated', 'quarantined') DESC, v.asset_version_id DESC
+    LIMIT 1
+);
+
 -- (f) again: the steps of a rerun plan name what they make, and what that replaces
 DROP VIEW safe_overwrites;
 CREATE VIEW safe_overwrites AS
