@@ -22,8 +22,10 @@ from bide.runtime.graph.asset_cycles import cycles
 from bide.runtime.graph.asset_driving import Driving, driving
 from bide.runtime.graph.asset_graph import AssetGraph, Program
 from bide.runtime.graph.contract_lint import contract_findings
+from bide.runtime.graph.load import load_paths
 from bide.runtime.graph.spec import DagSpec, Lane, TaskSpec
 from bide.runtime.schedules import Schedule
+from bide.runtime.service.serve import _Warned
 from tests.assets.judging import JUNE
 from tests.cli.conftest import Bide, bide
 
@@ -266,6 +268,33 @@ def test_d17_bide_check_lists_broken_contracts_and_errors_are_exit_code_2(bide: 
 
 def _first(found: dict[str, dict[str, str]]) -> str:
     return found["promise-too-late"]["message"].rpartition("(of ")[2]
+
+
+def test_d17_serve_tells_of_a_contract_that_a_new_schedule_breaks(tmp_path: Path) -> None:
+    """At each reading: what was kept before, and is not now, is said once."""
+    file = tmp_path / "dags.py"
+    file.write_text(FILE.replace("15 3 * * *", "15 5 * * *").partition('Contract("live"')[0])
+    told: list[str] = []
+    warned = _Warned(told.append)
+    warned.of(load_paths([tmp_path]))
+    assert [line for line in told if "promise-too-late" in line] == []
+    file.write_text(file.read_text().replace("15 5 * * *", "15 3 * * *"))
+    for _ in range(2):
+        warned.of(load_paths([tmp_path]))
+    [line] = [line for line in told if "promise-too-late" in line]
+    assert line.startswith(f"warning: {file}: gold needs silver, the same interval, when its run begins")
+
+
+def test_s1_41_a_file_of_contracts_is_checked_whole_whichever_dags_there_are(
+    bide: Bide, tmp_path: Path
+) -> None:
+    (tmp_path / "dags.py").write_text(FILE.partition('Contract("gold"')[0])
+    (tmp_path / "contracts").mkdir()
+    file = tmp_path / "contracts" / "cases.toml"
+    file.write_text('[[contract]]\ndownstream = "golds"\nupstream = "silvers"\n')
+    found = msgspec.json.decode(bide("check", str(tmp_path), "--json").out)
+    assert {each["file"] for each in found if each["code"] == "contract-unknown-asset"} == {str(file)}
+    assert "did you mean 'silver'?" in bide("check", str(tmp_path)).out
 
 
 def test_s1_41_bide_check_tells_a_broken_file_of_contracts(bide: Bide, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from bide.runtime.assets.declarations import collecting
 from bide.runtime.assets.evaluate import replay
 from bide.runtime.assets.gate import CheckResult
 from bide.runtime.assets.judged import Evidence
-from bide.runtime.assets.words import Output, Severity
+from bide.runtime.assets.words import Edge, Output, Severity
 from bide.runtime.clock import from_us
 from bide.runtime.engine.messages import AssetAnswered, AssetCalled
 from tests.engine.declare import HOUR_US, job, mapped
@@ -133,6 +133,17 @@ def test_s1_16_a_task_that_is_blocked_goes_on_when_its_contract_is_gone(made: Sc
     first = run(made, "gold")
     made.declare()
     assert made.state("gold", first) == "running"
+
+
+def test_s1_8j_an_edge_of_invalidation_holds_nothing_up_and_is_on_record(made: Scene) -> None:
+    edges = ContractSpec(downstream="gold", upstream="silver", kind=Edge.INVALIDATION)
+    made.declare(edges)
+    run(made, "gold")
+    run(made, "silver")
+    run(made, "gold", 0)
+    assert versions(made) == ["superseded", "published"]
+    assert made._rows("SELECT kind FROM asset_input") == [("invalidation",)]
+    assert made._rows("SELECT DISTINCT level FROM decision") == [("none",)]
 
 
 # --- gates ---------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def check(paths: Sequence[str], now_us: int) -> tuple[Loaded, list[Finding]]:
         if not Path(path).exists():
             raise NotFoundError(f"there is no file or folder {path!r}: name DAG files or folders")
     found = load_paths(paths)
-    said = [*errors(found, now_us), *warnings(found.dags, now_us)]
+    said = [*errors(found, now_us), *warnings(found, now_us)]
     return found, sorted(said, key=lambda each: each.level != "error")
 
 
@@ -45,9 +45,9 @@ def errors(found: Loaded, now_us: int) -> list[Finding]:
     ]
 
 
-def warnings(dags: Sequence[Dag], now_us: int) -> list[Finding]:
+def warnings(found: Loaded, now_us: int) -> list[Finding]:
     """What can be run and will be regretted."""
-    files = _files(dags)
+    files = _files(found.dags)
     return [
         Finding(
             level=warn.level,
@@ -57,15 +57,16 @@ def warnings(dags: Sequence[Dag], now_us: int) -> list[Finding]:
             file=warn.file or files.get(warn.dag),
             message=warn.message,
         )
-        for warn in all_warnings(dags, now_us)
+        for warn in all_warnings(found, now_us)
     ]
 
 
-def all_warnings(dags: Sequence[Dag], now_us: int) -> list[Warn]:
-    """About the DAGs, and about the contracts and assets that concern them."""
-    said = declared_for(dags)
-    graph = AssetGraph(programs_of(dags, now_us), said)
-    return [*lint(dags, now_us), *contract_findings(graph, declared(), now_us)]
+def all_warnings(found: Loaded, now_us: int) -> list[Warn]:
+    """About the DAGs, about the contracts and assets that concern them, and about all that files of contracts say."""
+    sources = declared()
+    read = {str(file): sources[str(file)] for file in found.contracts if str(file) in sources}
+    graph = AssetGraph(programs_of(found.dags, now_us), declared_for(found.dags, read))
+    return [*lint(found.dags, now_us), *contract_findings(graph, sources, now_us)]
 
 
 def _files(dags: Sequence[Dag]) -> dict[str, str | None]:

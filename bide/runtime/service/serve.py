@@ -62,7 +62,7 @@ class _Warned:
         self._said: set[str] = set()
 
     def of(self, found: Loaded) -> None:
-        for warn in all_warnings(found.dags, self._clock.now()):
+        for warn in all_warnings(found, self._clock.now()):
             words = f"{warn.level}: {as_words(warn)}"
             if words not in self._said:
                 self._said.add(words)

@@ -58,11 +58,7 @@ def contracts_of(catalog: Catalog, asset: str, *, backfill: bool) -> tuple[Contr
     of = catalog.of_downstream.get(asset)
     if not of:
         return ()
-    return tuple(
-        held.spec
-        for held in of.values()
-        if held.spec.kind is not Edge.INVALIDATION and (backfill or held.spec.during == "always")
-    )
+    return tuple(held.spec for held in of.values() if backfill or held.spec.during == "always")
 
 
 def question(
