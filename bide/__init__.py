@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bide.runtime.assets import Quality as Quality
     from bide.runtime.assets import SameInterval as SameInterval
     from bide.runtime.assets import SchemaCompat as SchemaCompat
+    from bide.runtime.assets.delivery import Delivery as Delivery
     from bide.runtime.assets.gate import gate as gate
     from bide.runtime.assets.staged import Staged as Staged
     from bide.runtime.errors import BideError as BideError
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from bide.runtime.graph.command import shell as shell
     from bide.runtime.graph.dag import Dag as Dag
     from bide.runtime.graph.dag import dag as dag
+    from bide.runtime.graph.effect import effect as effect
     from bide.runtime.graph.failure import Failure as Failure
     from bide.runtime.graph.groups import group as group
     from bide.runtime.graph.mapping import unmapped as unmapped
@@ -97,6 +99,8 @@ _HOME = {
     "call": "bide.runtime.graph.call",
     "current": "bide.runtime.executor.context",
     "dag": "bide.runtime.graph.dag",
+    "Delivery": "bide.runtime.assets.delivery",
+    "effect": "bide.runtime.graph.effect",
     "group": "bide.runtime.graph.groups",
     "shell": "bide.runtime.graph.command",
     "task": "bide.runtime.graph.task",
@@ -117,6 +121,7 @@ __all__ = [
     "Cron",
     "Dag",
     "Decision",
+    "Delivery",
     "Every",
     "ExactVersion",
     "FailTask",
@@ -145,6 +150,7 @@ __all__ = [
     "call",
     "current",
     "dag",
+    "effect",
     "gate",
     "group",
     "shell",

@@ -15,6 +15,7 @@ from bide.runtime.clock import HOUR
 from bide.runtime.engine import covering
 from bide.runtime.engine.admission import global_need, need_of
 from bide.runtime.engine.approval_state import OF_INSTANCE, Approval
+from bide.runtime.engine.assets.delivery_state import Delivery
 from bide.runtime.engine.assets.state import Open, WaitedFor
 from bide.runtime.engine.assets.waits import decode_asset
 from bide.runtime.engine.backfill_state import Backfill
@@ -27,6 +28,7 @@ from bide.runtime.engine.states import (
     LEGAL,
     LEGAL_APPROVAL,
     LEGAL_ATTEMPT,
+    LEGAL_DELIVERY,
     LEGAL_RUN,
     LEGAL_WAIT,
     OVER,
@@ -60,6 +62,7 @@ _TABLES: dict[str, Any] = {
     "wait": LEGAL_WAIT,
     "version": LEGAL_VERSION,
     "approval": LEGAL_APPROVAL,
+    "delivery": LEGAL_DELIVERY,
 }
 
 
@@ -116,6 +119,7 @@ def hold(scene: Scene) -> None:
     _waits(scene, world)
     _alarms(scene, world)
     _approvals(world)
+    _ledger(scene, world)
     if not scene.asking:
         _expected(world)
     _stale(scene, world)
@@ -355,6 +359,27 @@ def _approvals(world: World) -> None:
             assert inst.task.approval is None or of == [ApprovalKind.TASK]
 
 
+def _ledger(scene: Scene, world: World) -> None:
+    """What is pending is of an effect that has been let go, or whose body has not stopped; one at a time."""
+    ledger = world.ledger
+    assert list(ledger.of.values()) == list(ledger.pending.values())
+    bodies = {body.inst.instance_id: body for body in world.attempts.values()}
+    for instance_id, one in ledger.pending.items():
+        inst = world.instances.get(instance_id)
+        let_go = inst is not None and inst.state in _LET_GO
+        again = inst is not None and inst.state in (State.PENDING, State.BLOCKED, State.AWAITING_APPROVAL)
+        assert let_go or again or instance_id in bodies, f"delivery {one.delivery_id} is pending for nobody"
+    for inst in world.instances.values():
+        if inst.task.effect is not None and inst.state in _LET_GO:
+            assert inst.instance_id in ledger.pending, (
+                f"{inst.task.name} is {inst.state} and not in the ledger"
+            )
+    for attempt_id, start in scene.bodies.items():
+        if start.task.effect is not None:
+            assert start.delivery, f"attempt {attempt_id} of an effect was started without a delivery"
+
+
+_LET_GO = (State.READY, State.RUNNING, State.DEFERRED, State.UP_FOR_RETRY, State.LOST)
 _MADE_LATE = {"scheduled": 10**18, "asset": 24 * HOUR, "event": 24 * HOUR}
 """How long ago the time of a run that is made may be for it to be late at once."""
 
@@ -506,6 +531,7 @@ def same(one: World, other: World) -> None:
     assert one.expected == other.expected
     assert one.marks == other.marks
     assert _of_approvals(one) == _of_approvals(other)
+    assert _of_ledger(one) == _of_ledger(other)
     spent = [
         {b.name: (b.since, b.spent, b.by_backfills) for b in world.budgets.values() if b.spent}
         for world in (one, other)
@@ -545,6 +571,13 @@ def _of_approvals(world: World) -> list[tuple[Any, ...]]:
     return [
         tuple(getattr(each, part) for part in Approval.__slots__) for each in world.approvals.open.values()
     ]
+
+
+def _of_ledger(world: World) -> dict[int, tuple[Any, ...]]:
+    return {
+        each.delivery_id: tuple(getattr(each, part) for part in Delivery.__slots__)
+        for each in world.ledger.pending.values()
+    }
 
 
 def _of_backfill(b: Backfill) -> tuple[Any, ...]:

@@ -123,6 +123,21 @@ class Output(StrEnum):
     CACHE = "cache"  # invalidated and rebuilt
 
 
+class Semantics(StrEnum):
+    """What a second delivery does to the other side (S1-51)."""
+
+    IDEMPOTENT_PUT = "idempotent_put"  # it takes the place of the first one
+    APPEND_ONLY_EXPORT = "append_only_export"  # it is appended: what was wrong is corrected by another
+    NOTIFICATION = "notification"  # people or machines were told
+    STATEFUL_REMOTE_MUTATION = "stateful_remote_mutation"  # it changes what is there
+    HUMAN_VISIBLE_PUBLICATION = "human_visible_publication"  # people have seen the first one
+
+    @property
+    def replaces(self) -> bool:
+        """Whether a later delivery takes the place of an earlier one; otherwise it corrects it."""
+        return self in (Semantics.IDEMPOTENT_PUT, Semantics.HUMAN_VISIBLE_PUBLICATION)
+
+
 class Cause(StrEnum):
     """Why a version is not to be trusted any more (S1-32)."""
 

@@ -17,6 +17,7 @@ from bide.runtime.cli import (
     assets,
     backfill,
     check,
+    effects,
     incident,
     schedule,
     waits,
@@ -69,6 +70,7 @@ app.command(alerts.app)
 app.command(approvals.app)
 app.command(incident.app)
 asset_graph.add_to(assets.app)
+app.command(effects.app)
 
 
 # --- run, serve ----------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import msgspec
 from bide.runtime.clock import from_us
 from bide.runtime.engine import approving, handling, life
 from bide.runtime.engine.approval_state import Approval
-from bide.runtime.engine.assets import guarding, releasing
+from bide.runtime.engine.assets import delivering, guarding, releasing
 from bide.runtime.engine.messages import Failure
 from bide.runtime.engine.states import ApprovalKind, ApprovalState, State
 from bide.runtime.engine.turn import Turn
@@ -75,6 +75,7 @@ def denied(t: Turn, inst: Instance, answered: Answered) -> None:
 
 FOLLOWS: Final[dict[ApprovalKind, Follows]] = {
     ApprovalKind.TASK: Follows(_task),
+    ApprovalKind.EFFECT: Follows(delivering.answered),
     ApprovalKind.CONTRACT: Follows(guarding.answered),
     ApprovalKind.PUBLICATION: Follows(releasing.answered),
 }

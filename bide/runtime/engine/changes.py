@@ -51,6 +51,8 @@ class Changes:
         "contracts_over",
         "dags_set",
         "decisions_new",
+        "deliveries_again",
+        "deliveries_moved",
         "deliveries_new",
         "deliveries_set",
         "events",
@@ -223,6 +225,10 @@ class Changes:
         """approval_id -> (state, decided_us, by, why, approval_id)"""
         self.deliveries_new: list[Row] = []
         """(delivery_id, asset_version_id, target, semantics, key, state, corrects, asked_us)"""
+        self.deliveries_again: dict[int, Row] = {}
+        """delivery_id -> (asset_version_id, corrects, asked_us, delivery_id): one that failed is pending once more"""
+        self.deliveries_moved: dict[int, Row] = {}
+        """delivery_id -> (state, delivery_id): another state, and all else as it was"""
         self.deliveries_set: dict[int, Row] = {}
         """delivery_id -> (state, delivered_us, receipt, delivery_id)"""
         self.invalidations_new: list[Row] = []

@@ -14,7 +14,7 @@ from bide.runtime.engine import (
     past,
     waiting,
 )
-from bide.runtime.engine.assets import asking, gating, shadow, versions
+from bide.runtime.engine.assets import asking, deliveries, gating, shadow, versions
 from bide.runtime.engine.messages import (
     Answer,
     AttemptEnded,
@@ -231,7 +231,7 @@ def begin(t: Turn, inst: Instance) -> None:
             t.effects.append(
                 Start(attempt_id, inst.instance_id, inst.run.run_id, inst.attempt, inst.run.dag.name, task,
                       inst.map_index, inst.inherits, bool(task.inlets or task.outlets) and asking.reads(world.assets, inst),
-                      shadow.is_shadow(inst.run))
+                      shadow.is_shadow(inst.run), deliveries.number(world, inst))
             )  # fmt: skip
     inst.body = body
     world.attempts[attempt_id] = body
@@ -295,8 +295,11 @@ def attempt_ended(t: Turn, e: AttemptEnded) -> None:
     if inst.attempt_id != e.attempt_id or inst.state not in (State.RUNNING, State.DEFERRED):
         if inst.state is State.READY and inst.attempt_id == e.attempt_id and not body.stopping:
             _end(t, inst, body, e)  # it raised while a part of it waited for a slot to resume
-        elif inst.state is State.READY:
-            offer(t, inst)
+        else:
+            if inst.task.effect is not None:
+                deliveries.stopped(t, inst, e)
+            if inst.state is State.READY:
+                offer(t, inst)
         return
     _end(t, inst, body, e)
 
@@ -342,6 +345,8 @@ def _move_watermark(t: Turn, inst: Instance, value: bytes) -> None:
 
 
 def succeed(t: Turn, inst: Instance, output: bytes | None, reason: str) -> None:
+    if inst.task.effect is not None:
+        deliveries.delivered(t, inst, output)
     if output is not None:
         t.changes.outputs.append((inst.instance_id, output.decode()))
         read = inst.run.compiled.downstream[inst.ix] or inst.run.compiled.handled
@@ -391,8 +396,10 @@ def finish(t: Turn, inst: Instance, state: State, reason: str) -> None:
     inst.built = None
     waiting.close_waits(t, inst, WaitState.CANCELLED, f"the task instance is {state.value}")
     admission.give_life(t, inst)
-    if t.world.approvals:
+    if t.world.approvals.open:
         approving.instance_over(t, inst)
+    if inst.task.effect is not None:
+        deliveries.over(t, inst, state, reason)
     if inst.task.alert is not None:
         alerting.task_over(t, inst)
     run = inst.run

@@ -417,6 +417,7 @@ class Start(msgspec.Struct, frozen=True):
     recorded: bool  # answers and steps of a lost predecessor are to be loaded
     reads: bool = False  # versions that it may read are on record
     shadow: bool = False  # nothing of it is published, and it must change nothing outside
+    delivery: int = 0  # of an effect: its number in the ledger
 
 
 class Stop(msgspec.Struct, frozen=True):

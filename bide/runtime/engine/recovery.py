@@ -7,7 +7,7 @@ process is gone (D13). Deadlines keep their original instants.
 from __future__ import annotations
 
 from bide.runtime.engine import admission, backfills, life, mapping, runs, standing, waiting
-from bide.runtime.engine.assets import consuming, guarding, invalidating, releasing, versions
+from bide.runtime.engine.assets import consuming, deliveries, guarding, invalidating, releasing, versions
 from bide.runtime.engine.messages import OrphansKilled, Recover
 from bide.runtime.engine.states import OVER, AttemptState, RunState, State, WaitState
 from bide.runtime.engine.turn import Turn
@@ -40,6 +40,7 @@ def recover(t: Turn, e: Recover) -> None:
         t.catch_up(dag)
         standing.arm_all(t, dag)
     consuming.recover(t)
+    deliveries.recover(t)
     releasing.recover(t)
     guarding.recover(t)
     invalidating.recover(t)

@@ -13,7 +13,7 @@ import msgspec
 
 from bide.runtime.engine import approving, budgets, control
 from bide.runtime.engine.admission import hold_life, hold_slot
-from bide.runtime.engine.assets import shadow
+from bide.runtime.engine.assets import deliveries, shadow
 from bide.runtime.engine.assets.restoring import restore_assets, restore_open
 from bide.runtime.engine.backfill_state import Backfill, BackfillOptions, Span
 from bide.runtime.engine.fan import Fan
@@ -113,6 +113,7 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
         world.timer(each.due_us, Due.ASSET_ALERT, each.dag_id)
     approving.restore(world, rows)
     restore_open(world, rows)
+    deliveries.restore(world, rows)
     world.marks.update({(mark.dag_id, mark.task): mark.end_us for mark in rows.marks})
     for held_row in rows.standing:
         _standing(world, held_row)

@@ -66,7 +66,7 @@ from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.failure import Failure
 from bide.runtime.graph.signature import Parameters
 from bide.runtime.graph.spec import Lane, Role, ShellSpec
-from bide.runtime.store import approval_reads, incident_reads, mapped, safe_use, spreading
+from bide.runtime.store import approval_reads, delivery_rows, incident_reads, mapped, safe_use, spreading
 from bide.runtime.store import facts as stored
 from bide.runtime.store import failures as failed
 from bide.runtime.store.load import load_run
@@ -312,7 +312,7 @@ class EngineShell:
             return self._resolve_later(order, context, [])
         needed = _needed(order, lists)
         missing = self.missing(order.run_id, needed)
-        if missing or order.recorded or order.reads or _is_told(order, code):
+        if missing or order.recorded or order.reads or order.delivery or _is_told(order, code):
             return self._resolve_later(order, context, missing)
         return self._job(order, code, context, self.values(order.run_id, needed), lists)
 
@@ -337,6 +337,9 @@ class EngineShell:
         if _is_told(order, code):
             told = await self.store.read(lambda conn: failed.failures_of(conn, order.run_id, order.task))
         job = self._job(order, code, context, self.values(order.run_id, needed), lists, told)
+        if order.delivery:
+            given = await self.store.read(lambda conn: delivery_rows.given(conn, order.delivery))
+            job = msgspec.structs.replace(job, delivery=given)
         if order.reads:
             run_id, name = order.run_id, order.task.name
             read = await self.store.read(lambda conn: safe_use.read_by(conn, run_id, name))
@@ -476,6 +479,8 @@ class EngineShell:
                 return stored.version_id(conn, dag_id, digest)
             case ("approval", int(approval_id)):
                 return approval_reads.how_it_stands(conn, approval_id)
+            case ("ledger", str(asset), str(target), int(start), int(end)):
+                return delivery_rows.ledger(conn, asset, target, start, end)
             case ("alert", int(alert_id)):
                 return stored.alert_state(conn, alert_id)
             case ("alerts_new", int(limit)):

@@ -94,6 +94,16 @@ class ApprovalKind(StrEnum):
     PLAN = "plan"  # a rerun plan: the plan
 
 
+class DeliveryState(StrEnum):
+    """A delivery in the ledger of external effects."""
+
+    PENDING = "pending"  # it may be under way: written before its body begins
+    DELIVERED = "delivered"
+    FAILED = "failed"  # nobody knows that it was delivered
+    SUPERSEDED = "superseded"  # a later one took its place
+    CORRECTED = "corrected"  # a later one corrects it
+
+
 class ApprovalState(StrEnum):
     """An approval. Whatever is not approved is denied."""
 
@@ -175,6 +185,15 @@ LEGAL_WAIT: Final[dict[WaitState, frozenset[WaitState]]] = {
     **{end: frozenset() for end in WaitState if end is not WaitState.OPEN},
 }
 
+
+LEGAL_DELIVERY: Final[dict[DeliveryState, frozenset[DeliveryState]]] = {
+    DeliveryState.PENDING: frozenset({DeliveryState.DELIVERED, DeliveryState.FAILED}),
+    DeliveryState.DELIVERED: frozenset({DeliveryState.SUPERSEDED, DeliveryState.CORRECTED}),
+    # the same is tried again, with the same key
+    DeliveryState.FAILED: frozenset({DeliveryState.PENDING}),
+    DeliveryState.SUPERSEDED: frozenset(),
+    DeliveryState.CORRECTED: frozenset(),
+}
 
 LEGAL_APPROVAL: Final[dict[ApprovalState, frozenset[ApprovalState]]] = {
     ApprovalState.OPEN: frozenset(set(ApprovalState) - {ApprovalState.OPEN}),

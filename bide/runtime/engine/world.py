@@ -13,6 +13,7 @@ from heapq import heapify, heappush
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bide.runtime.engine.approval_state import Approvals
+from bide.runtime.engine.assets.delivery_state import Ledger
 from bide.runtime.engine.assets.state import Assets
 from bide.runtime.engine.backfill_state import Backfill
 from bide.runtime.engine.covering import Covered
@@ -471,6 +472,7 @@ class World:
         self.agenda: deque[Any] = deque()  # work that a later turn goes on with: see turn.py
         self.assets = Assets()
         self.approvals = Approvals()
+        self.ledger = Ledger()
         self.next_id: dict[str, int] = dict.fromkeys(KINDS, 1)
         self.unread = Unread()
         self.backfills: dict[int, Backfill] = {}  # unfinished

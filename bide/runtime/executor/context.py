@@ -27,6 +27,7 @@ from bide.runtime.values import decode, encode
 
 if TYPE_CHECKING:
     from bide.runtime.assets.asset import Asset
+    from bide.runtime.assets.delivery import Delivery
     from bide.runtime.executor.making import MadeAsset
     from bide.triggers.base import Trigger
 
@@ -152,9 +153,22 @@ class Context:
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every attempt of this instance: `dag/run_id/task/map_index`."""
+        """The same for every attempt of this instance: `dag/run_id/task/map_index`; of an effect its delivery's."""
+        job = self._attempt.job
+        if job is not None and job.delivery is not None:
+            return job.delivery.key
         order = self._attempt.order
         return f"{order.dag}/{order.run_id}/{order.task.name}/{order.map_index}"
+
+    @property
+    def delivery(self) -> Delivery:
+        """What an effect delivers now: its key, its inputs, and the delivery that stands. `UsageError` in any other task."""
+        job = self._attempt.job
+        if job is None or job.delivery is None:
+            raise UsageError(
+                f"the task {self.task!r} is no effect and delivers nothing: make it one with @effect"
+            )
+        return job.delivery
 
     @property
     def attempt_key(self) -> str:

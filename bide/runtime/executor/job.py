@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bide.runtime.assets.delivery import Delivery
 from bide.runtime.assets.judged import Version
 from bide.runtime.engine.messages import Answer, Start
 from bide.runtime.errors import BideError, UsageError
@@ -45,6 +46,7 @@ class Job(msgspec.Struct, frozen=True):
     shell: Command | ShellSpec | None = None
     cwd: str | None = None
     inputs: tuple[Version, ...] = ()
+    delivery: Delivery | None = None
 
 
 Resolve = Callable[[Start, "Context"], "Job | Awaitable[Job]"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from bide.runtime.assets.words import Semantics
 from bide.runtime.schedules.promise import Promise
 
 
@@ -96,6 +97,19 @@ class ApprovalSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     on_reject: str = "fail"  # or "skip": what becomes of the task when it is denied
 
 
+class EffectSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Output that leaves the platform. `asset` names it among the assets: each delivery is a version of it."""
+
+    asset: str
+    target: str
+    semantics: Semantics
+    reversible: bool = False
+    requires_approval: bool = False
+    prompt: str = ""
+    who: tuple[str, ...] = ()
+    expires_us: int | None = None
+
+
 class MapSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A task that runs once for each item of a list: how the list becomes instances."""
 
@@ -150,6 +164,7 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     handles: tuple[str, ...] = ()  # of a handler: the tasks whose failure starts it
     map: MapSpec | None = None
     approval: ApprovalSpec | None = None
+    effect: EffectSpec | None = None
 
 
 class DagSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -33,7 +33,7 @@ class Task(Generic[P, R]):
         if inspect.isasyncgenfunction(fn) or inspect.isgeneratorfunction(fn):
             raise GraphError(f"the task {fn.__name__!r} is a generator: return a list, or a path to a file")
         update_wrapper(self, fn)
-        self.fn = fn
+        self.fn: Callable[P, R] = fn
         self.name: str = str(options.get("name", fn.__name__))
         self._options = dict(options)
         self._given = given  # named at one place: taken twice is an error, not a number

@@ -49,6 +49,11 @@ def approval_number(text: str) -> int:
     return _number(text, "approval", "`bide approvals` lists them")
 
 
+def delivery_number(text: str) -> int:
+    """The number of a delivery from what was typed."""
+    return _number(text, "delivery", "`bide effects` lists them")
+
+
 def backfill_number(text: str) -> int:
     """The number of a backfill from what was typed."""
     return _number(text, "backfill", "`bide backfill list` lists them")

@@ -33,6 +33,7 @@ from bide.runtime.service.asset_api import asset_routes
 from bide.runtime.service.asset_graph_api import asset_graph_routes
 from bide.runtime.service.backfill_api import backfill_routes
 from bide.runtime.service.doors import Doors
+from bide.runtime.service.effect_api import effect_routes
 from bide.runtime.service.evidence_api import evidence_routes
 from bide.runtime.service.shapes import Problem
 
@@ -116,6 +117,7 @@ def make_app(operations: Doors, alive: Callable[[], str], ready: Callable[[], st
     asset_graph_routes(app, operations, _json)
     approval_routes(app, operations, _json)
     evidence_routes(app, operations, _json)
+    effect_routes(app, operations, _json)
     _alerts(app, operations)
     return app
 

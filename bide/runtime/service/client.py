@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.asset_client import AssetClient
     from bide.runtime.service.asset_graph_client import AssetGraphClient
     from bide.runtime.service.backfill_client import BackfillClient
+    from bide.runtime.service.effect_client import EffectClient
     from bide.runtime.service.evidence_client import EvidenceClient
 
 _TIMEOUT_S: Final = 30.0
@@ -101,6 +102,13 @@ class ServiceClient:
         from bide.runtime.service.evidence_client import EvidenceClient
 
         return EvidenceClient(self._get, self._post)
+
+    @property
+    def effects(self) -> EffectClient:
+        """The ledger of external effects."""
+        from bide.runtime.service.effect_client import EffectClient
+
+        return EffectClient(self._get)
 
     async def dags(self) -> list[DagLine]:
         return self._get(list[DagLine], "/dags")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.asset_doors import AssetDoors
     from bide.runtime.service.asset_graph_shapes import AssetGraphDoors
     from bide.runtime.service.backfill_doors import BackfillDoors
+    from bide.runtime.service.effects import EffectDoors
     from bide.runtime.service.evidence_doors import EvidenceDoors
     from bide.runtime.service.holds import Held
     from bide.runtime.service.operations import Operations
@@ -161,6 +162,11 @@ class Doors(Protocol):
     @property
     def approvals(self) -> ApprovalDoors:
         """The operations on approvals."""
+        ...
+
+    @property
+    def effects(self) -> EffectDoors:
+        """The ledger of external effects."""
         ...
 
     async def dags(self) -> list[DagLine]: ...

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.asset_graphs import AssetGraphs
     from bide.runtime.service.assets import Assets
     from bide.runtime.service.backfills import Backfills
+    from bide.runtime.service.effects import Effects
     from bide.runtime.service.evidence import Evidence
 
 T = TypeVar("T")
@@ -134,6 +135,13 @@ class Operations:
         from bide.runtime.service.evidence import Evidence
 
         return Evidence(self._reader, self._door, self._clock)
+
+    @property
+    def effects(self) -> Effects:
+        """The ledger of external effects."""
+        from bide.runtime.service.effects import Effects
+
+        return Effects(self._reader)
 
     @property
     def held(self) -> bool:
@@ -457,6 +465,8 @@ def _does(task: TaskSpec) -> str:
         return task.role.value
     if task.lane is Lane.PERSON:
         return "approval"
+    if task.effect is not None:
+        return "effect"
     if task.lane is Lane.WAIT:
         return "sensor"
     marks = (("branch", task.branch), ("set-up", task.setup), ("tear-down", task.teardown))

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from bide.runtime.executor.echo import Echo
     from bide.runtime.service.approvals import Approvals
     from bide.runtime.service.backfills import Backfills
+    from bide.runtime.service.effects import Effects
     from bide.runtime.service.evidence import Evidence
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.shapes import WaitLine
@@ -518,6 +519,11 @@ class Runtime(LiveHouse):
     def approvals(self) -> Approvals:
         """List what people are asked, approve and reject."""
         return self.operations.approvals
+
+    @property
+    def effects(self) -> Effects:
+        """The ledger of external effects: list it, show a delivery."""
+        return self.operations.effects
 
     @property
     def operations(self) -> Operations:

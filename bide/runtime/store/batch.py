@@ -228,6 +228,14 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
             "delivery", "delivery_id, asset_version_id, target, semantics, key, state, corrects, asked_us"
         ),
     ),
+    (
+        "deliveries_again",
+        (
+            "UPDATE delivery SET asset_version_id = ?, corrects = ?, asked_us = ?, state = 'pending',"
+            " delivered_us = NULL, receipt = NULL WHERE delivery_id = ?"
+        ),
+    ),
+    ("deliveries_moved", "UPDATE delivery SET state = ? WHERE delivery_id = ?"),
     ("deliveries_set", "UPDATE delivery SET state = ?, delivered_us = ?, receipt = ? WHERE delivery_id = ?"),
     (
         "invalidations_new",

@@ -14,7 +14,7 @@ from typing import Final
 from bide.runtime.engine.states import OVER, State
 from bide.runtime.graph.spec import Lane
 from bide.runtime.store.failure import READ_ERRORS, ROW_ERRORS
-from bide.runtime.store.people_invariants import i4_awaiting_is_an_open_approval
+from bide.runtime.store.people_invariants import i4_awaiting_is_an_open_approval, i5_delivered_once
 from bide.runtime.store.replay import STATES, Violation, replay, specs
 from bide.runtime.store.replay import ask as _ask
 
@@ -357,6 +357,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[sqlite3.Connection], list[Violation]]]
     ("I4", i4_deferred_is_an_open_wait),
     ("I4", i4_awaiting_is_an_open_approval),
     ("I5", i5_one_event_one_end),
+    ("I5", i5_delivered_once),
     ("I5", i5_one_version_one_fate),
     ("I6", i6_attempts_are_within_their_budget),
     ("I8", i8_one_run_a_slot),

@@ -23,6 +23,8 @@ from bide.runtime.engine.states import (
 )
 from bide.runtime.errors import StoreLostError
 from bide.runtime.store.approval_reads import ApprovalRow, open_approvals
+from bide.runtime.store.delivery_rows import PendingRow as DeliveryRow
+from bide.runtime.store.delivery_rows import pending as pending_deliveries
 from bide.runtime.store.rows import R, _Row, rows
 from bide.runtime.store.stale import STALE, StaleRow
 from bide.runtime.store.version_rows import (
@@ -349,6 +351,8 @@ class WorldRows(msgspec.Struct, frozen=True):
     budgets: list[BudgetRow] = []
     approvals: list[ApprovalRow] = []
     """Open."""
+    deliveries: list[DeliveryRow] = []
+    """Pending."""
 
 
 class RunRows(msgspec.Struct, frozen=True):
@@ -494,6 +498,7 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
         ),
         budgets=rows(conn, BudgetRow, "SELECT name, since_us, spent, by_backfills FROM budget"),
         approvals=open_approvals(conn),
+        deliveries=pending_deliveries(conn),
     )
     _belongs(
         "run", "graph", world.runs, lambda run: run.version_id, {row.version_id for row in world.versions}

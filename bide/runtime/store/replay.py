@@ -17,12 +17,14 @@ from bide.runtime.engine.states import (
     LEGAL,
     LEGAL_APPROVAL,
     LEGAL_ATTEMPT,
+    LEGAL_DELIVERY,
     LEGAL_RUN,
     LEGAL_WAIT,
     OVER,
     ApprovalState,
     AttemptState,
     BackfillState,
+    DeliveryState,
     RunState,
     State,
     WaitState,
@@ -35,6 +37,7 @@ _TABLES: Final[dict[str, Mapping[str, frozenset[str]]]] = {
     "instance": {str(was): frozenset(map(str, now)) for was, now in LEGAL.items()},
     "attempt": {str(was): frozenset(map(str, now)) for was, now in LEGAL_ATTEMPT.items()},
     "wait": {str(was): frozenset(map(str, now)) for was, now in LEGAL_WAIT.items()},
+    "delivery": {str(was): frozenset(map(str, now)) for was, now in LEGAL_DELIVERY.items()},
     "approval": {str(was): frozenset(map(str, now)) for was, now in LEGAL_APPROVAL.items()},
 }
 BORN: Final[dict[str, frozenset[str]]] = {
@@ -43,6 +46,7 @@ BORN: Final[dict[str, frozenset[str]]] = {
     "attempt": frozenset({AttemptState.RUNNING}),
     "wait": frozenset({WaitState.OPEN}),
     "approval": frozenset({ApprovalState.OPEN}),
+    "delivery": frozenset({DeliveryState.PENDING}),
 }
 """The states a row may begin in, whether or not the journal has a line for it."""
 _EARLY: Final = frozenset({TriggerRule.ONE_SUCCESS, TriggerRule.ONE_FAILED, TriggerRule.ALWAYS})
@@ -53,6 +57,7 @@ _ROWS: Final = {
     "attempt": "SELECT attempt_id, state FROM attempt",
     "wait": "SELECT wait_id, state FROM wait",
     "approval": "SELECT approval_id, state FROM approval",
+    "delivery": "SELECT delivery_id, state FROM delivery",
 }
 
 
@@ -63,6 +68,7 @@ STATES: Final[dict[str, type[StrEnum]]] = {
     "backfill": BackfillState,
     "wait": WaitState,
     "approval": ApprovalState,
+    "delivery": DeliveryState,
 }
 
 
@@ -212,7 +218,7 @@ def replay(conn: sqlite3.Connection) -> list[Violation]:
     journal = _Journal(instances)
     for line in conn.execute(
         "SELECT seq, subject, subject_id, was, now FROM event"
-        " WHERE subject IN ('run', 'instance', 'attempt', 'wait', 'approval') ORDER BY seq"
+        " WHERE subject IN ('run', 'instance', 'attempt', 'wait', 'approval', 'delivery') ORDER BY seq"
     ):
         journal.line(*line)
     for instance, wait in journal.asleep.items():

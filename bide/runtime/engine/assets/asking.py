@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 def is_guarded(assets: Assets, inst: Instance) -> bool:
     """Whether something is to be asked before it begins. Handlers, callbacks and sensors ask nothing."""
     task = inst.task
+    if task.effect is not None:
+        return True
     if not (task.inlets or task.outlets) or task.role is not Role.TASK or task.lane is Lane.WAIT:
         return False
     return bool(task.inlets) or any(name in assets.catalog.of_downstream for name in task.outlets)
@@ -40,22 +42,39 @@ def questions_of(t: Turn, inst: Instance) -> list[deciding.Question]:
     run, assets = inst.run, t.world.assets
     plan = deciding.plan_of(assets, run)
     backfill = deciding.is_backfill(run)
+    phase = Phase.EXECUTING if inst.task.effect is None else Phase.EFFECT
     found = []
     under = set[str]()
     for name in inst.task.outlets:
         contracts = deciding.contracts_of(assets.catalog, name, backfill=backfill)
         if contracts:
-            found.append(deciding.question(deciding.ask_of(run, Phase.EXECUTING, name, plan), contracts))
+            found.append(deciding.question(deciding.ask_of(run, phase, name, plan), contracts))
             under |= {contract.upstream for contract in contracts}
     rest = [name for name in inst.task.inlets if name not in under]
     if rest:
         of = inst.task.outlets[0] if inst.task.outlets else ""
-        found.append(deciding.question(deciding.ask_of(run, Phase.EXECUTING, of, plan), (), rest))
+        found.append(deciding.question(deciding.ask_of(run, phase, of, plan), (), rest))
     return found
 
 
 def keys_of(inst: Instance, questions: list[deciding.Question]) -> list[FactKey]:
-    return [*(key for each in questions for key in each.keys), approved_key(inst)]
+    return [*(key for each in questions for key in each.keys), *others_of(inst)]
+
+
+def others_of(inst: Instance) -> list[FactKey]:
+    """What has to be known beside its assets: what people have approved, and of an effect what has left."""
+    keys = [approved_key(inst)]
+    return keys if inst.task.effect is None else [*keys, ledger_key(inst), effect_key(inst)]
+
+
+def ledger_key(inst: Instance) -> FactKey:
+    spec, meta = inst.task.effect, inst.run.meta
+    assert spec is not None
+    return ("ledger", spec.asset, spec.target, meta.start_us, meta.end_us)
+
+
+def effect_key(inst: Instance) -> FactKey:
+    return (deciding.APPROVED, ApprovalKind.EFFECT.value, inst.instance_id)
 
 
 def approved_key(inst: Instance) -> FactKey:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bide.runtime.assets.judged import Used
 from bide.runtime.assets.words import Level
 from bide.runtime.engine import alerting, approving, handling, life
-from bide.runtime.engine.assets import asking, deciding
+from bide.runtime.engine.assets import asking, deciding, delivering
 from bide.runtime.engine.assets.changed import looks_at, looks_away
 from bide.runtime.engine.messages import Failure, GuardAsked
 from bide.runtime.engine.states import ApprovalKind, RunState, State
@@ -35,18 +35,26 @@ def guard_asked(t: Turn, e: GuardAsked) -> None:
     if inst.state is State.AWAITING_APPROVAL and e not in t.world.assets.looks:
         return  # it waits for another person
     questions = asking.questions_of(t, inst)
-    if not deciding.known(t, e, questions, asking.approved_key(inst)):
+    if not deciding.known(t, e, questions, *asking.others_of(inst)):
+        return
+    if inst.task.effect is not None and inst.task.effect.asset in t.touched:
+        t.ask(e, *asking.keys_of(inst, questions))
         return
     answers = [deciding.answer(t, each) for each in questions]
     approved = t.facts[asking.approved_key(inst)]
     refused = [each for each in answers if deciding.stops(each.decision, approved)]
-    if not refused:
-        _let_go(t, inst, answers)
+    if refused:
+        _wait(t, inst, refused)
         return
-    _wait(t, inst, refused)
+    used: dict[int, Used] = {}
+    for each in answers:
+        for one in each.use:
+            used.setdefault(one.version.version_id, one)
+    if inst.task.effect is None or delivering.may_leave(t, inst, answers, used):
+        _let_go(t, inst, answers, used)
 
 
-def _let_go(t: Turn, inst: Instance, answers: list[deciding.Answer]) -> None:
+def _let_go(t: Turn, inst: Instance, answers: list[deciding.Answer], used: dict[int, Used]) -> None:
     """It may begin: what it may read is written, instead of what it was given before."""
     looks_away(t.world.assets, GuardAsked(inst.instance_id))
     approving.withdraw(t, ApprovalKind.CONTRACT, inst.instance_id, "its contracts let it go on")
@@ -54,10 +62,6 @@ def _let_go(t: Turn, inst: Instance, answers: list[deciding.Answer]) -> None:
         if each.evidence.contracts:
             deciding.record(t, each, run_id=inst.run.run_id, instance_id=inst.instance_id)
     t.changes.readings_gone.append((inst.instance_id,))
-    used: dict[int, Used] = {}
-    for each in answers:
-        for one in each.use:
-            used.setdefault(one.version.version_id, one)
     t.changes.readings += [(inst.instance_id, version_id, one.kind.value) for version_id, one in used.items()]
     waited = inst.state is not State.PENDING
     if inst.state is State.AWAITING_APPROVAL and inst.task.alert is not None:
@@ -67,6 +71,7 @@ def _let_go(t: Turn, inst: Instance, answers: list[deciding.Answer]) -> None:
 
 def _wait(t: Turn, inst: Instance, refused: list[deciding.Answer]) -> None:
     """It may not begin: it is said why, and what would change that is looked at."""
+    approving.withdraw(t, ApprovalKind.EFFECT, inst.instance_id, "its contracts do not let it leave")
     looks_at(t.world.assets, GuardAsked(inst.instance_id), asking.names_of(t.world.assets, inst))
     first = refused[0].decision
     person = all(deciding.stops(each.decision) == {Level.MANUAL_APPROVAL} for each in refused)

@@ -22,6 +22,8 @@ def publish_all(t: Turn) -> None:
     """Record what the successes of this turn have made, in their order."""
     published, t.published = t.published, []
     for inst in published:
+        if inst.task.effect is not None:
+            continue  # its delivery stands in the ledger
         for name in inst.task.outlets:
             _made(t, inst, name)
         if t.world.assets.settled:

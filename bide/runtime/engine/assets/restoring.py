@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -26,6 +26,10 @@ from bide.runtime.schedules.on_assets import on_assets
 if TYPE_CHECKING:
     from bide.runtime.engine.world import DagState, World
     from bide.runtime.store.load import WorldRows
+
+
+_LOOKING: Final = (ApprovalKind.CONTRACT, ApprovalKind.EFFECT)
+"""What is asked of people by what assets are: who waits for them looks at these."""
 
 
 def restore_assets(world: World, rows: WorldRows, dags: Mapping[int, DagState]) -> None:
@@ -84,8 +88,8 @@ def restore_open(world: World, rows: WorldRows) -> None:
         )
         world.timer(expires.due, Due.ACCEPTED, accepted.version_id)
     for inst in world.instances.values():
-        of_contract = (ApprovalKind.CONTRACT, inst.instance_id) in world.approvals.of
-        if inst.state is State.BLOCKED or of_contract:
+        asked = any((kind, inst.instance_id) in world.approvals.of for kind in _LOOKING)
+        if inst.state is State.BLOCKED or asked:
             looks_at(assets, GuardAsked(inst.instance_id), asking.names_of(assets, inst))
 
 
