@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bide.runtime.engine import backfill_commands, loop, mapping, restore, turn, world
+from bide.runtime.engine import backfill_commands, loop, mapping, restore, runs, turn, world
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.decide import slices
 from bide.runtime.engine.messages import ClockStepped, Command, Effect, Failure, Input, Reply
@@ -208,6 +208,16 @@ def test_void_timers_are_swept_some_at_a_time(scene: Scene, monkeypatch: pytest.
     assert sorted(scene.world.timers) == sorted(
         {each for each in living if scene.world._says(each[1], each[2]) == each[0]}
     )
+
+
+def test_what_of_a_wide_run_waits_for_nothing_is_found_some_at_a_time(scene: Scene) -> None:
+    scene.dag("wide", job("first"), *[job(f"then{n}", "first") for n in range(MANY)])
+    scene.trigger("wide")
+    work = runs._Roots(scene.world.runs[1])
+    budgets = 0
+    while not work(turn.Turn(scene.world, scene.now, {}, 1)):
+        budgets += 1
+    assert budgets == MANY // turn.LOOKS, "also those have their price that are looked at and left"
 
 
 # --- the loop goes round between slices --------------------------------------------------------------

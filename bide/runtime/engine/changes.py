@@ -7,7 +7,8 @@ columns hold `str`, JSON included. `..._set` rows are whole: the last one for an
 
 from __future__ import annotations
 
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 Row = tuple[Any, ...]
 
@@ -281,4 +282,7 @@ class Changes:
         """(seq, at_us, epoch, subject, subject_id, run_id, was, now, reason)"""
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) for name in self.__slots__)
+        return bool(self.events) or any(_ALL(self))  # asked at every turn, and most have said something
+
+
+_ALL: Final = attrgetter(*Changes.__slots__)

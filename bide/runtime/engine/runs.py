@@ -10,7 +10,7 @@ from bide.runtime.engine import alerting, backfills, control, covering, handling
 from bide.runtime.engine.assets import shadow
 from bide.runtime.engine.messages import RunEnded, RunMeta, RunOpened
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State
-from bide.runtime.engine.turn import Slices, Turn, at_once
+from bide.runtime.engine.turn import LOOKS, Slices, Turn, at_once
 from bide.runtime.engine.world import DagState, Due, Instance, Run, World
 from bide.runtime.graph.compile import Compiled
 from bide.runtime.graph.rules import Verdict, verdict
@@ -174,6 +174,8 @@ class _Roots:
                 return False
             inst = instances[self.at]
             self.at += 1
+            if not self.at % LOOKS:
+                t.budget -= 1
             if inst.state is not State.PENDING:
                 continue
             if inst.task.role is not Role.TASK:
