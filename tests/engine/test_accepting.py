@@ -132,7 +132,9 @@ def use(
     scene: Scene, asset: str = "gold", purpose: str = "dashboard", hour: int | None = 0
 ) -> dict[str, Any]:
     span = {} if hour is None else {"start_us": T0 + hour * HOUR_US, "end_us": T0 + (hour + 1) * HOUR_US}
-    answer: dict[str, Any] = scene.command("asset_use", asset=asset, purpose=purpose, by="ann", **span)
+    answer: dict[str, Any] = scene.command(
+        "asset_use", asset=asset, purpose=purpose, by="ann", at_us=scene.now, **span
+    )
     return answer
 
 

@@ -6,15 +6,20 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from bide.runtime.cli import uses
 from bide.runtime.cli.asking import Dag, Db, Json, asked, dag_name, done
 from bide.runtime.cli.output import print_json, print_table, print_why, stamp, write
 from bide.runtime.service.shapes import Interval
 
-app = App(name="assets", help="Assets: list (bare), show, checklist, events {list,drop,replay}.")
+app = App(
+    name="assets",
+    help="Assets: list (bare), show, use, decisions, publish, degrade, checklist, events {list,drop,replay}.",
+)
 events = App(
     name="events", help="Versions that a DAG has before it: list them, drop them, have them once more."
 )
 app.command(events)
+uses.commands(app)
 
 Asset = Annotated[str | None, Parameter(help="Only of this asset.")]
 Why = Annotated[str, Parameter(help="Why; it stands in the journal.")]
@@ -73,15 +78,20 @@ def show(
     rows = [
         (
             line.version,
-            line.state,
+            f"{line.state}{' (shadow)' if line.shadow else ' (held)' if line.held else ''}",
             _span(line.interval),
             stamp(line.created_at),
             f"{line.run_id}/{line.task}" if line.run_id else None,
             ", ".join(line.runs),
+            line.reason,
         )
         for line in found.versions
     ]
-    print_table(("version", "state", "interval", "published at", "made by", "made runs"), rows, "no versions")
+    heads = ("version", "state", "interval", "made at", "made by", "made runs", "why")
+    print_table(heads, rows, "no versions")
+    for line in found.versions:
+        for told in uses.told(line):
+            write(f"version {line.version}: {told}")
     return 0
 
 

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from bide.runtime.service.doors import Doors
+from bide.runtime.service.use_api import use_routes
 
 
 class DropBody(BaseModel):
@@ -33,6 +34,8 @@ class ReplayBody(BaseModel):
 
 
 def asset_routes(app: FastAPI, ops: Doors, answer: Callable[..., Response]) -> None:
+    use_routes(app, ops, answer)
+
     @app.get("/api/v1/assets")
     async def assets() -> Response:
         return answer(await ops.assets.listed())

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from bide.runtime.service.asset_shapes import AssetEventLine, AssetLine, AssetShown, DagWhyShown
 from bide.runtime.service.shapes import Done
+from bide.runtime.service.use_doors import UseDoors
 
 
-class AssetDoors(Protocol):
+class AssetDoors(UseDoors, Protocol):
     async def listed(self) -> list[AssetLine]: ...
 
     async def show(self, asset: str, limit: int = 20) -> AssetShown:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from bide.runtime.service.shapes import Detail, Interval, _Shape
 
 
@@ -19,8 +23,31 @@ class AssetLine(_Shape, frozen=True):
     consumers: tuple[str, ...]
 
 
+class LimitsLine(_Shape, frozen=True):
+    """Why a version is degraded: what is known to be wrong, who accepted that, and until when."""
+
+    reason: str
+    known_limitations: tuple[str, ...]
+    approved_by: str
+    expires_at: str | None
+
+
+class CheckLine(_Shape, frozen=True):
+    """What a gate found of a version."""
+
+    name: str
+    severity: str
+    passed: bool
+    observed: Any
+    expected: Any
+    message: str
+
+
 class VersionLine(_Shape, frozen=True):
-    """A version: the task and run that made it, and the runs that it made."""
+    """A version: the task and run that made it, and the runs that it made; why it is in its state.
+
+    `held`: it is made and not let out; `shadow`: it never is. `meta` is what was said when it was staged.
+    """
 
     version: str
     state: str
@@ -30,6 +57,13 @@ class VersionLine(_Shape, frozen=True):
     task: str | None
     run_id: str | None
     runs: tuple[str, ...]
+    reason: str = ""
+    label: str = ""
+    held: bool = False
+    shadow: bool = False
+    meta: dict[str, Any] = msgspec.field(default_factory=dict)
+    checks: tuple[CheckLine, ...] = ()
+    limits: LimitsLine | None = None
 
 
 class AssetShown(AssetLine, frozen=True):

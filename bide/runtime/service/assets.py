@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime.assets.limits import Limits
 from bide.runtime.assets.pending import Pending, Unit
 from bide.runtime.clock import Clock
 from bide.runtime.engine.assets.state import KIND, rule_of
@@ -21,12 +22,15 @@ from bide.runtime.service.asset_shapes import (
     AssetEventLine,
     AssetLine,
     AssetShown,
+    CheckLine,
     DagWhyShown,
+    LimitsLine,
     VersionLine,
 )
 from bide.runtime.service.dag_why import next_firing, timed_facts
 from bide.runtime.service.doors import Door, Live
 from bide.runtime.service.shapes import Detail, Done, Interval, iso, iso_or_none
+from bide.runtime.service.uses import Uses
 from bide.runtime.spans import Span, covers, share
 from bide.runtime.store import asset_reads as reads
 from bide.runtime.store import schedules as stored
@@ -41,7 +45,7 @@ _SHOWN: Final = 5
 """Groups of versions that `why` looks at in full."""
 
 
-class Assets:
+class Assets(Uses):
     """What can be asked and done about assets."""
 
     def __init__(self, reader: Asks, door: Door, clock: Clock, live: Live | None, held: bool) -> None:
@@ -175,10 +179,29 @@ def _show(conn: sqlite3.Connection, asset: str, limit: int) -> AssetShown:
             task=row.task,
             run_id=None if row.run_id is None else str(row.run_id),
             runs=tuple(str(run) for run in msgspec.json.decode(row.runs)),
+            reason=row.reason,
+            label=row.label,
+            held=row.held == 1,
+            shadow=bool(row.shadow),
+            meta={} if row.meta is None else msgspec.json.decode(row.meta),
+            checks=tuple(msgspec.json.decode(row.checks, type=list[CheckLine])),
+            limits=_limits(row.limits),
         )
         for row in reads.versions(conn, asset, limit)
     )
     return AssetShown(**line, versions=versions)
+
+
+def _limits(text: str | None) -> LimitsLine | None:
+    if text is None:
+        return None
+    limits = msgspec.json.decode(text, type=Limits)
+    return LimitsLine(
+        reason=limits.reason,
+        known_limitations=limits.known_limitations,
+        approved_by=limits.approved_by,
+        expires_at=iso_or_none(limits.expires_us),
+    )
 
 
 def _consumer(conn: sqlite3.Connection, dag: str) -> tuple[reads.ConsumerRead, OnAssets]:

@@ -239,7 +239,8 @@ class Operations:
         else:
             instance = _instance(scene.tasks, task, run_id)
             why = explain_instance(facts.of_instance(scene, instance, self._live, self._held), now)
-            held = facts.held_words(instance.instance_id, self._live)
+            made = await self.assets.made_by(instance.instance_id)
+            held = (*facts.held_words(instance.instance_id, self._live), *made)
         return WhyShown(
             run_id=str(run_id),
             task=task,

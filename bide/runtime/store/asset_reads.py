@@ -35,6 +35,14 @@ class VersionRead(_Read, frozen=True):
     task: str | None
     runs: str
     """Ids of the runs it made, JSON."""
+    reason: str
+    label: str
+    held: int
+    shadow: int
+    meta: str | None
+    limits: str | None
+    checks: str
+    """What its gates found, JSON: objects."""
 
 
 class EventRead(_Read, frozen=True):
@@ -67,9 +75,11 @@ class ConsumerRead(_Read, frozen=True):
     open_runs: int
 
 
+_SEEN: Final = "('published', 'stale', 'degraded', 'superseded', 'invalidated')"
 _ASSETS: Final = (
     "SELECT a.name, v.asset_version_id, v.start_us, v.end_us, v.created_us FROM asset a LEFT JOIN asset_version v"
-    " ON v.asset_version_id = (SELECT max(w.asset_version_id) FROM asset_version w WHERE w.asset_id = a.asset_id)"
+    " ON v.asset_version_id = (SELECT w.asset_version_id FROM asset_version w WHERE w.asset_id = a.asset_id"
+    f" AND w.state IN {_SEEN} ORDER BY w.asset_version_id DESC LIMIT 1)"
 )
 _LOADED: Final = "dag d JOIN dag_version v ON v.version_id = d.version_id AND d.removed = 0"
 
@@ -102,7 +112,10 @@ def versions(conn: sqlite3.Connection, asset: str, limit: int) -> list[VersionRe
     found = conn.execute(
         "SELECT v.asset_version_id, v.state, v.start_us, v.end_us, v.created_us, v.run_id, d.name, i.task,"
         " (SELECT json_group_array(DISTINCT r.run_id) FROM run_trigger r"
-        " WHERE r.asset_version_id = v.asset_version_id AND r.used = 1)"
+        " WHERE r.asset_version_id = v.asset_version_id AND r.used = 1), v.reason, v.label, v.held, v.shadow, v.meta,"
+        " v.limits, (SELECT json_group_array(json_object('name', c.name, 'severity', c.severity, 'passed',"
+        " json(iif(c.passed, 'true', 'false')), 'observed', json(c.observed), 'expected', json(c.expected), 'message',"
+        " c.message)) FROM asset_check c WHERE c.asset_version_id = v.asset_version_id)"
         " FROM asset_version v LEFT JOIN dag d USING (dag_id) LEFT JOIN task_instance i USING (instance_id)"
         " WHERE v.asset_id = (SELECT asset_id FROM asset WHERE name = ?)"
         " ORDER BY v.asset_version_id DESC LIMIT ?",
@@ -125,7 +138,7 @@ def cursors(conn: sqlite3.Connection, dag_id: int) -> list[CursorRead]:
     """How far a consumer has been given each of its assets, and the newest version there is."""
     found = conn.execute(
         "SELECT a.name, c.asset_version_id, (SELECT coalesce(max(v.asset_version_id), 0) FROM asset_version v"
-        " WHERE v.asset_id = a.asset_id) FROM asset_cursor c JOIN asset a USING (asset_id) WHERE c.dag_id = ?"
+        f" WHERE v.asset_id = a.asset_id AND v.quiet = 0 AND v.state IN {_SEEN}) FROM asset_cursor c JOIN asset a USING (asset_id) WHERE c.dag_id = ?"
         " ORDER BY a.name",
         (dag_id,),
     ).fetchall()

@@ -24,9 +24,9 @@ _MUCH = frozenset({Criticality.HIGH, Criticality.CRITICAL})
 
 
 def asset_use(t: Turn, args: dict[str, Any]) -> Any:
-    """{asset, start_us | None, end_us | None, purpose, by} -> {decision, allowed, contract, versions}.
+    """{asset, start_us | None, end_us | None, at_us, purpose, by} -> {decision, allowed, contract, versions}.
 
-    Without an interval the newest version is meant.
+    Without an interval the newest version is meant, as at `at_us`.
     """
     name, purpose = args["asset"], str(args.get("purpose") or "").strip()
     if not purpose:
@@ -39,8 +39,9 @@ def asset_use(t: Turn, args: dict[str, Any]) -> Any:
     contract = held.spec if held is not None else default_contract(
         purpose, assets.catalog.asset(name), whole=start is None
     )  # fmt: skip
+    at = args["at_us"]  # never the instant of the turn: what is asked stays the same from turn to turn
     asked = Asked(
-        phase=Phase.USE, asset=name, start_us=t.now if start is None else start, end_us=t.now if end is None else end,
+        phase=Phase.USE, asset=name, start_us=at if start is None else start, end_us=at if end is None else end,
         now_us=t.now, consumer=purpose,
     )  # fmt: skip
     question = deciding.question(asked, (contract,))

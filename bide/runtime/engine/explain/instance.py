@@ -73,7 +73,11 @@ def _instance(f: InstanceFacts, now: int) -> _Answer:
         case State.AWAITING_APPROVAL:
             return _awaiting(f, now)
         case State.BLOCKED:
-            return f"a contract forbids it{because(f.reason)}", (), "it goes on when the contract holds"
+            after = (
+                "it is asked again by the commit that changes one of those assets; "
+                f"`bide assets decisions --run {f.run}` has what was seen"
+            )
+            return f"a contract forbids it{because(f.reason)}", (), after
         case State.LOST:
             sentence = f"attempt {f.attempt} was lost{because(f.reason or 'its process died while it ran')}"
             after = (

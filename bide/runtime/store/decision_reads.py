@@ -1,0 +1,68 @@
+"""What is asked about decisions, on a connection that may be read-only."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+
+class DecisionRead(msgspec.Struct, frozen=True, array_like=True):
+    """A decision; `issues` is JSON."""
+
+    decision_id: int
+    at_us: int
+    phase: str
+    asset: str
+    start_us: int
+    end_us: int
+    consumer: str
+    level: str
+    retryable: int
+    reason: str
+    issues: str
+    run_id: int | None
+    task: str | None
+    version: int | None
+    by: str
+
+
+def decisions(
+    conn: sqlite3.Connection, asset: str | None, run_id: int | None, limit: int
+) -> list[DecisionRead]:
+    """The newest first."""
+    found = conn.execute(
+        "SELECT d.decision_id, d.at_us, d.phase, a.name, d.start_us, d.end_us, d.consumer, d.level, d.retryable,"
+        " d.reason, d.issues, d.run_id, i.task, d.asset_version_id, d.by FROM decision d JOIN asset a USING (asset_id)"
+        " LEFT JOIN task_instance i ON i.instance_id = d.instance_id WHERE (?1 IS NULL OR a.name = ?1)"
+        " AND (?2 IS NULL OR d.run_id = ?2) ORDER BY d.decision_id DESC LIMIT ?3",
+        (asset, run_id, limit),
+    ).fetchall()
+    return msgspec.convert(found, list[DecisionRead])
+
+
+def declared(conn: sqlite3.Connection, asset: str) -> str | None:
+    """What is declared of an asset, JSON; None when nobody knows it."""
+    row = conn.execute("SELECT spec FROM asset WHERE name = ?", (asset,)).fetchone()
+    return None if row is None else row[0]
+
+
+class MadeRead(msgspec.Struct, frozen=True, array_like=True):
+    """A version that a task instance made."""
+
+    version: int
+    asset: str
+    state: str
+    held: int
+    shadow: int
+    reason: str
+
+
+def made_by(conn: sqlite3.Connection, instance_id: int) -> list[MadeRead]:
+    """The newest first; of many reruns the last ones."""
+    found = conn.execute(
+        "SELECT v.asset_version_id, a.name, v.state, v.held, v.shadow, v.reason FROM asset_version v"
+        " JOIN asset a USING (asset_id) WHERE v.instance_id = ? ORDER BY v.asset_version_id DESC LIMIT 20",
+        (instance_id,),
+    ).fetchall()
+    return msgspec.convert(found, list[MadeRead])
