@@ -95,6 +95,15 @@ def test_s1_41_a_gate_that_nobody_declares_is_never_met() -> None:
     )
 
 
+def test_s1_41_a_word_of_quality_that_is_misspelt_is_the_gate_that_nobody_has() -> None:
+    graph = graph_of(edge("gold", "silver", Quality("critcal")), assets=(AssetSpec("silver"),))
+    assert (
+        "asks for the gate 'critcal', and there is none of that name: did you mean 'critical'?"
+        in codes(graph)["contract-unknown-gate"]
+    )
+    assert codes(graph_of(edge("gold", "silver", Quality("minor")), assets=(AssetSpec("silver"),))) == {}
+
+
 def test_s1_55_an_important_asset_without_owner_is_told() -> None:
     assets = (asset_of("gold", criticality="critical"), asset_of("silver", criticality="high", owner="cases"))
     found = codes(graph_of(assets=assets))
@@ -213,6 +222,19 @@ def test_s1_47_each_asset_is_driven_in_one_of_five_ways() -> None:
     }
 
 
+def test_s1_5_s1_6_one_task_makes_several_assets_and_several_tasks_one() -> None:
+    graph = graph_of(
+        programs=(
+            program("old", Manual(), task("export", "gold audit")),
+            program("new", Every(hours=1), task("stream", "gold")),
+        )
+    )
+    assert {name: [maker.name for maker in makers] for name, makers in graph.makers.items()} == {
+        "gold": ["old.export", "new.stream"],
+        "audit": ["old.export"],
+    }
+
+
 def test_s1_48_one_dag_that_makes_most_of_everything_is_told() -> None:
     many = program("company", Every(hours=1), *(task(f"t{n}", f"x{n}") for n in range(24)))
     few = program("side", Every(hours=1), *(task(f"s{n}", f"y{n}") for n in range(6)))
@@ -268,6 +290,28 @@ def test_d17_bide_check_lists_broken_contracts_and_errors_are_exit_code_2(bide: 
 
 def _first(found: dict[str, dict[str, str]]) -> str:
     return found["promise-too-late"]["message"].rpartition("(of ")[2]
+
+
+def test_s3_28_what_a_contract_holds_back_is_no_guess_at_the_time(bide: Bide, tmp_path: Path) -> None:
+    """A slow upstream delays, and never corrupts: timing one DAG after another is safe under a contract."""
+    file = tmp_path / "dags.py"
+    text = FILE.replace('criticality="high")]', 'owner="bi")], inlets=[Asset("silver")]').replace(
+        "15 3", "15 5"
+    )
+    file.write_text(text.partition('Contract("gold"')[0])
+    assert [each["code"] for each in msgspec.json.decode(bide("check", str(file), "--json").out)] == [
+        "time-offset"
+    ]
+    file.write_text(text.partition('Contract("live"')[0])
+    assert msgspec.json.decode(bide("check", str(file), "--json").out) == []
+    file.write_text(
+        file.read_text().replace(
+            'kind="interval_match"', 'kind="interval_match", on_failure={"missing": "warn"}'
+        )
+    )
+    assert [each["code"] for each in msgspec.json.decode(bide("check", str(file), "--json").out)] == [
+        "time-offset"
+    ]
 
 
 def test_d17_serve_tells_of_a_contract_that_a_new_schedule_breaks(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from bide import ExactVersion, Freshness, Latest, Quality, SameInterval, SchemaCompat
 from bide.runtime.assets import (
+    ContractSpec,
+    Decision,
     Evidence,
     Found,
     Observed,
@@ -43,7 +45,7 @@ def test_s1_8c_the_version_of_the_very_interval_is_read_the_newest_that_can_be_s
     assert used(evaluate(contract("read"), there, asked())) == [4]
 
 
-def test_s1_42_an_interval_that_is_missing_blocks_execution_with_a_structured_reason() -> None:
+def test_s1_42_s1_43_an_interval_that_is_missing_blocks_execution_with_a_structured_reason() -> None:
     there = seen(version(1, day(14)))
     use, decision = evaluate_all([contract("interval_match")], {SILVER: there}, asked())
     assert use == ()
@@ -157,6 +159,44 @@ def test_s1_30_a_degraded_version_hands_its_limitations_on_until_they_expire() -
     ]
 
 
+def test_s1_29_the_five_degraded_modes_go_on_and_say_with_what() -> None:
+    """Of each: what may go on, and the limitation that the output is published with."""
+    publishing = asked(phase=Phase.PUBLISHING)
+
+    def published(spec: ContractSpec, there: Observed) -> tuple[Decision, str]:
+        decision = conclude(publishing, [evaluate(spec, there, publishing)])
+        assert decision.allowed
+        [limit] = decision.limits
+        return decision, limit
+
+    reference = version(3, day(1))  # (a) the version before of a reference
+    previous = contract("interval_match", on_failure={Result.INVALID: Rule(Action.USE_PREVIOUS_VERSION)})
+    _, said = published(
+        previous, seen(version(4, day(15), "invalidated"), previous=reference, latest=reference)
+    )
+    assert said.endswith("version 3 of 2026-06-01 is used instead")
+    partial = contract(
+        "interval_match", Quality("critical"), on_failure={Result.QUALITY: Rule(Action.PARTIAL_PUBLISH)}
+    )
+    regions = [version(n, hour(15, n), checks=(passed(ok=n != 3),)) for n in range(24)]
+    _, said = published(
+        partial, seen(*regions)
+    )  # (b), (d) without the part that failed, and how complete that is
+    assert "complete to 95.8 %: rows failed (critical) in version 3" in said
+    fresh = contract("interval_match", SameInterval(), Freshness(timedelta(minutes=5)))
+    _, said = published(fresh, seen(version(5, day(15))))  # (c) with a warning that it is old
+    assert said.endswith("the newest, ended 1:00:00 ago")
+    inside = contract(
+        "interval_match",
+        Quality("all"),
+        on_failure={Result.QUALITY: Rule(Action.BLOCK, Level.EXTERNAL_SIDE_EFFECT)},
+    )
+    decision, said = published(inside, seen(version(6, day(15), checks=(passed(ok=False),))))
+    assert not decision.leaves  # (e) inside alone
+    assert decision.notifies
+    assert "rows failed" in said
+
+
 def test_s1_10_an_edge_of_backfills_asks_nothing_in_other_runs() -> None:
     asks = contract("interval_match", during="backfill")
     assert evaluate(asks, seen(), asked()) == Found()
@@ -215,7 +255,7 @@ def test_an_inlet_without_a_contract_is_lineage_and_never_an_issue() -> None:
     assert inlet(GOLD, seen(), asked()) == Found()
 
 
-def test_d21_a_decision_is_made_again_of_its_evidence_alone() -> None:
+def test_s1_18_d21_a_decision_is_made_again_of_its_evidence_alone() -> None:
     asks = contract(
         "interval_match", SameInterval(timedelta(days=-1)), Quality(("rows",)), Freshness(timedelta(minutes=5)),
         on_failure={Result.STALE: Rule(Action.BLOCK, Level.CONSUMER_NOTIFICATION)},

@@ -142,7 +142,7 @@ ROWS = [
 
 @pytest.mark.parametrize("other", [True, False], ids=["another_version_is_there", "no_other_version"])
 @pytest.mark.parametrize("edge", [edge for edge in Edge if edge is not Edge.INVALIDATION])
-def test_s1_14_s1_16_s1_26_every_row_of_the_truth_table(edge: Edge, other: bool) -> None:
+def test_s1_14_s1_16_s1_26_b37_b38_b39_every_row_of_the_truth_table(edge: Edge, other: bool) -> None:
     rows = 0
     for result, (action, level, severity) in product(ISSUES, ROWS):
         require, there = cached(edge, result, other=other)

@@ -70,14 +70,15 @@ def cycles(graph: AssetGraph) -> list[Cycle]:
 
 
 def _cycle(edges: list[Link]) -> Cycle:
-    offsets = [which.offset for link in edges if isinstance(which := _which(link), SameInterval)]
+    offsets = [which.offset for link in edges if isinstance(which := which_said(link), SameInterval)]
     older = any(map(_older, edges))
     back = len(offsets) == len(edges) and sum(offsets, timedelta()) < timedelta()
     sure = len(offsets) == len(edges)
     return Cycle(tuple(map(relation, edges)), older or back, sure)
 
 
-def _which(link: Link) -> SameInterval | ExactVersion | Latest | None:
+def which_said(link: Link) -> SameInterval | ExactVersion | Latest | None:
+    """Which versions an edge reads, where its contract or its kind says so."""
     for each in link.contract.require if link.contract is not None else ():
         if isinstance(each, SameInterval | ExactVersion | Latest):
             return each
@@ -86,13 +87,13 @@ def _which(link: Link) -> SameInterval | ExactVersion | Latest | None:
 
 def _older(link: Link) -> bool:
     """What is read was there before: a version that is named, or the newest, said in so many words."""
-    which = _which(link)
+    which = which_said(link)
     return isinstance(which, ExactVersion | Latest) or (which is None and link.kind is Edge.REFERENCE_DATA)
 
 
 def relation(link: Link) -> Relation:
     """The version, interval and publication relation of an edge."""
-    which = _which(link)
+    which = which_said(link)
     if isinstance(which, ExactVersion):
         version, interval = f"exactly version {which.version}", "any interval"
     elif isinstance(which, Latest) or (which is None and link.kind is Edge.REFERENCE_DATA):

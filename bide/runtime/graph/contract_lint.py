@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from typing import Final
 
-from bide.runtime.assets.contract import Quality
+from bide.runtime.assets.contract import Quality, SameInterval
 from bide.runtime.assets.declarations import Said
-from bide.runtime.assets.words import Criticality
-from bide.runtime.graph.asset_cycles import cycles
+from bide.runtime.assets.judged import STOPS, Phase
+from bide.runtime.assets.policy import resolve, severity_of
+from bide.runtime.assets.words import Criticality, Result, Severity
+from bide.runtime.graph.asset_cycles import cycles, which_said
 from bide.runtime.graph.asset_driving import too_large
 from bide.runtime.graph.asset_graph import AssetGraph
 from bide.runtime.graph.asset_needs import Standing, needs
 from bide.runtime.graph.lint import Warn
 from bide.runtime.graph.validate import suggestion
+
+_WORDS: Final = ("all", *(severity.value for severity in Severity))
+"""What `Quality` takes beside the names of gates."""
 
 
 def contract_findings(graph: AssetGraph, sources: Mapping[str, Said], now_us: int) -> list[Warn]:
@@ -32,6 +38,19 @@ def contract_findings(graph: AssetGraph, sources: Mapping[str, Said], now_us: in
         *_giants(graph),
     ]
     return sorted(found, key=lambda each: each.level != "error")
+
+
+def guarded(graph: AssetGraph) -> frozenset[tuple[str, str]]:
+    """(DAG, asset) of what a DAG reads under a contract of its interval that holds it back while that is missing."""
+    found = set()
+    for link in graph.links.values():
+        if link.contract is None or not isinstance(which_said(link), SameInterval):
+            continue
+        missing = Result.MISSING
+        rule = resolve(link.contract, missing, severity_of(link.contract, missing), Phase.EXECUTING)
+        if rule.level in STOPS[Phase.EXECUTING]:
+            found |= {(maker.dag, link.upstream) for maker in graph.makers.get(link.downstream, ())}
+    return frozenset(found)
 
 
 def _unknown(graph: AssetGraph) -> Iterator[Warn]:
@@ -67,15 +86,15 @@ def _gates(graph: AssetGraph) -> Iterator[Warn]:
         gates.setdefault(gate.asset, []).append(gate.name)
     for link in graph.links.values():
         for each in link.contract.require if link.contract is not None else ():
-            if not isinstance(each, Quality) or isinstance(each.checks, str):
+            if not isinstance(each, Quality) or each.checks in _WORDS:
                 continue
             known = gates.get(link.upstream, [])
-            for name in each.checks:
+            for name in (each.checks,) if isinstance(each.checks, str) else each.checks:
                 if name not in known:
                     yield _of(
                         "contract-unknown-gate", link.via,
                         f"the contract of {link.downstream!r} on {link.upstream!r} asks for the gate {name!r}, and "
-                        f"there is none of that name{suggestion(name, known)}: it is never met",
+                        f"there is none of that name{suggestion(name, [*known, *_WORDS])}: it is never met",
                     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ declarations alone, and at the next firings of their schedules.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from typing import Final
@@ -35,14 +35,17 @@ class Warn(msgspec.Struct, frozen=True):
     file: str = ""
 
 
-def lint(dags: Sequence[Dag], now_us: int) -> list[Warn]:
-    """The warnings about these DAGs, in their order."""
+def lint(dags: Sequence[Dag], now_us: int, guarded: Collection[tuple[str, str]] = frozenset()) -> list[Warn]:
+    """The warnings about these DAGs, in their order.
+
+    `guarded`: (DAG, asset) of what a DAG reads under a contract that does not let it begin too early.
+    """
     producers = {name: dag for dag in dags for task in dag.spec.tasks for name in task.outlets}
     by_name = {dag.name: dag for dag in dags}
     found: list[Warn] = []
     for dag in dags:
         firings = _firings(dag.schedule, now_us)
-        found += _offsets(dag, firings, by_name, producers, now_us)
+        found += _offsets(dag, firings, by_name, producers, now_us, guarded)
         found += _deadlines(dag, firings)
         found += _periods(dag, firings)
     from bide.runtime.graph.asset_lint import asset_warnings
@@ -54,7 +57,12 @@ def lint(dags: Sequence[Dag], now_us: int) -> list[Warn]:
 
 
 def _offsets(
-    dag: Dag, firings: list[Firing], by_name: dict[str, Dag], producers: dict[str, Dag], now_us: int
+    dag: Dag,
+    firings: list[Firing],
+    by_name: dict[str, Dag],
+    producers: dict[str, Dag],
+    now_us: int,
+    guarded: Collection[tuple[str, str]],
 ) -> Iterator[Warn]:
     """A DAG that is timed to come some minutes after another one, whose data it reads."""
     waited = set()
@@ -72,7 +80,7 @@ def _offsets(
                 f"its delta of {_span(delta)} is how long {dag.name!r} is timed after {other.name!r}: a change of "
                 f"either schedule breaks it; give both the same interval and leave delta out, or {_instead(other)}",
             )  # fmt: skip
-    for other, assets in _read(dag, producers).items():
+    for other, assets in _read(dag, producers, guarded).items():
         if other.name in waited or any(part.event for part in dag.schedule.parts()):
             continue
         told = ", ".join(assets[:3])
@@ -94,13 +102,15 @@ def _instead(other: Dag) -> str:
     return f"let it follow what {other.name!r} makes with OnAssets(...), or wait for it with an ExternalTaskSensor"
 
 
-def _read(dag: Dag, producers: dict[str, Dag]) -> dict[Dag, list[str]]:
-    """The other DAGs that make what this one reads: DAG -> names."""
+def _read(dag: Dag, producers: dict[str, Dag], guarded: Collection[tuple[str, str]]) -> dict[Dag, list[str]]:
+    """The other DAGs that make what this one reads without a guard: DAG -> names."""
     found: dict[Dag, list[str]] = {}
     for task in dag.spec.tasks:
         for name in task.inlets:
             maker = producers.get(name)
-            if maker is not None and maker is not dag and name not in found.setdefault(maker, []):
+            if maker is None or maker is dag or (dag.name, name) in guarded:
+                continue
+            if name not in found.setdefault(maker, []):
                 found[maker].append(name)
     return found
 

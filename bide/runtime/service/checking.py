@@ -8,7 +8,7 @@ from pathlib import Path
 from bide.runtime.assets.declarations import declared
 from bide.runtime.errors import NotFoundError
 from bide.runtime.graph.asset_graph import AssetGraph, programs_of
-from bide.runtime.graph.contract_lint import contract_findings
+from bide.runtime.graph.contract_lint import contract_findings, guarded
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.external import concerned, refused
 from bide.runtime.graph.lint import Warn, lint
@@ -66,7 +66,7 @@ def all_warnings(found: Loaded, now_us: int) -> list[Warn]:
     sources = declared()
     read = {str(file): sources[str(file)] for file in found.contracts if str(file) in sources}
     graph = AssetGraph(programs_of(found.dags, now_us), declared_for(found.dags, read))
-    return [*lint(found.dags, now_us), *contract_findings(graph, sources, now_us)]
+    return [*lint(found.dags, now_us, guarded(graph)), *contract_findings(graph, sources, now_us)]
 
 
 def _files(dags: Sequence[Dag]) -> dict[str, str | None]:
