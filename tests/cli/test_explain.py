@@ -269,3 +269,11 @@ def test_what_only_another_process_knows_is_not_made_up() -> None:
     assert "bide waits look" not in str(why.next)
     ready = explain_instance(InstanceFacts(**facts, state=State.READY), NOW)  # type: ignore[arg-type]
     assert "free slot" not in f"{ready.sentence}{ready.next}"
+
+
+def test_c77_an_effect_that_waits_for_another_delivery_is_held_up_by_no_contract() -> None:
+    reason = "waits for delivery 3 of run 2, which is under way"
+    why = explain_instance(InstanceFacts(run="7", task="export", state=State.BLOCKED, reason=reason), NOW)
+    assert why.sentence == reason
+    assert why.next is not None
+    assert "bide effects" in why.next

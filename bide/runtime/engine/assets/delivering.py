@@ -14,6 +14,7 @@ from bide.runtime.engine import approving, life
 from bide.runtime.engine.approval_tasks import rendered
 from bide.runtime.engine.assets import asking, deliveries, shadow
 from bide.runtime.engine.assets.changed import looks_at, looks_away
+from bide.runtime.engine.assets.delivery_state import STOPPING, UNDER_WAY
 from bide.runtime.engine.messages import GuardAsked
 from bide.runtime.engine.states import ApprovalKind, DeliveryState, State
 
@@ -41,7 +42,7 @@ def may_leave(t: Turn, inst: Instance, answers: list[Answer], used: dict[int, Us
     rows: tuple[LedgerRow, ...] = t.facts[asking.ledger_key(inst)]
     own = ledger.pending.get(inst.instance_id)
     if own is not None and inst.body is not None:
-        _hold(t, inst, "its former attempt has not stopped yet")
+        _hold(t, inst, STOPPING)
         return False
     current = next((row for row in reversed(rows) if row.state is DeliveryState.DELIVERED), None)
     key = key_of(inst, used, rows, current)
@@ -50,7 +51,7 @@ def may_leave(t: Turn, inst: Instance, answers: list[Answer], used: dict[int, Us
         return False
     other = ledger.of.get(_what(inst))
     if other is not None and other is not own:
-        _hold(t, inst, f"waits for delivery {other.delivery_id} of run {other.run_id}, which is under way")
+        _hold(t, inst, f"{UNDER_WAY} {other.delivery_id} of run {other.run_id}, which is under way")
         return False
     if spec.requires_approval and key not in t.facts[asking.effect_key(inst)]:
         _ask(t, inst, key, used, current)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+UNDER_WAY: Final = "waits for delivery"
+STOPPING: Final = "its former attempt has not stopped yet"
+"""How the reasons begin for which an effect is held up by another delivery, and by no contract."""
 
 if TYPE_CHECKING:
     from bide.runtime.assets.words import Semantics

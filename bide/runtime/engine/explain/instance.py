@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from bide.runtime.engine.assets.delivery_state import STOPPING as HELD_UP
+from bide.runtime.engine.assets.delivery_state import UNDER_WAY
 from bide.runtime.engine.budgets import WAITS
 from bide.runtime.engine.explain.beside import explain_pending, what_for
 from bide.runtime.engine.explain.facts import Behind, InstanceFacts, Look, Upstream, WaitFacts, Why
@@ -72,6 +74,8 @@ def _instance(f: InstanceFacts, now: int) -> _Answer:
             return sentence, (("next attempt", due),), after
         case State.AWAITING_APPROVAL:
             return _awaiting(f, now)
+        case State.BLOCKED if f.reason.startswith((UNDER_WAY, HELD_UP)):
+            return f.reason, (), "it goes on with the commit that ends that; `bide effects` is the ledger"
         case State.BLOCKED:
             after = (
                 "it is asked again by the commit that changes one of those assets; "
