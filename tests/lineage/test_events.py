@@ -30,7 +30,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 def events(conn: sqlite3.Connection, after: int = 0) -> list[dict[str, Any]]:
     """What is sent of the journal, each held against its schemas."""
-    told, _ = reads.after(conn, after, 1000, reads.Graphs())
+    told, _ = reads.after(conn, after, 1000, reads.Known())
     made = [event_of(each, "test") for each in told]
     found = [msgspec.json.decode(Serde.to_json(each)) for each in made if each is not None]
     for each in found:

@@ -236,12 +236,12 @@ def test_the_journal_is_looked_through_in_pieces(monkeypatch: pytest.MonkeyPatch
     scene.dag("etl", job("load"), job("send", "load"))
     scene.trigger("etl")
     scene.end("load", "send")
-    whole, _ = reads.after(scene.store._raw, 0, 1000, reads.Graphs())
+    whole, _ = reads.after(scene.store._raw, 0, 1000, reads.Known())
     monkeypatch.setattr(reads, "_WINDOW", 3)
     seq: int = 0
     found: list[int] = []
     while seq < reads.last(scene.store._raw):
-        told, seq = reads.after(scene.store._raw, seq, 2, reads.Graphs())
+        told, seq = reads.after(scene.store._raw, seq, 2, reads.Known())
         found += [each.line.seq for each in told]
     assert found == [each.line.seq for each in whole]
     scene.close()
@@ -294,7 +294,7 @@ def test_however_often_it_fails_or_dies_each_event_is_sent_and_none_before_an_ea
                 break
         one._forget()
         whole = list(dict.fromkeys(sent))
-        told, _ = reads.after(scene.store._raw, 0, 1000, reads.Graphs())
+        told, _ = reads.after(scene.store._raw, 0, 1000, reads.Known())
         expected = [event_of(each, "bide") for each in told]
         scene.close()
         assert whole == [f"{e.run.runId} {e.eventType.value}" for e in expected if e is not None]  # type: ignore[union-attr]

@@ -65,7 +65,7 @@ class Exporter:
         self._settings, self._db, self._post = settings, db, post
         self._begins = 0 if settings.backlog else begins
         self._transport: Transport | None = None
-        self._graphs = reads.Graphs()
+        self._known = reads.Known()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="bide-lineage")
         self._reader: Reader | None = None
         self._wake = asyncio.Event()
@@ -139,7 +139,7 @@ class Exporter:
             stored = self._reader.read(reads.sent)
             self._seq = self._begins if stored is None else stored
         begun = self._seq
-        told, until = self._reader.read(lambda conn: reads.after(conn, begun, AT_ONCE, self._graphs))
+        told, until = self._reader.read(lambda conn: reads.after(conn, begun, AT_ONCE, self._known))
         self._newest = self._reader.read(reads.last)
         for each in told:
             if not self._send(each):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,6 +49,13 @@ class _Gathering:
         self.tables[table] = (columns, [*had, *(row for row in rows if row not in seen)])
         return {row[0] for row in rows}
 
+    def keep(self, table: str, wanted: Callable[[dict[str, Any]], bool]) -> None:
+        """Of what was taken of a table, keep those rows; two long lists in one query are slow."""
+        columns, rows = self.tables.get(table, ((), []))
+        kept = [row for row in rows if wanted(dict(zip(columns, row, strict=True)))]
+        if columns:
+            self.tables[table] = columns, kept
+
     def of(self, table: str, column: str) -> set[Any]:
         """The values of a column, of what was taken."""
         if table not in self.tables:
@@ -76,7 +83,8 @@ def gather(conn: sqlite3.Connection, incident_id: int) -> Gathered:
     g.take("rerun_step", f"plan_id {_IN}", _list([incident["plan_id"]]))
     versions = _versions(g, incident)
     g.take("asset_version", f"asset_version_id {_IN}", _list(versions))
-    g.take("asset_input", f"asset_version_id {_IN} AND input_id {_IN}", _list(versions), _list(versions))
+    g.take("asset_input", f"asset_version_id {_IN}", _list(versions))
+    g.keep("asset_input", lambda row: row["input_id"] in versions)
     g.take("asset_check", f"asset_version_id {_IN}", _list(versions))
     g.take("delivery", f"asset_version_id {_IN}", _list(versions))
     _declared(g, incident)
@@ -85,11 +93,8 @@ def gather(conn: sqlite3.Connection, incident_id: int) -> Gathered:
     g.take("asset", f"asset_id {_IN}", _list(_assets(g, incident)))
     names = g.of("asset", "name")
     g.take("alert", f"subject {_IN}", _list(names))
-    g.take("event", f"subject = 'version' AND subject_id {_IN}", _list(versions))
-    g.take("event", "subject = 'incident' AND subject_id = ?", incident_id)
-    g.take(
-        "event", f"run_id {_IN} AND subject IN ('run', 'instance', 'attempt')", _list(g.of("run", "run_id"))
-    )
+    of_runs = "subject IN ('run', 'instance', 'attempt', 'version')"  # the journal is found by run alone
+    g.take("event", f"run_id {_IN} AND {of_runs}", _list(g.of("run", "run_id")))
     return Gathered(g.tables)
 
 
@@ -132,13 +137,13 @@ def _decided(g: _Gathering, incident: dict[str, Any]) -> None:
     spans = {
         (row["asset_id"], row["start_us"], row["end_us"]) for row in Gathered(g.tables).rows("asset_version")
     }
-    g.take(
+    assets = g.of("asset_version", "asset_id") | ({incident["asset_id"]} - {None})
+    g.take("decision", f"asset_id {_IN}", _list(assets))
+    since = incident["opened_us"]
+    g.keep(
         "decision",
-        "EXISTS (SELECT 1 FROM json_each(?) s WHERE json_extract(s.value, '$[0]') = asset_id"
-        " AND json_extract(s.value, '$[1]') = start_us AND json_extract(s.value, '$[2]') = end_us)"
-        f" OR (asset_id {_IN} AND at_us >= ?)",
-        _list(spans), _list(g.of("asset_version", "asset_id") | ({incident["asset_id"]} - {None})), incident["opened_us"],
-    )  # fmt: skip
+        lambda row: row["at_us"] >= since or (row["asset_id"], row["start_us"], row["end_us"]) in spans,
+    )
     decisions = _list(g.of("decision", "decision_id"))
     plans = _list(g.of("rerun_plan", "plan_id"))
     versions = _list(g.of("asset_version", "asset_version_id"))

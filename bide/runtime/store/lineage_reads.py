@@ -89,21 +89,42 @@ class Told(msgspec.Struct, frozen=True):
     outputs: tuple[Dataset, ...]
 
 
-class Graphs:
-    """The graphs of DAGs by the number of their version, decoded once."""
+class Known:
+    """What is asked of every line and changes seldom: the graphs of DAGs, and how often a run has begun.
+
+    A run of many thousand tasks is looked through once, not once a line: lines come in order.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[int, DagSpec] = {}
+        self._graphs: dict[int, tuple[DagSpec, dict[str, TaskSpec]]] = {}
+        self._begun: dict[int, tuple[int, int]] = {}  # run -> up to which line it was counted, the count
 
-    def of(self, conn: sqlite3.Connection, version_id: int) -> DagSpec:
-        if version_id not in self._known:
-            if len(self._known) > 100:
-                self._known.clear()
+    def graph(self, conn: sqlite3.Connection, version_id: int) -> tuple[DagSpec, dict[str, TaskSpec]]:
+        """The graph of a version of a DAG, and its tasks by name."""
+        if version_id not in self._graphs:
+            if len(self._graphs) > 100:
+                self._graphs.clear()
             [spec] = conn.execute(
                 "SELECT spec FROM dag_version WHERE version_id = ?", (version_id,)
             ).fetchone()
-            self._known[version_id] = msgspec.json.decode(spec, type=DagSpec)
-        return self._known[version_id]
+            dag = msgspec.json.decode(spec, type=DagSpec)
+            self._graphs[version_id] = dag, {task.name: task for task in dag.tasks}
+        return self._graphs[version_id]
+
+    def begun(self, conn: sqlite3.Connection, run_id: int, seq: int) -> int:
+        """How often a run had begun by a line of the journal."""
+        upto, count = self._begun.get(run_id, (0, 0))
+        if seq < upto:
+            upto, count = 0, 0
+        [more] = conn.execute(
+            "SELECT count(*) FROM event WHERE run_id = ? AND seq > ? AND seq <= ? AND subject = 'run'"
+            " AND now = 'running' AND was <> 'running'",
+            (run_id, upto, seq),
+        ).fetchone()
+        if len(self._begun) > 10_000:
+            self._begun.clear()
+        self._begun[run_id] = seq, count + more
+        return count + int(more)
 
 
 def sent(conn: sqlite3.Connection) -> int | None:
@@ -117,7 +138,7 @@ def last(conn: sqlite3.Connection) -> int:
     return int(conn.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()[0])
 
 
-def after(conn: sqlite3.Connection, seq: int, limit: int, graphs: Graphs) -> tuple[list[Told], int]:
+def after(conn: sqlite3.Connection, seq: int, limit: int, known: Known) -> tuple[list[Told], int]:
     """What is to be told after a line, in order, at most so much; and up to which line that is."""
     newest = last(conn)
     until = min(newest, seq + _WINDOW)
@@ -129,15 +150,15 @@ def after(conn: sqlite3.Connection, seq: int, limit: int, graphs: Graphs) -> tup
         ).fetchall(),
         list[Line],
     )
-    return [_told(conn, line, graphs) for line in found], found[-1].seq if len(found) == limit else until
+    return [_told(conn, line, known) for line in found], found[-1].seq if len(found) == limit else until
 
 
-def _told(conn: sqlite3.Connection, line: Line, graphs: Graphs) -> Told:
+def _told(conn: sqlite3.Connection, line: Line, known: Known) -> Told:
     if line.subject == "version":
         return Told(line, None, None, None, None, (), _datasets(conn, _VERSION, line.subject_id))
     if line.subject == "run":
-        run = _run(conn, line.subject_id, line.seq)
-        dag = None if run is None else graphs.of(conn, run.version_id)
+        run = _run(conn, line.subject_id, line.seq, known)
+        dag = None if run is None else known.graph(conn, run.version_id)[0]
         inputs = _datasets(conn, _RUN_INPUTS, line.subject_id)
         return Told(line, run, None, None, dag, inputs, _datasets(conn, _RUN_OUTPUTS, line.subject_id))
     row = conn.execute(
@@ -148,25 +169,23 @@ def _told(conn: sqlite3.Connection, line: Line, graphs: Graphs) -> Told:
     if row is None:
         return Told(line, None, None, None, None, (), ())
     attempt = msgspec.convert(row[:-1], OfAttempt)
-    run = _run(conn, row[-1], line.seq)
-    dag = None if run is None else graphs.of(conn, run.version_id)
-    task = None if dag is None else next((each for each in dag.tasks if each.name == attempt.task), None)
+    run = _run(conn, row[-1], line.seq, known)
+    dag, tasks = (None, {}) if run is None else known.graph(conn, run.version_id)
+    task = tasks.get(attempt.task)
     inputs = _datasets(conn, _READ, attempt.instance_id)
     outputs = _datasets(conn, _MADE, attempt.attempt_id) if line.was else ()
-    known = {each.version for each in inputs}
-    inputs += tuple(each for each in _used(conn, outputs) if each.version not in known)
+    had = {each.version for each in inputs}
+    inputs += tuple(each for each in _used(conn, outputs) if each.version not in had)
     return Told(line, run, attempt, task, dag, inputs, outputs)
 
 
-def _run(conn: sqlite3.Connection, run_id: int, seq: int) -> OfRun | None:
+def _run(conn: sqlite3.Connection, run_id: int, seq: int, known: Known) -> OfRun | None:
     row = conn.execute(
-        "SELECT r.run_id, d.name, r.kind, r.start_us, r.end_us, r.created_us, r.version_id, v.hash, d.file,"
-        " (SELECT count(*) FROM event e WHERE e.run_id = r.run_id AND e.seq <= ?2 AND e.subject = 'run'"
-        " AND e.now = 'running' AND e.was <> 'running') FROM run r JOIN dag d USING (dag_id)"
-        " JOIN dag_version v ON v.version_id = r.version_id WHERE r.run_id = ?1",
-        (run_id, seq),
+        "SELECT r.run_id, d.name, r.kind, r.start_us, r.end_us, r.created_us, r.version_id, v.hash, d.file"
+        " FROM run r JOIN dag d USING (dag_id) JOIN dag_version v ON v.version_id = r.version_id WHERE r.run_id = ?",
+        (run_id,),
     ).fetchone()
-    return None if row is None else msgspec.convert(row, OfRun)
+    return None if row is None else msgspec.convert((*row, known.begun(conn, run_id, seq)), OfRun)
 
 
 _DATASET: Final = (
