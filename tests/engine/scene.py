@@ -419,6 +419,10 @@ class Scene:
     def state(self, task: str, run: int | None = None) -> str:
         return self.states(run)[task]
 
+    def states_of_all(self) -> list[tuple[int, str]]:
+        """(instance id, state) of every instance there ever was."""
+        return self._rows("SELECT instance_id, state FROM task_instance ORDER BY 1")
+
     def run_state(self, run: int | None = None) -> str:
         [(state,)] = self._rows(
             "SELECT state FROM run WHERE run_id = coalesce(?, (SELECT max(run_id) FROM run))", run

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bide import Asset, Check, Decision, Staged, dag, gate, task
+from bide.gates import rows
 from bide.runtime.assets.declarations import declared
+from bide.runtime.errors import BideError, UsageError
 from bide.runtime.executor.context import Context
 from bide.testing import sim_runtime
 
@@ -24,12 +25,7 @@ def nothing_else_is_declared() -> Any:
     declared().update(before)
 
 
-async def states(rt: Any, name: str = "gold") -> list[str]:
-    shown = await rt.ops.assets.show(name)
-    return [version.state for version in reversed(shown.versions)]
-
-
-async def test_s1_42_a_body_stages_validates_and_publishes_and_is_told_the_decision(tmp_path: Path) -> None:
+async def test_s1_42_a_body_stages_validates_and_publishes_and_is_told_the_decision() -> None:
     told: list[Any] = []
 
     @gate(GOLD, severity="critical")
@@ -54,3 +50,141 @@ async def test_s1_42_a_body_stages_validates_and_publishes_and_is_told_the_decis
     assert [(each.name, each.passed) for each in checks] == [("some", True)]
     assert isinstance(decision, Decision)
     assert decision.allowed
+
+
+async def shown(rt: Any, asset: str = "gold") -> list[Any]:
+    """Its versions, oldest first."""
+    return list(reversed((await rt.operations.assets.show(asset)).versions))
+
+
+async def test_s1_42_a_plain_function_does_the_same_in_its_thread() -> None:
+    gate(GOLD, rows(min=5), severity="major")
+    told: list[Any] = []
+
+    @task(outlets=[GOLD], inlets=[SILVER])
+    def make(ctx: Context) -> None:
+        gold = ctx.asset("gold")
+        told.append([version.asset for version in gold.inputs])
+        gold.stage("gold/1", rows=3)
+        told.append(gold.validate()[0].passed)
+        told.append(gold.publish().allowed)
+
+    @task(outlets=[SILVER])
+    def clean() -> None: ...
+
+    @dag
+    def gold() -> None:
+        clean() >> make()
+
+    async with sim_runtime(dags=[gold]) as rt:
+        result = await (await rt.trigger("gold")).wait()
+        [version] = await shown(rt)
+    assert result.state == "success", "a no is an answer"
+    assert told == [["silver"], False, False]
+    assert (version.state, version.held, version.label) == ("validated", True, "gold/1")
+    assert "rows (major) failed" in version.reason
+
+
+async def test_b40_what_the_body_does_not_do_its_success_does_and_gates_run_in_every_lane() -> None:
+    def seen(staged: Staged) -> Check:
+        return Check(staged.rows == 42, staged.rows)
+
+    async def later(staged: Staged) -> bool:
+        return staged.asset == "gold"
+
+    def broken(staged: Staged) -> bool:
+        raise OSError("no route")
+
+    def odd(staged: Staged) -> str:
+        return "yes"
+
+    gate(GOLD, seen, later, severity="critical")
+    gate(GOLD, broken, odd, severity="minor")
+
+    @task(outlets=[GOLD])
+    async def make(ctx: Context) -> None:
+        ctx.metrics(rows=42)
+
+    @dag
+    def gold() -> None:
+        make()
+
+    async with sim_runtime(dags=[gold]) as rt:
+        assert (await (await rt.trigger("gold")).wait()).state == "success"
+        [version] = await shown(rt)
+    assert version.state == "degraded"
+    said = {check.name: (check.passed, check.message) for check in version.checks}
+    assert said == {
+        "seen": (True, ""),
+        "later": (True, ""),
+        "broken": (False, "it raised OSError: no route"),
+        "odd": (False, "it returned str, and a gate returns a Check or a bool"),
+    }
+    assert version.limits is not None
+    assert len(version.limits.known_limitations) == 2
+
+
+async def test_what_is_no_outlet_or_not_staged_is_refused_in_a_sentence() -> None:
+    told: list[str] = []
+
+    @task(outlets=[GOLD])
+    async def make(ctx: Context) -> None:
+        try:
+            ctx.asset(SILVER)
+        except UsageError as error:
+            told.append(str(error))
+        try:
+            await ctx.asset(GOLD).validate()
+        except BideError as error:
+            told.append(str(error))
+
+    @dag
+    def gold() -> None:
+        make()
+
+    async with sim_runtime(dags=[gold]) as rt:
+        assert (await (await rt.trigger("gold")).wait()).state == "success"
+        assert [version.state for version in await shown(rt)] == ["published"]
+    assert told == [
+        "the task 'make' does not make 'silver': its outlets are gold",
+        "nothing of 'gold' is staged: call stage() first",
+    ]
+
+
+async def test_s1_12_a_body_that_fails_after_it_staged_leaves_a_failed_version_and_the_retry_makes_another() -> (
+    None
+):
+    @task(outlets=[GOLD], retries=1)
+    async def make(ctx: Context) -> None:
+        await ctx.asset(GOLD).stage(f"gold/{ctx.attempt}")
+        if ctx.attempt == 1:
+            raise OSError("no route")
+
+    @dag
+    def gold() -> None:
+        make()
+
+    async with sim_runtime(dags=[gold]) as rt:
+        assert (await (await rt.trigger("gold")).wait()).state == "success"
+        assert [(v.state, v.label) for v in await shown(rt)] == [
+            ("failed", "gold/1"),
+            ("published", "gold/2"),
+        ]
+
+
+async def test_s1_17_a_shadow_run_knows_that_it_is_one() -> None:
+    told: list[bool] = []
+
+    @task(outlets=[GOLD])
+    async def make(ctx: Context) -> None:
+        told.append(ctx.shadow)
+
+    @dag
+    def gold() -> None:
+        make()
+
+    async with sim_runtime(dags=[gold]) as rt:
+        await (await rt.trigger("gold", shadow=True)).wait()
+        await (await rt.trigger("gold")).wait()
+        assert [(v.state, v.shadow) for v in await shown(rt)] == [("validated", True), ("published", False)]
+    assert told == [True, False]
