@@ -11,6 +11,7 @@ from bide import Asset, OnAssets
 from bide.runtime.assets import AssetSpec
 from bide.runtime.assets.words import Criticality, Node, Severity
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
+from bide.runtime.store.invariants import check
 from tests.engine.declare import HOUR_US, job
 from tests.engine.scene import T0, Scene
 from tests.engine.test_publishing import edge, found, gate, made, of_mart, run, versions
@@ -174,3 +175,21 @@ def test_s1_57_a_purpose_and_an_asset_have_to_be_named(made: Scene) -> None:
         use(made, "silver", "")
     with pytest.raises(NotFoundError, match="bronze"):
         use(made, "bronze")
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ("UPDATE asset_version SET held = 1", "version 1 is published, and is not settled"),
+        ("UPDATE asset_version SET state = 'validated'", "nobody is about to settle it"),
+        ("UPDATE asset_version SET state = 'staged', held = 2", "made by attempt 1, which is over"),
+        ("UPDATE asset_version SET shadow = 1", "shadow run, and is published"),
+    ],
+)
+def test_a_version_that_is_not_what_it_says_is_found(made: Scene, damage: str, says: str) -> None:
+    run(made, "gold")
+    made.store._raw.execute("SAVEPOINT damage")
+    made.store._raw.execute(damage)
+    assert any(says in each.sentence for each in check(made.store._raw)), check(made.store._raw)
+    made.store._raw.execute("ROLLBACK TO damage")
+    made.store._raw.execute("RELEASE damage")

@@ -86,6 +86,10 @@ def run(
     new: Annotated[
         bool, Parameter(negative="", help="A new run, though there is one for this date.")
     ] = False,
+    shadow: Annotated[
+        bool,
+        Parameter(negative="", help="A shadow run: it computes, stages and checks, and publishes nothing."),
+    ] = False,
     slots: Slots = None,
     db: Db = None,
     json: Json = False,
@@ -93,7 +97,7 @@ def run(
     """Run one DAG (file.py[:dag] or module[:dag]) to its end, with a live picture of its graph."""
     from bide.runtime.cli.run import run_target
 
-    return run_target(target, settings(db=db, slots=slots), date, param or [], new, json)
+    return run_target(target, settings(db=db, slots=slots), date, param or [], new, shadow, json)
 
 
 @app.command

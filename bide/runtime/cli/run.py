@@ -43,21 +43,26 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     logical_us: int | None
     params: dict[str, Any]
     new: bool
+    shadow: bool
     json: bool
 
 
-def run_target(target: str, config: Config, date: str | None, param: list[str], new: bool, json: bool) -> int:
+def run_target(
+    target: str, config: Config, date: str | None, param: list[str], new: bool, shadow: bool, json: bool
+) -> int:
     """Runs it; 0 when it succeeded, 1 when not, 130 when interrupted."""
     dag, db = one_dag(target), database(config)
     logical_us = None if date is None else read_date(date, dag.spec.tz)
     params = read_params(param, schema_of(dag.spec))
     checked(dag.spec, params)
-    _refuse_service(db, dag.name, date, params, new)
-    asked = Asked(target=target, logical_us=logical_us, params=params, new=new, json=json)
+    _refuse_service(db, dag.name, date, params, new, shadow)
+    asked = Asked(target=target, logical_us=logical_us, params=params, new=new, shadow=shadow, json=json)
     return asyncio.run(_run(dag, db, config, asked))
 
 
-def _refuse_service(db: Path, dag: str, date: str | None, params: dict[str, Any], new: bool) -> None:
+def _refuse_service(
+    db: Path, dag: str, date: str | None, params: dict[str, Any], new: bool, shadow: bool
+) -> None:
     """A service has its own doors; a runtime without a socket is named by the lock itself."""
     holder = Lock(db).holder() if db.parent.is_dir() else None
     if holder is None or holder.kind != "runtime" or not socket_of(db).exists():
@@ -66,6 +71,7 @@ def _refuse_service(db: Path, dag: str, date: str | None, params: dict[str, Any]
     words += [f"--date {date}"] if date else []
     words += [f"--param {key}={_typed(value)}" for key, value in params.items()]
     words += ["--new"] if new else []
+    words += ["--shadow"] if shadow else []
     raise RefusedError(
         f"a service (process {holder.pid}) holds the database {db}: use `{' '.join(words)} --db {db}`"
     )
@@ -79,7 +85,7 @@ async def _run(dag: Dag, db: Path, config: Config, asked: Asked) -> int:
     clock = SystemClock()
     since_us = clock.now()
     with _interrupts() as interrupted:
-        open_run = None if asked.new else _unfinished(dag, db, clock, asked)
+        open_run = None if asked.new or asked.shadow else _unfinished(dag, db, clock, asked)
         heard = None if asked.json else Heard()
         picture: Picture = Silent() if asked.json else Graph() if _is_terminal() else Lines()
         with closing(picture):  # begun before the runtime, which then stands before it at `sys.stdout`
@@ -110,6 +116,7 @@ async def _begin(dag: Dag, runtime: Served, open_run: RunDetail | None, asked: A
         "logical_us": asked.logical_us,
         "params": asked.params,
         "new": asked.new,
+        "shadow": asked.shadow,
         "key": None,
         "reason": "bide run",
     }
@@ -134,7 +141,7 @@ def _unfinished(dag: Dag, db: Path, clock: Clock, asked: Asked) -> RunDetail | N
                 if dated and line.logical_us != start:
                     continue
                 run = reader.run(line.run_id)
-                if msgspec.json.decode(run.params) == params:
+                if run.kind != "shadow" and msgspec.json.decode(run.params) == params:
                     return run
     return None
 

@@ -17,6 +17,7 @@ from bide.runtime.store.failure import READ_ERRORS, ROW_ERRORS
 from bide.runtime.store.people_invariants import i4_awaiting_is_an_open_approval, i5_delivered_once
 from bide.runtime.store.replay import STATES, Violation, replay, specs
 from bide.runtime.store.replay import ask as _ask
+from bide.runtime.store.version_invariants import blocked_by_a_decision, versions_are_what_they_say
 
 __all__ = ["Violation", "check", "check_logs", "live"]
 
@@ -359,6 +360,8 @@ _CHECKS: Final[tuple[tuple[str, Callable[[sqlite3.Connection], list[Violation]]]
     ("I5", i5_one_event_one_end),
     ("I5", i5_delivered_once),
     ("I5", i5_one_version_one_fate),
+    ("I4", blocked_by_a_decision),
+    ("I5", versions_are_what_they_say),
     ("I6", i6_attempts_are_within_their_budget),
     ("I8", i8_one_run_a_slot),
     ("I12", i12_nothing_without_its_owner),
