@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bide import Cron, Every, ExactVersion, Freshness, Latest, Manual, OnAssets, SameInterval, by
 from bide.runtime.assets.asset import AssetSpec
@@ -13,9 +16,10 @@ from bide.runtime.assets.contract import ContractSpec, Requirement
 from bide.runtime.assets.declarations import Declared
 from bide.runtime.assets.words import Edge
 from bide.runtime.graph.asset_graph import AssetGraph, Program
+from bide.runtime.graph.asset_grid import Grid, _Line
 from bide.runtime.graph.asset_needs import Need, Standing, needs
 from bide.runtime.graph.spec import DagSpec, Lane, TaskSpec
-from bide.runtime.schedules import Schedule
+from bide.runtime.schedules import Firing, Schedule
 from bide.runtime.schedules.promise import Promise
 from tests.assets.judging import JUNE
 
@@ -211,3 +215,40 @@ def test_what_has_no_schedule_has_the_grain_that_was_declared() -> None:
         silver, made("gold", daily("05:00")), contracts=[on()], assets=(AssetSpec("silver", grain="month"),)
     )
     assert the(said).standing is Standing.BROKEN  # a month is over when it is over
+
+
+# --- the intervals of an asset, against a list of all of them ----------------------------------------
+
+
+class Everything:
+    """A schedule that is a list: some intervals of one length, a few of them left out, from 0 on."""
+
+    def __init__(self, length: int, missing: set[int], count: int) -> None:
+        self.all = [
+            Firing((n + 1) * length, n * length, (n + 1) * length) for n in range(count) if n not in missing
+        ]
+
+    def find(self, from_us: int, to_us: int, most: int) -> list[Firing]:
+        return [each for each in self.all if from_us <= each.start_us < to_us][: most + 1]
+
+    def last_of(self, start: int, end: int) -> Firing | None:
+        holding = [each for each in self.all if each.start_us <= start and each.end_us >= end]
+        if holding:
+            return holding[0]
+        within = [each for each in self.all if start <= each.start_us and each.end_us <= end]
+        whole = within and within[0].start_us == start and within[-1].end_us == end
+        gaps = [a for a, b in pairwise(within) if a.end_us != b.start_us]
+        return within[-1] if whole and not gaps else None
+
+
+@given(
+    st.integers(1, 6), st.sets(st.integers(0, 60), max_size=4), st.integers(0, 40),
+    st.lists(st.tuples(st.integers(0, 300), st.integers(1, 60)), min_size=1, max_size=8),
+)  # fmt: skip
+def test_d6_what_is_looked_up_of_a_schedule_is_what_a_list_of_all_its_intervals_says(
+    length: int, missing: set[int], now: int, spans: list[tuple[int, int]]
+) -> None:
+    everything = Everything(length, missing, 400)
+    grid = Grid(_Line(everything.find, now), True, None, None, "UTC")
+    for start, span in spans:  # in any order: what was found before is kept
+        assert grid.last_of((start, start + span)) == everything.last_of(start, start + span)

@@ -208,6 +208,19 @@ def test_s1_41_a_file_that_is_gone_says_nothing_any_more(project: Path) -> None:
     assert known(project) == {"cases.toml": []}
 
 
+def test_s1_41_a_module_that_declares_nothing_any_more_says_nothing_any_more(project: Path) -> None:
+    (project / "contracts" / "cases.toml").unlink()
+    file = project / "sla.py"
+    file.write_text(
+        DAG + '\nfrom bide import Contract\nContract("gold.case_sla_daily", "silver.case_event")\n'
+    )
+    load_paths([project])
+    assert [len(said.contracts) for source, said in declared().items() if source == str(file)] == [1]
+    file.write_text(DAG)
+    load_paths([project])
+    assert [len(said.contracts) for source, said in declared().items() if source == str(file)] == [0]
+
+
 def test_c49_the_second_contract_of_an_edge_names_both_files(project: Path) -> None:
     (project / "contracts" / "more.toml").write_text(SEED)
     found = load_paths([project])

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
-from bide.runtime.assets.declarations import collecting
+from bide.runtime.assets.declarations import Said, collecting
 from bide.runtime.errors import BideError, GraphError, NotFoundError, UsageError
 from bide.runtime.graph.contract_files import contract_files, read_contracts
 from bide.runtime.graph.dag import Dag
@@ -146,8 +146,9 @@ def import_file(path: Path) -> ModuleType:
     before = sys.modules.get(name)
     sys.modules[name] = module  # dataclasses and pickles of its functions look it up there
     try:
-        with collecting():
+        with collecting() as said:
             spec.loader.exec_module(module)
+            said.setdefault(str(path), Said())  # it may have declared something before, and nothing now
     except BaseException as error:
         if before is None:
             del sys.modules[name]
