@@ -9,7 +9,8 @@ import pytest
 
 from bide import Asset
 from bide.runtime.assets import AssetSpec, ContractSpec
-from bide.runtime.assets.words import Edge, Node, Semantics
+from bide.runtime.assets.contract import Rule
+from bide.runtime.assets.words import Action, Edge, Node, Result, Semantics
 from bide.runtime.engine.messages import Command, DagLoaded
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.spec import DagSpec, EffectSpec, TaskSpec
@@ -393,3 +394,52 @@ def test_s1_49_a_delivery_makes_runs_of_those_who_look_at_it(partner: Scene) -> 
     gold(partner)
     partner.end("export", run=deliver(partner))
     assert len(partner.runs("audit")) == 1
+
+
+def test_s1_30_what_is_delivered_with_limitations_is_a_degraded_version_of_it(partner: Scene) -> None:
+    partner.declare(
+        AssetSpec("partner-export", node=Node.EXTERNAL_EFFECT),
+        ContractSpec(
+            downstream="partner-export", upstream=GOLD, kind=Edge.INTERVAL_MATCH,
+            on_failure={Result.MISSING: Rule(Action.WARN)},
+        ),
+    )  # fmt: skip
+    deliver(partner)
+    partner.crash()
+    partner.command("rerun", run_id=1)
+    partner.end("export")
+    [(state, limits)] = partner._rows(
+        "SELECT v.state, v.limits FROM asset_version v JOIN asset a USING (asset_id) WHERE a.name = 'partner-export'"
+    )
+    assert state == "degraded"
+    assert "gold" in limits
+
+
+def test_b45_a_backfill_of_what_has_left_delivers_nothing_again(partner: Scene) -> None:
+    gold(partner)
+    for number in (1, 2):
+        partner.backfill("d", 2, overwrite="overwrite", max_active=2)
+        assert partner.going.count("export") == (2 if number == 1 else 0)
+        while partner.going:
+            partner.end(partner.going[0])
+        assert partner.backfill_state(number) == "success"
+    assert ledger(partner) == [(1, "delivered", None), (2, "delivered", None)]
+
+
+def test_d19_s1_53_a_corrected_input_makes_one_correction_however_often_it_is_asked_for(
+    partner: Scene,
+) -> None:
+    gold(partner)
+    partner.end("export", run=deliver(partner), output={"ack": 1})
+    gold(partner)
+    first, second = deliver(partner), deliver(partner)
+    partner.crash()
+    assert (partner.state("export", first), partner.state("export", second)) == ("lost", "blocked")
+    partner.command("rerun", run_id=first)
+    partner.end("export", run=first, output={"ack": 2})
+    assert (partner.state("export", first), partner.state("export", second)) == ("success", "success")
+    while partner.going:
+        partner.end("tell")
+    partner.command("rerun", run_id=first, whole=True)
+    assert partner.state("export", first) == "success"
+    assert ledger(partner) == [(1, "corrected", None), (2, "delivered", 1)]

@@ -109,6 +109,11 @@ class EffectSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     who: tuple[str, ...] = ()
     expires_us: int | None = None
 
+    @property
+    def name(self) -> str:
+        """By what it is known: its name among the assets."""
+        return self.asset
+
 
 class MapSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A task that runs once for each item of a list: how the list becomes instances."""
