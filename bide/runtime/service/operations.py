@@ -352,7 +352,8 @@ class Operations:
         if logical_date is not None:
             logical_us = read_date(logical_date, await self._zone(dag))
         args = {"dag": dag, "logical_us": logical_us, "params": params or {}, "new": new, "key": key}
-        args["shadow"] = shadow
+        if shadow:
+            args["shadow"] = True
         answer = await self._door.command("trigger", args)
         return Triggered(run_id=str(answer["run_id"]))
 

@@ -470,7 +470,8 @@ class Runtime(LiveHouse):
             text = logical_date.isoformat() if isinstance(logical_date, datetime) else logical_date
             logical_us = read_date(text, loaded.tz if loaded is not None else "UTC")
         args = {"dag": name, "logical_us": logical_us, "params": dict(params or {}), "new": new, "key": key}
-        args["shadow"] = shadow
+        if shadow:
+            args["shadow"] = True
         done = await self.command("trigger", args)
         return RunHandle(self, done["run_id"])
 
