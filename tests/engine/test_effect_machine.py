@@ -82,7 +82,7 @@ class Machine(RuleBasedStateMachine):
     @rule(hour=HOURS)
     def gold(self, hour: int) -> None:
         run = self.scene.trigger("make", logical_us=T0 + hour * HOUR_US, new=True)
-        if "gold" in self.scene.going:
+        if self.scene.states(run).get("gold") == "running":
             self.scene.end("gold", run=run)
 
     @rule(hour=HOURS)
