@@ -11,7 +11,7 @@ from bide import Asset
 from bide.runtime.assets import AssetSpec, ContractSpec
 from bide.runtime.assets.contract import Rule
 from bide.runtime.assets.words import Action, Edge, Node, Result, Semantics
-from bide.runtime.engine.messages import Command, DagLoaded
+from bide.runtime.engine.messages import AssetAnswered, AssetCalled, Command, DagLoaded
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.spec import DagSpec, EffectSpec, TaskSpec
 from bide.runtime.schedules import OnAssets
@@ -107,6 +107,24 @@ def test_s1_37_a_delivery_is_a_version_of_the_effect_with_its_inputs(partner: Sc
     assert (state, run) == ("validated", 2)
     partner.end("export")
     assert partner._rows("SELECT v.state FROM asset_version v JOIN asset a USING (asset_id) WHERE a.name = 'partner-export'") == [("published",)]  # fmt: skip
+
+
+def test_s1_50_an_effect_that_looks_at_its_inputs_begins_no_version_beside_its_delivery(
+    partner: Scene,
+) -> None:
+    """Its delivery is its version: the body may ask for what it reads, and has nothing to stage."""
+    gold(partner)
+    run = deliver(partner)
+    attempt = partner.attempt("export", run)
+    partner.feed(AssetCalled(attempt, 1, "begin", "partner-export", b"{}"))
+    staged = partner.feed(AssetCalled(attempt, 2, "stage", "partner-export", b'{"label": "x"}'))
+    [answer] = [each for each in staged if isinstance(each, AssetAnswered)]
+    assert answer.error == (
+        "'partner-export' is an external effect, whose delivery is its version: return the receipt, and stage nothing"
+    )
+    partner.end("export", run=run, output={"sent": 1})
+    rows = "SELECT state FROM asset_version JOIN asset USING (asset_id) WHERE name = 'partner-export'"
+    assert partner._rows(rows) == [("published",)]
 
 
 def test_b45_the_same_inputs_are_never_delivered_twice(partner: Scene) -> None:

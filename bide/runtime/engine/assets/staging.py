@@ -43,11 +43,15 @@ def asset_called(t: Turn, e: AssetCalled) -> None:
 
 
 def _begin(t: Turn, inst: Instance, e: AssetCalled) -> None:
-    if inst.map_index < 0 and _of(t, e) is None:
+    if inst.map_index < 0 and inst.task.effect is None and _of(t, e) is None:
         _new(t, inst, e.asset)
 
 
 def _stage(t: Turn, inst: Instance, e: AssetCalled) -> Any:
+    if inst.task.effect is not None:
+        raise RefusedError(
+            f"{e.asset!r} is an external effect, whose delivery is its version: return the receipt, and stage nothing"
+        )
     staged = msgspec.json.decode(e.data, type=Candidate)
     schema_id = None if staged.schema is None else _schema(t, e.asset, staged.schema)
     one = _of(t, e) or _new(t, inst, e.asset)
