@@ -184,6 +184,11 @@ def test_s1_24_a_version_that_was_superseded_before_is_not_made_anew() -> None:
     assert not found.requires_approval
 
 
+def test_s1_25_a_step_runs_with_the_parameters_that_its_version_was_made_with() -> None:
+    found = plan(radius(hit(1, "a", day(1), dag="d")), MAKE, params={1: {"region": "north"}})
+    assert found.steps[0].params == {"region": "north"}
+
+
 def test_s1_24_what_no_task_makes_is_named_as_missing() -> None:
     found = plan(radius(hit(1, "source.case_db", day(1)), hit(2, "c", day(1), via=1, dag="e")), BELOW)
     assert [each.asset for each in found.missing] == ["source.case_db"]

@@ -24,17 +24,20 @@ from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.control import as_seen
 from bide.runtime.engine.fan import Fan
 from bide.runtime.engine.life import is_summary
+from bide.runtime.engine.plan_state import RunningPlan
 from bide.runtime.engine.states import (
     LEGAL,
     LEGAL_APPROVAL,
     LEGAL_ATTEMPT,
     LEGAL_DELIVERY,
+    LEGAL_PLAN,
     LEGAL_RUN,
     LEGAL_WAIT,
     OVER,
     ApprovalKind,
     RunState,
     State,
+    StepState,
 )
 from bide.runtime.engine.waiting import (
     ASSET,
@@ -61,6 +64,7 @@ _TABLES: dict[str, Any] = {
     "attempt": LEGAL_ATTEMPT,
     "wait": LEGAL_WAIT,
     "version": LEGAL_VERSION,
+    "plan": LEGAL_PLAN,
     "approval": LEGAL_APPROVAL,
     "delivery": LEGAL_DELIVERY,
 }
@@ -103,6 +107,8 @@ class Journal:
             rows["wait", wait] = row[1]
         for version, row in changes.asset_states.items():
             rows["version", version] = row[0]
+        for plan, row in changes.plans_set.items():
+            rows["plan", plan] = row[0]
         for approval, row in changes.approvals_set.items():
             rows["approval", approval] = row[0]
         for key, state in rows.items():
@@ -131,12 +137,17 @@ def hold(scene: Scene) -> None:
     everyone = sum(1 for run in world.runs.values() for _ in run.everyone())
     assert len(world.instances) == everyone, "an instance is of no run, or is over and kept"
     for dag in world.dags.values():
-        live = [world.runs[run] for run in dag.runs if world.runs[run].backfill is None]
+        live = [
+            world.runs[run]
+            for run in dag.runs
+            if world.runs[run].backfill is None and not world.runs[run].apart
+        ]
         running = sum(run.state is RunState.RUNNING for run in live)
         assert dag.active_runs == running, (
             f"{dag.name}: {dag.active_runs} active runs are counted, {running} are"
         )
     _backfills(world)
+    _plans(scene, world)
     if not world.agenda:
         _nobody_sleeps(scene, world)
 
@@ -170,14 +181,70 @@ def _fan(scene: Scene, summary: Instance, fan: Fan) -> None:
     assert fan.ready == ready, f"{name}: {fan.ready} are counted as ready, {ready} are"
 
 
+def _plans(scene: Scene, world: World) -> None:
+    """Each run of a step is known to its plan, steps run in order, and no plan that could go on sleeps."""
+    known = {run_id: plan.plan_id for plan in world.plans.values() for run_id in plan.runs}
+    assert world.plan_runs == known, "whose runs those of rerun plans are, is not agreed upon"
+    for plan in world.plans.values():
+        said = (plan.open, plan.unstaged, plan.published, _ready(plan))
+        waits = [step.waits for step in plan.steps if step.state is StepState.PENDING]
+        counted = _counted(plan)
+        assert said == (
+            counted.open,
+            counted.unstaged,
+            counted.published,
+            _ready(counted),
+        )
+        assert waits == [step.waits for step in counted.steps if step.state is StepState.PENDING]
+        for step in plan.steps:
+            going = plan.runs.get(step.run_id or 0) == step.place
+            assert going == (step.state is StepState.RUNNING), (
+                f"{plan.name}: {step.spec.name} is {step.state}"
+            )
+            for below in step.after:
+                if (
+                    plan.steps[below].state is not StepState.PENDING
+                    and plan.steps[below].state is not StepState.SKIPPED
+                ):
+                    assert step.state in (StepState.STAGED, StepState.PUBLISHED), (
+                        "a step ran before what it reads"
+                    )
+        assert plan.runs or plan.asked or any(
+            approval.kind is ApprovalKind.PUBLICATION for approval in world.approvals.open.values()
+        ), f"{plan.name} sleeps"  # fmt: skip
+    if not scene.asking:
+        for one in world.assets.open.values():
+            assert one.plan_id is None or one.plan_id in world.plans, (
+                "a version of a plan that is over is kept"
+            )
+
+
+def _ready(plan: RunningPlan) -> dict[str, list[int]]:
+    return {name: sorted(places) for name, places in sorted(plan.ready.items())}
+
+
+def _counted(plan: RunningPlan) -> RunningPlan:
+    """The same plan, with its counts made anew."""
+    other = RunningPlan(plan.plan_id, plan.spec, plan.started)
+    for mine, step in zip(other.steps, plan.steps, strict=True):
+        mine.state, mine.run_id = step.state, step.run_id
+    other.count()
+    return other
+
+
+def _of_plan(plan: RunningPlan) -> tuple[Any, ...]:
+    steps = [(step.state, step.run_id, step.start, step.end) for step in plan.steps]
+    return (plan.state, plan.spec, plan.started, plan.runs, steps)
+
+
 def _backfills(world: World) -> None:
     """Caps hold, each run of a backfill is known to it, and none that has room is forgotten."""
     owned = {run_id: b for b in world.backfills.values() for run_id in b.runs}
     for run in world.runs.values():
         assert run.backfill is owned.get(run.run_id), f"run {run.run_id}: whose it is, is not agreed upon"
-        queued = run.backfill is not None and run.state is RunState.QUEUED
+        queued = (run.backfill is not None or run.apart) and run.state is RunState.QUEUED
         assert queued == (run.run_id in run.dag.backfilled)
-        assert (run.backfill is not None) == (run.run_id in run.dag.owned)
+        assert (run.backfill is not None or run.apart) == (run.run_id in run.dag.owned)
     newest = all(world.runs[run_id].version_id == b.dag.version_id for run_id, b in owned.items())
     for b in world.backfills.values():
         assert set(b.runs) <= set(world.runs), f"{b.name}: it counts runs that have left"
@@ -557,6 +624,10 @@ def same(one: World, other: World) -> None:
     assert {i: _of_backfill(b) for i, b in one.backfills.items()} == {
         i: _of_backfill(b) for i, b in other.backfills.items()
     }
+    assert {i: _of_plan(plan) for i, plan in one.plans.items()} == {
+        i: _of_plan(plan) for i, plan in other.plans.items()
+    }
+    assert one.assets.plans == other.assets.plans
     for name, pool in one.pools.items():
         assert pool[1].used >= other.pools[name][1].used, f"pool {name}: more is in flight after a restart"
         left = sum(bool(inst.held) and inst.state is State.READY for inst in one.instances.values())

@@ -7,6 +7,7 @@ its contract lets stand with a limitation, is left, and the plan says so. `order
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -27,12 +28,11 @@ from bide.runtime.assets.rerun import (
     RerunStep,
     Risk,
     Scope,
-    Span,
     Why,
     named,
+    span_of,
 )
 from bide.runtime.assets.words import VISIBLE, Action, Criticality, Node, Output, Severity, VersionState
-from bide.runtime.clock import from_us
 
 MANY = 100
 """Runs from which a plan is no small matter."""
@@ -46,7 +46,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What a plan reads beside the radius, of the database as it is now.
 
     `edges` are (version, input) of affected versions; `instead` says which newer visible version has taken the
-    place of one; `history` how many versions of an asset stand for an interval now, wrong ones included.
+    place of one; `history` how many versions of an asset stand for an interval now, wrong ones included; `params`
+    those of the runs that made what is affected, by version, where they were other ones than the DAG's own.
     """
 
     states: dict[int, VersionState] = {}
@@ -55,6 +56,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     history: dict[str, int] = {}
     producers: dict[str, Producer] = {}
     made_by: dict[str, tuple[str, ...]] = {}
+    params: dict[int, dict[str, Any]] = {}
 
 
 def plan_of(radius: BlastRadius, catalog: Catalog, known: Known) -> RerunPlan:
@@ -83,14 +85,6 @@ def plan_of(radius: BlastRadius, catalog: Catalog, known: Known) -> RerunPlan:
         left=left,
     )
     return named(msgspec.structs.replace(plan, summary=summary_of(plan)))
-
-
-def span_of(start_us: int, end_us: int) -> Span:
-    return Span(_iso(start_us), _iso(end_us))
-
-
-def _iso(at_us: int) -> str:
-    return from_us(at_us).isoformat().replace("+00:00", "Z")
 
 
 # --- what is wrong -------------------------------------------------------------------------------
@@ -175,6 +169,14 @@ def _steps(groups: Sequence[Group], radius: BlastRadius, known: Known) -> tuple[
                 transform_version=producer.version,
                 publication_mode=Publication.COMPENSATION if group.effect else Publication.STAGED,
                 depends_on_steps=tuple(names[each] for each in group.after),
+                params=next(
+                    (
+                        known.params[node.version_id]
+                        for node in group.nodes
+                        if node.version_id in known.params
+                    ),
+                    {},
+                ),
                 why=next((node.decision.reason for node in group.nodes), ""),
             )
         )
@@ -186,7 +188,7 @@ def _names(groups: Sequence[Group]) -> list[str]:
     taken: dict[str, int] = {}
     names = []
     for group in groups:
-        name = f"{group.dag}@{_iso(group.start_us)}"
+        name = f"{group.dag}@{span_of(group.start_us, group.end_us).start}"
         if group.effect:
             name += f":{group.nodes[0].asset}"
         taken[name] = taken.get(name, 0) + 1

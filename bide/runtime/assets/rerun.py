@@ -7,12 +7,14 @@ do, not of its number or of estimates; instants are ISO 8601, UTC. `plan_of` in 
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from bide.runtime.assets.words import Output
+from bide.runtime.clock import from_us, to_us
 from bide.runtime.errors import UsageError
 
 
@@ -79,6 +81,24 @@ class Span(msgspec.Struct, frozen=True, order=True):
         return self.start if self.start == self.end else f"{self.start} to {self.end}"
 
 
+def span_of(start_us: int, end_us: int) -> Span:
+    """The interval in ISO 8601.
+
+    >>> str(span_of(0, 3_600_000_000))
+    '1970-01-01T00:00:00Z to 1970-01-01T01:00:00Z'
+    """
+    return Span(_iso(start_us), _iso(end_us))
+
+
+def instant_us(iso: str) -> int:
+    """Epoch microseconds of an instant as a plan has it."""
+    return to_us(datetime.fromisoformat(iso))
+
+
+def _iso(at_us: int) -> str:
+    return from_us(at_us).isoformat().replace("+00:00", "Z")
+
+
 class Why(msgspec.Struct, frozen=True, kw_only=True):
     """The invalidation that a plan mends."""
 
@@ -99,7 +119,10 @@ class Remade(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RerunStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a DAG for one interval, of these tasks alone (S1-25). It starts after `depends_on_steps`."""
+    """One run of a DAG for one interval, of these tasks alone (S1-25). It starts after `depends_on_steps`.
+
+    `params` are those of the run that made what is replaced, where they were not the DAG's own.
+    """
 
     name: str
     pipeline: str
@@ -111,6 +134,7 @@ class RerunStep(msgspec.Struct, frozen=True, kw_only=True):
     transform_version: str
     publication_mode: Publication = Publication.STAGED
     depends_on_steps: tuple[str, ...] = ()
+    params: dict[str, Any] = {}
     why: str = ""
 
     @property

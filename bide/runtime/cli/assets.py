@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from bide.runtime.cli import uses
+from bide.runtime.cli import plans, uses
 from bide.runtime.cli.asking import Dag, Db, Json, asked, dag_name, done
 from bide.runtime.cli.output import print_json, print_table, print_why, stamp, write
 from bide.runtime.service.shapes import Interval
@@ -20,6 +20,7 @@ events = App(
 )
 app.command(events)
 uses.commands(app)
+plans.add_to(app)
 
 Asset = Annotated[str | None, Parameter(help="Only of this asset.")]
 Why = Annotated[str, Parameter(help="Why; it stands in the journal.")]

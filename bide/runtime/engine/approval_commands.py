@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from bide.runtime.clock import from_us
-from bide.runtime.engine import approving, handling, life
+from bide.runtime.engine import approving, handling, life, plans
 from bide.runtime.engine.approval_state import Approval
 from bide.runtime.engine.assets import delivering, guarding, releasing
 from bide.runtime.engine.messages import Failure
@@ -78,6 +78,7 @@ FOLLOWS: Final[dict[ApprovalKind, Follows]] = {
     ApprovalKind.EFFECT: Follows(delivering.answered),
     ApprovalKind.CONTRACT: Follows(guarding.answered),
     ApprovalKind.PUBLICATION: Follows(releasing.answered),
+    ApprovalKind.PLAN: Follows(plans.answered),
 }
 
 

@@ -315,8 +315,8 @@ def let_go(t: Turn, run: Run, reason: str) -> None:
 
 
 def may_start(run: Run) -> bool:
-    """Whether a queued run of a backfill may start: it has its place since it was made."""
-    return run.backfill is not None and not run.backfill.paused
+    """Whether a queued run of a backfill or of a plan may start: it has its place since it was made."""
+    return run.apart or (run.backfill is not None and not run.backfill.paused)
 
 
 def wake_dag(t: Turn, dag: DagState) -> None:

@@ -22,6 +22,7 @@ from bide.runtime.engine import (
     mapping,
     matching,
     pausing,
+    plan_commands,
     runs,
     standing,
     waiting,
@@ -174,6 +175,11 @@ def rerun(t: Turn, args: Args) -> Whole:
     or the one of `map_index`; all of them, when what it is mapped over is rerun as well.
     """
     run = yield from _peek(t, args["run_id"])
+    if run.apart:
+        raise RefusedError(
+            f"run {run.run_id} is a step of a rerun plan, which runs as it was approved: plan again, or trigger"
+            f" {run.dag.name}"
+        )
     if run.closing:
         raise RefusedError(f"run {run.run_id} is {control.CLOSING}: wait for them, or cancel it once more")
     if len(run.instances) < len(run.compiled.tasks):
@@ -329,7 +335,7 @@ def reopen(t: Turn, run: Run, reason: str) -> None:
         run.deadline = None
         if run.started is None:  # it was ended while it was queued
             run.started = t.now
-        if run.backfill is None:
+        if run.backfill is None and not run.apart:
             run.dag.active_runs += 1
         t.effects.append(RunOpened(run.meta))
         alerting.run_again(t, run)
@@ -590,4 +596,5 @@ VERBS: dict[str, Callable[[Turn, Args], Any]] = {
     **backfill_commands.VERBS,
     **incidents.VERBS,
     **approval_commands.VERBS,
+    **plan_commands.VERBS,
 }

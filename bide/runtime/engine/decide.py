@@ -28,6 +28,7 @@ from bide.runtime.engine import (
     mapping,
     past,
     pausing,
+    plans,
     recovery,
     runs,
     scheduling,
@@ -73,6 +74,7 @@ from bide.runtime.engine.messages import (
     OrphansKilled,
     Parked,
     PastAsked,
+    PlanDue,
     ProcessStarted,
     PublicationAsked,
     Recover,
@@ -394,6 +396,7 @@ _HANDLERS: Final[dict[type, Callable[[Turn, Any], Slices | None]]] = {
     AssetCalled: staging.asset_called,
     SpreadOn: invalidating.spread_on,
     BackfillDue: backfills.slide,
+    PlanDue: plans.go_on,
     Unanswered: unanswered.unanswered,
     LineageSent: _lineage_sent,
 }

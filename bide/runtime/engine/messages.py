@@ -309,6 +309,12 @@ class AssetCalled(msgspec.Struct, frozen=True):
     data: bytes = b"{}"
 
 
+class PlanDue(msgspec.Struct, frozen=True):
+    """A rerun plan that may go on."""
+
+    plan_id: int
+
+
 class BackfillDue(msgspec.Struct, frozen=True):
     """A backfill that may have room for another run."""
 
@@ -348,6 +354,7 @@ class Unanswered(msgspec.Struct, frozen=True):
         | GuardAsked
         | PublicationAsked
         | SpreadOn
+        | PlanDue
     )
     reason: str
     again: bool = False
@@ -391,6 +398,7 @@ Input = (
     | BackfillDue
     | DueTimer
     | RunAsked
+    | PlanDue
     | Unanswered
     | AssetAsked
     | RunsAsked

@@ -13,12 +13,13 @@ import msgspec
 
 from bide.runtime.engine import approving, budgets, control
 from bide.runtime.engine.admission import hold_life, hold_slot
-from bide.runtime.engine.assets import deliveries, shadow
+from bide.runtime.engine.assets import deliveries
 from bide.runtime.engine.assets.restoring import restore_assets, restore_open
 from bide.runtime.engine.backfill_state import Backfill, BackfillOptions, Span
 from bide.runtime.engine.fan import Fan
 from bide.runtime.engine.life import count_end
 from bide.runtime.engine.messages import RunMeta
+from bide.runtime.engine.plan_state import restore_plans
 from bide.runtime.engine.runs import queue
 from bide.runtime.engine.states import OVER, RUN_OVER, AttemptState, IntervalState, RunState, State, WaitState
 from bide.runtime.engine.turn import ALARMS
@@ -112,6 +113,7 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
         )
         world.timer(each.due_us, Due.ASSET_ALERT, each.dag_id)
     approving.restore(world, rows)
+    restore_plans(world, rows)
     restore_open(world, rows)
     deliveries.restore(world, rows)
     world.marks.update({(mark.dag_id, mark.task): mark.end_us for mark in rows.marks})
@@ -179,15 +181,15 @@ def enter(world: World, run: Run) -> None:
     """Make a run a part of the world. A newer run keeps the place of its logical date."""
     world.runs[run.run_id] = run
     run.dag.runs.add(run.run_id)
-    if run.backfill is not None:
+    if run.backfill is not None or run.apart:
         run.dag.owned.add(run.run_id)
-    where = (run.dag.dag_id, run.meta.logical_us)
-    if run.kind != shadow.KIND:
+    if not run.unseen:
+        where = (run.dag.dag_id, run.meta.logical_us)
         world.run_at[where] = max(run.run_id, world.run_at.get(where, 0))
     world.assets.opened(run.dag.dag_id, run.kind, run.run_id)
     if run.state is RunState.QUEUED:
         queue(run)
-    elif run.state is RunState.RUNNING and run.backfill is None:
+    elif run.state is RunState.RUNNING and run.backfill is None and not run.apart:
         run.dag.active_runs += 1
     if run.deadline is not None and run.state not in RUN_OVER:
         world.timer(run.deadline, Due.RUN, run.run_id)

@@ -6,8 +6,7 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from bide.runtime.engine import alerting, backfills, control, covering, handling, life, past
-from bide.runtime.engine.assets import shadow
+from bide.runtime.engine import alerting, backfills, control, covering, handling, life, past, plans
 from bide.runtime.engine.messages import RunEnded, RunMeta, RunOpened
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State
 from bide.runtime.engine.turn import LOOKS, Slices, Turn, at_once
@@ -53,9 +52,11 @@ def create_run(t: Turn, dag: DagState, *, kind: str, run_key: str, firing: Firin
     )  # fmt: skip
     t.journal("run", run_id, run_id, "", run.state.value, reason)
     world.runs[run_id] = run
-    if kind != shadow.KIND:
-        world.run_at[dag.dag_id, meta.logical_us] = run_id
     dag.runs.add(run_id)
+    if run.apart:
+        dag.owned.add(run_id)
+    if not run.unseen:
+        world.run_at[dag.dag_id, meta.logical_us] = run_id
     t.effects.append(RunOpened(meta))
     expand(t, run)
     return run
@@ -103,7 +104,7 @@ class _Expand:
 
 def queue(run: Run) -> None:
     """A run waits for its place: a live one among those of its DAG, one of a backfill has its own."""
-    if run.backfill is not None:
+    if run.backfill is not None or run.apart:
         run.dag.backfilled[run.run_id] = run
     else:
         heappush(run.dag.queued, (run.meta.logical_us if run.dag.in_order else 0, run.run_id))
@@ -205,7 +206,7 @@ def end_run(t: Turn, run: Run) -> None:
 
 
 def _free_place(run: Run) -> None:
-    if run.state is RunState.RUNNING and run.backfill is None:
+    if run.state is RunState.RUNNING and run.backfill is None and not run.apart:
         run.dag.active_runs -= 1
 
 
@@ -228,13 +229,16 @@ def leave(t: Turn, run: Run) -> None:
     if world.past:
         past.left(t, run)
     t.effects.append(RunEnded(run.run_id, run.state.value))
-    if world.covering and run.kind != shadow.KIND:
+    if world.covering and not run.unseen:
         covering.ended(t, run, None)
     key = (dag.name, None, run.meta.logical_us)
-    if key in world.watched and run.kind != shadow.KIND:
+    if key in world.watched and not run.unseen:
         t.announced.append((key, run.state.value))
     if run.backfill is not None:
         backfills.run_ended(t, run)
+    if run.apart:
+        dag.owned.discard(run.run_id)
+        plans.run_ended(t, run)
     start_queued(t, dag)
     t.catch_up(dag)
 

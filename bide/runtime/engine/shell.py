@@ -66,7 +66,15 @@ from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.failure import Failure
 from bide.runtime.graph.signature import Parameters
 from bide.runtime.graph.spec import Lane, Role, ShellSpec
-from bide.runtime.store import approval_reads, delivery_rows, incident_reads, mapped, safe_use, spreading
+from bide.runtime.store import (
+    approval_reads,
+    delivery_rows,
+    incident_reads,
+    mapped,
+    plan_rows,
+    safe_use,
+    spreading,
+)
 from bide.runtime.store import facts as stored
 from bide.runtime.store import failures as failed
 from bide.runtime.store.load import load_run
@@ -521,6 +529,10 @@ class EngineShell:
                 return incident_reads.invalidation_row(conn, number)
             case ("plan_of_incident", int(number)):
                 return incident_reads.plan_state(conn, number)
+            case ("plan", int(plan_id)):
+                return plan_rows.plan(conn, plan_id)
+            case ("plan_of_hash", int(invalidation_id), str(digest)):
+                return plan_rows.plan_of_hash(conn, invalidation_id, digest)
             case ("idempotency", str(name)):
                 return stored.idempotency_result(conn, name)
             case _:

@@ -83,6 +83,28 @@ class IntervalState(StrEnum):
     SKIPPED = "skipped"  # it has a run of its own, which is kept
 
 
+class PlanState(StrEnum):
+    """A rerun plan."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    RUNNING = "running"
+    PUBLISHED = "published"  # all that it made is seen, and what had left is corrected
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class StepState(StrEnum):
+    """A step of a rerun plan."""
+
+    PENDING = "pending"
+    RUNNING = "running"  # its run is not over
+    STAGED = "staged"  # what it made waits for the others
+    PUBLISHED = "published"  # it is seen; of a correction: it has left
+    FAILED = "failed"
+    SKIPPED = "skipped"  # the plan ended before, or what it follows from failed
+
+
 class ApprovalKind(StrEnum):
     """What a person is asked for, and so what `subject_id` of an approval is."""
 
@@ -174,6 +196,24 @@ LEGAL_BACKFILL: Final[dict[BackfillState, frozenset[BackfillState]]] = {
     BackfillState.CANCELLED: frozenset(),
 }
 BACKFILL_OVER: Final = frozenset({BackfillState.SUCCESS, BackfillState.FAILED, BackfillState.CANCELLED})
+
+LEGAL_PLAN: Final[dict[PlanState, frozenset[PlanState]]] = {
+    # run at once, where nobody has to approve it
+    PlanState.PROPOSED: frozenset({PlanState.APPROVED, PlanState.RUNNING, PlanState.CANCELLED}),
+    PlanState.APPROVED: frozenset({PlanState.RUNNING, PlanState.CANCELLED}),
+    PlanState.RUNNING: frozenset({PlanState.PUBLISHED, PlanState.FAILED, PlanState.CANCELLED}),
+    **{end: frozenset() for end in (PlanState.PUBLISHED, PlanState.FAILED, PlanState.CANCELLED)},
+}
+
+LEGAL_STEP: Final[dict[StepState, frozenset[StepState]]] = {
+    StepState.PENDING: frozenset({StepState.RUNNING, StepState.FAILED, StepState.SKIPPED}),
+    # a correction has no others to wait for
+    StepState.RUNNING: frozenset(
+        {StepState.STAGED, StepState.PUBLISHED, StepState.FAILED, StepState.SKIPPED}
+    ),
+    StepState.STAGED: frozenset({StepState.PUBLISHED, StepState.FAILED, StepState.SKIPPED}),
+    **{end: frozenset() for end in (StepState.PUBLISHED, StepState.FAILED, StepState.SKIPPED)},
+}
 
 LEGAL_ATTEMPT: Final[dict[AttemptState, frozenset[AttemptState]]] = {
     AttemptState.RUNNING: frozenset(set(AttemptState) - {AttemptState.RUNNING}),

@@ -7,7 +7,7 @@ later is put off.
 
 from __future__ import annotations
 
-from bide.runtime.engine import backfills, covering, firing, life, past, unread
+from bide.runtime.engine import backfills, covering, firing, life, past, plans, unread
 from bide.runtime.engine.assets import versions
 from bide.runtime.engine.assets.state import WaitedFor
 from bide.runtime.engine.messages import (
@@ -15,11 +15,12 @@ from bide.runtime.engine.messages import (
     BackfillDue,
     GuardAsked,
     PastAsked,
+    PlanDue,
     PublicationAsked,
     RunsAsked,
     Unanswered,
 )
-from bide.runtime.engine.states import BackfillState, State
+from bide.runtime.engine.states import BackfillState, PlanState, State
 from bide.runtime.engine.turn import Turn
 from bide.runtime.engine.world import Wait
 
@@ -46,6 +47,10 @@ def unanswered(t: Turn, e: Unanswered) -> None:
             if b is not None and b.state is BackfillState.RUNNING:
                 b.asked = False
                 backfills.move(t, b, BackfillState.PAUSED, e.reason)
+        case PlanDue(plan_id=plan_id):
+            plan = t.world.plans.get(plan_id)
+            if plan is not None:
+                plans.give_up(t, plan, PlanState.FAILED, e.reason)
         case AssetAsked() | RunsAsked():
             for wait in _waiters(t, e.asked):
                 firing.fail(t, wait, e.reason)

@@ -19,6 +19,7 @@ from bide.runtime.engine.messages import (
     GuardAsked,
     Input,
     PastAsked,
+    PlanDue,
     PublicationAsked,
     RunAsked,
     RunsAsked,
@@ -40,7 +41,8 @@ def is_put_off(asked: Input, *, passes: bool) -> bool:
     if isinstance(asked, DueTimer | ConsumerAsked | SpreadOn):
         return True
     return passes and isinstance(
-        asked, PastAsked | RunAsked | RunsAsked | AssetAsked | BackfillDue | GuardAsked | PublicationAsked
+        asked,
+        PastAsked | RunAsked | RunsAsked | AssetAsked | BackfillDue | GuardAsked | PublicationAsked | PlanDue,
     )
 
 
@@ -129,6 +131,8 @@ def words(world: World, asked: Input) -> str:
             return f"backfill {backfill_id} of {name}"
         case SpreadOn(invalidation_id=number):
             return f"what invalidation {number} affects"
+        case PlanDue(plan_id=plan_id):
+            return f"rerun plan {plan_id}"
         case PublicationAsked(version_id=version_id):
             return f"whether version {version_id} may be seen"
         case AssetAsked(asset=asset):

@@ -10,7 +10,6 @@ import msgspec
 
 from bide.runtime.clock import LAST_US
 from bide.runtime.engine import covering
-from bide.runtime.engine.assets import shadow
 from bide.runtime.engine.assets import waits as assets
 from bide.runtime.engine.messages import Arm, Disarm, LookOnce
 from bide.runtime.engine.states import State, WaitState
@@ -206,7 +205,7 @@ WATCHED_ENDS = frozenset(
 
 def announce(t: Turn, inst: Instance) -> None:
     """Say that an instance has come to an end (or is lost), if anybody waits for that."""
-    if inst.run.kind == shadow.KIND:
+    if inst.run.unseen:
         return
     if t.world.covering and inst.map_index < 0:
         covering.ended(t, inst.run, inst.task.name)

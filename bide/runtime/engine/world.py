@@ -28,6 +28,7 @@ from bide.runtime.schedules import Schedule
 if TYPE_CHECKING:
     from bide.runtime.engine.budgets import Budget
     from bide.runtime.engine.messages import Input
+    from bide.runtime.engine.plan_state import RunningPlan
 
 
 class Due(IntEnum):
@@ -159,7 +160,7 @@ class DagState:
         self.active_runs = 0
         self.queued: list[tuple[int, int]] = []  # a heap: (what it goes by, run id); see `runs.queue`
         self.in_order = False  # what they go by is their date
-        self.owned: set[int] = set()  # of these runs, those of backfills
+        self.owned: set[int] = set()  # of these runs, those of backfills and of rerun plans
         self.backfilled: dict[int, Run] = {}  # of these, the queued ones
         self.stuck: dict[int, Instance] = {}  # ready, but its code is not loaded or the DAG is paused
         self.resources: dict[
@@ -219,6 +220,16 @@ class Run:
         self.started: int | None = None
         self.deadline: int | None = None
         self.reason = ""
+
+    @property
+    def apart(self) -> bool:
+        """Whether it is a step of a rerun plan: it has a place of its own, beside the live runs."""
+        return self.kind == "plan"
+
+    @property
+    def unseen(self) -> bool:
+        """Whether it is no run of its date for anybody else: it publishes nothing, or with its plan."""
+        return self.kind in ("plan", "shadow")
 
     def everyone(self) -> Iterator[Instance]:
         """Its instances, and those of its mapped tasks that are not over."""
@@ -452,6 +463,8 @@ class World:
         self.dag_of: dict[int, DagState] = {}  # the same, by id
         self.standing: dict[int, Standing] = {}
         self.runs: dict[int, Run] = {}
+        self.plans: dict[int, RunningPlan] = {}  # those that run
+        self.plan_runs: dict[int, int] = {}  # run that goes -> the plan it is a step of
         self.run_at: dict[tuple[int, int], int] = {}  # (dag_id, logical date) -> its newest unfinished run
         self.instances: dict[int, Instance] = {}
         self.attempts: dict[int, Attempt] = {}  # bodies that may be going

@@ -21,7 +21,7 @@ from bide.runtime.clock import LONGEST, span_us
 from bide.runtime.engine.messages import Answer, WaitAsked, WaitDropped
 from bide.runtime.errors import UsageError, WaitBroken, WaitTimedOut
 from bide.runtime.executor.attempt import Attempt, AttemptOver
-from bide.runtime.graph.facts import Facts, Interval
+from bide.runtime.graph.facts import RERUN, Facts, Interval, Rerun
 from bide.runtime.graph.spec import Lane
 from bide.runtime.values import decode, encode
 
@@ -142,7 +142,17 @@ class Context:
 
     @property
     def params(self) -> Mapping[str, Any]:
-        return self._facts.params
+        params = self._facts.params
+        return params if RERUN not in params else {k: v for k, v in params.items() if k != RERUN}
+
+    @property
+    def rerun(self) -> Rerun | None:
+        """What is made anew, in a run of a rerun plan: which asset, how, instead of which versions; else None.
+
+        What appends to an append-only asset writes corrections then, instead of what it wrote before.
+        """
+        said = self._facts.params.get(RERUN)
+        return None if said is None else msgspec.convert(said, Rerun)
 
     @property
     def log(self) -> TaskLog:

@@ -26,6 +26,22 @@ class Interval(NamedTuple):
         return f"{self.start.isoformat()}/{self.end.isoformat()}"
 
 
+RERUN = "bide.rerun"
+"""The parameter under which a step of a rerun plan knows what it is."""
+
+
+class Rerun(msgspec.Struct, frozen=True):
+    """What a step of a rerun plan makes anew: the plan's number, and of each asset how, and instead of which versions.
+
+    The words of `modes` are those of the plan: `stage_validate_replace`, `append_correction`, `rebuild`, ...
+    """
+
+    plan: str
+    step: str
+    modes: dict[str, str] = {}
+    replaces: dict[str, tuple[str, ...]] = {}
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of an instance; instants are epoch microseconds, UTC."""
 

@@ -76,7 +76,7 @@ def invalidation_number(text: str) -> int:
 
 def plan_number(text: str) -> int:
     """The number of a rerun plan from what was typed."""
-    return _number(text, "plan", "`bide assets plan` makes one")
+    return _number(text, "plan", "`bide assets plans` lists them")
 
 
 def _number(text: str, what: str, advice: str) -> int:

@@ -35,6 +35,7 @@ from bide.runtime.service.backfill_api import backfill_routes
 from bide.runtime.service.doors import Doors
 from bide.runtime.service.effect_api import effect_routes
 from bide.runtime.service.evidence_api import evidence_routes
+from bide.runtime.service.plan_api import plan_routes
 from bide.runtime.service.shapes import Problem
 
 _STATUS: Final[tuple[tuple[type[BideError], int, str], ...]] = (
@@ -115,6 +116,7 @@ def make_app(operations: Doors, alive: Callable[[], str], ready: Callable[[], st
     backfill_routes(app, operations, _json)
     asset_routes(app, operations, _json)
     asset_graph_routes(app, operations, _json)
+    plan_routes(app, operations, _json)
     approval_routes(app, operations, _json)
     evidence_routes(app, operations, _json)
     effect_routes(app, operations, _json)

@@ -9,6 +9,7 @@ import msgspec
 
 from bide.runtime.assets.limits import Limits
 from bide.runtime.assets.pending import Pending, Unit
+from bide.runtime.assets.rerun import RerunPlan
 from bide.runtime.clock import Clock
 from bide.runtime.engine.assets.state import KIND, rule_of
 from bide.runtime.engine.explain.consumer import ConsumerFacts, Group, Side, explain_consumer
@@ -29,6 +30,8 @@ from bide.runtime.service.asset_shapes import (
 )
 from bide.runtime.service.dag_why import next_firing, timed_facts
 from bide.runtime.service.doors import Door, Live
+from bide.runtime.service.plan_shapes import PlanRun
+from bide.runtime.service.plans import Plans
 from bide.runtime.service.shapes import Detail, Done, Interval, iso, iso_or_none
 from bide.runtime.service.uses import Uses
 from bide.runtime.spans import Span, covers, share
@@ -113,6 +116,14 @@ class Assets(Uses):
             again = "it is asked again, at least once a minute; `bide doctor` looks at the database"
             return DagWhyShown(dag=dag, state=why.state, why=sentence, details=details, next=again)
         return DagWhyShown(dag=dag, state=why.state, why=why.sentence, details=details, next=why.next)
+
+    async def plan(self, invalidation: str) -> RerunPlan:
+        """The rerun plan that mends an invalidation as things are now, kept as a proposal."""
+        return await Plans(self._reader, self._door, self._live, self._held).make(invalidation)
+
+    async def run_plan(self, plan: str, plan_hash: str) -> PlanRun:
+        """Run a plan exactly as it was made, once; refused when it is no longer what is to be done."""
+        return await Plans(self._reader, self._door, self._live, self._held).run(plan, plan_hash)
 
     async def made(self, kind: str, run_id: int) -> tuple[tuple[str, str], ...]:
         """The versions that a run is made of, in words; none of runs that the clock or a person made."""

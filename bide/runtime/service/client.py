@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.backfill_client import BackfillClient
     from bide.runtime.service.effect_client import EffectClient
     from bide.runtime.service.evidence_client import EvidenceClient
+    from bide.runtime.service.plan_client import PlanClient
 
 _TIMEOUT_S: Final = 30.0
 T = TypeVar("T")
@@ -74,6 +75,13 @@ class ServiceClient:
         from bide.runtime.service.backfill_client import BackfillClient
 
         return BackfillClient(self._get, self._post)
+
+    @property
+    def plans(self) -> PlanClient:
+        """The operations on rerun plans."""
+        from bide.runtime.service.plan_client import PlanClient
+
+        return PlanClient(self._get, self._post)
 
     @property
     def assets(self) -> AssetClient:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.evidence_doors import EvidenceDoors
     from bide.runtime.service.holds import Held
     from bide.runtime.service.operations import Operations
+    from bide.runtime.service.plan_doors import PlanDoors
 
 
 class Door(Protocol):
@@ -147,6 +148,11 @@ class Doors(Protocol):
     @property
     def evidence(self) -> EvidenceDoors:
         """The operations on evidence: checklists, incidents, bundles."""
+        ...
+
+    @property
+    def plans(self) -> PlanDoors:
+        """The operations on rerun plans."""
         ...
 
     @property

@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.backfills import Backfills
     from bide.runtime.service.effects import Effects
     from bide.runtime.service.evidence import Evidence
+    from bide.runtime.service.plans import Plans
 
 T = TypeVar("T")
 _LOOKS = 3  # of a difference between the living and the database that is more than a moment's
@@ -107,6 +108,13 @@ class Operations:
         from bide.runtime.service.backfills import Backfills
 
         return Backfills(self._reader, self._door, self._clock, self._live, self._held)
+
+    @property
+    def plans(self) -> Plans:
+        """The operations on rerun plans."""
+        from bide.runtime.service.plans import Plans
+
+        return Plans(self._reader, self._door, self._live, self._held)
 
     @property
     def assets(self) -> Assets:
@@ -235,7 +243,11 @@ class Operations:
         held: tuple[tuple[str, str], ...] = ()
         if task is None:
             why = explain_run(facts.of_run(scene, self._live, self._held), now)
-            held = (*facts.made_for(scene), *await self.assets.made(scene.run.kind, run_id))
+            held = (
+                *facts.made_for(scene),
+                *await self.assets.made(scene.run.kind, run_id),
+                *await self.plans.step_of(scene.run.kind, run_id),
+            )
         else:
             instance = _instance(scene.tasks, task, run_id)
             why = explain_instance(facts.of_instance(scene, instance, self._live, self._held), now)

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
 
     from bide.runtime.executor.echo import Echo
     from bide.runtime.service.approvals import Approvals
+    from bide.runtime.service.assets import Assets
     from bide.runtime.service.backfills import Backfills
     from bide.runtime.service.effects import Effects
     from bide.runtime.service.evidence import Evidence
@@ -515,6 +516,11 @@ class Runtime(LiveHouse):
     def evidence(self) -> Evidence:
         """Checklists of assets, incidents and their runbook, bundles of evidence."""
         return self.operations.evidence
+
+    @property
+    def assets(self) -> Assets:
+        """Ask of assets and their versions; plan and run what mends them."""
+        return self.operations.assets
 
     @property
     def approvals(self) -> Approvals:

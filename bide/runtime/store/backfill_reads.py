@@ -72,7 +72,7 @@ def durations(conn: sqlite3.Connection, dag_id: int, most: int = 20) -> list[int
     """Microseconds from start to end of the last runs that succeeded."""
     found = conn.execute(
         "SELECT ended_us - started_us FROM run INDEXED BY run_of_dag WHERE dag_id = ? AND state = 'success'"
-        " AND started_us IS NOT NULL ORDER BY run_id DESC LIMIT ?",
+        " AND kind <> 'plan' AND started_us IS NOT NULL ORDER BY run_id DESC LIMIT ?",
         (dag_id, most),
     )
     return [took for (took,) in found]
@@ -162,9 +162,11 @@ def backfill_of_run(conn: sqlite3.Connection, run_id: int) -> tuple[int, str] | 
 
 
 def runs_of_backfills(conn: sqlite3.Connection) -> frozenset[int]:
-    """The unfinished runs that run intervals of backfills."""
+    """The unfinished runs that run intervals of backfills, and steps of rerun plans: they have places of their own."""
     found = conn.execute(
         "SELECT i.run_id FROM backfill b JOIN backfill_interval i USING (backfill_id)"
         " WHERE b.ended_us IS NULL AND i.state = 'running'"
+        " UNION ALL SELECT s.run_id FROM rerun_plan p JOIN rerun_step s USING (plan_id)"
+        " WHERE p.state = 'running' AND s.state = 'running'"
     )
     return frozenset(run_id for (run_id,) in found)

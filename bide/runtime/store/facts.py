@@ -15,6 +15,9 @@ from bide.runtime.store.load import BACKFILL, INTERVAL, RUN, BackfillRow, Interv
 from bide.runtime.store.rows import _Row, rows
 from bide.triggers.external_task import MISSING
 
+_SHOWN = " AND kind NOT IN ('plan', 'shadow')"
+"""Steps of rerun plans, and runs that publish nothing, are no runs of their date for anybody else."""
+
 
 class TaskState(msgspec.Struct, frozen=True, array_like=True):
     """Where one instance of a task stands."""
@@ -74,7 +77,7 @@ def run_within(conn: sqlite3.Connection, dag_id: int, start_us: int, end_us: int
     found = rows(
         conn,
         RunRow,
-        f"SELECT {RUN} FROM run WHERE dag_id = ? AND logical_us >= ? AND logical_us < ?"
+        f"SELECT {RUN} FROM run WHERE dag_id = ? AND logical_us >= ? AND logical_us < ?{_SHOWN}"
         " ORDER BY logical_us DESC LIMIT 1",
         (dag_id, start_us, max(end_us, start_us + 1)),
     )
@@ -86,7 +89,7 @@ def run_by_logical(conn: sqlite3.Connection, dag_id: int, logical_us: int) -> Ru
     found = rows(
         conn,
         RunRow,
-        f"SELECT {RUN} FROM run WHERE dag_id = ? AND logical_us = ? AND kind <> 'shadow' ORDER BY run_id DESC LIMIT 1",
+        f"SELECT {RUN} FROM run WHERE dag_id = ? AND logical_us = ?{_SHOWN} ORDER BY run_id DESC LIMIT 1",
         (dag_id, logical_us),
     )
     return found[0] if found else None
@@ -131,7 +134,7 @@ def run_before(
     """
     found = conn.execute(
         "SELECT run_id, logical_us, state FROM run WHERE dag_id = ? AND logical_us < ?"
-        " AND coalesce(started_us, ended_us) <= ? AND kind <> 'shadow'"
+        f" AND coalesce(started_us, ended_us) <= ?{_SHOWN}"
         " ORDER BY logical_us DESC, run_id DESC LIMIT 1",
         (dag_id, logical_us, began_us),
     ).fetchone()
@@ -156,7 +159,7 @@ def run_in_the_way(conn: sqlite3.Connection, dag_id: int, logical_us: int) -> Ru
         conn,
         RunRow,
         f"SELECT {RUN} FROM run WHERE dag_id = ? AND logical_us = ?"
-        " AND NOT (kind = 'backfill' AND state = 'cancelled') AND kind <> 'shadow' ORDER BY run_id DESC LIMIT 1",
+        f" AND NOT (kind = 'backfill' AND state = 'cancelled'){_SHOWN} ORDER BY run_id DESC LIMIT 1",
         (dag_id, logical_us),
     )
     return found[0] if found else None
@@ -166,7 +169,7 @@ def runs_between(conn: sqlite3.Connection, dag_id: int, lo: int, hi: int) -> dic
     """As `run_in_the_way`, logical date -> (id, state), of the dates from `lo` to `hi`, both included."""
     found = conn.execute(
         "SELECT logical_us, max(run_id), state FROM run WHERE dag_id = ? AND logical_us BETWEEN ? AND ?"
-        " AND NOT (kind = 'backfill' AND state = 'cancelled') AND kind <> 'shadow' GROUP BY logical_us",
+        f" AND NOT (kind = 'backfill' AND state = 'cancelled'){_SHOWN} GROUP BY logical_us",
         (dag_id, lo, hi),
     )
     return {logical: (run_id, RunState(state)) for logical, run_id, state in found}
@@ -309,8 +312,8 @@ def runs_over(
         "WITH of AS (SELECT dag_id FROM dag WHERE name = ?1), first AS (SELECT max(logical_us) AS at_us FROM run"
         " WHERE dag_id = (SELECT dag_id FROM of) AND logical_us <= ?2)"
         " SELECT logical_us, max(run_id), end_us FROM run WHERE dag_id = (SELECT dag_id FROM of)"
-        " AND logical_us >= coalesce((SELECT at_us FROM first), ?2) AND logical_us < ?3"
-        " AND kind <> 'shadow' GROUP BY logical_us ORDER BY logical_us",
+        f" AND logical_us >= coalesce((SELECT at_us FROM first), ?2) AND logical_us < ?3{_SHOWN}"
+        " GROUP BY logical_us ORDER BY logical_us",
         (dag, start_us, end_us),
     ).fetchall()
     return [

@@ -108,6 +108,33 @@ def i2_mapped_tasks_end_with_their_instances(conn: sqlite3.Connection) -> list[V
     )
 
 
+def i2_plans_end_with_their_steps(conn: sqlite3.Connection) -> list[Violation]:
+    over = "('published', 'failed', 'cancelled')"
+    return [
+        *_ask(
+            conn,
+            "I2",
+            "plan {0} is {1} and its step {2} is {3}",
+            "SELECT plan_id, p.state, s.step, s.state FROM rerun_plan p JOIN rerun_step s USING (plan_id)"
+            f" WHERE p.state IN {over} AND s.state IN ('pending', 'running', 'staged')",
+        ),
+        *_ask(
+            conn,
+            "I2",
+            "step {1} of plan {0} is running and its run {2} is over or not there",
+            "SELECT plan_id, step, coalesce(s.run_id, 0) FROM rerun_step s LEFT JOIN run r USING (run_id)"
+            " WHERE s.state = 'running' AND (r.run_id IS NULL OR r.ended_us IS NOT NULL)",
+        ),
+        *_ask(
+            conn,
+            "I2",
+            "version {0} waits for plan {1}, which is {2}",
+            "SELECT asset_version_id, v.plan_id, p.state FROM asset_version v JOIN rerun_plan p USING (plan_id)"
+            f" WHERE v.held = 1 AND p.state IN {over}",
+        ),
+    ]
+
+
 def i2_backfills_end_with_their_intervals(conn: sqlite3.Connection) -> list[Violation]:
     found = _ask(
         conn,
@@ -352,6 +379,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[sqlite3.Connection], list[Violation]]]
     ("I2", i2_states_are_legal),
     ("I2", i2_runs_end_with_their_tasks),
     ("I2", i2_backfills_end_with_their_intervals),
+    ("I2", i2_plans_end_with_their_steps),
     ("I2", i2_mapped_tasks_end_with_their_instances),
     ("I2", replay),
     ("I3", i3_running_is_one_running_attempt),

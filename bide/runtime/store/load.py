@@ -22,6 +22,7 @@ from bide.runtime.engine.states import (
     WaitState,
 )
 from bide.runtime.errors import StoreLostError
+from bide.runtime.store import plan_rows
 from bide.runtime.store.approval_reads import ApprovalRow, open_approvals
 from bide.runtime.store.delivery_rows import PendingRow as DeliveryRow
 from bide.runtime.store.delivery_rows import pending as pending_deliveries
@@ -349,6 +350,10 @@ class WorldRows(msgspec.Struct, frozen=True):
     interval_counts: list[IntervalCount] = []
     """Of those, what has ended, by state."""
     budgets: list[BudgetRow] = []
+    plans: list[plan_rows.PlanRow] = []
+    """Those that run."""
+    plan_steps: list[plan_rows.StepRow] = []
+    """Of those, all."""
     approvals: list[ApprovalRow] = []
     """Open."""
     deliveries: list[DeliveryRow] = []
@@ -496,6 +501,8 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
             f"SELECT backfill_id, state, count(*) FROM backfill_interval WHERE backfill_id IN ({_BACKFILLING})"
             " AND state NOT IN ('pending', 'running') GROUP BY backfill_id, state",
         ),
+        plans=plan_rows.running(conn),
+        plan_steps=plan_rows.running_steps(conn),
         budgets=rows(conn, BudgetRow, "SELECT name, since_us, spent, by_backfills FROM budget"),
         approvals=open_approvals(conn),
         deliveries=pending_deliveries(conn),

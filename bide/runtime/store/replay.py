@@ -18,6 +18,7 @@ from bide.runtime.engine.states import (
     LEGAL_APPROVAL,
     LEGAL_ATTEMPT,
     LEGAL_DELIVERY,
+    LEGAL_PLAN,
     LEGAL_RUN,
     LEGAL_WAIT,
     OVER,
@@ -25,6 +26,7 @@ from bide.runtime.engine.states import (
     AttemptState,
     BackfillState,
     DeliveryState,
+    PlanState,
     RunState,
     State,
     WaitState,
@@ -38,6 +40,7 @@ _TABLES: Final[dict[str, Mapping[str, frozenset[str]]]] = {
     "attempt": {str(was): frozenset(map(str, now)) for was, now in LEGAL_ATTEMPT.items()},
     "wait": {str(was): frozenset(map(str, now)) for was, now in LEGAL_WAIT.items()},
     "delivery": {str(was): frozenset(map(str, now)) for was, now in LEGAL_DELIVERY.items()},
+    "plan": {str(was): frozenset(map(str, now)) for was, now in LEGAL_PLAN.items()},
     "approval": {str(was): frozenset(map(str, now)) for was, now in LEGAL_APPROVAL.items()},
 }
 BORN: Final[dict[str, frozenset[str]]] = {
@@ -45,6 +48,7 @@ BORN: Final[dict[str, frozenset[str]]] = {
     "instance": frozenset({State.PENDING, State.READY}),
     "attempt": frozenset({AttemptState.RUNNING}),
     "wait": frozenset({WaitState.OPEN}),
+    "plan": frozenset({PlanState.PROPOSED}),
     "approval": frozenset({ApprovalState.OPEN}),
     "delivery": frozenset({DeliveryState.PENDING}),
 }
@@ -56,6 +60,7 @@ _ROWS: Final = {
     "instance": "SELECT instance_id, state FROM task_instance",
     "attempt": "SELECT attempt_id, state FROM attempt",
     "wait": "SELECT wait_id, state FROM wait",
+    "plan": "SELECT plan_id, state FROM rerun_plan",
     "approval": "SELECT approval_id, state FROM approval",
     "delivery": "SELECT delivery_id, state FROM delivery",
 }
@@ -67,6 +72,7 @@ STATES: Final[dict[str, type[StrEnum]]] = {
     "attempt": AttemptState,
     "backfill": BackfillState,
     "wait": WaitState,
+    "rerun_plan": PlanState,
     "approval": ApprovalState,
     "delivery": DeliveryState,
 }
@@ -218,7 +224,7 @@ def replay(conn: sqlite3.Connection) -> list[Violation]:
     journal = _Journal(instances)
     for line in conn.execute(
         "SELECT seq, subject, subject_id, was, now FROM event"
-        " WHERE subject IN ('run', 'instance', 'attempt', 'wait', 'approval', 'delivery') ORDER BY seq"
+        " WHERE subject IN ('run', 'instance', 'attempt', 'wait', 'plan', 'approval', 'delivery') ORDER BY seq"
     ):
         journal.line(*line)
     for instance, wait in journal.asleep.items():

@@ -120,6 +120,15 @@ def recorded(conn: sqlite3.Connection, invalidation_id: int) -> BlastRadius | No
     return BlastRadius(root, tuple(_hits(Versions(conn), conn, "h.invalidation_id = ?", (invalidation_id,))))
 
 
+def newest_hits(conn: sqlite3.Connection, versions: list[int]) -> list[Impacted]:
+    """Of versions that were hit, each as the newest invalidation has it."""
+    where = (
+        "h.asset_version_id IN (SELECT value FROM json_each(?)) AND h.invalidation_id ="
+        " (SELECT max(n.invalidation_id) FROM invalidation_hit n WHERE n.asset_version_id = h.asset_version_id)"
+    )
+    return _hits(Versions(conn), conn, where, (listed(versions),))
+
+
 def slice_of(conn: sqlite3.Connection, invalidation_id: int) -> Slice | None:
     """What comes next; None when there is no such invalidation."""
     root = invalidation(conn, invalidation_id)

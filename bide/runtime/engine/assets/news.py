@@ -13,33 +13,38 @@ if TYPE_CHECKING:
     from bide.runtime.engine.turn import Turn
 
 
-def let_out(t: Turn, one: Open) -> None:
-    """A version that was made before is seen from now on; the caller has moved it."""
-    seen(t, one.version_id, one.asset, (one.start_us, one.end_us))
+def let_out(t: Turn, one: Open, but: frozenset[int] = frozenset()) -> None:
+    """A version that was made before is seen from now on; the caller has moved it. DAGs of `but` are not told."""
+    seen(t, one.version_id, one.asset, (one.start_us, one.end_us), but)
 
 
-def seen(t: Turn, version_id: int, name: str, span: tuple[int, int]) -> None:
+def seen(
+    t: Turn, version_id: int, name: str, span: tuple[int, int], but: frozenset[int] = frozenset()
+) -> None:
     """A version is seen from now on: it takes the place of others, and who looks at it is told."""
     versions.supersede(t, version_id, name, *span)
-    tell(t, name, version_id, span)
+    tell(t, name, version_id, span, but)
 
 
-def tell(t: Turn, name: str, version_id: int, span: tuple[int, int]) -> None:
+def tell(
+    t: Turn, name: str, version_id: int, span: tuple[int, int], but: frozenset[int] = frozenset()
+) -> None:
     """Wake who looks at the asset: waits for it, and DAGs that are scheduled by it."""
     asset = asset_named(t, name)
     version = Version(name, version_id, *span, asset.last)
     if asset.waiting:
         waits.published(t, version)
     if version_id < asset.last:
-        _tell_late(t, version)
+        _tell_late(t, version, but)
         return
     asset.last = version_id
     if asset.consumers:
-        t.world.assets.news.append((version, deque(asset.consumers.values())))
+        told = deque(each for each in asset.consumers.values() if each.dag.dag_id not in but)
+        t.world.assets.news.append((version, told))
         consuming.deliver_later(t)
 
 
-def _tell_late(t: Turn, version: Version) -> None:
+def _tell_late(t: Turn, version: Version, but: frozenset[int]) -> None:
     """Later ones were published before it: who has had those is given it now, in this very transaction.
 
     Who is behind it finds it in the database on the way; what was to be brought to them past it is not.
@@ -50,6 +55,8 @@ def _tell_late(t: Turn, version: Version) -> None:
         if news.asset == version.asset and news.before < version.version_id < news.version_id:
             assets.news[n] = (news._replace(before=version.version_id), to)
     for consumer in assets.named[version.asset].consumers.values():
+        if consumer.dag.dag_id in but:
+            continue
         cursor = consumer.cursors[version.asset]
         if cursor.version_id >= version.version_id and cursor != Cursor(version.version_id):
             consuming.deliver(t, consumer, version.asset, version.version_id, version[2:4], moves=False)

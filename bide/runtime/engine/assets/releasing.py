@@ -14,7 +14,7 @@ from bide.runtime.assets.compared import difference
 from bide.runtime.assets.judged import Asked, Decision, Issue, Phase
 from bide.runtime.assets.limits import Limits
 from bide.runtime.assets.words import Action, Level, Result, Severity, VersionState
-from bide.runtime.engine import approving
+from bide.runtime.engine import approving, plans
 from bide.runtime.engine.assets import deciding, gating, news, versions
 from bide.runtime.engine.assets.changed import looks_at
 from bide.runtime.engine.messages import PublicationAsked
@@ -32,12 +32,13 @@ def ask(t: Turn, one: Open) -> None:
     """Have it judged in the next turn."""
     if one.plan_id is not None:
         versions.say(t, one, f"it waits for plan {one.plan_id}")
+        plans.wake_by(t, one.plan_id)
         return
     if one.shadow:
         t.ask(PublicationAsked(one.version_id), ("beside", one.version_id))
         return
     looks_at(t.world.assets, PublicationAsked(one.version_id), names_of(t.world.assets, one))
-    t.ask(PublicationAsked(one.version_id), *_keys(t, one))
+    t.ask(PublicationAsked(one.version_id), *keys_of(t, one))
 
 
 def names_of(assets: Assets, one: Open) -> list[str]:
@@ -140,15 +141,18 @@ def _bare(reason: str) -> str:
 
 def hold(t: Turn, one: Open, reason: str) -> None:
     versions.say(t, one, reason)
-    if one.made:
+    if one.made and one.plan_id is None:
         looks_at(t.world.assets, PublicationAsked(one.version_id), names_of(t.world.assets, one))
 
 
 def release(
     t: Turn, one: Open, decision: Decision, *, by: str = "", reason: str = "", limits: tuple[str, ...] = (),
-    expires_us: int | None = None,
+    expires_us: int | None = None, but: frozenset[int] = frozenset(),
 ) -> None:  # fmt: skip
-    """Let it be seen, with the limitations that are known of it: never silently (S1-31)."""
+    """Let it be seen, with the limitations that are known of it: never silently (S1-31).
+
+    `but` are DAGs that are not told of it.
+    """
     known = tuple(dict.fromkeys((*limits, *decision.limits, *gating.limits_of(one))))
     if known:
         said = Limits(reason or known[0], known, by, expires_us)
@@ -160,11 +164,16 @@ def release(
     if decision.level is Level.CONSUMER_NOTIFICATION:
         news.without_telling(t, one)
     else:
-        news.let_out(t, one)
+        news.let_out(t, one, but)
 
 
 def _count(known: tuple[str, ...]) -> str:
     return f"{len(known)} known limitation{'' if len(known) == 1 else 's'}"
+
+
+def waits_for_a_person(t: Turn, one: Open) -> bool:
+    """Whether only a person's word stands between it and who would see it."""
+    return (ApprovalKind.PUBLICATION, one.version_id) in t.world.approvals.of
 
 
 def _question(t: Turn, one: Open) -> deciding.Question:
@@ -183,7 +192,7 @@ def _recorded(t: Turn, one: Open, answer: deciding.Answer) -> Decision:
     )
 
 
-def _keys(t: Turn, one: Open) -> list[FactKey]:
+def keys_of(t: Turn, one: Open) -> list[FactKey]:
     return [*_question(t, one).keys, _approved(one)]
 
 
@@ -207,3 +216,5 @@ def answered(t: Turn, approval: Approval, answer: Answered) -> None:
         ask(t, one)
     else:
         versions.move(t, one, VersionState.FAILED, str(answer))
+        if one.plan_id is not None:
+            plans.wake_by(t, one.plan_id)
