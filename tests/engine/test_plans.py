@@ -211,6 +211,27 @@ def test_s1_24_steps_of_a_plan_take_no_place_of_live_runs(scene: Scene) -> None:
     assert state_of(scene, n) == "published"
 
 
+def test_s1_22_what_else_is_wrong_of_what_its_steps_read_is_mended_with_it(scene: Scene) -> None:
+    """Each of two plans would wait for the other, for gold is not seen while one of its inputs is wrong."""
+    scene.declare(
+        *(ContractSpec(downstream="gold", upstream=up, kind=Edge.INTERVAL_MATCH) for up in ("raw", "rates"))
+    )
+    scene.dag("raw", job("load", outlets=("raw",)), schedule=HOURLY)
+    scene.dag("rates", job("rate", outlets=("rates",)), schedule=HOURLY)
+    scene.dag("gold", job("sum", outlets=("gold",)), schedule=HOURLY)
+    for dag, task in (("raw", "load"), ("rates", "rate"), ("gold", "sum"), ("rates", "rate")):
+        run = scene.trigger(dag, logical_us=T0, new=True)
+        scene.end(task, run=run)
+    first = invalidate(scene, "raw", *FIRST)
+    second = invalidate(scene, "rates", *FIRST)  # of which gold has read an older version
+    plan = planned(scene, first)
+    assert sorted(step.pipeline for step in plan.steps) == ["gold", "rates", "raw"]
+    n = started(scene, plan)
+    finish(scene)
+    assert state_of(scene, n) == "published"
+    assert planned(scene, second).steps == ()
+
+
 # --- a part fails --------------------------------------------------------------------------------
 
 

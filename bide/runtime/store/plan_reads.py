@@ -28,6 +28,12 @@ _VISIBLE: Final = "('published', 'stale', 'degraded')"
 _IDS: Final = "SELECT value FROM json_each(?)"
 
 
+_OF_ITS_INTERVAL: Final = (
+    "INDEXED BY asset_version_span ON {0}.asset_id = {1}.asset_id AND {0}.start_us = {1}.start_us"
+    " AND {0}.end_us = {1}.end_us"
+)
+
+
 class _Read(msgspec.Struct, frozen=True, array_like=True):
     pass
 
@@ -122,9 +128,10 @@ def catalog_of(conn: sqlite3.Connection, assets: Iterable[str]) -> Catalog:
 
 
 def with_wrong_inputs(conn: sqlite3.Connection, radius: BlastRadius) -> BlastRadius:
-    """The radius, and what else is wrong of the inputs of what it holds, by other invalidations, and was not replaced.
+    """The radius, and what else is wrong of what its versions read, by other invalidations, and was not replaced.
 
-    What is made anew reads it, and its contracts would not let it be seen.
+    What is made anew reads what there is now for the intervals that its inputs were of: their contracts would not let
+    it be seen.
     """
     seen = {node.version_id for node in radius.nodes}
     edge = sorted(node.version_id for node in radius.nodes if node.state is not VersionState.SUPERSEDED)
@@ -133,12 +140,13 @@ def with_wrong_inputs(conn: sqlite3.Connection, radius: BlastRadius) -> BlastRad
         found = {
             version
             for (version,) in conn.execute(
-                "SELECT DISTINCT i.input_id FROM json_each(?) f"
+                "SELECT DISTINCT v.asset_version_id FROM json_each(?) f"
                 " CROSS JOIN asset_input i ON i.asset_version_id = f.value"
-                " CROSS JOIN asset_version v ON v.asset_version_id = i.input_id"
-                " WHERE v.state = 'invalidated' AND NOT EXISTS (SELECT 1 FROM asset_version n"
-                " INDEXED BY asset_version_span WHERE n.asset_id = v.asset_id AND n.start_us = v.start_us"
-                f" AND n.end_us = v.end_us AND n.asset_version_id > v.asset_version_id AND n.state IN {_VISIBLE})",
+                " CROSS JOIN asset_version r ON r.asset_version_id = i.input_id"
+                f" CROSS JOIN asset_version v {_OF_ITS_INTERVAL.format('v', 'r')} AND v.state = 'invalidated'"
+                " WHERE NOT EXISTS (SELECT 1 FROM asset_version n"
+                f" {_OF_ITS_INTERVAL.format('n', 'v').replace(' ON ', ' WHERE ')}"
+                f" AND n.asset_version_id > v.asset_version_id AND n.state IN {_VISIBLE})",
                 (_json(edge),),
             )
         }
