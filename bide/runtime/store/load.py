@@ -26,6 +26,7 @@ from bide.runtime.store import plan_rows
 from bide.runtime.store.approval_reads import ApprovalRow, open_approvals
 from bide.runtime.store.delivery_rows import PendingRow as DeliveryRow
 from bide.runtime.store.delivery_rows import pending as pending_deliveries
+from bide.runtime.store.last_ids import LastIds, last_ids
 from bide.runtime.store.rows import R, _Row, rows
 from bide.runtime.store.stale import STALE, StaleRow
 from bide.runtime.store.version_rows import (
@@ -283,30 +284,6 @@ class ClosingRow(_Row, frozen=True):
 
     run_id: int
     reason: str
-
-
-class LastIds(msgspec.Struct, frozen=True):
-    """The highest id given so far, 0 when there is none; the next one is the engine's to give."""
-
-    dag: int
-    version: int
-    run: int
-    instance: int
-    attempt: int
-    wait: int
-    event: int
-    asset: int = 0
-    asset_version: int = 0
-    backfill: int = 0
-    contract: int = 0
-    gate: int = 0
-    schema: int = 0
-    decision: int = 0
-    approval: int = 0
-    delivery: int = 0
-    invalidation: int = 0
-    plan: int = 0
-    incident: int = 0
 
 
 class WorldRows(msgspec.Struct, frozen=True):
@@ -580,23 +557,6 @@ def _choices(conn: sqlite3.Connection, runs: str, values: tuple[Any, ...] = ()) 
         f" WHERE i.run_id IN ({runs}) ORDER BY instance_id"
     )
     return rows(conn, ChoiceRow, sql, values)
-
-
-def last_ids(conn: sqlite3.Connection) -> LastIds:
-    found = conn.execute(
-        "SELECT (SELECT max(dag_id) FROM dag), (SELECT max(version_id) FROM dag_version),"
-        " (SELECT max(run_id) FROM run), (SELECT max(instance_id) FROM task_instance),"
-        " (SELECT max(attempt_id) FROM attempt),"
-        " max(coalesce((SELECT max(wait_id) FROM wait), 0), coalesce((SELECT max(standing_id) FROM standing), 0)),"
-        " (SELECT max(seq) FROM event), (SELECT max(asset_id) FROM asset),"
-        " (SELECT max(asset_version_id) FROM asset_version), (SELECT max(backfill_id) FROM backfill),"
-        " (SELECT max(contract_id) FROM contract), (SELECT max(gate_id) FROM gate),"
-        " (SELECT max(schema_id) FROM asset_schema), (SELECT max(decision_id) FROM decision),"
-        " (SELECT max(approval_id) FROM approval), (SELECT max(delivery_id) FROM delivery),"
-        " (SELECT max(invalidation_id) FROM invalidation), (SELECT max(plan_id) FROM rerun_plan),"
-        " (SELECT max(incident_id) FROM incident)"
-    ).fetchone()
-    return LastIds(*(value or 0 for value in found))
 
 
 def meta(conn: sqlite3.Connection, key: str) -> int:
