@@ -175,11 +175,7 @@ def rerun(t: Turn, args: Args) -> Whole:
     or the one of `map_index`; all of them, when what it is mapped over is rerun as well.
     """
     run = yield from _peek(t, args["run_id"])
-    if run.apart:
-        raise RefusedError(
-            f"run {run.run_id} is a step of a rerun plan, which runs as it was approved: plan again, or trigger"
-            f" {run.dag.name}"
-        )
+    plan_commands.refuse_steps(run)
     if run.closing:
         raise RefusedError(f"run {run.run_id} is {control.CLOSING}: wait for them, or cancel it once more")
     if len(run.instances) < len(run.compiled.tasks):

@@ -19,6 +19,7 @@ from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 
 if TYPE_CHECKING:
     from bide.runtime.engine.turn import Turn
+    from bide.runtime.engine.world import Run
     from bide.runtime.store.plan_rows import PlanRow
 
 Args = dict[str, Any]
@@ -153,6 +154,15 @@ def cancel(t: Turn, args: Args) -> Any:
 
 
 _OVER: Final = frozenset({PlanState.FAILED, PlanState.CANCELLED})
+
+
+def refuse_steps(run: Run) -> None:
+    """A run of a plan is not run again by hand: nobody has approved that."""
+    if run.apart:
+        raise RefusedError(
+            f"run {run.run_id} is a step of a rerun plan, which runs as it was approved: plan again, or trigger"
+            f" {run.dag.name}"
+        )
 
 
 def _row(t: Turn, args: Args) -> PlanRow:
