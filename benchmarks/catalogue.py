@@ -212,6 +212,18 @@ ROWS: dict[str, Row] = {
         },
         repeat=3,
     ),
+    "blast-20000": Row(
+        "blast radius of 20,120 among 3.65 M versions",
+        Program("rows.blast:radius", 10_000),
+        Program("rows.blast:walk", 10_000),
+        {
+            "blast_s": Figure("seconds", at_most=1.0),
+            "affected": Figure("versions affected", at_least=20_000),
+            "more_mb": Figure("MB more than before", at_most=200, limit=""),
+            "most_mb": Figure("most MB of the process", at_most=200, limit=""),
+            "making_s": Figure("s to make the database, 0 when it was there", limit=""),
+        },
+    ),
     "recovery": Row(
         "kill -9 with 10,000 waits",
         Program("rows.recovery:killed"),

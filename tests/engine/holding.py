@@ -733,7 +733,8 @@ def _of_assets(world: World) -> dict[str, Any]:
         "looks": {who: set(names) for who, names in world.assets.looks.items()},
         "looking": {name: set(who) for name, who in world.assets.looking.items()},
         "settled": dict(world.assets.settled),
-        "spreading": list(world.assets.spreading),
+        "spreading": sorted(world.assets.spreading),
+        "invalidated": world.assets.invalidated,
         "stale": {asset.name: asset.stale for asset in world.assets.named.values() if asset.stale is not None},
         "woken": {name: sorted(asset.consumers) for name, asset in world.assets.named.items() if asset.consumers},
     }  # fmt: skip

@@ -20,6 +20,7 @@ from bide.runtime.store import spreading
 from tests.assets.test_spreading import DAY as SHORT
 from tests.assets.test_spreading import History
 from tests.assets.world_of_versions import DAY, Versions, wrong
+from tests.engine.declare import job
 from tests.engine.scene import Scene
 from tests.engine.versions_stored import store
 
@@ -111,7 +112,7 @@ def test_s1_34_s1_28_owners_are_told_once_by_severity_and_a_critical_one_that_wa
     [(text,)] = scene._rows('SELECT text FROM alert WHERE payload LIKE \'%"owner":"partners"%\'')
     assert text == (
         "raw was invalidated (source_correction: twice): 1 version of export (partners) is affected, critical; 1 already "
-        "left the platform: open an incident (`bide incident open --invalidation 1`); "
+        "left the platform: open an incident; "
         "`bide assets blast --invalidation 1` lists them"
     )
 
@@ -252,3 +253,48 @@ def test_a_contract_that_is_declared_is_the_one_that_counts(scene: Scene) -> Non
     scene.declare(*(AssetSpec(name) for name in ("raw", "silver", "gold")), spec)
     scene.command("asset_invalidate", asset="raw", start_us=0, end_us=DAY)
     assert (states(scene)[3], hits(scene)[3][1]["severity"]) == ("invalidated", "info")
+
+
+# --- what is made meanwhile -----------------------------------------------------------------------
+
+
+def made_meanwhile(scene: Scene) -> None:
+    """b is being made of a when the version of a that it reads is found wrong."""
+    scene.dag("up", job("load", outlets=("a",)))
+    scene.dag("down", job("build", inlets=("a",), outlets=("b",)))
+    scene.dag("last", job("copy", inlets=("b",), outlets=("c",)))
+    scene.declare(AssetSpec("a", owner="ann"), AssetSpec("b", owner="bob"))
+    scene.trigger("up", logical_us=DAY)
+    scene.end("load")
+    scene.trigger("down", logical_us=DAY)
+    scene.command("asset_invalidate", version=1)
+
+
+@pytest.mark.parametrize("crashing", [False, True])
+def test_s1_34_what_was_being_made_of_a_wrong_version_is_reached_when_it_is_seen(
+    scene: Scene, crashing: bool
+) -> None:
+    made_meanwhile(scene)
+    scene.end("build")
+    if crashing:
+        scene.crash()
+    assert states(scene) == {1: "invalidated", 2: "invalidated"}
+    assert scene._rows("SELECT state FROM invalidation") == [("spread",)]
+    assert {owner for (owner,) in scene._rows("SELECT json_extract(payload, '$.owner') FROM alert")} == {
+        "ann",
+        "bob",
+    }
+
+
+def test_s1_34_what_is_begun_after_an_invalidation_reads_no_wrong_version_and_asks_nothing(
+    scene: Scene,
+) -> None:
+    made_meanwhile(scene)
+    scene.end("build")
+    scene.advance(60)
+    scene.trigger("up", logical_us=2 * DAY)
+    scene.end("load")
+    scene.trigger("down", logical_us=2 * DAY)
+    scene.end("build")
+    assert {n: state for n, state in states(scene).items() if n > 2} == {3: "published", 4: "published"}
+    assert len(hits(scene)) == 2

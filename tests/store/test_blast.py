@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.rows.blast import generated
 from bide.runtime.assets import AssetSpec, BlastRadius, SchemaCompat
 from bide.runtime.assets.words import Edge, Node, Severity
 from bide.runtime.store.blast import Versions as Stored
@@ -131,3 +132,22 @@ def test_s1_21_a_source_that_nothing_makes_is_followed_by_contracts_and_inlets(
     conn.execute("INSERT INTO asset (name, created_us) VALUES ('lake', 0)")
     radius = Stored(conn).blast(wrong("lake", (0, DAY)))
     assert [(node.asset, node.version_id) for node in radius.nodes] == [("c", 3)]
+
+
+def test_b43_a_generated_graph_of_ten_layers_agrees_with_a_plain_walk_over_its_inputs(tmp_path: Path) -> None:
+    path, _ = generated(100, tmp_path, days=30)
+    conn = sqlite3.connect(path)
+    root = wrong("layer0.asset1", (10 * DAY, 13 * DAY))
+    walked = {
+        number
+        for (number,) in conn.execute(
+            "WITH RECURSIVE hit (id) AS (SELECT asset_version_id FROM asset_version WHERE asset_id = 2 AND start_us >= ?"
+            " AND end_us <= ? UNION SELECT i.asset_version_id FROM hit JOIN asset_input i ON i.input_id = hit.id)"
+            " SELECT id FROM hit",
+            (root.start_us, root.end_us),
+        )
+    }
+    nodes = Stored(conn).blast(root).nodes
+    assert {node.version_id for node in nodes} == walked
+    assert len(nodes) > 100
+    conn.close()

@@ -143,10 +143,7 @@ def rule_of(
     result = carries(by)
     if contract is not None and result in contract.on_failure:
         return contract.on_failure[result]
-    reads = contract is not None and any(
-        isinstance(each, SameInterval | ExactVersion | Latest) for each in contract.require
-    )
-    if kind in _FACTS or reads or by.node in _SAYS:
+    if kind in _FACTS or by.node in _SAYS or (contract is not None and _reads(contract)):
         if down.node is Node.EXTERNAL_EFFECT:
             return Rule(Action.REQUIRE_MANUAL_APPROVAL)
         return Rule(Action.WARN if result is Result.DEGRADED else Action.INVALIDATE_DOWNSTREAM)
@@ -154,6 +151,11 @@ def rule_of(
     if action is None or (result is Result.DEGRADED and action is not Action.WARN):
         return None if action is None else Rule(Action.WARN)
     return Rule(action)
+
+
+def _reads(contract: ContractSpec) -> bool:
+    """Whether it says which versions are read."""
+    return any(isinstance(each, SameInterval | ExactVersion | Latest) for each in contract.require)
 
 
 def carries(by: Impacted) -> Result:
@@ -175,7 +177,9 @@ def corrected(
     """
     made = use.made
     all_of_it = ((made.start_us, made.end_us),)
-    wanted: dict[type, Any] = {type(each): each for each in contract.require} if contract is not None else {}
+    wanted: dict[type, Any] = {}
+    if contract is not None and contract.require:
+        wanted = {type(each): each for each in contract.require}
     if (
         use.kind in (Edge.REFERENCE_DATA, Edge.EXACT_VERSION)
         or ExactVersion in wanted
@@ -187,7 +191,9 @@ def corrected(
     if (same := wanted.get(SameInterval)) is not None:
         move = -round(same.offset.total_seconds() * 1_000_000)
     span = made.start_us, made.end_us
-    shared = cut(((start + move, end + move) for start, end in by.decision.corrected), span)
+    if not move and by.start_us == made.start_us and by.end_us == made.end_us:
+        return by.decision.corrected  # the very interval: nothing is to be cut
+    shared = cut([(start + move, end + move) for start, end in by.decision.corrected], span)
     if not shared:
         apart = not cut([(by.start_us + move, by.end_us + move)], span)
         return all_of_it if apart and by.version_id else ()
@@ -230,7 +236,8 @@ def join(parts: Iterable[Span]) -> tuple[Span, ...]:
 
 # --- criticality, severity, schema, publication status ---------------------------------------------
 
-_SEVERITIES: Final = list(Severity)
+_SEVERITIES: Final = tuple(Severity)
+_PLACE: Final = {severity: n for n, severity in enumerate(Severity)}
 _STEP: Final[Mapping[Criticality, int]] = {
     Criticality.LOW: -1,
     Criticality.NORMAL: 0,
@@ -250,19 +257,15 @@ def severity_of(
     nobody sees any more or has not seen yet is not critical.
     """
     said = contract.severity.get(carries(by)) if contract is not None else None
-    at = (
-        _SEVERITIES.index(said)
-        if said is not None
-        else _SEVERITIES.index(root.severity) + _STEP[down.criticality]
-    )
+    at = _PLACE[said] if said is not None else _PLACE[root.severity] + _STEP[down.criticality]
     at += schema_broke + (down.node is Node.EXTERNAL_EFFECT)
     if said is None and down.node is not Node.EXTERNAL_EFFECT:
         if action in DEGRADES:
-            at = min(at, _SEVERITIES.index(Severity.WARNING))
+            at = min(at, _PLACE[Severity.WARNING])
         elif state is VersionState.SUPERSEDED:
-            at = min(at, _SEVERITIES.index(Severity.MINOR))
+            at = min(at, _PLACE[Severity.MINOR])
         elif state not in VISIBLE:
-            at = min(at, _SEVERITIES.index(Severity.MAJOR))
+            at = min(at, _PLACE[Severity.MAJOR])
     return _SEVERITIES[max(0, min(at, len(_SEVERITIES) - 1))]
 
 

@@ -145,9 +145,12 @@ def advance(
         up = catalog.asset(by.asset)
         for use in of_input.get(by.version_id, ()):
             number = use.made.version_id
-            before = found.get(number) or known.get(number)
-            if before is not None and before.state is not use.made.state:  # moved by this very spreading
-                use = replace(use, made=replace(use.made, state=before.state))  # noqa: PLW2901
+            old = before = found.get(number) or known.get(number)
+            if before is not None and before.state is not use.made.state:
+                if use.made.state in VISIBLE and before.state not in VISIBLE:  # it was let out since
+                    before = _let_out(before, use.made.state)
+                else:  # moved by this very spreading
+                    use = replace(use, made=replace(use.made, state=before.state))  # noqa: PLW2901
             held = catalog.of_downstream.get(use.made.asset, _NONE).get(by.asset)
             contract = held.spec if held is not None else None
             down = catalog.asset(use.made.asset)
@@ -157,12 +160,17 @@ def advance(
             node = _node(use.made, decision, by.version_id, use.kind, catalog)
             if before is not None:
                 node = both(before, node)
-                if node == before:
+                if node == old:
                     continue
             found[number] = node
             if number not in ahead:
                 more.add(number)
     return found, more
+
+
+def _let_out(node: Impacted, state: VersionState) -> Impacted:
+    """It was being made when it was reached, and is seen by now."""
+    return replace(node, state=state, decision=replace(node.decision, to=state_after(state, node.action)))
 
 
 def _number(node: Impacted) -> int:
@@ -193,11 +201,14 @@ def both(a: Impacted, b: Impacted) -> Impacted:
     In whatever order versions are reached, the same comes out.
     """
     one, other = (a, b) if _weight(a) >= _weight(b) else (b, a)
+    mine, theirs = one.decision, other.decision
+    if (mine.level, mine.severity, mine.corrected) == (theirs.level, theirs.severity, theirs.corrected):
+        return one
     decision = replace(
-        one.decision,
-        level=strictest([one.decision.level, other.decision.level]),
-        severity=worst([one.decision.severity, other.decision.severity]),
-        corrected=join((*one.corrected, *other.corrected)),
+        mine,
+        level=strictest([mine.level, theirs.level]),
+        severity=worst([mine.severity, theirs.severity]),
+        corrected=join((*mine.corrected, *theirs.corrected)),
     )
     return replace(one, decision=decision)
 

@@ -6,14 +6,14 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from bide.runtime.cli import plans, uses
+from bide.runtime.cli import impact, plans, uses
 from bide.runtime.cli.asking import Dag, Db, Json, asked, dag_name, done
 from bide.runtime.cli.output import print_json, print_table, print_why, stamp, write
 from bide.runtime.service.shapes import Interval
 
 app = App(
     name="assets",
-    help="Assets: list (bare), show, use, decisions, publish, degrade, checklist, events {list,drop,replay}.",
+    help="Assets: list (bare), show, use, decisions, publish, degrade, checklist, events {list,drop,replay}, blast, invalidate, invalidations, lineage.",
 )
 events = App(
     name="events", help="Versions that a DAG has before it: list them, drop them, have them once more."
@@ -21,6 +21,7 @@ events = App(
 app.command(events)
 uses.commands(app)
 plans.add_to(app)
+impact.commands(app)
 
 Asset = Annotated[str | None, Parameter(help="Only of this asset.")]
 Why = Annotated[str, Parameter(help="Why; it stands in the journal.")]

@@ -137,6 +137,12 @@ class ExpandFailed(msgspec.Struct, frozen=True):
     ticket: int
 
 
+class LateAsked(msgspec.Struct, frozen=True):
+    """A version is seen from now on: it is asked whether one of its inputs was found wrong while it was made."""
+
+    version_id: int
+
+
 class SpreadOn(msgspec.Struct, frozen=True):
     """An invalidation goes on spreading, a slice at a time."""
 
@@ -353,6 +359,7 @@ class Unanswered(msgspec.Struct, frozen=True):
         | DueTimer
         | GuardAsked
         | PublicationAsked
+        | LateAsked
         | SpreadOn
         | PlanDue
     )
@@ -385,6 +392,7 @@ Input = (
     | WaitLooked
     | Found
     | PastAsked
+    | LateAsked
     | SpreadOn
     | ClockStepped
     | OrphansKilled

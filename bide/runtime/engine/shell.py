@@ -521,6 +521,8 @@ class EngineShell:
                 return stored.backfill(conn, backfill_id)
             case ("wrong", str(root)):
                 return spreading.wrong(conn, root)
+            case ("late", int(version_id)):
+                return spreading.hit_inputs(conn, version_id)
             case ("spread", int(invalidation_id)):
                 return spreading.slice_of(conn, invalidation_id)
             case ("incident", int(incident_id)):

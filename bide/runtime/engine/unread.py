@@ -18,6 +18,7 @@ from bide.runtime.engine.messages import (
     DueTimer,
     GuardAsked,
     Input,
+    LateAsked,
     PastAsked,
     PlanDue,
     PublicationAsked,
@@ -38,7 +39,7 @@ def is_put_off(asked: Input, *, passes: bool) -> bool:
 
     Of what is late nothing is dropped; all else ends with an error that does not pass.
     """
-    if isinstance(asked, DueTimer | ConsumerAsked | SpreadOn):
+    if isinstance(asked, DueTimer | ConsumerAsked | LateAsked | SpreadOn):
         return True
     return passes and isinstance(
         asked,
@@ -129,6 +130,8 @@ def words(world: World, asked: Input) -> str:
             return f"{inst.task.name} of run {inst.run.run_id} of {name}"
         case BackfillDue(backfill_id=backfill_id):
             return f"backfill {backfill_id} of {name}"
+        case LateAsked(version_id=version_id):
+            return f"whether version {version_id} was made of what was invalidated"
         case SpreadOn(invalidation_id=number):
             return f"what invalidation {number} affects"
         case PlanDue(plan_id=plan_id):

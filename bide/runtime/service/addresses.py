@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -71,7 +71,7 @@ def incident_number(text: str) -> int:
 
 def invalidation_number(text: str) -> int:
     """The number of an invalidation from what was typed."""
-    return _number(text, "invalidation", "`bide assets show ASSET` names them")
+    return _number(text, "invalidation", "`bide assets invalidations` lists them")
 
 
 def plan_number(text: str) -> int:
@@ -137,6 +137,38 @@ def read_date(text: str, tz: str = "UTC") -> int:
         raise UsageError(
             f"{text!r} is no date: write 2026-06-15, 2026-06-15T02:00 or 2026-06-15T02:00:00+02:00"
         ) from None
+
+
+def read_interval(text: str, tz: str = "UTC") -> tuple[int, int]:
+    """A day (`2026-06-15`), a month (`2026-06`), or `FROM..TO`, each a date or an instant, TO not included.
+
+    >>> read_interval("2026-06-15") == read_interval("2026-06-15..2026-06-16")
+    True
+    >>> start, end = read_interval("2026-06", "Europe/Berlin"); (end - start) // 86_400_000_000
+    30
+    """
+    text = text.strip()
+    first, dots, last = text.partition("..")
+    if dots:
+        start, end = read_date(first, tz), read_date(last, tz)
+        if end <= start:
+            raise UsageError(
+                f"{text!r} is no interval: it ends before it begins; write the earlier one first"
+            )
+        return start, end
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}", text):
+            day = date.fromisoformat(f"{text}-01")
+            after = (day + timedelta(days=31)).replace(day=1)
+        else:
+            day = date.fromisoformat(text)
+            after = day + timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{text!r} is no interval: write a day, 2026-06-15, a month, 2026-06, or FROM..TO, such as "
+            "2026-06-15T03:00..2026-06-15T04:00"
+        ) from None
+    return read_date(day.isoformat(), tz), read_date(after.isoformat(), tz)
 
 
 def read_span(text: str) -> int:

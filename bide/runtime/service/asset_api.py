@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from bide.runtime.service.doors import Doors
+from bide.runtime.service.impact_api import impact_routes
 from bide.runtime.service.use_api import use_routes
 
 
@@ -35,6 +36,7 @@ class ReplayBody(BaseModel):
 
 def asset_routes(app: FastAPI, ops: Doors, answer: Callable[..., Response]) -> None:
     use_routes(app, ops, answer)
+    impact_routes(app, ops, answer)
 
     @app.get("/api/v1/assets")
     async def assets() -> Response:

@@ -7,11 +7,12 @@ from typing import Any
 from urllib.parse import quote
 
 from bide.runtime.service.asset_shapes import AssetEventLine, AssetLine, AssetShown, DagWhyShown
+from bide.runtime.service.impact_client import ImpactClient
 from bide.runtime.service.shapes import Done
 from bide.runtime.service.use_client import UseClient
 
 
-class AssetClient(UseClient):
+class AssetClient(UseClient, ImpactClient):
     """`get` and `post` are those of `ServiceClient`."""
 
     def __init__(self, get: Callable[..., Any], post: Callable[..., Any]) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bide.runtime.service.asset_shapes import AssetEventLine, AssetLine, AssetShown, DagWhyShown
+from bide.runtime.service.impact_doors import ImpactDoors
 from bide.runtime.service.shapes import Done
 from bide.runtime.service.use_doors import UseDoors
 
 
-class AssetDoors(UseDoors, Protocol):
+class AssetDoors(UseDoors, ImpactDoors, Protocol):
     async def listed(self) -> list[AssetLine]: ...
 
     async def show(self, asset: str, limit: int = 20) -> AssetShown:

@@ -30,6 +30,7 @@ from bide.runtime.service.asset_shapes import (
 )
 from bide.runtime.service.dag_why import next_firing, timed_facts
 from bide.runtime.service.doors import Door, Live
+from bide.runtime.service.impact import Impacts
 from bide.runtime.service.plan_shapes import PlanRun
 from bide.runtime.service.plans import Plans
 from bide.runtime.service.shapes import Detail, Done, Interval, iso, iso_or_none
@@ -48,7 +49,7 @@ _SHOWN: Final = 5
 """Groups of versions that `why` looks at in full."""
 
 
-class Assets(Uses):
+class Assets(Uses, Impacts):
     """What can be asked and done about assets."""
 
     def __init__(self, reader: Asks, door: Door, clock: Clock, live: Live | None, held: bool) -> None:

@@ -252,7 +252,7 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
             "invalidation_id, asset_version_id, via_id, kind, action, was, decision, next_id",
         )
         + " ON CONFLICT (invalidation_id, asset_version_id) DO UPDATE SET via_id = excluded.via_id, kind = excluded.kind,"
-        " action = excluded.action, decision = excluded.decision, next_id = excluded.next_id",
+        " action = excluded.action, was = excluded.was, decision = excluded.decision, next_id = excluded.next_id",
     ),
     (
         "invalidation_upto",

@@ -250,5 +250,13 @@ class Versions:
         return msgspec.json.decode(schema)
 
 
+def declared(conn: sqlite3.Connection, asset: str) -> AssetSpec | None:
+    """What is declared of an asset, all defaults where nothing is; None: there is none of that name."""
+    row = conn.execute("SELECT spec FROM asset WHERE name = ?", (asset,)).fetchone()
+    if row is None:
+        return None
+    return AssetSpec(asset) if row[0] == "{}" else _spec.decode(row[0])
+
+
 def listed(numbers: Sequence[int]) -> str:
     return msgspec.json.encode(numbers).decode()

@@ -317,7 +317,9 @@ class WorldRows(msgspec.Struct, frozen=True):
     gates: list[GateRow] = []
     stale: list[StaleRow] = []
     spreading: list[int] = []
-    """Invalidations."""
+    """Invalidations that are."""
+    invalidated: int | None = None
+    """When something was found wrong last."""
     cursors: list[CursorRow] = []
     pending: list[PendingRow] = []
     backfills: list[BackfillRow] = []
@@ -454,6 +456,7 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
             conn, ContractRow, f"SELECT {CONTRACT} FROM contract WHERE ended_us IS NULL ORDER BY contract_id"
         ),
         gates=rows(conn, GateRow, f"SELECT {GATE} FROM gate WHERE ended_us IS NULL ORDER BY gate_id"),
+        invalidated=conn.execute("SELECT max(discovered_us) FROM invalidation").fetchone()[0],
         spreading=[
             number
             for (number,) in conn.execute(

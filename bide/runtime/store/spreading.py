@@ -179,6 +179,16 @@ def slice_of(conn: sqlite3.Connection, invalidation_id: int) -> Slice | None:
     )
 
 
+def hit_inputs(conn: sqlite3.Connection, version_id: int) -> list[tuple[int, int]]:
+    """(invalidation, input) of what a version was made of and was found wrong."""
+    return conn.execute(
+        "SELECT h.invalidation_id, h.asset_version_id FROM asset_input i"
+        " CROSS JOIN invalidation_hit h ON h.asset_version_id = i.input_id WHERE i.asset_version_id = ?"
+        " ORDER BY h.invalidation_id, h.asset_version_id",
+        (version_id,),
+    ).fetchall()
+
+
 _impact: Final = msgspec.json.Decoder(Impact)
 
 

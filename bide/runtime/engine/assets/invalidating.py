@@ -24,8 +24,10 @@ from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.validate import suggestion
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bide.runtime.engine.turn import Turn
-    from bide.runtime.store.spreading import Slice, Wrong
+    from bide.runtime.store.spreading import Slice, Told, Wrong
 
 W = TypeVar("W")
 SPREADING, SPREAD = "spreading", "spread"
@@ -85,7 +87,8 @@ def asset_invalidate(t: Turn, args: dict[str, Any]) -> Any:
     for node in nodes:
         _hit(t, root, node, current[node.version_id], next_id=0)
     t.world.assets.spreading[number] = None
-    _go_on(t, number)
+    t.world.assets.invalidated = t.now
+    go_on(t, number)
     return {
         "invalidation_id": number,
         "asset": root.asset,
@@ -142,14 +145,15 @@ def _narrowed(root: Invalidation) -> str:
 # --- spreading -----------------------------------------------------------------------------------
 
 
-def _go_on(t: Turn, number: int) -> None:
+def go_on(t: Turn, number: int) -> None:
+    """Ask for the next slice."""
     t.ask(SpreadOn(number), ("spread", number))
 
 
 def recover(t: Turn) -> None:
     """What was spreading when the runtime before this one ended spreads on."""
     for number in t.world.assets.spreading:
-        _go_on(t, number)
+        go_on(t, number)
 
 
 def spread_on(t: Turn, e: SpreadOn) -> None:
@@ -160,30 +164,44 @@ def spread_on(t: Turn, e: SpreadOn) -> None:
     step: Slice | None = t.fact("spread", number)
     if step is None:
         del t.world.assets.spreading[number]
-        return
-    root = step.root
-    catalog = t.world.assets.catalog
-    if step.told is not None:
-        del t.world.assets.spreading[number]
-        t.changes.invalidations_set[number] = (SPREAD, None, number)
-        hit = sum(told.versions for told in step.told)
-        t.journal("invalidation", number, None, SPREADING, SPREAD, f"{hit} versions are affected")
-        warn(t, root, step.told)
-        return
-    found = {made.version_id: node for made in step.wrong if (node := _wrong(t, root, made)) is not None}
-    opened = set(found)
-    current = {made.version_id: made.state for made in step.wrong}
+    elif any(row[:2] == (0, number) for row in t.changes.invalidation_upto):
+        go_on(t, number)  # opened again in this very turn: what the database says is of before
+    elif step.told is not None:
+        _end(t, step.root, step.told)
+    else:
+        _advance(t, step)
+        go_on(t, number)
+
+
+def _end(t: Turn, root: Invalidation, told: Sequence[Told]) -> None:
+    number = root.invalidation_id
+    del t.world.assets.spreading[number]
+    t.changes.invalidations_set[number] = (SPREAD, None, number)
+    hit = sum(each.versions for each in told)
+    t.journal("invalidation", number, None, SPREADING, SPREAD, f"{hit} versions are affected")
+    warn(t, root, told)
+
+
+def _advance(t: Turn, step: Slice) -> None:
+    """Mark what is wrong and not marked yet, or what was made of the frontier; nothing when it has just moved."""
+    number = step.root.invalidation_id
     if step.frontier:
-        found, opened = advance(root, step.frontier, step.hop, step.known, catalog)
+        found, opened = advance(step.root, step.frontier, step.hop, step.known, t.world.assets.catalog)
         current = {use.made.version_id: use.made.state for use in step.hop.uses}
-    _go_on(t, number)
+    else:
+        found = {
+            made.version_id: node for made in step.wrong if (node := _wrong(t, step.root, made)) is not None
+        }
+        opened = set(found)
+        current = {made.version_id: made.state for made in step.wrong}
     if any(version in t.changes.asset_states for version in found):
-        return  # moved in this very turn: what the database says of them is of before
+        return  # what the database says of them is of before this turn
     t.budget -= len(step.frontier) + len(current)
     if not step.frontier:
         t.changes.invalidations_set[number] = (SPREADING, step.marked, number)
     for version, node in found.items():
-        _hit(t, root, node, current[version], next_id=0 if version in opened else step.upto.get(version))
+        next_id = 0 if version in opened else step.upto.get(version)
+        _hit(t, step.root, node, current[version], next_id)
     for version, upto in step.upto.items():
         if version not in found:
             t.changes.invalidation_upto.append((upto, number, version))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from bide.runtime.engine.assets import consuming, versions, waits
+from bide.runtime.engine.assets import consuming, latecomers, versions, waits
 from bide.runtime.engine.assets.naming import asset_named
 from bide.runtime.engine.assets.state import Cursor, Open, Version
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def let_out(t: Turn, one: Open, but: frozenset[int] = frozenset()) -> None:
     """A version that was made before is seen from now on; the caller has moved it. DAGs of `but` are not told."""
+    latecomers.seen(t, one.version_id, one.asset, one.run_id)
     seen(t, one.version_id, one.asset, (one.start_us, one.end_us), but)
 
 
@@ -64,6 +65,7 @@ def _tell_late(t: Turn, version: Version, but: frozenset[int]) -> None:
 
 def without_telling(t: Turn, one: Open) -> None:
     """It is published, and makes no run: consumers are not told (S1-16d)."""
+    latecomers.seen(t, one.version_id, one.run_id)
     versions.supersede(t, one.version_id, one.asset, one.start_us, one.end_us)
     t.changes.asset_quiet.append((one.version_id,))
     asset = asset_named(t, one.asset)

@@ -37,6 +37,7 @@ def restore_assets(world: World, rows: WorldRows, dags: Mapping[int, DagState]) 
     assets = world.assets
     _restore_catalog(assets.catalog, rows)
     assets.spreading = dict.fromkeys(rows.spreading)
+    assets.invalidated = rows.invalidated
     names: dict[int, AssetState] = {}
     for row in rows.assets:
         assets.named[row.name] = names[row.asset_id] = AssetState(row.asset_id, row.name, row.last)

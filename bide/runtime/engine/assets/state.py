@@ -124,8 +124,8 @@ class Assets:
     """All of it. `news` are versions that their consumers are still to be given."""
 
     __slots__ = (
-        "catalog", "consumers", "delivering", "expiring", "looking", "looks", "making", "named", "news", "of_interval",
-        "open", "plans", "settled", "spreading",
+        "catalog", "consumers", "delivering", "expiring", "invalidated", "looking", "looks", "making", "named", "news",
+        "of_interval", "open", "plans", "settled", "spreading",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -144,6 +144,7 @@ class Assets:
         self.settled: dict[int, set[str]] = {}  # by attempt that goes: what of its outlets is settled already
         self.expiring: dict[int, Expiring] = {}  # by number: of those that are degraded, or were
         self.plans: dict[int, int] = {}  # run of a rerun plan -> the plan
+        self.invalidated: int | None = None  # when something was found wrong last
         self.spreading: dict[int, None] = {}  # invalidations that are not spread to their end
 
     def opened(self, dag_id: int, kind: str, run_id: int) -> None:

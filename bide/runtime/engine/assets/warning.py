@@ -48,7 +48,7 @@ def warn(t: Turn, root: Invalidation, told: Sequence[Told]) -> None:
             f"{each.versions} version{'s' if each.versions > 1 else ''} of {names} "
             f"({each.owner or 'owned by nobody'}) {'are' if each.versions > 1 else 'is'} affected, {each.severity.value}"
             + (f"; {each.exports} already left the platform" if each.exports else "")
-            + (f": open an incident (`bide incident open --invalidation {number}`)" if incident else "")
+            + (": open an incident" if incident else "")
             + f"; `bide assets blast --invalidation {number}` lists them"
         )
         payload = Payload(

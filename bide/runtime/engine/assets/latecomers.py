@@ -1,0 +1,43 @@
+"""A version is seen that was being made while one of its inputs was found wrong: it is reached after all.
+
+Spreading follows what was made of a version. What is made of it meanwhile, by a run that had begun before, comes
+too late for that, so who is published asks once whether its inputs were hit. Where nothing was invalidated since
+its run began, nothing is asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bide.runtime.engine.assets.invalidating import SPREADING, go_on
+from bide.runtime.engine.messages import LateAsked
+
+if TYPE_CHECKING:
+    from bide.runtime.engine.turn import Turn
+
+
+def seen(t: Turn, version_id: int, run_id: int | None) -> None:
+    """To be called when a version that was made of others is let out."""
+    last = t.world.assets.invalidated
+    run = t.world.runs.get(run_id) if run_id is not None else None
+    if last is None or (run is not None and run.started is not None and run.started > last):
+        return
+    t.ask(LateAsked(version_id), ("late", version_id))
+
+
+def late_asked(t: Turn, e: LateAsked) -> None:
+    """Let the invalidations of its inputs spread on from these."""
+    for number, version in t.fact("late", e.version_id):
+        t.changes.invalidation_upto.append((0, number, version))
+        if number not in t.world.assets.spreading:
+            t.world.assets.spreading[number] = None
+            t.changes.invalidations_set[number] = (SPREADING, None, number)
+            t.journal(
+                "invalidation",
+                number,
+                None,
+                "spread",
+                SPREADING,
+                f"version {e.version_id} was made meanwhile",
+            )
+        go_on(t, number)
