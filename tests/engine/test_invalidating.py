@@ -11,12 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bide.runtime.assets import AssetSpec, ContractSpec
+from bide.runtime.assets import AssetSpec, ContractSpec, GateSpec
 from bide.runtime.assets.contract import Rule
+from bide.runtime.assets.gate import CheckResult
 from bide.runtime.assets.words import Action, Edge, Node, Result, Severity
-from bide.runtime.engine.messages import Command
+from bide.runtime.engine.messages import AssetCalled, Command
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.store import spreading
+from bide.runtime.store.impact_invariants import i5_what_is_wrong_is_reached
 from tests.assets.test_spreading import DAY as SHORT
 from tests.assets.test_spreading import History
 from tests.assets.world_of_versions import DAY, Versions, wrong
@@ -232,6 +234,17 @@ def test_s1_34_what_was_marked_by_one_invalidation_is_hit_by_another_and_stays_w
     ] == [6, 7, 8]
 
 
+def test_s1_31_a_version_that_is_degraded_twice_says_both_limitations_each_once(scene: Scene) -> None:
+    staged(scene, chain())
+    for cause, asset in (("duplicate_ingestion", "raw"), ("security", "silver"), ("security", "silver")):
+        scene.command("asset_invalidate", asset=asset, start_us=DAY, end_us=2 * DAY, cause=cause)
+    [(state, limits)] = scene._rows("SELECT state, limits FROM asset_version WHERE asset_version_id = 7")
+    said = "read of silver version 6 is wrong: "
+    assert (state, msgspec.json.decode(limits)["known_limitations"]) == (
+        "degraded", [f"{said}duplicate_ingestion", f"{said}security"],
+    )  # fmt: skip
+
+
 def test_b42_two_invalidations_at_once_each_spread_to_their_end(scene: Scene) -> None:
     staged(scene, chain(20))
     with patch.multiple(spreading, FRONTIER=2, USES=3):
@@ -298,3 +311,57 @@ def test_s1_34_what_is_begun_after_an_invalidation_reads_no_wrong_version_and_as
     scene.end("build")
     assert {n: state for n, state in states(scene).items() if n > 2} == {3: "published", 4: "published"}
     assert len(hits(scene)) == 2
+
+
+@pytest.mark.parametrize("verb", ["stage", "check"])
+def test_s1_34_what_is_staged_of_a_wrong_version_is_held_back_and_never_published(
+    scene: Scene, verb: str
+) -> None:
+    scene.declare(
+        AssetSpec("a"), AssetSpec("b"), ContractSpec(downstream="b", upstream="a"), GateSpec("b", "rows")
+    )
+    scene.dag("up", job("load", outlets=("a",)))
+    scene.dag("down", job("build", inlets=("a",), outlets=("b",)))
+    scene.trigger("up", logical_us=DAY)
+    scene.end("load")
+    scene.trigger("down", logical_us=DAY)
+    said: list[tuple[str, Any]] = [
+        ("stage", {"label": "s3://b"}),
+        ("check", [CheckResult("rows", Severity.CRITICAL, passed=True)]),
+    ]
+    for each, data in said[: 1 if verb == "stage" else 2]:
+        scene.feed(AssetCalled(scene.attempt("build"), 1, each, "b", msgspec.json.encode(data)))
+    assert states(scene)[2] in ("staged", "validated")
+    scene.command("asset_invalidate", version=1)
+    assert states(scene) == {1: "invalidated", 2: "quarantined"}
+    scene.end("build")
+    assert "published" not in states(scene).values()
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (
+            "UPDATE invalidation SET state = 'spread'; UPDATE invalidation_hit SET next_id = 0",
+            "still to be judged",
+        ),
+        ("UPDATE invalidation SET marked_id = 3", "not all that is wrong itself is marked"),
+        (
+            "UPDATE asset_version SET state = 'published' WHERE asset_version_id = 6",
+            "version 6 was found to be wrong",
+        ),
+        (
+            "DELETE FROM asset_input WHERE asset_version_id = 6",
+            "version 6 is affected by version 5 (invalidation 1), of",
+        ),
+    ],
+)
+def test_b42_a_damaged_record_of_an_invalidation_is_named(scene: Scene, damage: str, says: str) -> None:
+    staged(scene, chain())
+    scene.command("asset_invalidate", asset="raw", start_us=DAY, end_us=2 * DAY)
+    assert i5_what_is_wrong_is_reached(scene.store._raw) == []
+    for statement in ("SAVEPOINT before", *damage.split("; ")):
+        scene.store._raw.execute(statement)
+    assert any(says in one.sentence for one in i5_what_is_wrong_is_reached(scene.store._raw))
+    scene.store._raw.execute("ROLLBACK TO before")
+    scene.store._raw.execute("RELEASE before")

@@ -16,6 +16,7 @@ from bide.runtime.assets.contract import (
 )
 from bide.runtime.assets.evaluate import conclude, evaluate, evaluate_all, inlet, replay
 from bide.runtime.assets.gate import Check, Gate, GateSpec
+from bide.runtime.assets.impact import Made, Use
 from bide.runtime.assets.judged import (
     Asked,
     Checked,
@@ -30,6 +31,7 @@ from bide.runtime.assets.judged import (
 )
 from bide.runtime.assets.policy import DEFAULT, Policy, resolve, severity_of
 from bide.runtime.assets.reading import Wanted, wanted
+from bide.runtime.assets.spreading import Hop, spread
 
 __all__ = [
     "DEFAULT",
@@ -51,17 +53,20 @@ __all__ = [
     "Freshness",
     "Gate",
     "GateSpec",
+    "Hop",
     "Impact",
     "Impacted",
     "Invalidation",
     "Issue",
     "Latest",
+    "Made",
     "Observed",
     "Phase",
     "Policy",
     "Quality",
     "SameInterval",
     "SchemaCompat",
+    "Use",
     "Used",
     "Version",
     "Wanted",
@@ -74,5 +79,6 @@ __all__ = [
     "replay",
     "resolve",
     "severity_of",
+    "spread",
     "wanted",
 ]

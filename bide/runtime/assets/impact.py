@@ -280,7 +280,7 @@ def state_after(state: VersionState, action: Action) -> VersionState | None:
     if state not in VISIBLE:
         return None
     if action in DEGRADES:
-        return VersionState.DEGRADED if state is not VersionState.DEGRADED else None
+        return VersionState.DEGRADED  # also one that is: it has another limitation then
     if action is Action.SCHEDULE_RECOMPUTE:  # suspect: seen, and said to be behind, until it is made anew
         return VersionState.STALE if state is not VersionState.STALE else None
     return VersionState.INVALIDATED

@@ -27,6 +27,7 @@ class Changes:
         "asset_cursors_set",
         "asset_drops",
         "asset_inputs",
+        "asset_limits",
         "asset_pending_gone",
         "asset_pending_new",
         "asset_quiet",
@@ -199,6 +200,8 @@ class Changes:
         """asset_version_id -> (label, meta, schema_id, asset_version_id): what was said when it was staged"""
         self.asset_states: dict[int, Row] = {}
         """asset_version_id -> (state, since_us, reason, limits, held, asset_version_id)"""
+        self.asset_limits: list[Row] = []
+        """(limitation, asset_version_id): known of a degraded one beside what is known; one that is there is left out"""
         self.asset_superseded: list[Row] = []
         """(since_us, reason, asset_id, start_us, end_us, asset_version_id): visible ones of the very interval before it"""
         self.asset_replaced: list[Row] = []

@@ -176,6 +176,14 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         "UPDATE asset_version SET state = ?, since_us = ?, reason = ?, limits = ?, held = ? WHERE asset_version_id = ?",
     ),
     (
+        "asset_limits",
+        (
+            "UPDATE asset_version SET limits = json_set(coalesce(limits, '{}'), '$.known_limitations', json_insert("
+            "coalesce(json_extract(limits, '$.known_limitations'), '[]'), '$[#]', ?1)) WHERE asset_version_id = ?2"
+            " AND ?1 NOT IN (SELECT value FROM json_each(limits, '$.known_limitations'))"
+        ),
+    ),
+    (
         "asset_superseded",
         (
             "UPDATE asset_version SET state = 'superseded', since_us = ?, reason = ? WHERE asset_id = ? AND start_us = ?"
@@ -336,6 +344,7 @@ _BATCH: Final = "UPDATE meta SET value = ? WHERE key = 'batch' AND value < ?"
 _MAYBE: Final = frozenset(
     {
         "choices_gone",
+        "asset_limits",
         "asset_superseded",
         "asset_replaced",
         "asset_read",

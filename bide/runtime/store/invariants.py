@@ -14,6 +14,7 @@ from typing import Final
 from bide.runtime.engine.states import OVER, State
 from bide.runtime.graph.spec import Lane
 from bide.runtime.store.failure import READ_ERRORS, ROW_ERRORS
+from bide.runtime.store.impact_invariants import i5_what_is_wrong_is_reached
 from bide.runtime.store.people_invariants import i4_awaiting_is_an_open_approval, i5_delivered_once
 from bide.runtime.store.replay import STATES, Violation, replay, specs
 from bide.runtime.store.replay import ask as _ask
@@ -390,6 +391,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[sqlite3.Connection], list[Violation]]]
     ("I5", i5_one_version_one_fate),
     ("I4", blocked_by_a_decision),
     ("I5", versions_are_what_they_say),
+    ("I5", i5_what_is_wrong_is_reached),
     ("I6", i6_attempts_are_within_their_budget),
     ("I8", i8_one_run_a_slot),
     ("I12", i12_nothing_without_its_owner),

@@ -18,6 +18,7 @@ from bide.runtime.assets.states import LEGAL_VERSION
 from bide.runtime.assets.words import Cause, Severity, VersionState
 from bide.runtime.clock import from_us
 from bide.runtime.engine.assets import versions
+from bide.runtime.engine.assets.changed import versions_changed
 from bide.runtime.engine.assets.warning import warn
 from bide.runtime.engine.messages import SpreadOn
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
@@ -217,12 +218,16 @@ def _hit(t: Turn, root: Invalidation, node: Impacted, state: VersionState, next_
     to = decision.to
     waiting = t.world.assets.open.get(node.version_id)
     now = state if waiting is None else waiting.state
+    reason = f"invalidation {root.invalidation_id}: {decision.reason}"
+    limitation = f"{decision.reason} is wrong: {_why(root)}"
+    if to is VersionState.DEGRADED and now is to:
+        t.journal("version", node.version_id, node.run_id, now.value, now.value, reason)
+        t.changes.asset_limits.append((limitation, node.version_id))
+        versions_changed(t, node.asset)
+        return
     if to is None or to is now or to not in LEGAL_VERSION[now]:
         return
-    reason = f"invalidation {root.invalidation_id}: {decision.reason}"
-    limits = None
-    if to is VersionState.DEGRADED:
-        limits = Limits(root.cause.value, (f"{decision.reason} is wrong: {_why(root)}",))
+    limits = Limits(root.cause.value, (limitation,)) if to is VersionState.DEGRADED else None
     if waiting is not None:
         versions.move(t, waiting, to, reason, limits)
     else:
