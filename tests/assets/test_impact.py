@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from bide.runtime.assets import AssetSpec, BlastRadius, ExactVersion, Latest
@@ -311,3 +314,73 @@ def test_s1_21_s1_52_an_export_already_sent_counts_even_of_a_version_that_was_su
     assert (sent.action, sent.decision.level) == (ASK, Level.MANUAL_APPROVAL)
     assert sent.decision.severity is Severity.CRITICAL
     assert sent.decision.reason.endswith("it has left, a correction has to follow")
+
+
+# --- the example of the seed -----------------------------------------------------------------------
+
+
+def test_s1_20_s1_21_a_corrected_day_of_the_source_reaches_projection_day_month_dashboard_and_the_export() -> (
+    None
+):
+    june, fifteenth = (0, 30 * DAY), day(14)
+    world = Versions(
+        AssetSpec("source.case_db", node=Node.SOURCE),
+        AssetSpec("bronze.cdc", node=Node.RAW),
+        AssetSpec("silver.case", node=Node.CANONICAL, output=Output.CURRENT_PROJECTION),
+        AssetSpec("gold.sla_daily"),
+        AssetSpec("gold.regulatory", criticality=Criticality.CRITICAL),
+        AssetSpec("dashboard.current", node=Node.PRODUCT, output=Output.CURRENT_PROJECTION),
+        AssetSpec("partner.export", node=Node.EXTERNAL_EFFECT, output=Output.EXPORT),
+        AssetSpec("ops.freshness"),
+    )
+    world.contract("bronze.cdc", "source.case_db")
+    bronze, sla, before = [], [], None
+    for n in range(30):
+        bronze.append(world.make("bronze.cdc", day(n)))
+        before = world.make(
+            "silver.case", day(n), bronze[-1], *([before] if before else []), kind=Edge.INTERVAL_MATCH
+        )
+        sla.append(world.make("gold.sla_daily", day(n), bronze[-1], kind=Edge.INTERVAL_MATCH))
+        world.make("partner.export", day(n), sla[-1])
+        world.make("ops.freshness", day(n), bronze[-1], kind=Edge.FRESHNESS)
+    world.make("gold.regulatory", june, *sla, kind=Edge.INTERVAL_MATCH)
+    assert before is not None
+    world.make("dashboard.current", day(30), before)
+    below = [
+        Use(0, Edge.INTERVAL_MATCH, world.made[n]) for n in bronze if world.made[n].start_us == fifteenth[0]
+    ]
+    nodes = world.blast(wrong("source.case_db", fifteenth, severity=Severity.MAJOR), below).nodes
+    found = {
+        name: [node.start_us // DAY + 1 for node in nodes if node.asset == name]
+        for name in world.catalog.assets
+    }
+    assert found == {
+        "source.case_db": [],
+        "bronze.cdc": [15],
+        "silver.case": list(range(15, 31)),  # each later one holds the day as well
+        "gold.sla_daily": [15],
+        "gold.regulatory": [1],
+        "dashboard.current": [31],
+        "partner.export": [15],
+        "ops.freshness": [],
+    }
+    worst = {node.asset: node.decision.severity for node in nodes}
+    assert (worst["gold.regulatory"], worst["partner.export"]) == (Severity.CRITICAL, Severity.CRITICAL)
+    assert next(node for node in nodes if node.asset == "partner.export").action is ASK
+
+
+def test_s1_19_the_day_before_of_a_calendar_whose_clocks_change_is_moved_as_its_contract_moves_it() -> None:
+    """2026-03-29 has 23 hours in Berlin: the noon of the 28th is the noon of the 29th's input, not of 13:00."""
+    first, second, third = (
+        round(datetime(2026, 3, n, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()) * 1_000_000
+        for n in (28, 29, 30)
+    )
+    noon = first + 12 * HOUR
+    world = Versions(AssetSpec("down", tz="Europe/Berlin"))
+    world.contract("down", "up", offset=-DAY)
+    world.make("up", (first, second))
+    world.make("down", (second, third), 1, kind=Edge.INTERVAL_MATCH)
+    assert affected(world.blast(wrong("up", (first, second)))) == {2: ((second, third),)}
+    assert affected(world.blast(wrong("up", (noon, noon + HOUR)))) == {
+        2: ((second + 11 * HOUR, second + 12 * HOUR),)
+    }

@@ -14,6 +14,7 @@ import msgspec
 from bide.runtime.assets.asset import AssetSpec
 from bide.runtime.assets.blast import Impact, Impacted, Invalidation
 from bide.runtime.assets.contract import ContractSpec, ExactVersion, Latest, Rule, SameInterval
+from bide.runtime.assets.reading import moved
 from bide.runtime.assets.words import (
     VISIBLE,
     Action,
@@ -187,17 +188,19 @@ def corrected(
         or (down.output in ADDS_UP or up.output in ADDS_UP)
     ):
         return all_of_it
-    move = 0
-    if (same := wanted.get(SameInterval)) is not None:
-        move = -round(same.offset.total_seconds() * 1_000_000)
     span = made.start_us, made.end_us
-    if not move and by.start_us == made.start_us and by.end_us == made.end_us:
+    offset = wanted[SameInterval].offset if SameInterval in wanted else None
+    if not offset and (by.start_us, by.end_us) == span:
         return by.decision.corrected  # the very interval: nothing is to be cut
-    shared = cut([(start + move, end + move) for start, end in by.decision.corrected], span)
+    bad, whole = by.decision.corrected, (by.start_us, by.end_us)
+    if offset:
+        bad = tuple(moved(part, -offset, down.tz) for part in bad)
+        whole = moved(whole, -offset, down.tz)
+    shared = cut(bad, span)
     if not shared:
-        apart = not cut([(by.start_us + move, by.end_us + move)], span)
+        apart = not cut([whole], span)
         return all_of_it if apart and by.version_id else ()
-    if by.version_id and by.end_us - by.start_us < made.end_us - made.start_us:
+    if by.version_id and whole[1] - whole[0] < made.end_us - made.start_us:
         return all_of_it
     return shared
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,7 @@ from bide.runtime.assets.blast import BlastRadius, Invalidation
 from bide.runtime.assets.catalog import Catalog, Held
 from bide.runtime.assets.contract import ContractSpec, SameInterval
 from bide.runtime.assets.impact import Made, Use
+from bide.runtime.assets.reading import moved
 from bide.runtime.assets.schema import breaks
 from bide.runtime.assets.spreading import Hop, spread
 from bide.runtime.assets.words import Edge, VersionState
@@ -76,10 +78,11 @@ class Versions:
                 if down in seen:
                     continue
                 seen.add(down)
-                moved = start - offset, end - offset
-                over = self.wrong(Invalidation(asset=down, start_us=moved[0], end_us=moved[1]))
+                self._meet_named([down])
+                there = moved((start, end), -offset, self.catalog.asset(down).tz)
+                over = self.wrong(Invalidation(asset=down, start_us=there[0], end_us=there[1]))
                 found += [Use(0, kind, made) for made in over]
-                edge.append((down, moved))
+                edge.append((down, there))
         return found
 
     def _has_versions(self, name: str) -> bool:
@@ -88,28 +91,24 @@ class Versions:
         )
         return self._conn.execute(sql, (name,)).fetchone() is not None
 
-    def _declared_below(self, name: str) -> list[tuple[str, Edge, int]]:
+    def _declared_below(self, name: str) -> list[tuple[str, Edge, timedelta]]:
         """(asset, kind, offset) of the contracts on it, and of what tasks make that have it as an inlet."""
-        found: dict[str, tuple[str, Edge, int]] = {}
+        found: dict[str, tuple[str, Edge, timedelta]] = {}
         for (spec,) in self._conn.execute(
             "SELECT spec FROM contract WHERE upstream_id = (SELECT asset_id FROM asset WHERE name = ?)"
             " AND ended_us IS NULL",
             (name,),
         ):
             contract = _contract.decode(spec)
-            offset = sum(
-                round(each.offset.total_seconds() * 1_000_000)
-                for each in contract.require
-                if isinstance(each, SameInterval)
-            )
-            found[contract.downstream] = contract.downstream, contract.kind, offset
+            offsets = [each.offset for each in contract.require if isinstance(each, SameInterval)]
+            found[contract.downstream] = contract.downstream, contract.kind, sum(offsets, timedelta())
         for (made,) in self._conn.execute(
             "SELECT DISTINCT o.value FROM dag d JOIN dag_version v ON v.version_id = d.version_id AND d.removed = 0,"
             " json_each(v.spec, '$.tasks') t, json_each(t.value, '$.inlets') i, json_each(t.value, '$.outlets') o"
             " WHERE instr(v.spec, '\"inlets\"') > 0 AND i.value = ?",
             (name,),
         ):
-            found.setdefault(made, (made, Edge.READ, 0))
+            found.setdefault(made, (made, Edge.READ, timedelta()))
         return list(found.values())
 
     def hop(self, frontier: Sequence[int]) -> Hop:
