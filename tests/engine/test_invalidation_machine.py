@@ -109,7 +109,7 @@ class Machine(RuleBasedStateMachine):
             " FROM invalidation_hit g WHERE g.invalidation_id = h.invalidation_id"
             " AND g.asset_version_id = i.asset_version_id)"
         )
-        assert left == [], "made of what is wrong, and not reached, nor said to be"
+        assert left == [], f"made of what is wrong, and not reached, nor said to be: {left}"
         seen = self.scene._rows(
             "SELECT asset_version_id, h.action, v.state FROM invalidation_hit h JOIN asset_version v USING (asset_version_id)"
             " WHERE v.state IN ('published', 'stale')"

@@ -2,7 +2,7 @@
 
 Spreading follows what was made of a version. What is made of it meanwhile, by a run that had begun before, comes
 too late for that, so who is published asks once whether its inputs were hit. Where nothing was invalidated since
-its run began, nothing is asked.
+its run began, and no contract lets it read what is wrong all the same, nothing is asked.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from bide.runtime.engine.turn import Turn
 
 
-def seen(t: Turn, version_id: int, run_id: int | None) -> None:
+def seen(t: Turn, version_id: int, asset: str, run_id: int | None) -> None:
     """To be called when a version that was made of others is let out."""
     last = t.world.assets.invalidated
     run = t.world.runs.get(run_id) if run_id is not None else None
-    if last is None or (run is not None and run.started is not None and run.started > last):
+    if last is None:
+        return
+    began = run.started if run is not None else None
+    if began is not None and began > last and not t.world.assets.catalog.of_downstream.get(asset):
         return
     t.ask(LateAsked(version_id), ("late", version_id))
 
