@@ -43,6 +43,11 @@ class Stage:
             "INSERT INTO delivery VALUES (1, 8, 'partner-a', 'append_only_export', 'k', 'delivered', NULL, 0, 5000000, '{}')"
         )
 
+        for was, now in (("", "pending"), ("pending", "delivered")):
+            self.scene.store._raw.execute(
+                "INSERT INTO event SELECT max(seq) + 1, 0, 1, 'delivery', 1, NULL, ?, ?, '' FROM event",
+                (was, now),
+            )
         with patch.object(self.scene, "compare"):  # the delivery came in behind its back
             self.scene.crash()
 
