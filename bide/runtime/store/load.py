@@ -28,6 +28,7 @@ from bide.runtime.store.delivery_rows import PendingRow as DeliveryRow
 from bide.runtime.store.delivery_rows import pending as pending_deliveries
 from bide.runtime.store.last_ids import LastIds, last_ids
 from bide.runtime.store.rows import R, _Row, rows
+from bide.runtime.store.spreading import FoundWrong, found_wrong
 from bide.runtime.store.stale import STALE, StaleRow
 from bide.runtime.store.version_rows import (
     ACCEPTED,
@@ -316,10 +317,7 @@ class WorldRows(msgspec.Struct, frozen=True):
     contracts: list[ContractRow] = []
     gates: list[GateRow] = []
     stale: list[StaleRow] = []
-    spreading: list[int] = []
-    """Invalidations that are."""
-    invalidated: int | None = None
-    """When something was found wrong last."""
+    wrong: FoundWrong = FoundWrong()
     cursors: list[CursorRow] = []
     pending: list[PendingRow] = []
     backfills: list[BackfillRow] = []
@@ -456,13 +454,7 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
             conn, ContractRow, f"SELECT {CONTRACT} FROM contract WHERE ended_us IS NULL ORDER BY contract_id"
         ),
         gates=rows(conn, GateRow, f"SELECT {GATE} FROM gate WHERE ended_us IS NULL ORDER BY gate_id"),
-        invalidated=conn.execute("SELECT max(discovered_us) FROM invalidation").fetchone()[0],
-        spreading=[
-            number
-            for (number,) in conn.execute(
-                "SELECT invalidation_id FROM invalidation WHERE state = 'spreading' ORDER BY invalidation_id"
-            )
-        ],
+        wrong=found_wrong(conn),
         stale=rows(conn, StaleRow, STALE),
         cursors=rows(conn, CursorRow, f"SELECT {CURSOR} FROM asset_cursor ORDER BY dag_id, asset_id"),
         pending=rows(conn, PendingRow, PENDING),

@@ -62,6 +62,22 @@ class Slice(msgspec.Struct, frozen=True):
     told: list[Told] | None = None
 
 
+class FoundWrong(msgspec.Struct, frozen=True):
+    """For a start: the invalidations that are not spread to their end, and when something was found wrong last."""
+
+    spreading: tuple[int, ...] = ()
+    last_us: int | None = None
+
+
+def found_wrong(conn: sqlite3.Connection) -> FoundWrong:
+    """What a start goes on with."""
+    rows = conn.execute(
+        "SELECT invalidation_id FROM invalidation WHERE state = 'spreading' ORDER BY invalidation_id"
+    ).fetchall()
+    (last,) = conn.execute("SELECT max(discovered_us) FROM invalidation").fetchone()
+    return FoundWrong(tuple(number for (number,) in rows), last)
+
+
 def wrong(conn: sqlite3.Connection, said: str) -> Wrong:
     """The versions that an invalidation would be of; `said` is one as JSON, its interval empty where a version is named."""
     root = from_json(said, Invalidation)

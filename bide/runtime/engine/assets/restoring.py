@@ -36,8 +36,8 @@ def restore_assets(world: World, rows: WorldRows, dags: Mapping[int, DagState]) 
     """Before the runs are: they are noted with their consumers."""
     assets = world.assets
     _restore_catalog(assets.catalog, rows)
-    assets.spreading = dict.fromkeys(rows.spreading)
-    assets.invalidated = rows.invalidated
+    assets.spreading = dict.fromkeys(rows.wrong.spreading)
+    assets.invalidated = rows.wrong.last_us
     names: dict[int, AssetState] = {}
     for row in rows.assets:
         assets.named[row.name] = names[row.asset_id] = AssetState(row.asset_id, row.name, row.last)
