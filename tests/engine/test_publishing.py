@@ -317,6 +317,13 @@ def test_s1_16d_a_version_may_be_published_without_telling_its_consumers(made: S
     assert len(of_mart(made)) == 1
 
 
+def test_s1_11i_a_version_that_nobody_was_told_of_is_superseded_as_well(made: Scene) -> None:
+    made.declare(edge(missing="block_consumer_notification"))
+    run(made, "gold")
+    run(made, "gold")
+    assert versions(made) == ["superseded", "degraded"]
+
+
 def test_s1_11i_a_newer_version_of_the_interval_supersedes_and_what_was_held_of_it_is_given_up(
     made: Scene,
 ) -> None:

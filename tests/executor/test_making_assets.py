@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bide import Asset, Check, Decision, Staged, dag, gate, task
+from bide import Asset, Check, Decision, Staged, dag, gate, shell, task
 from bide.gates import rows
 from bide.runtime.assets.declarations import declared
 from bide.runtime.errors import BideError, UsageError
@@ -188,3 +188,39 @@ async def test_s1_17_a_shadow_run_knows_that_it_is_one() -> None:
         await (await rt.trigger("gold")).wait()
         assert [(v.state, v.shadow) for v in await shown(rt)] == [("validated", True), ("published", False)]
     assert told == [True, False]
+
+
+async def test_b40_the_gates_of_a_command_and_of_a_mapped_task() -> None:
+    gate(GOLD, lambda staged: staged.asset == "gold", severity="critical")
+    gate(SILVER, rows(min=1), severity="critical")
+
+    @task(outlets=[SILVER])
+    async def part(n: int) -> int:
+        return n
+
+    @dag
+    def both() -> None:
+        shell("cmd", "true", outlets=[GOLD])
+        part.map(n=[1, 2])
+
+    async with sim_runtime(dags=[both]) as rt:
+        assert (await (await rt.trigger("both")).wait()).state == "success"
+        assert [(v.state, v.checks[0].passed) for v in await shown(rt)] == [("published", True)]
+        [whole] = await shown(rt, "silver")
+    assert (whole.state, whole.held, whole.reason) == ("validated", True, "its gate rows has not been run")
+
+
+async def test_s1_57_a_program_asks_whether_an_asset_may_be_used() -> None:
+    @task(outlets=[GOLD])
+    async def make() -> None: ...
+
+    @dag
+    def gold() -> None:
+        make()
+
+    async with sim_runtime(dags=[gold]) as rt:
+        no = await rt.assets.may_use("gold", purpose="dashboard")
+        await (await rt.trigger("gold")).wait()
+        yes = await rt.assets.may_use("gold", purpose="dashboard")
+    assert (no.allowed, no.level) == (False, "execution")
+    assert (yes.allowed, yes.level, yes.id) == (True, "none", "2")

@@ -162,15 +162,10 @@ def supersede(t: Turn, version_id: int, name: str, start_us: int, end_us: int) -
     asset = asset_named(t, name)
     if asset.stale is not None:
         _fresh_again(t, asset, version_id, start_us, end_us)
-    if asset.last:
-        t.changes.asset_superseded.append(
-            (t.now, f"version {version_id} took its place", asset.asset_id, start_us, end_us, version_id)
-        )
-        output = t.world.assets.catalog.asset(name).output
-        if output in WHOLE:
-            t.changes.asset_replaced.append(
-                (t.now, f"version {version_id} took its place", asset.asset_id, version_id)
-            )
+    why = f"version {version_id} took its place"
+    t.changes.asset_superseded.append((t.now, why, asset.asset_id, start_us, end_us, version_id))
+    if t.world.assets.catalog.asset(name).output in WHOLE:
+        t.changes.asset_replaced.append((t.now, why, asset.asset_id, version_id))
     for other in list(t.world.assets.of_interval.get((name, start_us, end_us), {}).values()):
         if other.version_id < version_id and not other.shadow:
             move(
