@@ -206,7 +206,7 @@ def spread_again(path: Path, invalidation_id: int) -> tuple[BlastRadius, BlastRa
             (invalidation_id,),
         )
         later = (
-            "SELECT asset_version_id FROM asset_version WHERE created_us > ?1 AND asset_version_id NOT IN"
+            "SELECT asset_version_id FROM asset_version WHERE created_us >= ?1 AND asset_version_id NOT IN"
             " (SELECT asset_version_id FROM invalidation_hit WHERE invalidation_id = ?2)"
         )
         conn.execute(f"DELETE FROM asset_input WHERE asset_version_id IN ({later})", (then, invalidation_id))
