@@ -29,8 +29,11 @@ from bide.runtime.assets.judged import (
     Used,
     Version,
 )
+from bide.runtime.assets.plan import Known, differences, plan_of
 from bide.runtime.assets.policy import DEFAULT, Policy, resolve, severity_of
+from bide.runtime.assets.producing import Producer, Work
 from bide.runtime.assets.reading import Wanted, wanted
+from bide.runtime.assets.rerun import RerunPlan, RerunStep
 from bide.runtime.assets.spreading import Hop, spread
 
 __all__ = [
@@ -58,24 +61,31 @@ __all__ = [
     "Impacted",
     "Invalidation",
     "Issue",
+    "Known",
     "Latest",
     "Made",
     "Observed",
     "Phase",
     "Policy",
+    "Producer",
     "Quality",
+    "RerunPlan",
+    "RerunStep",
     "SameInterval",
     "SchemaCompat",
     "Use",
     "Used",
     "Version",
     "Wanted",
+    "Work",
     "conclude",
+    "differences",
     "evaluate",
     "evaluate_all",
     "holds",
     "inlet",
     "names_of",
+    "plan_of",
     "replay",
     "resolve",
     "severity_of",

@@ -13,7 +13,7 @@ from bide.runtime.service.shapes import Interval
 
 app = App(
     name="assets",
-    help="Assets: list (bare), show, use, decisions, publish, degrade, checklist, blast, invalidate, invalidations, lineage, events {list,drop,replay}.",
+    help="Assets: list (bare), show, use, decisions, publish, degrade, checklist, blast, invalidate, invalidations, lineage, plan, run-plan, plans, cancel-plan, events {list,drop,replay}.",
 )
 events = App(
     name="events", help="Versions that a DAG has before it: list them, drop them, have them once more."
