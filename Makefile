@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 export PIP_PROGRESS_BAR = off
 
-.PHONY: help demo demo-cadences test lint format bench soak docs wheel clean
+.PHONY: help demo demo-case demo-cadences test lint format bench soak docs wheel clean
 help:            ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -30,6 +30,9 @@ demo: $(STAMP)-test   ## waits for the world on four kinds of sensors at once, u
 
 demo-cadences: $(STAMP)-examples   ## a day of three cadences and a mart, with what goes wrong in it, in 75 s
 	@$(BIN)/python -m examples.three_cadences $(ARGS)
+
+demo-case: $(STAMP)-base   ## a threshold corrected three days late, from the first symptom to the closed incident, in 5 s
+	@$(BIN)/python -m examples.enforcement_lifecycle $(ARGS)
 
 test: $(STAMP)-test   ## all tests (ARGS="-k name -x" narrows them)
 	@$(BIN)/python -m pytest $(ARGS)
