@@ -79,6 +79,23 @@ def test_b40_fresh_counts_from_the_instant_it_was_staged(age: float, passed: boo
     assert fresh(timedelta(hours=2))(staged(newest=newest)).passed is passed
 
 
+def test_b40_columns_are_named_one_by_one_or_as_a_list_and_a_range_in_either_words(
+    data: tuple[str, dict[str, Any]],
+) -> None:
+    uri, table = data
+    same = [
+        [no_nulls("id", "n", **table), no_nulls(["id", "n"], **table), no_nulls(cols=["id", "n"], **table)],
+        [unique("id", "n", **table), unique(("id", "n"), **table), unique(cols=["id", "n"], **table)],
+        [in_range("n", 0, 8, **table), in_range(col="n", lo=0, hi=8, **table), in_range(column="n", low=0, high=8, **table)],
+    ]  # fmt: skip
+    for first, *others in same:
+        for other in others:
+            assert (other.__name__, other(staged(uri))) == (first.__name__, first(staged(uri)))
+    for nothing in (no_nulls, unique, in_range):
+        with pytest.raises(GraphError, match="is of no column: name one"):
+            nothing()
+
+
 def test_s1_7g_gates_are_declared_by_decorator_and_in_the_call() -> None:
     gold = Asset("gold")
     with collecting() as found:

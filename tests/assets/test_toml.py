@@ -89,6 +89,10 @@ def test_s1_39_s1_41_the_contract_of_the_seed_reads_as_the_one_in_python() -> No
             'require = [{ is = "same_interval", offset = "-PT1H" }, { is = "freshness", max_age = "P1D" }]',
             (SameInterval(-timedelta(hours=1)), Freshness(timedelta(days=1))),
         ),
+        (
+            'require = [{ interval = "same" }, { is = "schema", mode = "full" }, { freshness = "PT2H", quality = "all" }]',
+            (SameInterval(), SchemaCompat("full"), Quality("all"), Freshness(timedelta(hours=2))),
+        ),
         ('[contract.require]\nfreshness = "PT30M"', (Freshness(timedelta(minutes=30)),)),
     ],
 )
@@ -124,6 +128,7 @@ HEAD = '[[contract]]\ndownstream = "gold"\nupstream = "silver"\n'
         (HEAD + 'require = { schema = "sideways" }', "4:23", "schema is 'sideways'"),
         (HEAD + 'require = { interval = "next" }', "4:25", "interval is 'next', and must be \"same\""),
         (HEAD + 'require = [{ is = "fresh" }]', "4:20", "a requirement cannot be read"),
+        (HEAD + 'require = [{ fresh = "PT2H" }]', "4:14", "'fresh' is no key of require"),
         (HEAD + 'during = "weekends"', "4:11", "during is 'weekends'"),
         (HEAD + "rationale = 7", "4:1", "rationale is 7, and must be a text"),
         (HEAD + HEAD, "5:15", "there are two contracts of 'gold' on 'silver'"),

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bide import Asset
+from bide.runtime.assets.blast import Invalidation as Root
 from bide.runtime.clock import DAY
 from bide.runtime.errors import UsageError
-from bide.runtime.service.addresses import read_date, read_params, read_span, run_number, split_address
+from bide.runtime.service.addresses import (
+    asset_name,
+    asset_version_number,
+    plan_number,
+    read_date,
+    read_interval,
+    read_params,
+    read_span,
+    run_number,
+    split_address,
+)
 from bide.runtime.service.listen import Listener
 from bide.runtime.service.places import SOCKET_PATH_LIMIT, database, log_of, settings, socket_of
+from bide.runtime.service.shapes import Interval
 from bide.runtime.service.systemd import Notifier
 
 
@@ -95,6 +109,48 @@ def test_whatever_is_typed_is_read_or_refused_in_words(text: str) -> None:
 def test_a_date_without_a_zone_is_read_in_the_dags() -> None:
     assert read_date("2026-06-15", "Europe/Berlin") == read_date("2026-06-14T22:00:00Z")
     assert read_date("2026-06-15T00:00:00+00:00", "Europe/Berlin") == read_date("2026-06-15")
+
+
+@pytest.mark.parametrize(
+    "meant",
+    [
+        "2026-06-15", "2026-06-15..2026-06-16", "2026-06-15/2026-06-16", "2026-06-15 to 2026-06-16",
+        "2026-06-14 22:00:00Z to 2026-06-15 22:00:00Z", date(2026, 6, 15), (date(2026, 6, 15), date(2026, 6, 16)),
+        [datetime(2026, 6, 14, 22, tzinfo=UTC), datetime(2026, 6, 16)],
+        {"start": "2026-06-15", "end": "2026-06-16"}, Interval("2026-06-14T22:00:00Z", "2026-06-15T22:00:00Z"),
+        Root(asset="gold", start_us=1781474400000000, end_us=1781560800000000),
+    ],
+)  # fmt: skip
+def test_s1_37_an_interval_is_said_in_words_or_handed_as_it_is(meant: object) -> None:
+    assert read_interval(meant, "Europe/Berlin") == (1781474400000000, 1781560800000000)
+
+
+@pytest.mark.parametrize(
+    ("meant", "words"),
+    [
+        ("2026-06-16..2026-06-15", "'2026-06-16..2026-06-15' is no interval: it ends before it begins"),
+        (datetime(2026, 6, 15, tzinfo=UTC), "'2026-06-15T00:00:00+00:00' is no interval: write a day"),
+        (7, "'7' is no interval: write a day"),
+        ((1, 2), "'(1, 2)' is no interval: write a day"),
+    ],
+)
+def test_s1_37_what_is_no_interval_is_refused_in_words(meant: object, words: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        read_interval(meant)
+    assert str(refused.value).startswith(words)
+
+
+def test_things_are_named_by_themselves_or_by_their_numbers() -> None:
+    assert asset_name(Asset("gold")) == asset_name("gold") == "gold"
+    assert plan_number("3") == plan_number(3) == 3
+    for wrong, read in (
+        (None, asset_name),
+        (True, plan_number),
+        (-1, plan_number),
+        (None, asset_version_number),
+    ):
+        with pytest.raises(UsageError):
+            read(wrong)
 
 
 def test_spans() -> None:

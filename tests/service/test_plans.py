@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,45 @@ async def test_b44_a_plan_is_made_run_and_shown(tmp_path: Path) -> None:
         assert (await rt.assets.plan(number)).steps == ()
 
 
+async def test_b42_b43_b44_what_is_asked_of_assets_takes_what_the_other_answers_hold(tmp_path: Path) -> None:
+    """An asset or its name, a number or what has it, an interval in words or as it is handed."""
+    async with Runtime(tmp_path / "bide.db", dags=DAGS) as rt:
+        await rt.assets.plan(await made(rt))  # once it has spread
+        assets = rt.assets
+        [one] = (await assets.show(gold)).versions
+        assert (await assets.show("plans.gold")).versions == (one,)
+        assert (
+            await assets.lineage(one)
+            == await assets.lineage(int(one.version))
+            == await assets.lineage(one.version)
+        )
+        no = await assets.may_use(gold, one.interval, "a dashboard")
+        assert (no.allowed, no.reason) == (
+            False,
+            (await assets.may_use("plans.gold", DAY, "a dashboard")).reason,
+        )
+        assert len(await assets.decisions(gold)) == len(await assets.decisions("plans.gold")) >= 2
+        asked = await assets.blast(gold, date.fromisoformat(DAY), effective=datetime(2100, 1, 1, tzinfo=UTC))
+        assert asked.nodes == (await assets.blast("plans.gold", DAY, effective="2100-01-01")).nodes
+        found = await assets.invalidate(
+            gold, interval=(DAY, "2026-06-16"), reason="sums", severity="minor", by="ada"
+        )
+        assert (found.id, found.reason, found.severity, found.cause, found.by) == (
+            "2", "sums", "minor", "source_correction", "ada",
+        )  # fmt: skip
+        for same in (found, 2, "2"):
+            hit = await assets.blast(same)
+            assert (hit.invalidation_id, hit) == ("2", await assets.blast(invalidation="2"))
+        plan = await assets.plan(found)
+        assert plan == await assets.plan(2)
+        ran = await assets.run_plan(id=plan.id, hash=plan.hash)
+        assert ran.started
+        with pytest.raises(UsageError, match="None is no asset: give its name"):
+            await assets.show(None)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="a blast radius of what"):
+            await assets.blast(gold)
+
+
 async def test_b44_a_plan_that_is_no_longer_what_is_to_be_done_is_refused(tmp_path: Path) -> None:
     async with Runtime(tmp_path / "bide.db", dags=DAGS) as rt:
         plan = await rt.operations.plans.make(await made(rt))
@@ -202,6 +241,18 @@ def test_b44_the_terminal_writes_a_plan_and_runs_it_from_its_file(tmp_path: Path
     assert (line["state"], line["steps"]) == ("published", {"published": 2})
     assert "2 of 2" in bide("assets", "plans", "--db", db).out
     again = bide("assets", "run-plan", str(file), "--db", db)
+    assert bide("assets", "run-plan", "1", plan.hash[:12], "--db", db) == again, (
+        "by its number and hash as well"
+    )
+    unsaid = bide("assets", "run-plan", "1", "--db", db)
+    assert unsaid.code == 2
+    assert unsaid.err.startswith(
+        "bide: which plan 1 is meant? say the hash of the one that was read: `bide assets plans 1`"
+    )
+    other = bide("assets", "run-plan", str(file), "0123456789ab", "--db", db)
+    assert (other.code, other.err) == (
+        4, f"bide: plan 1 is another one: its hash is {plan.hash[:12]}, and not 0123456789ab\n",
+    )  # fmt: skip
     assert (again.code, again.out) == (0, "plan 1 is published already: nothing was changed\n")
     gone = bide("assets", "cancel-plan", "1", "--db", db)
     assert (gone.code, "is published already" in gone.err) == (4, True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from bide.runtime.assets.gate import Check
 from bide.runtime.assets.staged import Staged
 from bide.runtime.clock import from_us
+from bide.runtime.errors import GraphError
 
 Record = Mapping[str, Any]
 Table = Callable[[Staged], Iterable[Record]]
@@ -39,27 +40,31 @@ def rows(min: int | None = None, max: int | None = None, *, table: Table | None 
     return _named(check, "rows")
 
 
-def no_nulls(*columns: str, table: Table | None = None) -> Ready:
-    """No null in these columns; by `meta={"nulls": {column: count}}`, else counted. In CSV an empty field is one."""
+def no_nulls(*columns: str | Sequence[str], cols: Sequence[str] = (), table: Table | None = None) -> Ready:
+    """No null in these columns, named one by one or as a list; by `meta={"nulls": {column: count}}`, else counted. In CSV an empty field is one."""
+    names = _columns("no_nulls", *columns, cols)
 
     def check(staged: Staged) -> Check:
         said = staged.meta.get("nulls")
-        if isinstance(said, dict) and all(column in said for column in columns):
-            found = {column: said[column] for column in columns if said[column]}
+        if isinstance(said, dict) and all(column in said for column in names):
+            found = {column: said[column] for column in names if said[column]}
         else:
-            counts = dict.fromkeys(columns, 0)
+            counts = dict.fromkeys(names, 0)
             for record in _records(staged, table):
-                for column in columns:
+                for column in names:
                     counts[column] += record.get(column) in (None, "")
             found = {column: n for column, n in counts.items() if n}
         return Check(not found, found or 0, "no nulls")
 
-    return _named(check, f"no_nulls({', '.join(columns)})")
+    return _named(check, f"no_nulls({', '.join(names)})")
 
 
-def unique(*columns: str, table: Table | None = None) -> Ready:
-    """No two rows alike in these columns; by `meta={"duplicates": {"a,b": count}}`, else counted."""
-    key = ",".join(columns)
+def unique(*columns: str | Sequence[str], cols: Sequence[str] = (), table: Table | None = None) -> Ready:
+    """No two rows alike in these columns, named one by one or as a list; by `meta={"duplicates": {"a,b": count}}`,
+    else counted.
+    """
+    names = _columns("unique", *columns, cols)
+    key = ",".join(names)
 
     def check(staged: Staged) -> Check:
         said = staged.meta.get("duplicates")
@@ -69,18 +74,27 @@ def unique(*columns: str, table: Table | None = None) -> Ready:
             seen = set[str]()
             n = 0
             for record in _records(staged, table):
-                values = json.dumps([record.get(column) for column in columns], default=str)
+                values = json.dumps([record.get(column) for column in names], default=str)
                 n += values in seen
                 seen.add(values)
         return Check(n == 0, n, "no duplicates")
 
-    return _named(check, f"unique({', '.join(columns)})")
+    return _named(check, f"unique({', '.join(names)})")
 
 
 def in_range(
-    column: str, low: float | None = None, high: float | None = None, *, table: Table | None = None
+    col: str = "",
+    lo: float | None = None,
+    hi: float | None = None,
+    *,
+    column: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    table: Table | None = None,
 ) -> Ready:
-    """Every value from `low` to `high`; by `meta={"min": {column: x}, "max": {column: y}}`, else looked at."""
+    """Every value of a column from `lo` to `hi` (`column`, `low` and `high` are the same); by `meta={"min": {column: x}, "max": {column: y}}`, else looked at."""
+    (column,) = _columns("in_range", col or column)
+    low, high = (lo if low is None else low), (hi if high is None else high)
 
     def check(staged: Staged) -> Check:
         least, most = (_said(staged, word, column) for word in ("min", "max"))
@@ -114,6 +128,14 @@ def fresh(max_age: timedelta) -> Ready:
 def _said(staged: Staged, word: str, column: str) -> float | None:
     said = staged.meta.get(word)
     return float(said[column]) if isinstance(said, dict) and column in said else None
+
+
+def _columns(gate: str, *given: str | Sequence[str]) -> tuple[str, ...]:
+    """The columns, whether they were named one by one or as a list."""
+    names = tuple(name for each in given for name in ((each,) if isinstance(each, str) else each))
+    if not all(names) or not names:
+        raise GraphError(f'the gate {gate} is of no column: name one, {gate}("id")')
+    return names
 
 
 def _named(check: Ready, name: str) -> Ready:

@@ -211,8 +211,11 @@ def _requirements(stated: Any, at: int, page: _Page) -> tuple[Requirement, ...]:
             (),
             'require is a table, { interval = "same", freshness = "PT2H" }, or a list of tables',
         )
-    found = []
+    found: list[Requirement] = []
     for each in stated:
+        if isinstance(each, dict) and "is" not in each:
+            found += _short(each, at, page)
+            continue
         try:
             found.append(msgspec.convert(each, Requirement))
         except msgspec.ValidationError as error:

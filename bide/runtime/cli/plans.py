@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
 from bide.runtime.cli.asking import ASLEEP, Db, Json, asked, done
 from bide.runtime.cli.output import note, print_json, print_table, stamp, write
-from bide.runtime.errors import UsageError
+from bide.runtime.errors import RefusedError, UsageError
 from bide.runtime.service.doors import Doors
 from bide.runtime.service.plan_shapes import PlanRun, PlanShown
+
+_ENOUGH: Final = 12
+"""Characters of a hash that name a plan among those with its number."""
 
 By = Annotated[str, Parameter(help="Who approves it; kept with the plan.")]
 Why = Annotated[str, Parameter(help="Why; kept with the plan.")]
@@ -55,7 +58,13 @@ def make(
 
 
 def run_plan(
-    file: Annotated[Path, Parameter(help="The file of the plan, as `bide assets plan -o` wrote it.")],
+    plan: Annotated[
+        str,
+        Parameter(help="The file of the plan, as `bide assets plan -o` wrote it; or its number, with HASH."),
+    ],
+    hash: Annotated[  # noqa: A002 - the word of the plan
+        str, Parameter(help="The hash of the plan that was read, or how it begins; its file says it.")
+    ] = "",
     /,
     *,
     approve: Annotated[
@@ -67,20 +76,14 @@ def run_plan(
     json: Json = False,
 ) -> int:
     """Run a plan exactly as it was made: staged first, then published together. Twice is once."""
-    from bide.runtime.assets.rerun import from_file
-
-    try:
-        text = file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    plan = from_file(text, str(file))
-    if not plan.id:
-        raise UsageError(f"{file} is of a dry run, which was not kept: plan without --dry-run")
+    file, named = Path(plan), plan.isdecimal() and not Path(plan).exists()
+    number, whole = (plan, "") if named else _read(file)
 
     async def carry_out(ops: Doors) -> tuple[PlanRun, bool]:
+        meant = await _meant(ops, number, whole, hash)
         if approve:
-            await ops.plans.approve(plan.id, plan.hash, by, why)
-        return await ops.plans.run(plan.id, plan.hash), ops.held
+            await ops.plans.approve(number, meant, by, why)
+        return await ops.plans.run(number, meant), ops.held
 
     found, held = asked(db, carry_out)
     if json:
@@ -90,6 +93,35 @@ def run_plan(
     if found.state == "running" and not held:
         note(ASLEEP)
     return 0
+
+
+def _read(file: Path) -> tuple[str, str]:
+    """The number and the hash of the plan in a file."""
+    from bide.runtime.assets.rerun import from_file
+
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    plan = from_file(text, str(file))
+    if not plan.id:
+        raise UsageError(f"{file} is of a dry run, which was not kept: plan without --dry-run")
+    return plan.id, plan.hash
+
+
+async def _meant(ops: Doors, number: str, whole: str, begins: str) -> str:
+    """The hash of the plan that is meant: that of its file, or the one that begins as was typed."""
+    if whole and not begins:
+        return whole
+    whole = whole or (await ops.plans.show(number)).hash
+    if len(begins) < _ENOUGH:
+        raise UsageError(
+            f"which plan {number} is meant? say the hash of the one that was read: `bide assets plans {number}` "
+            f"shows it, and its first {_ENOUGH} characters are enough"
+        )
+    if not whole.startswith(begins):
+        raise RefusedError(f"plan {number} is another one: its hash is {whole[:_ENOUGH]}, and not {begins}")
+    return whole
 
 
 def plans(

@@ -1,4 +1,4 @@
-"""How people name things: a run, `RUN/TASK[3]`, a date, a span, `k=v` parameters. Pure.
+"""How people and programs name things: a run, `RUN/TASK[3]`, a date, a span, an asset, `k=v` parameters. Pure.
 
 Everything here raises `UsageError` with what was typed and what would be right.
 """
@@ -13,10 +13,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from bide.runtime.clock import DAY, HOUR, MINUTE, SECOND, to_us
+from bide.runtime.assets.asset import Asset, AssetSpec
+from bide.runtime.clock import DAY, HOUR, MINUTE, SECOND, from_us, to_us
 from bide.runtime.errors import UsageError
 from bide.runtime.graph.params import from_texts
 
+_BETWEEN: Final = re.compile(r"\.\.|/| to ")
 _UNITS: Final = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 
 
@@ -59,9 +61,25 @@ def backfill_number(text: str) -> int:
     return _number(text, "backfill", "`bide backfill list` lists them")
 
 
-def asset_version_number(text: str) -> int:
-    """The number of a version of an asset from what was typed."""
-    return _number(text, "version", "`bide assets show ASSET` lists them")
+def asset_name(asset: object) -> str:
+    """The name of an asset, from the asset itself or its name.
+
+    >>> asset_name("gold")
+    'gold'
+    """
+    name = asset.name if isinstance(asset, Asset | AssetSpec) else asset
+    if not isinstance(name, str):
+        raise UsageError(f"{asset!r} is no asset: give its name, or the Asset itself")
+    return name
+
+
+def asset_version_number(text: object) -> int:
+    """The number of a version of an asset from what was typed, or from what has one.
+
+    >>> asset_version_number("7"), asset_version_number(7)
+    (7, 7)
+    """
+    return _number(text, "version", "`bide assets show ASSET` lists them", "version", "version_id")
 
 
 def incident_number(text: str) -> int:
@@ -69,19 +87,22 @@ def incident_number(text: str) -> int:
     return _number(text, "incident", "`bide incident list` lists them")
 
 
-def invalidation_number(text: str) -> int:
-    """The number of an invalidation from what was typed."""
-    return _number(text, "invalidation", "`bide assets invalidations` lists them")
+def invalidation_number(text: object) -> int:
+    """The number of an invalidation from what was typed, or from the invalidation itself."""
+    return _number(text, "invalidation", "`bide assets invalidations` lists them", "invalidation_id")
 
 
-def plan_number(text: str) -> int:
-    """The number of a rerun plan from what was typed."""
-    return _number(text, "plan", "`bide assets plans` lists them")
+def plan_number(text: object) -> int:
+    """The number of a rerun plan from what was typed, or from the plan itself."""
+    return _number(text, "plan", "`bide assets plans` lists them", "plan_id", "id")
 
 
-def _number(text: str, what: str, advice: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise UsageError(f"{text!r} names no {what}: {what}s have whole numbers; {advice}")
+def _number(given: object, what: str, advice: str, *fields: str) -> int:
+    """The number that was typed or handed, or the one in a field of what was handed."""
+    said = next((getattr(given, field) for field in fields if hasattr(given, field)), given)
+    text = str(said) if isinstance(said, int) and not isinstance(said, bool) else said
+    if not isinstance(text, str) or not re.fullmatch(r"[0-9]{1,18}", text):
+        raise UsageError(f"{given!r} names no {what}: {what}s have whole numbers; {advice}")
     return int(text)
 
 
@@ -122,12 +143,13 @@ def _run_and_task(run: str, task: str | None) -> tuple[str, str | None]:
     return head, tail if slash else task
 
 
-def read_date(text: str, tz: str = "UTC") -> int:
-    """Epoch microseconds of an ISO date or instant; one without a zone is read in `tz`.
+def read_date(given: str | date, tz: str = "UTC") -> int:
+    """Epoch microseconds of a date or an instant, an ISO one where it is text; one without a zone is read in `tz`.
 
     >>> read_date("2026-06-15"), read_date("2026-06-15T02:00:00+02:00")
     (1781481600000000, 1781481600000000)
     """
+    text = given.isoformat() if isinstance(given, date) else str(given)
     try:
         when = datetime.fromisoformat(text.strip())
         if when.tzinfo is None:
@@ -139,18 +161,27 @@ def read_date(text: str, tz: str = "UTC") -> int:
         ) from None
 
 
-def read_interval(text: str, tz: str = "UTC") -> tuple[int, int]:
+def read_interval(given: object, tz: str = "UTC") -> tuple[int, int]:
     """A day (`2026-06-15`), a month (`2026-06`), or `FROM..TO`, each a date or an instant, TO not included.
+
+    `FROM/TO` and `FROM to TO`, as listings have it, are the same; so are a `date`, a pair of dates or instants, and
+    what has a `start` and an `end`.
 
     >>> read_interval("2026-06-15") == read_interval("2026-06-15..2026-06-16")
     True
     >>> start, end = read_interval("2026-06", "Europe/Berlin"); (end - start) // 86_400_000_000
     30
     """
-    text = text.strip()
-    first, dots, last = text.partition("..")
-    if dots:
-        start, end = read_date(first, tz), read_date(last, tz)
+    pair = _pair(given)
+    text = (
+        given.strip()
+        if isinstance(given, str)
+        else given.isoformat()
+        if isinstance(given, date)
+        else str(given)
+    )
+    if pair is not None:
+        start, end = (read_date(each, tz) for each in pair)
         if end <= start:
             raise UsageError(
                 f"{text!r} is no interval: it ends before it begins; write the earlier one first"
@@ -169,6 +200,24 @@ def read_interval(text: str, tz: str = "UTC") -> tuple[int, int]:
             "2026-06-15T03:00..2026-06-15T04:00"
         ) from None
     return read_date(day.isoformat(), tz), read_date(after.isoformat(), tz)
+
+
+def _pair(given: object) -> tuple[str | date, str | date] | None:
+    """Both ends of what was handed, where it says both."""
+    if isinstance(given, str):
+        ends = _BETWEEN.split(given.strip())
+        return (ends[0], ends[1]) if len(ends) == 2 else None
+    if isinstance(given, Mapping):
+        start, end = given.get("start"), given.get("end")
+    elif isinstance(given, tuple | list) and len(given) == 2:
+        start, end = given
+    elif hasattr(given, "start_us") and hasattr(given, "end_us"):
+        start, end = from_us(given.start_us), from_us(given.end_us)
+    else:
+        start, end = getattr(given, "start", None), getattr(given, "end", None)
+    if isinstance(start, str | date) and isinstance(end, str | date):
+        return start, end
+    return None
 
 
 def read_span(text: str) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime.assets.asset import Asset
 from bide.runtime.assets.limits import Limits
 from bide.runtime.assets.pending import Pending, Unit
 from bide.runtime.assets.rerun import RerunPlan
@@ -18,7 +19,7 @@ from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.schedules import OnAssets, schedule_from_json
 from bide.runtime.schedules.on_assets import on_assets
-from bide.runtime.service.addresses import asset_version_number, read_date
+from bide.runtime.service.addresses import asset_name, asset_version_number, read_date
 from bide.runtime.service.asset_shapes import (
     AssetEventLine,
     AssetLine,
@@ -58,10 +59,11 @@ class Assets(Uses, Impacts):
     async def listed(self) -> list[AssetLine]:
         return await self._reader.ask(Reader.read, _listed)
 
-    async def show(self, asset: str, limit: int = 20) -> AssetShown:
+    async def show(self, asset: Asset | str, limit: int = 20) -> AssetShown:
         if not 1 <= limit <= 100_000:
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
-        return await self._reader.ask(Reader.read, lambda conn: _show(conn, asset, limit))
+        name = asset_name(asset)
+        return await self._reader.ask(Reader.read, lambda conn: _show(conn, name, limit))
 
     async def events(self, dag: str, everything: bool = False, limit: int = 1000) -> list[AssetEventLine]:
         if not 1 <= limit <= 100_000:
@@ -118,13 +120,15 @@ class Assets(Uses, Impacts):
             return DagWhyShown(dag=dag, state=why.state, why=sentence, details=details, next=again)
         return DagWhyShown(dag=dag, state=why.state, why=why.sentence, details=details, next=why.next)
 
-    async def plan(self, invalidation: str) -> RerunPlan:
-        """The rerun plan that mends an invalidation as things are now, kept as a proposal."""
+    async def plan(self, invalidation: object) -> RerunPlan:
+        """The rerun plan that mends an invalidation, the one returned or its number, as things are now: a proposal
+        that is kept.
+        """
         return await Plans(self._reader, self._door, self._live, self._held).make(invalidation)
 
-    async def run_plan(self, plan: str, plan_hash: str) -> PlanRun:
+    async def run_plan(self, id: str | int, hash: str) -> PlanRun:  # noqa: A002 - the words of the plan
         """Run a plan exactly as it was made, once; refused when it is no longer what is to be done."""
-        return await Plans(self._reader, self._door, self._live, self._held).run(plan, plan_hash)
+        return await Plans(self._reader, self._door, self._live, self._held).run(id, hash)
 
     async def made(self, kind: str, run_id: int) -> tuple[tuple[str, str], ...]:
         """The versions that a run is made of, in words; none of runs that the clock or a person made."""

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bide.runtime.assets.asset import Asset
 from bide.runtime.assets.blast import BlastRadius, Impacted, Invalidation
 from bide.runtime.assets.words import Cause, Severity
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.validate import suggestion
-from bide.runtime.service.addresses import asset_version_number, invalidation_number, read_date, read_interval
+from bide.runtime.service.addresses import (
+    asset_name,
+    asset_version_number,
+    invalidation_number,
+    read_date,
+    read_interval,
+)
 from bide.runtime.service.impact_shapes import (
     BlastShown,
     CheckLine,
@@ -48,16 +56,22 @@ class Impacts:
 
     async def blast(
         self,
-        asset: str | None = None,
-        interval: str | None = None,
-        version: str | None = None,
-        invalidation: str | None = None,
+        asset: object = None,
+        interval: object = None,
+        version: str | int | None = None,
+        invalidation: object = None,
         cause: str = Cause.SOURCE_CORRECTION.value,
         severity: str = Severity.MAJOR.value,
-        effective: str | None = None,
+        effective: str | date | None = None,
         code: str = "",
     ) -> BlastShown:
-        """What would be affected, or what an invalidation has hit. Nothing is changed by asking."""
+        """What would be affected, or what an invalidation has hit. Nothing is changed by asking.
+
+        `asset` is an asset with its `interval`, or alone an invalidation, as `invalidate` has returned it or by its
+        number.
+        """
+        if asset is not None and interval is version is invalidation is None and _is_invalidation(asset):
+            asset, invalidation = None, asset
         if sum(each is not None for each in (interval, version, invalidation)) != 1:
             raise UsageError(
                 "a blast radius of what? an ASSET with --interval (2026-06-15, or FROM..TO), one --version, or an "
@@ -69,7 +83,7 @@ class Impacts:
                 found = spreading.recorded(conn, invalidation_number(invalidation))
                 if found is None:
                     raise NotFoundError(
-                        f"there is no invalidation {invalidation}: `bide assets invalidations` lists them"
+                        f"there is no invalidation {invalidation_number(invalidation)}: `bide assets invalidations` lists them"
                     )
                 return found
             name, (start, end) = _asked(conn, asset, interval, version)
@@ -89,13 +103,13 @@ class Impacts:
 
     async def invalidate(
         self,
-        asset: str | None = None,
-        interval: str | None = None,
-        version: str | None = None,
+        asset: Asset | str | None = None,
+        interval: object = None,
+        version: str | int | None = None,
         reason: str = "",
         cause: str = Cause.SOURCE_CORRECTION.value,
         severity: str = Severity.MAJOR.value,
-        effective: str | None = None,
+        effective: str | date | None = None,
         code: str = "",
         evidence: Sequence[str] = (),
         by: str = "",
@@ -107,7 +121,7 @@ class Impacts:
                 "invalidate what? an ASSET with --interval (2026-06-15, or FROM..TO), or one --version"
             )
         name, span = await self._reader.ask(Reader.read, lambda conn: _asked(conn, asset, interval, version))
-        args = {
+        args: dict[str, Any] = {
             "asset": name,
             "start_us": span[0],
             "end_us": span[1],
@@ -133,6 +147,12 @@ class Impacts:
             interval=_interval((answer["start_us"], answer["end_us"])),
             wrong=wrong,
             state=answer["state"],
+            cause=cause,
+            severity=severity,
+            reason=reason,
+            evidence=tuple(evidence),
+            effective=iso_or_none(args["effective_us"]),
+            by=by,
         )
 
     async def invalidations(self, limit: int = 50) -> list[InvalidationLine]:
@@ -142,7 +162,7 @@ class Impacts:
         found = await self._reader.ask(Reader.read, lambda conn: spreading.invalidations(conn, limit))
         return [_line(root, hits) for root, hits in found]
 
-    async def lineage(self, version: str, depth: int = 3) -> LineageShown:
+    async def lineage(self, version: object, depth: int = 3) -> LineageShown:
         """What a version was made of and what was made of it, so many steps far."""
         if not 1 <= depth <= _DEEPEST:
             raise UsageError(f"a depth of {depth} cannot be: use 1 to {_DEEPEST}")
@@ -150,10 +170,14 @@ class Impacts:
         return await self._reader.ask(Reader.read, lambda conn: _lineage(conn, number, depth))
 
 
-def _asked(
-    conn: sqlite3.Connection, asset: str | None, interval: str | None, version: str | None
-) -> tuple[str, Span]:
+def _is_invalidation(given: object) -> bool:
+    """Whether what was handed alone is an invalidation, or the number of one."""
+    return hasattr(given, "invalidation_id") or str(given).isdecimal()
+
+
+def _asked(conn: sqlite3.Connection, given: object, interval: object, version: object) -> tuple[str, Span]:
     """The asset and the interval that are meant; a date is a day of the asset's zone."""
+    asset = None if given is None else asset_name(given)
     if version is not None:
         number = asset_version_number(version)
         found = Versions(conn).wrong(Invalidation(asset="", start_us=0, end_us=0, version_id=number))

@@ -35,6 +35,17 @@ class Invalidated(Done, frozen=True, kw_only=True):
     interval: Interval
     wrong: int
     state: str
+    cause: str = ""
+    severity: str = ""
+    reason: str = ""
+    evidence: tuple[str, ...] = ()
+    effective: str | None = None
+    by: str = ""
+
+    @property
+    def id(self) -> str:
+        """Its number, as other records have it."""
+        return self.invalidation_id
 
 
 class ImpactLine(_Shape, frozen=True):

@@ -30,7 +30,7 @@ class Plans:
     def __init__(self, reader: Asks, door: Door, live: Live | None, held: bool) -> None:
         self._reader, self._door, self._live, self._held = reader, door, live, held
 
-    async def make(self, invalidation: str, keep: bool = True) -> RerunPlan:
+    async def make(self, invalidation: object, keep: bool = True) -> RerunPlan:
         """The plan that mends an invalidation as things are now, kept as a proposal."""
         number = invalidation_number(invalidation)
         try:
@@ -57,7 +57,7 @@ class Plans:
             lambda conn: [_line(each, store.counts(conn, each.plan_id)) for each in store.plans(conn, limit)],
         )
 
-    async def show(self, plan: str) -> PlanShown:
+    async def show(self, plan: str | int) -> PlanShown:
         """A plan, why it stands where it does, and its steps."""
         number = plan_number(plan)
         return await self._reader.ask(Reader.read, lambda conn: _show(conn, number, self._held))
@@ -68,12 +68,12 @@ class Plans:
             return ()
         return await self._reader.ask(Reader.read, lambda conn: _step_of(conn, run_id))
 
-    async def approve(self, plan: str, plan_hash: str, by: str, why: str) -> Done:
+    async def approve(self, plan: str | int, plan_hash: str, by: str, why: str) -> Done:
         args = {"plan_id": plan_number(plan), "hash": plan_hash, "by": by, "why": why}
         answer = await self._door.command("plan_approve", args)
         return Done(done=f"plan {plan} is approved by {by}: {why}", result=answer)
 
-    async def run(self, plan: str, plan_hash: str) -> PlanRun:
+    async def run(self, plan: str | int, plan_hash: str) -> PlanRun:
         """Run a plan exactly as it was made, if that is still what is to be done."""
         number = plan_number(plan)
         moved = await self._reader.ask(Reader.read, lambda conn: _moved(conn, number))
@@ -86,7 +86,7 @@ class Plans:
         state, started = answer["state"], answer["started"]
         return PlanRun(plan_id=str(number), state=state, started=started, done=_said(number, state, started))
 
-    async def cancel(self, plan: str, reason: str = "") -> Done:
+    async def cancel(self, plan: str | int, reason: str = "") -> Done:
         args = {"plan_id": plan_number(plan), "reason": reason}
         answer = await self._door.command("plan_cancel", args)
         return Done(done=f"plan {plan} is cancelled, and its runs with it", result=answer)

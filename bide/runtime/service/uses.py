@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bide.runtime.assets.asset import AssetSpec
+from bide.runtime.assets.asset import Asset, AssetSpec
 from bide.runtime.errors import UsageError
-from bide.runtime.service.addresses import asset_version_number, read_date, run_number
+from bide.runtime.service.addresses import (
+    asset_name,
+    asset_version_number,
+    read_date,
+    read_interval,
+    run_number,
+)
 from bide.runtime.service.shapes import Done, Interval, iso
 from bide.runtime.service.use_shapes import DecisionLine, IssueLine, MayUse, UsedLine
 from bide.runtime.store import decision_reads as reads
@@ -30,15 +36,17 @@ class Uses:
     _clock: Clock
 
     async def may_use(
-        self, asset: str, interval: str | None = None, purpose: str = "", by: str = ""
+        self, asset: Asset | str, interval: object = None, purpose: str = "", by: str = ""
     ) -> MayUse:
         """Whether a consumer may use an asset for its purpose; the answer is on record.
 
-        `interval` is a day, a month or FROM..TO, read in the asset's zone; without it the newest version is meant.
+        `interval` is a day, a month or FROM..TO, read in the asset's zone, a `date`, a pair of dates or instants, or
+        an interval; without it the newest version is meant.
         """
+        asset = asset_name(asset)
         spec = await self._reader.ask(Reader.read, lambda conn: reads.declared(conn, asset))
         zone = msgspec.json.decode(spec, type=AssetSpec).tz if spec not in (None, "{}") else "UTC"
-        span = (None, None) if interval is None else _span(interval, zone)
+        span = (None, None) if interval is None else read_interval(interval, zone)
         args = {"asset": asset, "start_us": span[0], "end_us": span[1], "purpose": purpose, "by": by}
         args["at_us"] = self._clock.now()
         answer = await self._door.command("asset_use", args)
@@ -58,9 +66,10 @@ class Uses:
         )
 
     async def decisions(
-        self, asset: str | None = None, run: str | None = None, limit: int = 50
+        self, asset: Asset | str | None = None, run: str | None = None, limit: int = 50
     ) -> list[DecisionLine]:
         """What was decided, the newest first: of an asset, of a run, or of all."""
+        asset = None if asset is None else asset_name(asset)
         if not 1 <= limit <= 100_000:
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
         run_id = None if run is None else run_number(run)
@@ -72,14 +81,19 @@ class Uses:
         found = await self._reader.ask(Reader.read, lambda conn: reads.made_by(conn, instance_id))
         return tuple(_told(each) for each in found)
 
-    async def publish(self, version: str, by: str, why: str) -> Done:
+    async def publish(self, version: str | int, by: str, why: str) -> Done:
         """Let out a version that its gates or contracts hold back."""
         args = {"version_id": asset_version_number(version), "by": by, "why": why}
         answer = await self._door.command("asset_publish", args)
         return Done(done=f"version {version} of {answer['asset']} is {answer['state']}", result=answer)
 
     async def degrade(
-        self, version: str, limitations: Sequence[str], by: str, why: str, expires: str | None = None
+        self,
+        version: str | int,
+        limitations: Sequence[str],
+        by: str,
+        why: str,
+        expires: str | date | None = None,
     ) -> Done:
         """Accept a version with its known limitations, until an instant or for good."""
         args: dict[str, Any] = {
@@ -102,26 +116,6 @@ def _told(row: reads.MadeRead) -> tuple[str, str]:
     held = " and not let out" if row.held == 1 else ", by a shadow run" if row.shadow else ""
     reason = f": {row.reason}" if row.reason else ""
     return f"{row.asset} version {row.version}", f"{row.state}{held}{reason}"
-
-
-def _span(text: str, tz: str) -> tuple[int, int]:
-    """A day, a month, or FROM..TO, TO not included."""
-    first, dots, last = text.strip().partition("..")
-    try:
-        if dots:
-            start, end = read_date(first, tz), read_date(last, tz)
-        else:
-            day = date.fromisoformat(f"{first}-01" if len(first) == 7 else first)
-            after = (day + timedelta(days=31)).replace(day=1) if len(first) == 7 else day + timedelta(days=1)
-            start, end = read_date(day.isoformat(), tz), read_date(after.isoformat(), tz)
-    except (ValueError, OverflowError):
-        start = end = 0
-    if end <= start:
-        raise UsageError(
-            f"{text!r} is no interval: write a day, 2026-06-15, a month, 2026-06, or FROM..TO, such as "
-            "2026-06-15T03:00..2026-06-15T04:00"
-        )
-    return start, end
 
 
 def _used(version: dict[str, Any]) -> UsedLine:
