@@ -6,6 +6,7 @@ goes out as a correction; alerts are corrected and never sent twice.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -19,9 +20,12 @@ from bide.runtime.assets.words import Criticality, Edge, Node, Output, Semantics
 from bide.runtime.clock import from_us
 from bide.runtime.graph.spec import EffectSpec, TaskSpec
 from bide.runtime.schedules import Every
+from bide.runtime.service.operations import AtOnce, Operations
+from bide.runtime.store.reader import Reader
 from tests.engine.declare import HOUR_US, job
 from tests.engine.planning import keep, planned, state_of, steps_of, visible
 from tests.engine.scene import T0, Scene
+from tests.service.test_assets import Clock, Direct
 
 HOURLY = Every(timedelta(hours=1), anchor=from_us(T0))
 HOURS = 2
@@ -125,6 +129,9 @@ def test_s1_53_the_threshold_is_corrected_three_days_late(scene: Scene) -> None:
     seen = {name for name, _ in visible(scene)}
     assert {"gold", "dashboard"} <= seen
     assert scene.going.count("send") == 0  # (c): the export waits for a person
+    ops = Operations(scene.db, AtOnce(Reader(scene.db)), Direct(scene), Clock(scene), held=True)
+    shown = asyncio.run(ops.plans.show(str(n)))
+    assert shown.why.startswith("what it made is seen, and these go: run ")
     approve(scene)
     while scene.bodies:
         attempt = next(iter(scene.bodies))

@@ -86,6 +86,10 @@ async def test_s1_49_d19_a_body_gets_its_key_and_what_stands(tmp_path: Path) -> 
         assert (third.outputs["export"], len(sent)) == ({"ack": 2}, 2)
         wrong = await (await rt.trigger("plain")).wait(10)
         assert wrong.state == "failed"
+        answers = {line.number: line.answer for line in (await rt.evidence.checklist("svc.gold")).questions}
+        assert (answers[10], answers[11]) == ("svc.export, svc.index", "svc.export, svc.index"), (
+            "inlets say so"
+        )
         lines = await rt.effects.listed("svc.export")
         assert [(e.state, e.corrects, e.corrected_by) for e in lines] == [
             ("delivered", lines[1].id, None), ("corrected", None, lines[0].id),

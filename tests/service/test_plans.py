@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bide import Asset, Context, Every, Runtime, dag, task
+from bide import Asset, Context, Cron, Every, Runtime, dag, task
 from bide.runtime.assets.rerun import from_file
 from bide.runtime.clock import to_us
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
@@ -113,6 +113,23 @@ async def test_b44_a_plan_is_made_run_and_shown(tmp_path: Path) -> None:
         assert (again.started, again.done) == (False, "plan 1 is published already: nothing was changed")
         assert len(calls) == 2
         assert (await rt.assets.plan(number)).steps == ()
+
+
+@dag(schedule=Cron("0 2 * * *", tz="Europe/Berlin", interval="day"), start="2100-01-01", name="raws")
+def berlin() -> None:
+    load()
+
+
+async def test_s1_37_dates_of_an_asset_are_those_of_the_dag_that_makes_it(tmp_path: Path) -> None:
+    """A day of an asset that says no zone is the day that its DAG made, not two halves of it."""
+    async with Runtime(tmp_path / "bide.db", dags=[berlin]) as rt:
+        for day in ("2026-06-14", DAY, "2026-06-16"):
+            await (await rt.trigger("raws", logical_date=day)).wait(5)
+        [one] = (await rt.assets.blast(raw, DAY)).nodes
+        assert one.interval.start == "2026-06-14T22:00:00Z"
+        may = await rt.assets.may_use(raw, DAY, "a dashboard")
+        assert [version.version for version in may.versions] == [one.version]
+        assert (await rt.assets.invalidate(raw, interval=DAY, reason="twice", severity="minor")).wrong == 1
 
 
 async def test_b42_b43_b44_what_is_asked_of_assets_takes_what_the_other_answers_hold(tmp_path: Path) -> None:

@@ -36,7 +36,9 @@ class Stands(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one asset. `inlets` are what its tasks read, `effects` the external ones below it."""
+    """What is known of one asset. `inlets` are what its tasks read, `read_by` what tasks that read it make, `effects`
+    the external ones below it.
+    """
 
     spec: AssetSpec
     asks: tuple[Stands, ...] = ()  # its contracts with its upstreams
@@ -46,6 +48,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     producers: tuple[str, ...] = ()  # dag.task
     producer_owners: tuple[str, ...] = ()
     looked_at_by: tuple[str, ...] = ()  # DAGs whose schedule looks at it
+    read_by: tuple[str, ...] = ()  # assets; a task that makes none as dag.task
     effects: tuple[tuple[str, bool], ...] = ()  # (name, needs approval)
     versions: int = 0
     with_inputs: int = 0
@@ -174,9 +177,14 @@ def _degraded(k: Known) -> Said:
 
 
 def _consumers(k: Known) -> Said:
-    names = [each.spec.downstream for each in k.asked] + [f"the DAG {dag}" for dag in k.looked_at_by]
+    names = [
+        *(each.spec.downstream for each in k.asked),
+        *k.read_by,
+        *(f"the DAG {dag}" for dag in k.looked_at_by),
+    ]
     if names:
-        return ", ".join(dict.fromkeys(names)), _sources(k.asked) or "schedules that look at it"
+        said = _sources(k.asked), "inlets of tasks" * bool(k.read_by), "schedules" * bool(k.looked_at_by)
+        return ", ".join(dict.fromkeys(names)), ", ".join(each for each in said if each)
     if k.spec.node is Node.EXTERNAL_EFFECT:
         return "whoever gets what is delivered", "it is an external effect"
     return None, "nobody says to use it: consumers declare Contract(them, this)"
@@ -184,8 +192,8 @@ def _consumers(k: Known) -> Said:
 
 def _effects(k: Known) -> Said:
     if k.effects:
-        return ", ".join(name for name, _ in k.effects), "contracts of external effects below it"
-    return "none", "no external effect depends on it by a contract"
+        return ", ".join(name for name, _ in k.effects), "contracts and inlets that lead to it"
+    return "none", "no external effect depends on it by a contract or an inlet"
 
 
 def _invalidation(k: Known) -> Said:

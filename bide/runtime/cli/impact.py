@@ -13,7 +13,10 @@ from bide.runtime.service.shapes import Interval
 
 Asset = Annotated[str | None, Parameter(help="The asset's name; `bide assets` lists them.")]
 When = Annotated[
-    str | None, Parameter(help="2026-06-15, 2026-06, or FROM..TO; dates are read in the asset's zone.")
+    str | None,
+    Parameter(
+        help="2026-06-15, 2026-06, or FROM..TO; dates are read in the zone of the asset, or else of its DAG."
+    ),
 ]
 Version = Annotated[str | None, Parameter(help="This version alone.")]
 Cause = Annotated[

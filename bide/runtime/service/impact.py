@@ -176,7 +176,7 @@ def _is_invalidation(given: object) -> bool:
 
 
 def _asked(conn: sqlite3.Connection, given: object, interval: object, version: object) -> tuple[str, Span]:
-    """The asset and the interval that are meant; a date is a day of the asset's zone."""
+    """The asset and the interval that are meant; a date is a day of the asset's zone, or its DAG's."""
     asset = None if given is None else asset_name(given)
     if version is not None:
         number = asset_version_number(version)
@@ -187,14 +187,13 @@ def _asked(conn: sqlite3.Connection, given: object, interval: object, version: o
         return found[0].asset, (found[0].start_us, found[0].end_us)
     if asset is None:
         raise UsageError("an interval of which asset? name it: ASSET --interval 2026-06-15")
-    spec = declared(conn, asset)
-    if spec is None:
+    if declared(conn, asset) is None:
         near = suggestion(asset, [row.name for row in reads.assets(conn)])
         raise NotFoundError(
             f"there is no asset {asset!r}{near or ': `bide assets list` lists those there are'}"
         )
     assert interval is not None
-    return asset, read_interval(interval, spec.tz)
+    return asset, read_interval(interval, reads.zone(conn, asset))
 
 
 def _cause(word: str) -> Cause:

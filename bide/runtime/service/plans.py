@@ -230,8 +230,10 @@ def _why_it_runs(lines: list[PlanStepLine], held: bool) -> str:
     staged = sum(line.state == "staged" for line in lines)
     data = sum(line.publication_mode == "staged" for line in lines)
     if going:
+        seen = any(line.state == "published" for line in lines)
+        done = "what it made is seen" if seen else f"{staged} of {data} steps are staged"
         runs = ", ".join(f"run {line.run_id} ({line.step}, {line.run_state})" for line in going[:5])
-        return f"{staged} of {data} steps are staged, and these go: {runs}; `bide why RUN` tells of one"
+        return f"{done}, and these go: {runs}; `bide why RUN` tells of one"
     if staged == data:
         return "all is staged, and a contract of what it made asks a person: `bide approvals` lists what is asked"
     return f"{staged} of {data} steps are staged"

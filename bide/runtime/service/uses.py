@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bide.runtime.assets.asset import Asset, AssetSpec
+from bide.runtime.assets.asset import Asset
 from bide.runtime.errors import UsageError
 from bide.runtime.service.addresses import (
     asset_name,
@@ -19,6 +19,7 @@ from bide.runtime.service.addresses import (
 )
 from bide.runtime.service.shapes import Done, Interval, iso
 from bide.runtime.service.use_shapes import DecisionLine, IssueLine, MayUse, UsedLine
+from bide.runtime.store import asset_reads
 from bide.runtime.store import decision_reads as reads
 from bide.runtime.store.reader import Reader
 
@@ -40,12 +41,11 @@ class Uses:
     ) -> MayUse:
         """Whether a consumer may use an asset for its purpose; the answer is on record.
 
-        `interval` is a day, a month or FROM..TO, read in the asset's zone, a `date`, a pair of dates or instants, or
-        an interval; without it the newest version is meant.
+        `interval` is a day, a month or FROM..TO, a `date`, a pair of dates or instants, or an interval; dates are
+        read in the zone of the asset, or else of its DAG. Without it the newest version is meant.
         """
         asset = asset_name(asset)
-        spec = await self._reader.ask(Reader.read, lambda conn: reads.declared(conn, asset))
-        zone = msgspec.json.decode(spec, type=AssetSpec).tz if spec not in (None, "{}") else "UTC"
+        zone = await self._reader.ask(Reader.read, lambda conn: asset_reads.zone(conn, asset))
         span = (None, None) if interval is None else read_interval(interval, zone)
         args = {"asset": asset, "start_us": span[0], "end_us": span[1], "purpose": purpose, "by": by}
         args["at_us"] = self._clock.now()

@@ -99,6 +99,19 @@ def producers(conn: sqlite3.Connection) -> list[tuple[str, str]]:
     ).fetchall()
 
 
+def zone(conn: sqlite3.Connection, asset: str) -> str:
+    """The zone that dates of an asset are read in: its own, else that of the DAGs that make it, where it is one."""
+    own = conn.execute("SELECT json_extract(spec, '$.tz') FROM asset WHERE name = ?", (asset,)).fetchone()
+    if own is not None and own[0]:
+        return str(own[0])
+    made = conn.execute(
+        f"SELECT DISTINCT coalesce(json_extract(v.spec, '$.tz'), 'UTC') FROM {_LOADED}, json_each(v.spec, '$.tasks') t,"
+        " json_each(t.value, '$.outlets') o WHERE o.value = ? AND instr(v.spec, '\"outlets\"') > 0",
+        (asset,),
+    ).fetchall()
+    return str(made[0][0]) if len(made) == 1 else "UTC"
+
+
 def consumers(conn: sqlite3.Connection) -> list[tuple[str, str]]:
     """(asset, dag) of the DAGs whose schedule looks at it."""
     return conn.execute(

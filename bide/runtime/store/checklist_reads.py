@@ -20,6 +20,11 @@ _MAKERS: Final = (
     " AND (EXISTS (SELECT 1 FROM json_each(t.value, '$.outlets') o WHERE o.value = ?2)"
     " OR json_extract(t.value, '$.effect.name') = ?2) ORDER BY d.name"
 )
+_READ: Final = (  # inlet, what is made of it (null: no asset), the task
+    "SELECT i.value AS inlet, o.value AS outlet, d.name || '.' || json_extract(t.value, '$.name') AS task"
+    f" FROM {_LOADED}, json_each(v.spec, '$.tasks') t, json_each(t.value, '$.inlets') i"
+    " LEFT JOIN json_each(t.value, '$.outlets') o WHERE instr(v.spec, '\"inlets\"') > 0"
+)
 _VISIBLE: Final = "('published', 'stale', 'degraded')"
 
 
@@ -69,6 +74,7 @@ def known(conn: sqlite3.Connection, asset: str) -> Known | None:
             )
         ),
         looked_at_by=tuple(dag for name, dag in consumers(conn) if name == asset),
+        read_by=_read_by(conn, asset),
         effects=_effects(conn, asset_id),
         versions=versions,
         with_inputs=with_inputs,
@@ -87,15 +93,25 @@ def _contracts(conn: sqlite3.Connection, end: str, asset_id: int) -> tuple[Stand
 
 
 def _effects(conn: sqlite3.Connection, asset_id: int) -> tuple[tuple[str, bool], ...]:
-    """The external effects that are reached by contracts from it, near or far, and which need an approval."""
+    """The external effects that are reached by contracts and inlets from it, near or far, and which need an approval."""
     rows = conn.execute(
-        "WITH RECURSIVE below (asset_id) AS (SELECT ?1 UNION SELECT c.downstream_id FROM contract c"
-        " JOIN below ON c.upstream_id = below.asset_id WHERE c.ended_us IS NULL)"
+        f"WITH RECURSIVE reading AS MATERIALIZED ({_READ}), edge (up, down) AS MATERIALIZED ("
+        "SELECT upstream_id, downstream_id FROM contract WHERE ended_us IS NULL"
+        " UNION SELECT u.asset_id, l.asset_id FROM reading JOIN asset u ON u.name = inlet JOIN asset l ON l.name = outlet),"
+        " below (asset_id) AS (SELECT ?1 UNION SELECT e.down FROM edge e JOIN below ON e.up = below.asset_id)"
         " SELECT a.name FROM below JOIN asset a USING (asset_id)"
         " WHERE a.node = 'external_effect' AND a.asset_id <> ?1 ORDER BY a.name",
         (asset_id,),
     ).fetchall()
     return tuple((name, _approved(conn, name)) for (name,) in rows)
+
+
+def _read_by(conn: sqlite3.Connection, asset: str) -> tuple[str, ...]:
+    """What tasks make that read it."""
+    rows = conn.execute(
+        f"SELECT DISTINCT coalesce(outlet, task) FROM ({_READ}) WHERE inlet = ? ORDER BY 1", (asset,)
+    )
+    return tuple(name for (name,) in rows)
 
 
 def _approved(conn: sqlite3.Connection, effect: str) -> bool:

@@ -41,12 +41,6 @@ def decisions(
     return msgspec.convert(found, list[DecisionRead])
 
 
-def declared(conn: sqlite3.Connection, asset: str) -> str | None:
-    """What is declared of an asset, JSON; None when nobody knows it."""
-    row = conn.execute("SELECT spec FROM asset WHERE name = ?", (asset,)).fetchone()
-    return None if row is None else row[0]
-
-
 class MadeRead(msgspec.Struct, frozen=True, array_like=True):
     """A version that a task instance made."""
 
