@@ -85,6 +85,44 @@ async def test_s1_42_a_plain_function_does_the_same_in_its_thread() -> None:
     assert "rows (major) failed" in version.reason
 
 
+async def test_s1_42_publish_says_no_to_what_a_critical_gate_has_put_into_quarantine_and_says_yes_twice() -> (
+    None
+):
+    gate(GOLD, rows(min=5), severity="critical")
+    told: list[Decision] = []
+    validated = [False, True, False]
+
+    @task(outlets=[GOLD])
+    async def make(ctx: Context) -> None:
+        gold = ctx.asset(GOLD)
+        for n, beforehand in zip((3, 4, 9), validated, strict=True):
+            await gold.stage(f"gold/{n}", rows=n)
+            if beforehand:
+                await gold.validate()
+            told.extend([await gold.publish(), await gold.publish()])
+
+    @dag
+    def gold() -> None:
+        make()
+
+    async with sim_runtime(dags=[gold]) as rt:
+        result = await (await rt.trigger("gold")).wait()
+        versions = await shown(rt)
+    assert result.state == "success", "a no is an answer"
+    assert [each.allowed for each in told] == [False, False, False, False, True, True]
+    assert told[::2] == told[1::2]
+    no = told[0]
+    assert no.reason == (
+        "version 1 of gold is quarantined: a gate failed: rows (critical): observed 3, expected at least 5"
+    )
+    assert [(i.upstream, i.requirement, i.action, i.severity) for i in no.issues] == [
+        ("gold", "quality rows", "quarantine_output", "critical")
+    ]
+    assert [(each.state, each.label) for each in versions] == [
+        ("quarantined", "gold/3"), ("quarantined", "gold/4"), ("published", "gold/9"),
+    ]  # fmt: skip
+
+
 async def test_b40_what_the_body_does_not_do_its_success_does_and_gates_run_in_every_lane() -> None:
     def seen(staged: Staged) -> Check:
         return Check(staged.rows == 42, staged.rows)

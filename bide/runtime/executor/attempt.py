@@ -12,6 +12,7 @@ from bide.runtime.engine.messages import Answer, AssetAnswered, Input, Parked, S
 from bide.runtime.errors import BideError, RefusedError
 
 if TYPE_CHECKING:
+    from bide.runtime.assets.judged import Decision
     from bide.runtime.assets.staged import Candidate
     from bide.runtime.executor.context import Context
     from bide.runtime.executor.gates import Gates
@@ -38,14 +39,18 @@ class OpenWait:
 
 
 class Making:
-    """What a body has said of the assets it makes: where they are staged, whose gates were run, open calls."""
+    """What a body has said of the assets it makes: where they are staged, whose gates were run, open calls.
 
-    __slots__ = ("begun", "calls", "count", "staged", "validated")
+    `decided` are the decisions that are final for what is staged now: it is in quarantine, or published.
+    """
+
+    __slots__ = ("begun", "calls", "count", "decided", "staged", "validated")
 
     def __init__(self) -> None:
         self.begun: set[str] = set()
         self.staged: dict[str, Candidate] = {}
         self.validated: set[str] = set()
+        self.decided: dict[str, Decision] = {}
         self.calls: dict[int, asyncio.Future[AssetAnswered]] = {}
         self.count = 0
 

@@ -60,6 +60,7 @@ class MadeAsset:
     async def _stage(self, staged: Candidate, data: bytes) -> None:
         self._attempt.making.staged[self.name] = staged
         self._attempt.making.validated.discard(self.name)
+        self._attempt.making.decided.pop(self.name, None)
         await self._call("stage", data)
 
     def validate(self) -> Any:
@@ -71,21 +72,30 @@ class MadeAsset:
         if self.name not in self._attempt.making.staged:
             raise RefusedError(f"nothing of {self.name!r} is staged: call stage() first")
         found = await gates.run(self._attempt, self.name)
-        await self._call("check", msgspec.json.encode(found))
+        answer = msgspec.json.decode(await self._call("check", msgspec.json.encode(found)))
+        if "refused" in answer:
+            self._attempt.making.decided[self.name] = msgspec.convert(answer["refused"], Decision)
         self._attempt.making.validated.add(self.name)
         return found
 
     def publish(self) -> Any:
         """Ask the contracts, and publish what is validated; returns the `Decision`, raises nothing for a "no".
 
-        What may not be published now is held, and let out later when nothing stands against it any more.
+        What may not be published now is held, and let out later when nothing stands against it any more. What a
+        critical gate has put into quarantine is not. Asked again, what is published says what it said.
         """
         return self._do(self._publish())
 
     async def _publish(self) -> Decision:
         if self.name in self._attempt.making.staged and self.name not in self._attempt.validated:
             await self._validate()
-        return msgspec.json.decode(await self._call("publish"), type=Decision)
+        made = self._attempt.making
+        if self.name not in made.decided:
+            decision = msgspec.json.decode(await self._call("publish"), type=Decision)
+            if not decision.allowed:
+                return decision
+            made.decided[self.name] = decision
+        return made.decided[self.name]
 
     async def _call(self, verb: str, data: bytes = b"{}") -> bytes:
         attempt = self._attempt

@@ -68,8 +68,14 @@ def _check(t: Turn, _inst: Instance, e: AssetCalled) -> Any:
     one = _staged(t, e)
     if one.state is VersionState.VALIDATED:  # run once more
         versions.move(t, one, VersionState.STAGED, "its gates are run again")
-    gating.judged(t, one, msgspec.json.decode(e.data, type=tuple[CheckResult, ...]))
-    return {"version": one.version_id, "state": one.state.value}
+    results = msgspec.json.decode(e.data, type=tuple[CheckResult, ...])
+    gating.judged(t, one, results)
+    answer: dict[str, Any] = {"version": one.version_id, "state": one.state.value}
+    if (
+        one.state is VersionState.QUARANTINED
+    ):  # it is not this attempt's any more: what publish() says is known
+        answer["refused"] = _quarantined(one, [each for each in results if not each.passed])
+    return answer
 
 
 def _publish(t: Turn, inst: Instance, e: AssetCalled) -> Any:
@@ -91,6 +97,19 @@ def _refusal(one: Open, why: str) -> Decision:
         one.asset, "to be published", why, Action.BLOCK, Severity.INFO, Level.PUBLICATION, Result.QUALITY
     )
     return Decision(Level.PUBLICATION, why, (issue,), phase=Phase.PUBLISHING, asset=one.asset)
+
+
+def _quarantined(one: Open, failed: list[CheckResult]) -> Decision:
+    issues = tuple(
+        Issue(
+            one.asset, f"quality {each.name}", each.words, Action.QUARANTINE_OUTPUT, each.severity, Level.PUBLICATION,
+            Result.QUALITY,
+        )
+        for each in failed
+        if each.severity is Severity.CRITICAL
+    )  # fmt: skip
+    why = f"version {one.version_id} of {one.asset} is quarantined: a gate failed: {issues[0].observed}"
+    return Decision(Level.PUBLICATION, why, issues, phase=Phase.PUBLISHING, asset=one.asset)
 
 
 _VERBS: Final[dict[str, Callable[[Turn, Instance, AssetCalled], Any]]] = {
