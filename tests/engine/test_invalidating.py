@@ -15,7 +15,7 @@ from bide.runtime.assets import AssetSpec, ContractSpec, GateSpec
 from bide.runtime.assets.contract import Rule
 from bide.runtime.assets.gate import CheckResult
 from bide.runtime.assets.words import Action, Edge, Node, Result, Severity
-from bide.runtime.engine.messages import AssetCalled, Command
+from bide.runtime.engine.messages import AssetCalled, Command, SpreadOn
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.store import spreading
 from bide.runtime.store.impact_invariants import i5_what_is_wrong_is_reached
@@ -311,6 +311,32 @@ def test_s1_34_what_is_begun_after_an_invalidation_reads_no_wrong_version_and_as
     scene.end("build")
     assert {n: state for n, state in states(scene).items() if n > 2} == {3: "published", 4: "published"}
     assert len(hits(scene)) == 2
+
+
+@pytest.mark.parametrize("crashing", [False, True])
+def test_s1_34_what_begins_while_it_spreads_is_reached_all_the_same(scene: Scene, crashing: bool) -> None:
+    """It reads a version a moment before that is reached, and is seen long after."""
+    names = ["a", "b", "c", "d", "e"]
+    for n, name in enumerate(names):
+        scene.dag(f"of_{name}", job(name, outlets=(name,), inlets=tuple(names[max(n - 1, 0) : n])))
+        scene.trigger(f"of_{name}", logical_us=DAY)
+        scene.end(name)
+    scene.dag("last", job("f", outlets=("f",), inlets=("e",)))
+    args = {"version": 1, "reason": "wrong", "by": "ada"}
+    (inputs, facts), more = scene._turn([Command(91, "asset_invalidate", args)], {})
+    began = False
+    while inputs or more:
+        scene.now += 1_000
+        if not began and states(scene)[2] == "invalidated":
+            inputs, began = [Command(92, "trigger", {"dag": "last", "logical_us": DAY}), *inputs], True
+        (left, facts), more = scene._turn(inputs, facts)
+        inputs = sorted(left, key=lambda each: isinstance(each, SpreadOn))  # the new run is first
+    assert scene.going == ["f"]
+    assert set(states(scene).values()) == {"invalidated"}
+    if crashing:
+        scene.crash()
+    scene.end("f")
+    assert states(scene)[6] == "invalidated"
 
 
 @pytest.mark.parametrize("verb", ["stage", "check"])

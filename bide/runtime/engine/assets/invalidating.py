@@ -153,6 +153,8 @@ def go_on(t: Turn, number: int) -> None:
 
 def recover(t: Turn) -> None:
     """What was spreading when the runtime before this one ended spreads on."""
+    if t.world.assets.invalidated is not None:
+        t.world.assets.invalidated = t.now  # when the last of it had spread is not on record
     for number in t.world.assets.spreading:
         go_on(t, number)
 
@@ -177,6 +179,7 @@ def spread_on(t: Turn, e: SpreadOn) -> None:
 def _end(t: Turn, root: Invalidation, told: Sequence[Told]) -> None:
     number = root.invalidation_id
     del t.world.assets.spreading[number]
+    t.world.assets.invalidated = t.now  # who began before this may have read what was not reached yet
     t.changes.invalidations_set[number] = (SPREAD, None, number)
     hit = sum(each.versions for each in told)
     t.journal("invalidation", number, None, SPREADING, SPREAD, f"{hit} versions are affected")

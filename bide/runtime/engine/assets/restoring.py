@@ -14,6 +14,7 @@ from bide.runtime.assets.gate import GateSpec
 from bide.runtime.assets.judged import Checked
 from bide.runtime.assets.pending import Unit
 from bide.runtime.assets.words import Severity
+from bide.runtime.clock import LAST_US
 from bide.runtime.engine.assets import asking, releasing
 from bide.runtime.engine.assets.changed import looks_at
 from bide.runtime.engine.assets.state import AssetState, Consumer, Cursor, Expiring, Open, Stale
@@ -37,7 +38,7 @@ def restore_assets(world: World, rows: WorldRows, dags: Mapping[int, DagState]) 
     assets = world.assets
     _restore_catalog(assets.catalog, rows)
     assets.spreading = dict.fromkeys(rows.wrong.spreading)
-    assets.invalidated = rows.wrong.last_us
+    assets.invalidated = None if rows.wrong.last_us is None else LAST_US  # a start says when
     names: dict[int, AssetState] = {}
     for row in rows.assets:
         assets.named[row.name] = names[row.asset_id] = AssetState(row.asset_id, row.name, row.last)

@@ -144,7 +144,7 @@ class Assets:
         self.settled: dict[int, set[str]] = {}  # by attempt that goes: what of its outlets is settled already
         self.expiring: dict[int, Expiring] = {}  # by number: of those that are degraded, or were
         self.plans: dict[int, int] = {}  # run of a rerun plan -> the plan
-        self.invalidated: int | None = None  # when something was found wrong last
+        self.invalidated: int | None = None  # when something was found wrong, or had spread, last
         self.spreading: dict[int, None] = {}  # invalidations that are not spread to their end
 
     def opened(self, dag_id: int, kind: str, run_id: int) -> None:
