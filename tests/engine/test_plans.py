@@ -476,6 +476,44 @@ def test_s1_14i_a_contract_that_asks_a_person_before_publication_holds_the_whole
     assert (visible(scene) == before) == (end == "failed")
 
 
+def held_by_a_person(scene: Scene) -> tuple[int, int]:
+    """A plan whose last version waits for a person, and so does that of a live run; their numbers."""
+    chain(scene)
+    n = started(scene, wrong(scene))
+    scene.end("load", "clean")
+    live = scene.trigger("gold", logical_us=T0, new=True)
+    scene.declare(contract(Action.REQUIRE_MANUAL_APPROVAL))  # while both are being made
+    finish(scene)
+    scene.end("sum", run=live)
+    assert state_of(scene, n) == "running"
+    [(version,)] = scene._rows("SELECT max(asset_version_id) FROM asset_version")
+    return n, version
+
+
+@pytest.mark.parametrize("crashing", [False, True])
+def test_s1_24_a_live_version_ends_a_plan_that_waits_for_a_person(scene: Scene, crashing: bool) -> None:
+    n, live = held_by_a_person(scene)
+    if crashing:
+        scene.crash()
+    scene.command("asset_publish", version_id=live, by="ada", why="it is known")
+    assert (state_of(scene, n), visible(scene)["gold", T0]) == ("failed", live)
+    assert scene._rows("SELECT DISTINCT state FROM approval") == [("withdrawn",)], "nobody is asked in vain"
+
+
+@pytest.mark.parametrize("crashing", [False, True])
+def test_s1_42_a_plan_that_waits_for_a_person_goes_on_when_the_contract_asks_for_none(
+    scene: Scene, crashing: bool
+) -> None:
+    n, live = held_by_a_person(scene)
+    [(of_live,)] = scene._rows("SELECT approval_id FROM approval WHERE subject_id = ?", live)
+    scene.command("reject", approval_id=of_live, by="ada", why="the plan makes it")
+    if crashing:
+        scene.crash()
+    scene.declare()
+    assert state_of(scene, n) == "published"
+    assert scene._rows("SELECT state FROM approval ORDER BY 1") == [("rejected",), ("withdrawn",)]
+
+
 # --- what has left -------------------------------------------------------------------------------
 
 

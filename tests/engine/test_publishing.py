@@ -270,6 +270,16 @@ def test_s1_16f_a_version_that_a_person_rejects_is_given_up(made: Scene) -> None
     assert versions(made) == ["failed"]
 
 
+def test_s1_16f_nobody_is_asked_of_a_version_that_another_has_overtaken(made: Scene) -> None:
+    made.declare(edge(missing="block_publication"))
+    run(made, "gold")
+    run(made, "gold")
+    made.declare(edge(missing="require_approval"))
+    made.command("approve", approval_id=asked(made)[1][0], by="ann", why="it is known")
+    assert versions(made) == ["failed", "degraded"]
+    assert [state for *_, state in asked(made)] == ["withdrawn", "approved"]
+
+
 # --- consumers -----------------------------------------------------------------------------------
 
 

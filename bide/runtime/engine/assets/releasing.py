@@ -54,6 +54,7 @@ def publication_asked(t: Turn, e: PublicationAsked) -> None:
         compare(t, one)
         return
     if one.plan_id is not None:
+        plans.wake_by(t, one.plan_id)
         return
     decision = decide(t, e, one)
     if decision is not None and decision.allowed:
@@ -141,7 +142,7 @@ def _bare(reason: str) -> str:
 
 def hold(t: Turn, one: Open, reason: str) -> None:
     versions.say(t, one, reason)
-    if one.made and one.plan_id is None:
+    if one.made:
         looks_at(t.world.assets, PublicationAsked(one.version_id), names_of(t.world.assets, one))
 
 

@@ -80,7 +80,8 @@ def restore_open(world: World, rows: WorldRows) -> None:
             for name, severity, passed in sorted(msgspec.json.decode(row.checks))
         )
         enter(assets, one)
-        if one.made and one.plan_id is None and not one.shadow:
+        asks = one.plan_id is None or (ApprovalKind.PUBLICATION, one.version_id) in world.approvals.of
+        if one.made and asks and not one.shadow:
             looks_at(assets, PublicationAsked(one.version_id), releasing.names_of(assets, one))
     for settled in rows.settled_versions:
         assets.settled.setdefault(settled.attempt_id, set()).add(settled.asset)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from bide.runtime.assets.limits import Limits, encoded
 from bide.runtime.assets.states import LEGAL_VERSION, OPEN
 from bide.runtime.assets.words import VISIBLE, Output, VersionState
+from bide.runtime.engine import approving
 from bide.runtime.engine.assets.changed import looks_away, versions_changed
 from bide.runtime.engine.assets.naming import asset_named
 from bide.runtime.engine.assets.state import Assets, AssetState, Open
-from bide.runtime.engine.messages import PublicationAsked
-from bide.runtime.engine.states import IllegalMove
+from bide.runtime.engine.messages import PlanDue, PublicationAsked
+from bide.runtime.engine.states import ApprovalKind, IllegalMove
 
 if TYPE_CHECKING:
     from bide.runtime.engine.turn import Turn
@@ -112,6 +113,13 @@ def move(t: Turn, one: Open, to: VersionState, reason: str, limits: Limits | Non
     t.journal("version", one.version_id, one.run_id, was.value, to.value, reason)
     if to not in OPEN:
         leave(t.world.assets, one)
+        approving.withdraw(
+            t, ApprovalKind.PUBLICATION, one.version_id, f"the version is {to.value}: {reason}"
+        )
+        plan = t.world.plans.get(one.plan_id or 0)
+        if plan is not None and to not in VISIBLE and not plan.asked:
+            plan.asked = True
+            t.ask(PlanDue(plan.plan_id))  # it may have waited for this very version
     _write(t, one, limits)
     versions_changed(t, one.asset)
 
