@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -461,3 +462,88 @@ def test_d19_s1_53_a_corrected_input_makes_one_correction_however_often_it_is_as
     partner.command("rerun", run_id=first, whole=True)
     assert partner.state("export", first) == "success"
     assert ledger(partner) == [(1, "corrected", None), (2, "delivered", 1)]
+
+
+# --- what it is made of is found wrong meanwhile ---------------------------------------------------
+
+
+def of_export(scene: Scene) -> list[str]:
+    """The states of the versions of the effect, oldest first."""
+    rows = (
+        "SELECT state FROM asset_version JOIN asset USING (asset_id) WHERE name = 'partner-export' ORDER BY 1"
+    )
+    return [state for (state,) in scene._rows(rows)]
+
+
+@pytest.mark.parametrize("crashing", [False, True])
+def test_s1_34_what_is_found_wrong_while_it_leaves_is_invalidated_when_it_has_left(
+    partner: Scene, crashing: bool
+) -> None:
+    gold(partner)
+    run = deliver(partner)
+    partner.command("asset_invalidate", version=1)
+    assert (of_export(partner), ledger(partner)) == (["validated"], [(1, "pending", None)])
+    if crashing:
+        partner.crash()
+        partner.command("mark", run_id=run, task="export", state="success")
+    else:
+        partner.end("export", run=run)
+    assert (of_export(partner), ledger(partner)) == (["invalidated"], [(1, "delivered", None)])
+
+
+def test_s1_34_what_was_found_wrong_is_not_delivered_by_a_retry(scene: Scene) -> None:
+    set_up(scene, retries=1, delay=60)
+    gold(scene)
+    run = deliver(scene)
+    scene.fails("export")
+    scene.command("asset_invalidate", version=1)
+    gold(scene)
+    scene.crash()
+    scene.advance(61)
+    assert (scene.going, made_of(scene, 2)) == (["export"], [3])
+    scene.end("export", run=run)
+    assert [state for _, state, _ in ledger(scene)] == ["failed", "delivered"]
+
+
+def test_s1_34_a_retry_of_what_was_found_wrong_waits_until_its_contract_holds(scene: Scene) -> None:
+    set_up(scene, retries=1)
+    scene.declare(ContractSpec(downstream="partner-export", upstream=GOLD, kind=Edge.INTERVAL_MATCH))
+    gold(scene)
+    run = deliver(scene)
+    scene.command("asset_invalidate", version=1)
+    scene.fails("export")
+    assert (scene.state("export", run), scene.going) == ("blocked", [])
+    scene.crash()
+    gold(scene)
+    assert (scene.going, made_of(scene, 2)) == (["export"], [3])
+
+
+def test_s1_34_what_was_found_wrong_before_it_began_is_asked_once_more(
+    new_scene: Callable[..., Scene],
+) -> None:
+    scene = set_up(new_scene(slots=1))
+    scene.dag("other", job("long"))
+    gold(scene)
+    scene.trigger("other")
+    run = deliver(scene)
+    assert (scene.state("export", run), scene.going) == ("ready", ["long"])
+    scene.command("asset_invalidate", version=1)
+    scene.end("long")
+    assert scene.going == ["export"]
+    assert (made_of(scene, 1), made_of(scene, 2)) == ([1], []), (
+        "nothing that is right is there, and no contract asks for it"
+    )
+
+
+def test_s1_34_an_idempotent_one_whose_process_died_is_left_to_a_person_when_it_was_found_wrong(
+    scene: Scene,
+) -> None:
+    set_up(scene, semantics="idempotent_put")
+    gold(scene)
+    run = deliver(scene)
+    scene.command("asset_invalidate", version=1)
+    scene.crash()
+    assert scene.state("export", run) == "lost"
+    gold(scene)
+    scene.command("rerun", run_id=run)
+    assert (scene.going, made_of(scene, 2)) == (["export"], [3])

@@ -265,7 +265,7 @@ def _timer_due(t: Turn, e: DueTimer) -> Slices | None:
             if inst is not None and inst.due == due:
                 t.budget -= 1
                 if inst.state is State.UP_FOR_RETRY:
-                    life.make_ready(t, inst, inst.reason)
+                    life.try_again(t, inst)
                 elif inst.state is State.DEFERRED:
                     firing.rescheduled(t, inst)
         case Due.DEADLINE:

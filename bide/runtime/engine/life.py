@@ -371,12 +371,20 @@ def failed(t: Turn, inst: Instance, failure: Failure) -> None:
         return
     delay = delay_us(inst.task, inst.failures, failure, inst.attempt_id or inst.instance_id)
     budget = f"attempt {inst.failures} of {inst.task.retries + 1} failed: {failure.message}"
-    if delay == 0 and inst.state is not State.READY:
+    if delay == 0 and inst.state is not State.READY and not deliveries.is_wrong(t.world, inst):
         make_ready(t, inst, budget)
         return
     inst.due = t.now + delay
     t.world.timer(inst.due, Due.RETRY, inst.instance_id)
     t.move(inst, State.UP_FOR_RETRY, budget)
+
+
+def try_again(t: Turn, inst: Instance) -> None:
+    """The delay before its next attempt is over; what is known to be wrong is not delivered again."""
+    if deliveries.is_wrong(t.world, inst):
+        asking.hold(t, inst)
+    else:
+        make_ready(t, inst, inst.reason)
 
 
 # --- the end of an instance ----------------------------------------------------------------------

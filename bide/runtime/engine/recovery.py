@@ -84,6 +84,8 @@ def _lose(t: Turn, inst: Instance) -> None:
         versions.attempt_over(t, inst.attempt_id, LOST)
     if inst.task.lane in (Lane.PROCESS, Lane.SHELL):  # killed before this turn, should it have lived on
         t.changes.processes_gone.append((inst.attempt_id,))
+    if deliveries.is_wrong(t.world, inst):
+        return _give_up(t, inst, f"{LOST}, and what it delivers was found wrong: rerun, mark or cancel it")
     if not inst.task.idempotent:
         return _give_up(t, inst, f"{LOST}, and it is not idempotent: rerun, mark or cancel it")
     if inst.state is State.RUNNING:

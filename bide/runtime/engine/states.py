@@ -168,7 +168,8 @@ LEGAL: Final[dict[State, frozenset[State]]] = {
     ),
     # the wait ends: a sensor is done at once, a body wants its slot back
     State.DEFERRED: frozenset({State.READY, State.UP_FOR_RETRY, State.LOST, *_MARKS}),
-    State.UP_FOR_RETRY: frozenset({State.READY, *_MARKS}),
+    # an effect whose inputs were found wrong asks its contracts once more
+    State.UP_FOR_RETRY: frozenset({State.READY, State.BLOCKED, State.AWAITING_APPROVAL, *_MARKS}),
     State.AWAITING_APPROVAL: frozenset({State.READY, State.RUNNING, State.BLOCKED, *_MARKS}),
     State.BLOCKED: frozenset({State.READY, State.AWAITING_APPROVAL, *_MARKS}),
     # a person or a policy: rerun, mark, cancel

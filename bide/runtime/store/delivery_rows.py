@@ -28,6 +28,8 @@ class PendingRow(_Row, frozen=True):
     key: str
     corrects: int | None
     limits: str | None
+    wrong: int
+    """1: what it is made of was invalidated since"""
 
 
 class LedgerRow(_Row, frozen=True):
@@ -51,7 +53,8 @@ def pending(conn: sqlite3.Connection) -> list[PendingRow]:
         conn,
         PendingRow,
         "SELECT d.delivery_id, d.asset_version_id, v.instance_id, v.run_id, a.name, v.start_us, v.end_us, d.target,"
-        f" d.semantics, d.key, d.corrects, v.limits FROM {_VERSION} WHERE d.state = 'pending'"
+        " d.semantics, d.key, d.corrects, v.limits, EXISTS (SELECT 1 FROM invalidation_hit h WHERE h.asset_version_id ="
+        f" d.asset_version_id) FROM {_VERSION} WHERE d.state = 'pending'"
         " ORDER BY d.asset_version_id",
     )
 

@@ -13,10 +13,12 @@ import msgspec
 
 from bide.runtime.assets.limits import Limits
 from bide.runtime.assets.words import VersionState
-from bide.runtime.engine.assets import news, versions
+from bide.runtime.engine import admission
+from bide.runtime.engine.assets import latecomers, news, versions
 from bide.runtime.engine.assets.changed import versions_changed
 from bide.runtime.engine.assets.delivery_state import Delivery
 from bide.runtime.engine.states import AttemptState, DeliveryState, State
+from bide.runtime.engine.world import Due
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,6 +112,26 @@ def stopped(t: Turn, inst: Instance, e: AttemptEnded) -> None:
         versions_changed(t, one.asset)
 
 
+def found_wrong(t: Turn, one: Delivery, reason: str) -> None:
+    """What it is made of was invalidated. A body that goes cannot be held back: it is judged when it has left.
+
+    One that has not begun, or is to be tried again, asks once more what it may be made of.
+    """
+    one.wrong = True
+    inst = t.world.instances.get(one.instance_id)
+    if inst is not None and inst.state is State.READY and inst.body is None:
+        inst.due = t.now
+        t.world.timer(inst.due, Due.RETRY, inst.instance_id)
+        t.move(inst, State.UP_FOR_RETRY, reason)
+        admission.pass_on(t, inst)
+
+
+def is_wrong(world: World, inst: Instance) -> bool:
+    """Whether what it delivers was invalidated since it was let go."""
+    one = world.ledger.pending.get(inst.instance_id) if inst.task.effect is not None else None
+    return one is not None and one.wrong
+
+
 def recover(t: Turn) -> None:
     """After a restart: what was leaving for a task that is over has died with its process."""
     for one in list(t.world.ledger.pending.values()):
@@ -168,6 +190,7 @@ def _has_left(t: Turn, one: Delivery, receipt: bytes | None, reason: str) -> Non
         f"delivered to {one.target}",
         limits,
     )
+    latecomers.seen(t, one.version_id, one.asset, one.run_id)
     versions.supersede(t, one.version_id, one.asset, one.start_us, one.end_us)
     news.tell(t, one.asset, one.version_id, (one.start_us, one.end_us))
 
@@ -181,9 +204,9 @@ _ENDS = frozenset({State.SUCCESS, State.FAILED, State.SKIPPED, State.UPSTREAM_FA
 def restore(world: World, rows: WorldRows) -> None:
     """What is pending, from its rows."""
     for row in rows.deliveries:
-        world.ledger.put(
-            Delivery(
-                row.delivery_id, row.version_id, row.instance_id, row.run_id, row.asset, (row.start_us, row.end_us),
-                row.target, row.semantics, row.key, row.corrects, row.limits,
-            )
+        one = Delivery(
+            row.delivery_id, row.version_id, row.instance_id, row.run_id, row.asset, (row.start_us, row.end_us),
+            row.target, row.semantics, row.key, row.corrects, row.limits,
         )  # fmt: skip
+        one.wrong = bool(row.wrong)
+        world.ledger.put(one)

@@ -17,7 +17,7 @@ class Delivery:
 
     __slots__ = (
         "asset", "corrects", "delivery_id", "end_us", "instance_id", "key", "limits", "run_id", "semantics", "start_us",
-        "target", "version_id",
+        "target", "version_id", "wrong",
     )  # fmt: skip
 
     def __init__(
@@ -35,6 +35,7 @@ class Delivery:
         self.key = key
         self.corrects = corrects
         self.limits = limits
+        self.wrong = False  # what it is made of was invalidated since
 
 
 class Ledger:
@@ -49,6 +50,10 @@ class Ledger:
     def put(self, one: Delivery) -> None:
         self.pending[one.instance_id] = one
         self.of[one.asset, one.target, one.start_us, one.end_us] = one
+
+    def of_version(self, version_id: int) -> Delivery | None:
+        """The delivery that is under way as this version."""
+        return next((one for one in self.pending.values() if one.version_id == version_id), None)
 
     def drop(self, one: Delivery) -> None:
         del self.pending[one.instance_id]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bide.runtime.assets.judged import Used
 from bide.runtime.assets.words import Level
 from bide.runtime.engine import alerting, approving, handling, life
-from bide.runtime.engine.assets import asking, deciding, delivering
+from bide.runtime.engine.assets import asking, deciding, deliveries, delivering
 from bide.runtime.engine.assets.changed import looks_at, looks_away
 from bide.runtime.engine.messages import Failure, GuardAsked
 from bide.runtime.engine.states import ApprovalKind, RunState, State
@@ -30,7 +30,10 @@ REFUSED = "bide.ContractRefused"
 
 def guard_asked(t: Turn, e: GuardAsked) -> None:
     inst = t.world.instances.get(e.instance_id)
-    if inst is None or inst.state not in _WAITING or inst.run.state is not RunState.RUNNING:
+    if inst is None or inst.run.state is not RunState.RUNNING:
+        return
+    again = inst.state is State.UP_FOR_RETRY and deliveries.is_wrong(t.world, inst)
+    if inst.state not in _WAITING and not again:
         return
     if inst.state is State.AWAITING_APPROVAL and e not in t.world.assets.looks:
         return  # it waits for another person
@@ -40,6 +43,7 @@ def guard_asked(t: Turn, e: GuardAsked) -> None:
     if inst.task.effect is not None and inst.task.effect.asset in t.touched:
         t.ask(e, *asking.keys_of(inst, questions))
         return
+    inst.due = None
     answers = [deciding.answer(t, each) for each in questions]
     approved = t.facts[asking.approved_key(inst)]
     refused = [each for each in answers if deciding.stops(each.decision, approved)]
@@ -66,7 +70,8 @@ def _let_go(t: Turn, inst: Instance, answers: list[deciding.Answer], used: dict[
     waited = inst.state is not State.PENDING
     if inst.state is State.AWAITING_APPROVAL and inst.task.alert is not None:
         alerting.task_ready(t, inst)
-    life.make_ready(t, inst, "its contracts hold now" if waited else "")
+    retried = inst.state is State.UP_FOR_RETRY
+    life.make_ready(t, inst, inst.reason if retried else "its contracts hold now" if waited else "")
 
 
 def _wait(t: Turn, inst: Instance, refused: list[deciding.Answer]) -> None:

@@ -17,7 +17,7 @@ from bide.runtime.assets.spreading import Hop, advance, nothing_of, wrong_itself
 from bide.runtime.assets.states import LEGAL_VERSION
 from bide.runtime.assets.words import Cause, Severity, VersionState
 from bide.runtime.clock import from_us
-from bide.runtime.engine.assets import versions
+from bide.runtime.engine.assets import deliveries, versions
 from bide.runtime.engine.assets.changed import versions_changed
 from bide.runtime.engine.assets.warning import warn
 from bide.runtime.engine.messages import SpreadOn
@@ -219,6 +219,12 @@ def _hit(t: Turn, root: Invalidation, node: Impacted, state: VersionState, next_
          decision.action.value, node.state.value, msgspec.json.encode(decision).decode(), next_id)
     )  # fmt: skip
     to = decision.to
+    if (
+        state is VersionState.VALIDATED
+        and (leaving := t.world.ledger.of_version(node.version_id)) is not None
+    ):
+        deliveries.found_wrong(t, leaving, f"invalidation {root.invalidation_id}: {decision.reason}")
+        return
     waiting = t.world.assets.open.get(node.version_id)
     now = state if waiting is None else waiting.state
     reason = f"invalidation {root.invalidation_id}: {decision.reason}"
