@@ -16,7 +16,7 @@ from bide.runtime.engine.messages import AssetAnswered, AssetCalled, Command, Da
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.spec import DagSpec, EffectSpec, TaskSpec
 from bide.runtime.schedules import OnAssets
-from bide.runtime.store import delivery_rows
+from bide.runtime.store import delivery_rows, invariants
 from tests.engine.declare import HOUR_US, job
 from tests.engine.scene import T0, Scene
 
@@ -303,6 +303,9 @@ def test_b45_two_runs_of_one_interval_deliver_one_after_the_other(partner: Scene
     second = deliver(partner)
     assert partner.state("export", second) == "blocked"
     assert partner.reason("export", second) == f"waits for delivery 1 of run {first}, which is under way"
+    assert invariants.check(partner.store._raw) == [], (
+        "no contract holds it up, so no decision has to say why"
+    )
     partner.crash()
     assert partner.state("export", second) == "blocked"
     partner.command("mark", run_id=first, task="export", state="failed")
