@@ -409,6 +409,16 @@ def test_what_a_lost_attempt_staged_is_given_up_and_its_successor_makes_its_own(
     assert versions(made) == ["failed", "published"]
 
 
+def test_a_body_that_is_to_stop_is_answered_and_changes_nothing(made: Scene) -> None:
+    """A thread cannot be interrupted: without an answer it would keep its slot for ever."""
+    first = run_only(made)
+    made.command("cancel", run_id=first)
+    said = say(made, "stage", {"label": "gold/1"})
+    assert said == "stage of 'gold' was left undone: the attempt is being stopped"
+    assert versions(made) == []
+    made.stopped("gold")
+
+
 def test_what_is_staged_twice_is_one_version_and_schemas_are_kept_once(made: Scene) -> None:
     first = run_only(made)
     say(made, "stage", {"label": "gold/1", "schema": {"b": 1, "a": 2}})

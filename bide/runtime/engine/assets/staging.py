@@ -28,10 +28,18 @@ if TYPE_CHECKING:
     from bide.runtime.engine.world import Instance
 
 
+_GOES: Final = (State.RUNNING, State.DEFERRED, State.READY)
+"""Its body goes; where a part of it has waited, it may want its slot back."""
+
+
 def asset_called(t: Turn, e: AssetCalled) -> None:
-    """Carry out what a body says; a call of an attempt that is over is not answered."""
+    """Carry out what a body says; one that is to stop is told so: a thread would wait for its answer for ever."""
     body = t.world.attempts.get(e.attempt_id)
-    if body is None or body.stopping or body.inst.state not in (State.RUNNING, State.DEFERRED):
+    if body is None:
+        return  # it is over, and waits for nothing
+    if body.stopping or body.inst.state not in _GOES:
+        error = f"{e.verb} of {e.asset!r} was left undone: the attempt is being stopped"
+        t.effects.append(AssetAnswered(e.attempt_id, e.call, error=error))
         return
     try:
         value = _VERBS[e.verb](t, body.inst, e)
