@@ -280,6 +280,22 @@ def test_s1_16f_nobody_is_asked_of_a_version_that_another_has_overtaken(made: Sc
     assert [state for *_, state in asked(made)] == ["withdrawn", "approved"]
 
 
+def test_s1_36_what_is_held_is_judged_by_its_own_inputs_and_not_by_those_of_a_rerun(made: Scene) -> None:
+    made.declare(edge(invalid="block_publication"))
+    run(made, "silver")
+    first = run_only(made)
+    made.command("asset_invalidate", version=1)
+    made.end("gold", run=first)
+    assert versions(made) == ["validated"]
+    run(made, "silver")
+    made.command("rerun", run_id=first, task="gold")
+    assert made.state("gold", first) == "running"
+    say(made, "stage", {"label": "gold/2"})  # whoever looks at gold asks again
+    assert versions(made) == ["validated", "staged"]
+    made.end("gold", run=first)
+    assert versions(made) == ["failed", "published"]
+
+
 # --- consumers -----------------------------------------------------------------------------------
 
 

@@ -6,8 +6,8 @@ import msgspec
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """An upstream over an interval; a version that is named (its number or label); those of a rerun plan, what an
-    instance was given of it, what `downstream` lives with.
+    """An upstream over an interval; a version that is named (its number or label); those of a rerun plan, what a
+    version that an instance has made was made of, what `downstream` lives with.
     """
 
     upstream: str
@@ -16,4 +16,5 @@ class Wish(msgspec.Struct, frozen=True):
     exact: str | None = None
     plan_id: int | None = None
     instance_id: int | None = None
+    version_id: int | None = None
     downstream: str = ""

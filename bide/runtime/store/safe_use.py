@@ -81,7 +81,7 @@ def observed(conn: sqlite3.Connection, wish: Wish) -> Observed:
         latest=one(f"v.state IN {_VISIBLE}", order=_NEWEST),
         exact=named,
         previous=one(f"v.state IN {_VISIBLE} AND v.end_us <= ?2", start_us, order=_NEWEST),
-        read=None if wish.instance_id is None else _given(conn, upstream, wish.instance_id),
+        read=None if wish.version_id is None else _given(conn, upstream, wish.version_id, wish.instance_id),
         accepted=_accepted(conn, upstream, wish.downstream),
         gates=tuple(
             Checked(name, Severity(severity), False)
@@ -94,12 +94,17 @@ def observed(conn: sqlite3.Connection, wish: Wish) -> Observed:
     )
 
 
-def _given(conn: sqlite3.Connection, upstream: str, instance_id: int) -> tuple[Version, ...] | None:
-    """The versions that an instance was given of an asset, as they are now, none too; None: it was not decided."""
+def _given(
+    conn: sqlite3.Connection, upstream: str, version_id: int, instance_id: int | None
+) -> tuple[Version, ...] | None:
+    """The versions of an asset that a version is made of, as they are now, none too; None: it was not decided.
+
+    Its instance may have been run again since, and have been given others.
+    """
     found = conn.execute(
-        f"SELECT {_COLUMNS} FROM reading r JOIN asset_version v ON v.asset_version_id = r.input_id"
-        f" WHERE r.instance_id = ?2 AND v.asset_id = {_ASSET} ORDER BY v.start_us, v.asset_version_id",
-        (upstream, instance_id),
+        f"SELECT {_COLUMNS} FROM asset_input r JOIN asset_version v ON v.asset_version_id = r.input_id"
+        f" WHERE r.asset_version_id = ?2 AND v.asset_id = {_ASSET} ORDER BY v.start_us, v.asset_version_id",
+        (upstream, version_id),
     ).fetchall()
     if (
         not found

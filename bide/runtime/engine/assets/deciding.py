@@ -66,8 +66,9 @@ def question(
     contracts: tuple[ContractSpec, ...],
     inlets: Iterable[str] = (),
     instance_id: int | None = None,
+    version_id: int | None = None,
 ) -> Question:
-    """`inlets` are read without a contract. `instance_id`: what it was given is judged, before publishing."""
+    """`inlets` are read without a contract. `version_id`, which `instance_id` has made: what it is made of is judged."""
     known = {contract.upstream for contract in contracts}
     plain = [
         ContractSpec(downstream=asked.asset, upstream=name, kind=Edge.INTERVAL_MATCH)
@@ -77,16 +78,18 @@ def question(
     return Question(
         asked,
         contracts,
-        tuple(_wish(contract, asked, instance_id) for contract in contracts),
-        tuple(_wish(contract, asked, None) for contract in plain),
+        tuple(_wish(contract, asked, instance_id, version_id) for contract in contracts),
+        tuple(_wish(contract, asked) for contract in plain),
     )
 
 
-def _wish(contract: ContractSpec, asked: Asked, instance_id: int | None) -> Wish:
+def _wish(
+    contract: ContractSpec, asked: Asked, instance_id: int | None = None, version_id: int | None = None
+) -> Wish:
     want = wanted(contract, asked)
     return Wish(
         upstream=want.upstream, start_us=want.start_us, end_us=want.end_us, exact=want.exact, plan_id=asked.plan_id,
-        instance_id=instance_id, downstream=asked.asset,
+        instance_id=instance_id, version_id=version_id, downstream=asked.asset,
     )  # fmt: skip
 
 

@@ -184,7 +184,7 @@ def _question(t: Turn, one: Open) -> deciding.Question:
         backfill=one.backfill, plan_id=one.plan_id, tz=dag.tz if dag is not None else "UTC",
     )  # fmt: skip
     contracts = deciding.contracts_of(t.world.assets.catalog, one.asset, backfill=one.backfill)
-    return deciding.question(asked, contracts, instance_id=one.instance_id)
+    return deciding.question(asked, contracts, instance_id=one.instance_id, version_id=one.version_id)
 
 
 def _recorded(t: Turn, one: Open, answer: deciding.Answer) -> Decision:
