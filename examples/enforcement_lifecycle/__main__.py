@@ -24,7 +24,7 @@ from examples.enforcement_lifecycle.play import Play
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="examples.enforcement_lifecycle", description=__doc__.splitlines()[0]
+        prog="examples.enforcement_lifecycle", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--keep", type=Path, metavar="FOLDER")

@@ -79,6 +79,7 @@ async def made(rt: Runtime, **params: Any) -> str:
 
 
 async def over(rt: Runtime, plan: str) -> Any:
+    shown: Any = None
     for _ in range(1000):
         shown = await rt.operations.plans.show(plan)
         if shown.state not in ("proposed", "approved", "running"):

@@ -26,11 +26,22 @@ def declared_for(
 ) -> Declared:
     """What concerns the assets that these DAGs make, read, wait for or are scheduled by, and what was given.
 
-    What a file had said that is in the catalogue, and is not there any more, is over.
+    Where two say something of one edge, what was given is heard first, then the files of these DAGs and the contracts
+    beside them, then what else this process has imported. What a file had said that is in the catalogue, and is not there any more, is over.
     """
+    dags = list(dags)
     named = {name for dag in dags for name in assets_of(dag)}
     named.update(name for said in (given or {}).values() for edge in said.contracts for name in edge)
-    said = concerning(named, _joined(declared(), given or {}))
+    own = {str(dag.file) for dag in dags}
+    near = {folder for dag in dags if dag.folder is not None for folder in (dag.folder, dag.folder.parent)}
+    joined = _joined(declared(), given or {})
+
+    def distance(source: str) -> tuple[bool, bool]:
+        beside = source.endswith(".toml") and Path(source).parent.parent in near
+        return source not in (given or {}), source not in own and not beside
+
+    first = sorted(joined, key=distance)
+    said = concerning(named, {source: joined[source] for source in first})
     lost = _lost(catalog, said.sources) if catalog is not None else ()
     return msgspec.structs.replace(said, sources=(*said.sources, *lost)) if lost else said
 

@@ -12,7 +12,7 @@ def told(file: str, why: str) -> str:
     """What is wrong with a file, its name in front, once.
 
     >>> told("a.py", "a.py:3: this is not Python"), told("a.py", "two DAGs are named 'x'")
-    ("a.py:3: this is not Python", "a.py: two DAGs are named 'x'")
+    ('a.py:3: this is not Python', "a.py: two DAGs are named 'x'")
     """
     return why if why.startswith(file) else f"{file}: {why}"
 
