@@ -211,8 +211,8 @@ def _pair(given: object) -> tuple[str | date, str | date] | None:
         start, end = given.get("start"), given.get("end")
     elif isinstance(given, tuple | list) and len(given) == 2:
         start, end = given
-    elif hasattr(given, "start_us") and hasattr(given, "end_us"):
-        start, end = from_us(given.start_us), from_us(given.end_us)
+    elif (start_us := getattr(given, "start_us", None)) is not None:
+        start, end = from_us(start_us), from_us(getattr(given, "end_us", start_us))
     else:
         start, end = getattr(given, "start", None), getattr(given, "end", None)
     if isinstance(start, str | date) and isinstance(end, str | date):
