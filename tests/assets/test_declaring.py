@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from textwrap import dedent
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -74,6 +75,15 @@ def test_s1_9_s1_41_a_contract_is_plain_data_with_kind_requirements_actions_seve
         ),
         ({"severity": {"stale": "bad"}}, "severity of 'stale' is 'bad', and must be one of info, warning"),
         ({"require": ["fresh"]}, "require holds 'fresh', and takes SameInterval()"),
+        (
+            {"require": SchemaCompat(cast("Any", "sideways"))},
+            "require holds SchemaCompat(mode='sideways'), and that cannot be",
+        ),
+        (
+            {"require": [Freshness(cast("Any", 7200))]},
+            "require holds Freshness(max_age=7200), and that cannot be",
+        ),
+        ({"require": [Quality(cast("Any", 3))]}, "require holds Quality(checks=3), and that cannot be"),
         ({"require": [Quality("all"), Quality("critical")]}, "require holds Quality twice"),
         ({"require": [Latest(), ExactVersion("7")]}, "each say which versions are read: say one of them"),
         ({"during": "never"}, "during is 'never', and must be 'always' or 'backfill'"),
@@ -168,3 +178,12 @@ def test_a_catalogue_changes_by_what_the_files_that_were_read_say(apart: Sources
     assert not difference(catalog, elsewhere), "what another file does not say is not over"
     gone = difference(catalog, msgspec.structs.replace(said, contracts=()))
     assert [held.contract_id for held in gone.over] == [1]
+
+
+def test_s1_40_what_is_required_is_kept_as_it_is_read_again() -> None:
+    """One requirement without brackets, a version by its number, a span in words of ISO 8601."""
+    with collecting():
+        [version] = Contract("gold", "policy", kind="exact_version", require=ExactVersion(3)).spec.require  # type: ignore[arg-type]
+        [age] = Contract("gold", "silver", require=Freshness("PT2H")).spec.require  # type: ignore[arg-type]
+        [gates] = Contract("gold", "raw", require=Quality(["rows"])).spec.require  # type: ignore[arg-type]
+    assert (version, age, gates) == (ExactVersion("3"), Freshness(timedelta(hours=2)), Quality(("rows",)))

@@ -136,7 +136,10 @@ async def test_b40_what_the_body_does_not_do_its_success_does_and_gates_run_in_e
     def odd(staged: Staged) -> str:
         return "yes"
 
-    gate(GOLD, seen, later, severity="critical")
+    def alone() -> Check:
+        return Check(True, "it takes nothing")
+
+    gate(GOLD, seen, later, alone, severity="critical")
     gate(GOLD, broken, odd, severity="minor")
 
     @task(outlets=[GOLD])
@@ -155,6 +158,7 @@ async def test_b40_what_the_body_does_not_do_its_success_does_and_gates_run_in_e
     assert said == {
         "seen": (True, ""),
         "later": (True, ""),
+        "alone": (True, ""),
         "broken": (False, "it raised OSError: no route"),
         "odd": (False, "it returned str, and a gate returns a Check or a bool"),
     }

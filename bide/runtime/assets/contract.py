@@ -139,7 +139,7 @@ class Contract:
         upstream: Asset | str,
         *,
         kind: Edge | str = Edge.READ,
-        require: Iterable[Requirement] = (),
+        require: Iterable[Requirement] | Requirement = (),
         on_failure: Mapping[str, str] | None = None,
         severity: Mapping[str, Severity | str] | None = None,
         rationale: str = "",
@@ -152,7 +152,7 @@ class Contract:
             downstream=_name(downstream),
             upstream=_name(upstream),
             kind=str(kind),
-            require=tuple(require),
+            require=(require,) if isinstance(require, Requirement) else tuple(require),
             on_failure=on_failure or {},
             severity=severity or {},
             rationale=rationale,
@@ -187,6 +187,7 @@ def contract_of(
                 f"{edge}: require holds {each!r}, and takes SameInterval(), Freshness(...), Quality(...), "
                 "SchemaCompat(...), ExactVersion(...) and Latest()"
             )
+    require = tuple(_whole(edge, each) for each in require)
     kinds = [type(each) for each in require]
     if twice := next((kind for kind in kinds if kinds.count(kind) > 1), None):
         raise GraphError(f"{edge}: require holds {twice.__name__} twice: say one")
@@ -222,6 +223,17 @@ def contract_of(
         during="backfill" if during == "backfill" else "always",
         owner=owner,
     )
+
+
+def _whole(edge: str, each: Requirement) -> Requirement:
+    """A requirement whose values are what they must be: what is written down is read again."""
+    if isinstance(each, ExactVersion):
+        each = ExactVersion(str(each.version))
+    try:
+        found: Requirement = msgspec.convert(msgspec.to_builtins(each), Requirement)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise GraphError(f"{edge}: require holds {each!r}, and that cannot be: {error}") from None
+    return found
 
 
 def _word(what: str, word: str, known: Mapping[str, T]) -> T:

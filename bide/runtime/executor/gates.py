@@ -74,7 +74,7 @@ class Gates:
     async def _one(self, gate: Gate, staged: Staged) -> CheckResult:
         try:
             if inspect.iscoroutinefunction(gate.fn):
-                answer = await gate.fn(staged)
+                answer = await gate.fn(*_handed(gate.fn, staged))
             else:
                 answer = await self._in_thread(gate.fn, staged)
             check = answer if isinstance(answer, Check) else _of_bool(answer)
@@ -84,7 +84,7 @@ class Gates:
             return _result(gate, Check(False, message=f"it raised {one_line(error)}"))
         return _result(gate, Check(check.passed, observed, expected, redactor(check.message)))
 
-    async def _in_thread(self, fn: Callable[[Staged], Any], staged: Staged) -> Any:
+    async def _in_thread(self, fn: Callable[..., Any], staged: Staged) -> Any:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Any] = loop.create_future()
 
@@ -92,7 +92,7 @@ class Gates:
             value: Any = None
             raised: Exception | None = None
             try:
-                value = fn(staged)
+                value = fn(*_handed(fn, staged))
             except Exception as error:  # noqa: BLE001 - carried over to who waits for it
                 raised = error
             try:
@@ -102,6 +102,14 @@ class Gates:
 
         self._threads.run(work)
         return await done
+
+
+def _handed(fn: Callable[..., Any], staged: Staged) -> tuple[Staged, ...]:
+    """What a gate gets: what is staged, or nothing, when it takes nothing."""
+    try:
+        return (staged,) if inspect.signature(fn).parameters else ()
+    except (TypeError, ValueError):  # of some callables nobody knows what they take
+        return (staged,)
 
 
 def _hand_over(done: asyncio.Future[Any], value: Any, raised: Exception | None) -> None:
