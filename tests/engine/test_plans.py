@@ -423,6 +423,22 @@ def test_s1_24_what_no_task_makes_has_to_be_there_before_a_plan_runs(scene: Scen
         scene.command("plan_run", plan_id=n, hash=plan.hash)
 
 
+def test_b44_a_step_of_a_plan_that_is_over_is_not_opened_by_a_mark(scene: Scene) -> None:
+    """What stands below it would run and be seen, and nobody has approved that any more."""
+    both = (job("load", outlets=("raw",)), job("clean", "load", outlets=("silver",), inlets=("raw",)))
+    scene.dag("both", *both, schedule=HOURLY)
+    run = scene.trigger("both", logical_us=T0)
+    scene.end("load", "clean", run=run)
+    n = started(scene, wrong(scene))
+    before = visible(scene)
+    scene.fails("load")
+    [step] = [number for (number,) in scene._rows("SELECT run_id FROM run WHERE kind = 'plan'")]
+    for verb in ({"state": "success"}, {"state": "skipped", "downstream": True}):
+        with pytest.raises(RefusedError, match="is a step of a rerun plan"):
+            scene.command("mark", run_id=step, task="load", **verb)
+    assert (state_of(scene, n), scene.going, visible(scene)) == ("failed", [], before)
+
+
 def test_b44_a_run_of_a_plan_is_not_rerun_by_hand(scene: Scene) -> None:
     chain(scene)
     started(scene, wrong(scene))

@@ -383,6 +383,8 @@ def mark(t: Turn, args: Args) -> Whole:
     if state is None:
         raise UsageError(f"a task cannot be marked {args['state']!r}: success, failed or skipped")
     peeked = yield from _peek(t, args["run_id"])
+    if peeked.run_id not in t.world.plan_runs:
+        plan_commands.refuse_steps(peeked)
     meant = matching.named(peeked, args["task"], args.get("map_index"))
     for each in meant:
         _refuse_beside_callback(each)
