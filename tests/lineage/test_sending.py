@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -298,3 +299,28 @@ def test_however_often_it_fails_or_dies_each_event_is_sent_and_none_before_an_ea
         expected = [event_of(each, "bide") for each in told]
         scene.close()
         assert whole == [f"{e.run.runId} {e.eventType.value}" for e in expected if e is not None]  # type: ignore[union-attr]
+
+
+async def test_a_look_that_began_before_the_end_was_asked_for_is_followed_by_one_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was committed while it went is sent before the runtime is left."""
+    begun, go_on = threading.Event(), threading.Event()
+    looks: list[bool] = []
+
+    def step(exporter: Exporter) -> tuple[int | None, bool]:
+        looks.append(exporter._closing)
+        begun.set()
+        go_on.wait(10)
+        return len(looks), True
+
+    monkeypatch.setattr(Exporter, "_step", step)
+    said = OpenLineage(transport={"type": "file", "log_file_path": str(tmp_path / "lineage.jsonl")})
+    exporter = Exporter(said, tmp_path / "bide.db", lambda _: None, 0)
+    exporter.start()
+    await asyncio.to_thread(begun.wait, 10)
+    closing = asyncio.create_task(exporter.close())
+    await until(lambda: exporter._closing)
+    go_on.set()
+    await closing
+    assert looks == [False, True]

@@ -90,8 +90,11 @@ class Exporter:
         if changes.events:
             self._wake.set()
 
-    async def close(self, within_s: float = 2.0) -> None:
-        """Send what there is, if the collector takes it in time; the next start sends the rest."""
+    async def close(self, within_s: float = 10.0) -> None:
+        """Send what there is, if the collector takes it in time; the next start sends the rest.
+
+        The first event of a process waits for the client's modules, which may take seconds.
+        """
         self._closing = True
         self._wake.set()
         if self._task is not None:
@@ -108,7 +111,7 @@ class Exporter:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            before = self._seq
+            before, last = self._seq, self._closing
             try:
                 self._wake.clear()
                 seq, complete = await loop.run_in_executor(self._thread, self._step)
@@ -123,7 +126,7 @@ class Exporter:
                     return
                 await asyncio.sleep(min(FIRST_S * 2 ** (self._tries - 1), MOST_S))
             elif complete:
-                if self._closing:
+                if last:  # what was committed before the end was asked for has been looked at
                     return
                 await self._wake.wait()
                 if not self._closing:
