@@ -419,6 +419,8 @@ def _publish(t: Turn, plan: RunningPlan) -> Slices:
         return
     for _, one in made:
         assert one is not None
+        if not _is_there(one):
+            continue  # one of its interval that this very plan has made after it is seen, and has taken its place
         ran = _ran(t, plan, one)
         releasing.release(t, one, plan.judged[one.version_id], but=ran)
         t.budget -= 1
