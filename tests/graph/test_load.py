@@ -1,5 +1,6 @@
 """Loading files: targets, folders, and files that are broken in every way."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,6 +141,19 @@ def test_a_file_that_changed_is_loaded_anew(tmp_path: Path) -> None:
     load_target(str(path))
     path.write_text(GOOD.format(name="after_it_changed"))
     assert [dag.name for dag in load_target(str(path))] == ["after_it_changed"]
+
+
+def test_an_edit_of_the_same_second_and_length_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python would tell its compiled copy fresh by size and whole seconds."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file = tmp_path / "orders.py"
+    for name in ("one", "two"):
+        file.write_text(GOOD.format(name=name))
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+        assert [dag.name for dag in load_paths([file]).dags] == [name]
+    assert not (tmp_path / "__pycache__").exists()
 
 
 def test_a_path_that_is_not_there_is_an_error_of_its_own(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import sys
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Final
 
 from bide.runtime.assets.declarations import Said, collecting
@@ -129,6 +130,18 @@ def dags_of(module: ModuleType) -> dict[str, Dag]:
     return found
 
 
+class _AnewLoader(SourceFileLoader):
+    """Compiles what stands in the file now.
+
+    Python's compiled copies are told stale by size and whole seconds: an edit of the second in which a
+    file was last read, to a text as long, would not be seen.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
 def import_file(path: Path) -> ModuleType:
     """Import a file under a private name of its own, anew each time.
 
@@ -137,9 +150,11 @@ def import_file(path: Path) -> ModuleType:
     """
     path = path.resolve()
     name = f"_bide_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if path.suffix != ".py":
         raise UsageError(f"{str(path)!r} is no Python file: DAGs are declared in files that end in .py")
+    loader = _AnewLoader(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None  # it has its loader
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
     module = importlib.util.module_from_spec(spec)
@@ -147,7 +162,7 @@ def import_file(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pickles of its functions look it up there
     try:
         with collecting() as said:
-            spec.loader.exec_module(module)
+            loader.exec_module(module)
             said.setdefault(str(path), Said())  # it may have declared something before, and nothing now
     except BaseException as error:
         if before is None:
