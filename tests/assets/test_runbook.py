@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bide.runtime.assets.runbook import Facts, Hit, Note, Step, missing, walk
-from bide.runtime.assets.words import Cause, Severity
+from bide.runtime.assets.runbook import Facts, Hit, Note, Step, missing, recorded, walk
+from bide.runtime.assets.words import Cause, Criticality, Severity
 
 
 def hit(
@@ -49,9 +49,43 @@ def test_s1_54a_to_e_an_invalidation_answers_what_is_wrong_how_far_and_how_bad()
         "yes: 3 visible versions of policy, gold, export, and 1 that left the platform (export)"
     )
     assert said["blast_radius"] == "3 versions of 3 assets: policy, gold, export"
-    assert said["severity"] == "critical"
+    assert (
+        said["severity"] == "critical; by the dimensions critical: visible wrong, effect done, needs a person"
+    )
     assert said["block"] == "2 versions are not to be used (policy, gold)"
     assert missing(OPEN) == (Step.PLAN, Step.NOTIFY, Step.RECOMPUTE, Step.VALIDATE, Step.PUBLISH)
+
+
+@pytest.mark.parametrize(
+    ("f", "dimension"),
+    [
+        (Facts(hits=(hit(1, "a"),)), "visible_wrong"),
+        (Facts(hits=(hit(1, "a", action="warn"),)), "visible_stale"),
+        (Facts(hits=(hit(1, "a", action="schedule_recompute"),)), "visible_stale"),
+        (Facts(stale=1), "visible_stale"),
+        (Facts(hits=(hit(1, "a", was="staged"),)), "blocked"),
+        (Facts(blocked=("a",)), "blocked"),
+        (Facts(hits=(hit(1, "a", node="external_effect"),)), "effect_done"),
+    ],
+)
+def test_s1_27_the_records_show_the_dimensions_of_a_severity(f: Facts, dimension: str) -> None:
+    assert recorded(f) == (dimension,)
+
+
+def test_s1_27_who_should_not_see_it_and_what_no_machine_mends_count_as_well() -> None:
+    assert recorded(Facts(cause="security", hits=(hit(1, "a"),))) == ("visible_wrong", "sensitive_exposed")
+    assert recorded(Facts(cause="security", hits=(hit(1, "a", was="staged"),))) == ("blocked",)
+    asked = hit(1, "a", node="external_effect", action="require_manual_approval")
+    assert recorded(Facts(hits=(asked,))) == ("effect_done", "needs_a_person")
+
+
+def test_s1_27_what_people_say_counts_beside_what_is_on_record_and_with_what_hangs_on_it() -> None:
+    late = Facts(
+        severity=Severity.MINOR, dimensions=("regulatory_deadline",), hits=(hit(1, "a", action="warn"),)
+    )
+    assert known(late)["severity"] == "minor; by the dimensions major: regulatory deadline, visible stale"
+    small = Facts(hits=(hit(1, "a", criticality=Criticality.LOW),))
+    assert known(small)["severity"] == "major; by the dimensions major: visible wrong"
 
 
 @pytest.mark.parametrize("cause", list(Cause))

@@ -7,7 +7,7 @@ from itertools import product
 import msgspec
 import pytest
 
-from bide.runtime.assets.severity import Impairment, follows, severity_of
+from bide.runtime.assets.severity import Impairment, classify, follows
 from bide.runtime.assets.words import Action, Criticality, Level, Severity
 
 ORDER = list(Severity)
@@ -28,7 +28,7 @@ def test_s1_27_more_of_what_is_bad_never_makes_it_milder(flag: str) -> None:
         bad = flag != "corrects_itself"
         worse = msgspec.structs.replace(what, **{flag: bad})
         better = msgspec.structs.replace(what, **{flag: not bad})
-        assert ORDER.index(severity_of(worse)) >= ORDER.index(severity_of(better)), what
+        assert ORDER.index(classify(worse)) >= ORDER.index(classify(better)), what
 
 
 def test_s1_27_what_hangs_on_it_never_makes_it_milder() -> None:
@@ -36,7 +36,7 @@ def test_s1_27_what_hangs_on_it_never_makes_it_milder() -> None:
     for what in ALL:
         for more in order[order.index(what.criticality) :]:
             worse = msgspec.structs.replace(what, criticality=more)
-            assert ORDER.index(severity_of(worse)) >= ORDER.index(severity_of(what)), what
+            assert ORDER.index(classify(worse)) >= ORDER.index(classify(what)), what
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_s1_27_what_hangs_on_it_never_makes_it_milder() -> None:
     ],
 )
 def test_s1_26_the_five_severities_are_those_of_the_spec(what: Impairment, severity: str) -> None:
-    assert severity_of(what) == severity
+    assert classify(what) == severity
 
 
 def test_s1_28_the_three_rules() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bide.runtime.assets import AssetSpec
-from bide.runtime.assets.runbook import Step
+from bide.runtime.assets.runbook import Step, walk
+from bide.runtime.assets.words import Criticality
 from bide.runtime.engine.messages import Command
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.store import incident_reads as store
@@ -53,6 +54,39 @@ def test_s1_54_an_incident_is_opened_noted_and_closed_on_record(scene: Scene) ->
     )  # fmt: skip
     assert scene.said("incident") == [("open", "wrong figures, by ana"), ("closed", "all well again, by bo")]
     assert store.listed(scene.store._raw, "open", 10) == []
+
+
+@pytest.mark.parametrize(
+    ("dimensions", "severity"),
+    [
+        (["visible_stale"], "major"),  # the asset is of high criticality: minor otherwise
+        (["blocked", "regulatory_deadline"], "major"),
+        (["visible_wrong"], "critical"),
+        (["visible_stale", "needs_a_person"], "critical"),
+    ],
+)
+def test_s1_27_the_severity_follows_from_what_is_the_matter(
+    scene: Scene, dimensions: list[str], severity: str
+) -> None:
+    scene.declare(AssetSpec("gold", criticality=Criticality.HIGH))
+    incident = opened(scene, dimensions=dimensions)
+    scene.crash()
+    found = store.one(scene.store._raw, incident)
+    assert found is not None
+    assert found.severity == severity
+    assert steps(scene, incident) == [(1, "severity", "ana", ", ".join(dimensions).replace("_", " "))]
+    said = {each.step: each.known for each in walk(store.facts(scene.store._raw, found))}
+    assert said[Step.SEVERITY].endswith(": " + ", ".join(dimensions).replace("_", " "))
+
+
+def test_s1_27_a_severity_that_is_said_stands_and_an_unknown_dimension_opens_nothing(scene: Scene) -> None:
+    incident = opened(scene, dimensions=["visible_wrong"], severity="minor")
+    found = store.one(scene.store._raw, incident)
+    assert found is not None
+    assert found.severity == "minor"
+    with pytest.raises(UsageError, match="'ugly' is no dimension of a severity: use visible_wrong, "):
+        opened(scene, dimensions=["ugly"])
+    assert len(store.listed(scene.store._raw, None, 10)) == 1
 
 
 def test_notes_of_one_batch_have_numbers_of_their_own(scene: Scene) -> None:

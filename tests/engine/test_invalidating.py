@@ -245,6 +245,16 @@ def test_s1_31_a_version_that_is_degraded_twice_says_both_limitations_each_once(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("said", "severity"), [({}, "critical"), ({"severity": "minor"}, "minor")])
+def test_s1_27_exposed_data_is_critical_unless_a_person_says_otherwise(
+    scene: Scene, said: dict[str, str], severity: str
+) -> None:
+    staged(scene, chain())
+    scene.command("asset_invalidate", asset="raw", start_us=DAY, end_us=2 * DAY, cause="security", **said)
+    scene.command("asset_invalidate", asset="raw", start_us=0, end_us=DAY, cause="duplicate_ingestion")
+    assert scene._rows("SELECT severity FROM invalidation") == [(severity,), ("major",)]
+
+
 def test_b42_two_invalidations_at_once_each_spread_to_their_end(scene: Scene) -> None:
     staged(scene, chain(20))
     with patch.multiple(spreading, FRONTIER=2, USES=3):

@@ -119,7 +119,7 @@ def impact(
     if not parts:
         return _not("its interval shares nothing with what is wrong")
     level = rule.level or _LEVELS.get(rule.action, Level.NONE)
-    bad = severity_of(root, by, made.state, rule.action, down, contract, schema_broke)
+    bad = _severity(root, by, made.state, rule.action, down, contract, schema_broke)
     reason = f"{use.kind} of {by.asset}" + (f" version {by.version_id}" if by.version_id else "")
     if by.decision.action in DEGRADES and by.via is not None:
         reason += ", which is degraded"
@@ -249,7 +249,7 @@ _STEP: Final[Mapping[Criticality, int]] = {
 }
 
 
-def severity_of(
+def _severity(
     root: Invalidation, by: Impacted, state: VersionState, action: Action, down: AssetSpec,
     contract: ContractSpec | None, schema_broke: bool,
 ) -> Severity:  # fmt: skip

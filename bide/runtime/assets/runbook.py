@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from bide.runtime.assets.words import Cause, Severity
+from bide.runtime.assets.severity import classify, impairment
+from bide.runtime.assets.words import VISIBLE, Action, Cause, Criticality, Node, Severity
 
 
 class Step(StrEnum):
@@ -89,6 +90,7 @@ class Hit(msgspec.Struct, frozen=True):
     action: str
     replaced_by: int | None = None
     checks_failed: int = 0
+    criticality: Criticality = Criticality.NORMAL
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +113,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[tuple[str, int], ...] = ()  # state of the plan's steps -> how many
     told: tuple[str, ...] = ()  # whom alerts were raised for
     notes: tuple[Note, ...] = ()
+    dimensions: tuple[str, ...] = ()  # of the severity, as people have said when it was opened
     closed_by: str = ""
 
 
@@ -159,7 +162,7 @@ def _known(step: Step, f: Facts) -> str:
         case Step.BLAST_RADIUS:
             return _radius(f)
         case Step.SEVERITY:
-            return f.severity.value
+            return _severity(f)
         case Step.PLAN:
             return f"plan {f.plan} ({f.plan_hash[:12]}) is {f.plan_state}" if f.plan is not None else ""
         case Step.BLOCK:
@@ -181,7 +184,7 @@ def _known(step: Step, f: Facts) -> str:
 
 
 def _failure(f: Facts) -> str:
-    if f.node == "external_effect":
+    if f.node == _LEFT:
         return f"{Failure.EXTERNAL_EFFECT.value}"
     try:
         cause = Cause(f.cause)
@@ -190,20 +193,53 @@ def _failure(f: Facts) -> str:
     return f"{_FAILURES[cause].value} ({cause.value})"
 
 
-_SEEN: Final = ("published", "stale", "degraded")
+_LEFT: Final = Node.EXTERNAL_EFFECT.value
+_ANEW: Final = Action.SCHEDULE_RECOMPUTE.value
+_SEEN: Final = tuple(state.value for state in VISIBLE)
 
 
 def _visible(f: Facts) -> str:
     if f.invalidation is None or not f.spread:
         return ""
     seen = [hit for hit in f.hits if hit.was in _SEEN]
-    left = [hit for hit in f.hits if hit.node == "external_effect"]
+    left = [hit for hit in f.hits if hit.node == _LEFT]
     if not seen and not left:
         return "no: nothing that is affected was visible"
     words = f"yes: {len(seen)} visible versions of {_assets(seen)}" if seen else "yes:"
     if left:
         words += f"{',' if seen else ''} and {len(left)} that left the platform ({_assets(left)})"
     return words
+
+
+def _severity(f: Facts) -> str:
+    """As it was said, and what the seven dimensions make of it: those that are on record, and those that people named."""
+    dimensions = (*f.dimensions, *(name for name in recorded(f) if name not in f.dimensions))
+    if not dimensions:
+        return f.severity.value
+    most = max((hit.criticality for hit in f.hits), key=list(Criticality).index, default=Criticality.NORMAL)
+    found = classify(impairment(dimensions, most))
+    words = ", ".join(name.replace("_", " ") for name in dimensions)
+    return f"{f.severity.value}; by the dimensions {found.value}: {words}"
+
+
+def recorded(f: Facts) -> tuple[str, ...]:
+    """The dimensions of its severity that the records show; a deadline of the law is for people to say (S1-27).
+
+    What spreads leaves of a version that was seen: nothing to be trusted (it was wrong), or one with limitations
+    or to be made anew (it is behind).
+    """
+    seen = [hit for hit in f.hits if hit.was in _SEEN]
+    left = any(hit.node == _LEFT for hit in seen)
+    wrong = any(hit.node != _LEFT and _to_mend(hit) and hit.action != _ANEW for hit in seen)
+    shows = {
+        "visible_wrong": wrong,
+        "visible_stale": f.stale > 0 or any(not _to_mend(hit) or hit.action == _ANEW for hit in seen),
+        "blocked": bool(f.blocked) or any(hit.was not in _SEEN for hit in f.hits),
+        "effect_done": left,
+        "sensitive_exposed": f.cause == Cause.SECURITY and (wrong or left),
+        "needs_a_person": any(hit.action == Action.REQUIRE_MANUAL_APPROVAL for hit in f.hits),
+    }
+    return tuple(name for name, shown in shows.items() if shown)
 
 
 def _radius(f: Facts) -> str:
@@ -227,7 +263,7 @@ def _blocked(f: Facts) -> str:
 
 def _validated(f: Facts) -> str:
     """Every successor of a wrong version has passed its gates."""
-    data = [hit for hit in f.hits if hit.node != "external_effect"]
+    data = [hit for hit in f.hits if hit.node != _LEFT]
     if not data or any(hit.replaced_by is None for hit in data if _to_mend(hit)):
         return ""
     replaced = [hit for hit in data if hit.replaced_by is not None]
@@ -237,7 +273,7 @@ def _validated(f: Facts) -> str:
 
 
 def _published(f: Facts) -> str:
-    data = [hit for hit in f.hits if hit.node != "external_effect" and _to_mend(hit)]
+    data = [hit for hit in f.hits if hit.node != _LEFT and _to_mend(hit)]
     if not data or any(hit.replaced_by is None for hit in data):
         return ""
     return f"every wrong version has a successor: {_assets(data)}"

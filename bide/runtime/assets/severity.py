@@ -5,11 +5,13 @@ Severity is of the impact on consumers, not of the ugliness of a stack trace (S1
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
-from bide.runtime.assets.words import Action, Criticality, Level, Severity
+from bide.runtime.assets.words import Action, Cause, Criticality, Level, Severity
+from bide.runtime.errors import UsageError
 
 
 class Impairment(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -32,17 +34,40 @@ class Impairment(msgspec.Struct, frozen=True, omit_defaults=True):
             or self.sensitive_exposed or self.regulatory_deadline
         )  # fmt: skip
 
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Those of the seven that make it worse, by name."""
+        bad = tuple(name for name in DIMENSIONS[:-1] if getattr(self, name))
+        return bad if self.corrects_itself else (*bad, DIMENSIONS[-1])
+
+
+DIMENSIONS: Final = (
+    "visible_wrong", "visible_stale", "blocked", "effect_done", "sensitive_exposed", "regulatory_deadline",
+    "needs_a_person",
+)  # fmt: skip
+"""The words of the seven, each of them for the worse."""
+
+
+def impairment(dimensions: Iterable[str], criticality: Criticality = Criticality.NORMAL) -> Impairment:
+    """What people say is the matter. Raises `UsageError` for a word that is none of `DIMENSIONS`."""
+    said = set(dimensions)
+    unknown = sorted(said.difference(DIMENSIONS))
+    if unknown:
+        raise UsageError(f"{unknown[0]!r} is no dimension of a severity: use {', '.join(DIMENSIONS)}")
+    flags = {name: name in said for name in DIMENSIONS[:-1]}
+    return Impairment(**flags, corrects_itself=DIMENSIONS[-1] not in said, criticality=criticality)
+
 
 _ORDER: Final = list(Severity)
 _IMPORTANT: Final = (Criticality.HIGH, Criticality.CRITICAL)
 
 
-def severity_of(what: Impairment) -> Severity:
+def classify(what: Impairment) -> Severity:
     """The severity. More of what is bad never makes it milder.
 
-    >>> str(severity_of(Impairment(visible_stale=True)))
+    >>> str(classify(Impairment(visible_stale=True)))
     'minor'
-    >>> str(severity_of(Impairment(visible_wrong=True, effect_done=True)))
+    >>> str(classify(Impairment(visible_wrong=True, effect_done=True)))
     'critical'
     """
     if not what.anything:
@@ -66,6 +91,15 @@ def severity_of(what: Impairment) -> Severity:
     if not what.corrects_itself:
         worst += 1
     return _ORDER[min(worst, len(_ORDER) - 1)]
+
+
+def usual(cause: Cause) -> Severity:
+    """Of an invalidation of which nobody says how bad it is: exposed data is critical, whatever it is of.
+
+    >>> str(usual(Cause.SECURITY)), str(usual(Cause.TRANSFORM_BUG))
+    ('critical', 'major')
+    """
+    return classify(Impairment(sensitive_exposed=True)) if cause is Cause.SECURITY else Severity.MAJOR
 
 
 class Follows(msgspec.Struct, frozen=True):

@@ -26,7 +26,12 @@ Cause = Annotated[
         "duplicate_ingestion or missing_partition."
     ),
 ]
-Severity = Annotated[str, Parameter(help="info, warning, minor, major or critical.")]
+Severity = Annotated[
+    str | None,
+    Parameter(
+        help="info, warning, minor, major or critical; left out: critical for a cause of security, else major."
+    ),
+]
 Effective = Annotated[str | None, Parameter(help="Versions made at or after this instant are right already.")]
 Code = Annotated[
     str, Parameter(help="Only what code of this version has made: how the hash of the DAG's version begins.")
@@ -49,7 +54,7 @@ def blast(
     version: Version = None,
     invalidation: Annotated[str | None, Parameter(help="What this one has hit.")] = None,
     cause: Cause = "source_correction",
-    severity: Severity = "major",
+    severity: Severity = None,
     effective: Effective = None,
     code: Code = "",
     db: Db = None,
@@ -99,7 +104,7 @@ def invalidate(
     version: Version = None,
     reason: Annotated[str, Parameter(help="What is wrong, in words.")] = "",
     cause: Cause = "source_correction",
-    severity: Severity = "major",
+    severity: Severity = None,
     effective: Effective = None,
     code: Code = "",
     evidence: Annotated[

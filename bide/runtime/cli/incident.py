@@ -72,13 +72,21 @@ def open_(
     asset: Annotated[str | None, Parameter(help="The asset that is wrong.")] = None,
     invalidation: Annotated[str | None, Parameter(help="The invalidation that it is about.")] = None,
     severity: Annotated[str | None, Parameter(help="info, warning, minor, major or critical.")] = None,
+    dimension: Annotated[
+        list[str] | None,
+        Parameter(
+            help="What is the matter, once for each: visible_wrong, visible_stale, blocked, effect_done, "
+            "sensitive_exposed, regulatory_deadline, needs_a_person. The severity follows from them."
+        ),
+    ] = None,
     by: By = "",
     text: Text = "",
     db: Db = None,
     json: Json = False,
 ) -> int:
     """Open an incident, of an asset or of an invalidation."""
-    return done(db, json, lambda ops: ops.evidence.open(title, asset, invalidation, severity, by, text))
+    what = tuple(dimension or ())
+    return done(db, json, lambda ops: ops.evidence.open(title, asset, invalidation, severity, by, text, what))
 
 
 @app.command(name="show")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -66,12 +67,14 @@ class Evidence:
         severity: str | None = None,
         by: str = "",
         text: str = "",
+        dimensions: Sequence[str] = (),
     ) -> Done:
         args = {
             "title": title,
             "asset": asset,
             "invalidation": None if invalidation is None else invalidation_number(invalidation),
             "severity": severity,
+            "dimensions": list(dimensions),
             "by": by,
             "text": text,
         }

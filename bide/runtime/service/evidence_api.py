@@ -24,6 +24,7 @@ class OpenBody(_Body):
     asset: str | None = None
     invalidation: str | None = None
     severity: str | None = None
+    dimensions: list[str] = []
     text: str = Field(default="", max_length=10_000)
 
 
@@ -61,7 +62,7 @@ def evidence_routes(app: FastAPI, ops: Doors, answer: Callable[..., Response]) -
     @app.post("/api/v1/incidents")
     async def open_incident(body: OpenBody) -> Response:
         found = await ops.evidence.open(
-            body.title, body.asset, body.invalidation, body.severity, body.by, body.text
+            body.title, body.asset, body.invalidation, body.severity, body.by, body.text, body.dimensions
         )
         return answer(found)
 

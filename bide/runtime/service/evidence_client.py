@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -36,12 +36,14 @@ class EvidenceClient:
         severity: str | None = None,
         by: str = "",
         text: str = "",
+        dimensions: Sequence[str] = (),
     ) -> Done:
         body = {
             "title": title,
             "asset": asset,
             "invalidation": invalidation,
             "severity": severity,
+            "dimensions": list(dimensions),
             "by": by,
             "text": text,
         }

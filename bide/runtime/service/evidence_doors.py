@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from bide.runtime.service.evidence_shapes import BundleShown, ChecklistShown, IncidentLine, IncidentShown
@@ -25,6 +26,7 @@ class EvidenceDoors(Protocol):
         severity: str | None = None,
         by: str = "",
         text: str = "",
+        dimensions: Sequence[str] = (),
     ) -> Done: ...
 
     async def note(

@@ -10,6 +10,7 @@ import msgspec
 
 from bide.runtime.assets.asset import Asset
 from bide.runtime.assets.blast import BlastRadius, Impacted, Invalidation
+from bide.runtime.assets.severity import usual
 from bide.runtime.assets.words import Cause, Severity
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.validate import suggestion
@@ -61,7 +62,7 @@ class Impacts:
         version: str | int | None = None,
         invalidation: object = None,
         cause: str = Cause.SOURCE_CORRECTION.value,
-        severity: str = Severity.MAJOR.value,
+        severity: str | None = None,
         effective: str | date | None = None,
         code: str = "",
     ) -> BlastShown:
@@ -93,7 +94,7 @@ class Impacts:
                 end_us=end,
                 version_id=None if version is None else asset_version_number(version),
                 cause=_cause(cause),
-                severity=_severity(severity),
+                severity=_severity(severity, cause),
                 effective_us=None if effective is None else read_date(effective),
                 code=code,
             )
@@ -108,7 +109,7 @@ class Impacts:
         version: str | int | None = None,
         reason: str = "",
         cause: str = Cause.SOURCE_CORRECTION.value,
-        severity: str = Severity.MAJOR.value,
+        severity: str | None = None,
         effective: str | date | None = None,
         code: str = "",
         evidence: Sequence[str] = (),
@@ -128,7 +129,7 @@ class Impacts:
             "version": None if version is None else asset_version_number(version),
             "reason": reason,
             "cause": cause,
-            "severity": severity,
+            "severity": _severity(severity, cause).value,
             "effective_us": None if effective is None else read_date(effective),
             "code": code,
             "evidence": list(evidence),
@@ -148,7 +149,7 @@ class Impacts:
             wrong=wrong,
             state=answer["state"],
             cause=cause,
-            severity=severity,
+            severity=args["severity"],
             reason=reason,
             evidence=tuple(evidence),
             effective=iso_or_none(args["effective_us"]),
@@ -202,7 +203,9 @@ def _cause(word: str) -> Cause:
     return Cause(word)
 
 
-def _severity(word: str) -> Severity:
+def _severity(word: str | None, cause: str) -> Severity:
+    if word is None:
+        return usual(_cause(cause))
     if word not in list(Severity):
         raise UsageError(f"severity is {word!r}, and must be one of {', '.join(Severity)}")
     return Severity(word)

@@ -20,7 +20,7 @@ class InvalidateBody(BaseModel):
     version: str | None = None
     reason: str = Field(default="", max_length=10_000)
     cause: str = "source_correction"
-    severity: str = "major"
+    severity: str | None = None
     effective: str | None = None
     code: str = ""
     evidence: list[str] = Field(default=[], max_length=1000)
@@ -36,7 +36,7 @@ def impact_routes(app: FastAPI, ops: Doors, answer: Callable[..., Response]) -> 
         version: str | None = None,
         invalidation: str | None = None,
         cause: str = "source_correction",
-        severity: str = "major",
+        severity: str | None = None,
         effective: str | None = None,
         code: str = "",
     ) -> Response:

@@ -22,7 +22,7 @@ class ImpactClient:
         version: str | None = None,
         invalidation: str | None = None,
         cause: str = "source_correction",
-        severity: str = "major",
+        severity: str | None = None,
         effective: str | None = None,
         code: str = "",
     ) -> BlastShown:
@@ -47,7 +47,7 @@ class ImpactClient:
         version: str | None = None,
         reason: str = "",
         cause: str = "source_correction",
-        severity: str = "major",
+        severity: str | None = None,
         effective: str | None = None,
         code: str = "",
         evidence: Sequence[str] = (),

@@ -16,7 +16,7 @@ class ImpactDoors(Protocol):
         version: str | None = None,
         invalidation: str | None = None,
         cause: str = "source_correction",
-        severity: str = "major",
+        severity: str | None = None,
         effective: str | None = None,
         code: str = "",
     ) -> BlastShown:
@@ -30,7 +30,7 @@ class ImpactDoors(Protocol):
         version: str | None = None,
         reason: str = "",
         cause: str = "source_correction",
-        severity: str = "major",
+        severity: str | None = None,
         effective: str | None = None,
         code: str = "",
         evidence: Sequence[str] = (),

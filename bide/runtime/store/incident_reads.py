@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from bide.runtime.assets.runbook import Facts, Hit, Note
-from bide.runtime.assets.words import Severity
+from bide.runtime.assets.words import Criticality, Severity
 from bide.runtime.clock import from_us
 
 
@@ -113,7 +113,8 @@ def entries(conn: sqlite3.Connection, incident_id: int) -> list[EntryRead]:
 _HITS: Final = (
     "SELECT v.asset_version_id, a.name, h.was, v.state, a.node, h.action, (SELECT max(o.asset_version_id)"
     " FROM asset_version o WHERE o.asset_id = v.asset_id AND o.start_us = v.start_us AND o.end_us = v.end_us"
-    " AND o.asset_version_id > v.asset_version_id AND o.state IN ('published', 'stale', 'degraded')) AS next, 0"
+    " AND o.asset_version_id > v.asset_version_id AND o.state IN ('published', 'stale', 'degraded')) AS next, 0,"
+    " a.criticality"
     " FROM invalidation_hit h JOIN asset_version v ON v.asset_version_id = h.asset_version_id"
     " JOIN asset a ON a.asset_id = v.asset_id WHERE h.invalidation_id = ? ORDER BY v.asset_version_id"
 )
@@ -126,6 +127,7 @@ def facts(conn: sqlite3.Connection, incident: IncidentRead) -> Facts:
         asset=incident.asset,
         severity=Severity(incident.severity),
         notes=tuple(Note(each.step, each.by, each.text) for each in entries(conn, incident.incident_id)),
+        dimensions=_dimensions(conn, incident.incident_id),
         closed_by=incident.closed_by,
     )
     if incident.asset is not None:
@@ -142,6 +144,15 @@ def facts(conn: sqlite3.Connection, incident: IncidentRead) -> Facts:
     )
 
 
+def _dimensions(conn: sqlite3.Connection, incident_id: int) -> tuple[str, ...]:
+    rows = conn.execute(
+        "SELECT d.value FROM incident_entry e, json_each(e.data, '$.dimensions') d WHERE e.incident_id = ?"
+        " ORDER BY e.n, d.key",
+        (incident_id,),
+    )
+    return tuple(dict.fromkeys(name for (name,) in rows))
+
+
 def _invalidated(conn: sqlite3.Connection, said: Facts, invalidation_id: int) -> tuple[Facts, int]:
     start, end, cause, reason, state, since = conn.execute(
         "SELECT start_us, end_us, cause, reason, state, discovered_us FROM invalidation WHERE invalidation_id = ?",
@@ -149,10 +160,10 @@ def _invalidated(conn: sqlite3.Connection, said: Facts, invalidation_id: int) ->
     ).fetchone()
     hits = msgspec.convert(
         [tuple(row) for row in conn.execute(_HITS, (invalidation_id,))],
-        list[tuple[int, str, str, str, str, str, int | None, int]],
+        list[tuple[int, str, str, str, str, str, int | None, int, Criticality]],
     )
     found = tuple(
-        Hit(*hit[:7], 0 if hit[6] is None else int(conn.execute(_FAILED, (hit[6],)).fetchone()[0]))
+        Hit(*hit[:7], 0 if hit[6] is None else int(conn.execute(_FAILED, (hit[6],)).fetchone()[0]), hit[8])
         for hit in hits
     )
     interval = f"{_iso(start)} to {_iso(end)}"

@@ -1,8 +1,8 @@
 """What the gates of a version found, and what that makes of it (S1-7g, S0-28).
 
-A critical gate that failed puts it into quarantine; a major one holds it back until it is made anew, or a
-person lets it out; minor ones and warnings stand on it as known limitations; `info` changes nothing. A gate
-that was not run counts as a major one that failed.
+What follows from a gate that failed is what follows from its severity before anybody has seen the version
+(`assets.severity.follows`): quarantine, held back until it is made anew or a person lets it out, or known limitations.
+A gate that was not run counts as a major one that failed.
 """
 
 from __future__ import annotations
@@ -14,16 +14,20 @@ import msgspec
 
 from bide.runtime.assets.gate import CheckResult
 from bide.runtime.assets.judged import Checked
-from bide.runtime.assets.words import Severity, VersionState
+from bide.runtime.assets.severity import follows
+from bide.runtime.assets.words import Action, Level, Severity, VersionState
 from bide.runtime.clock import from_us
 from bide.runtime.engine.assets import versions
 
 if TYPE_CHECKING:
     from bide.runtime.assets.catalog import Catalog
+    from bide.runtime.assets.severity import Follows
     from bide.runtime.engine.assets.state import Open
     from bide.runtime.engine.turn import Turn
 
-_SAID = frozenset({Severity.WARNING, Severity.MINOR})
+
+def _unseen(severity: Severity) -> Follows:
+    return follows(severity, published=False)
 
 
 def judged(t: Turn, one: Open, results: Iterable[CheckResult]) -> None:
@@ -39,13 +43,11 @@ def judged(t: Turn, one: Open, results: Iterable[CheckResult]) -> None:
     )
     failed = [each for each in results if not each.passed]
     for each in failed:
-        if each.severity in (Severity.MAJOR, Severity.CRITICAL):
+        if _unseen(each.severity).level is Level.PUBLICATION:
             _alert(t, one, each)
-    critical = [each for each in failed if each.severity is Severity.CRITICAL]
-    if critical:
-        versions.move(
-            t, one, VersionState.QUARANTINED, f"a gate failed: {critical[0].words}{_more(critical)}"
-        )
+    unsafe = [each for each in failed if quarantines(each)]
+    if unsafe:
+        versions.move(t, one, VersionState.QUARANTINED, f"a gate failed: {unsafe[0].words}{_more(unsafe)}")
         return
     passed = f"{len(results)} gate{'' if len(results) == 1 else 's'} passed" if results else "it has no gates"
     versions.move(
@@ -56,10 +58,16 @@ def judged(t: Turn, one: Open, results: Iterable[CheckResult]) -> None:
     )
 
 
+def quarantines(check: CheckResult) -> bool:
+    return _unseen(check.severity).action is Action.QUARANTINE_OUTPUT
+
+
 def held_by(catalog: Catalog, one: Open) -> str:
     """Which of its gates hold it back, in words; "" when none does."""
     found = {each.name: each for each in one.checks}
-    failed = [each for each in one.checks if not each.passed and each.severity is Severity.MAJOR]
+    failed = [
+        each for each in one.checks if not each.passed and _unseen(each.severity).action is Action.BLOCK
+    ]
     if failed:
         return f"its gate {failed[0].name} ({failed[0].severity.value}) failed"
     missing = [name for name in catalog.gates.get(one.asset, ()) if name not in found]
@@ -99,7 +107,7 @@ def _alert(t: Turn, one: Open, check: CheckResult) -> None:
     alert_id = t.world.next_id["event"]
     owner = check.owner or t.world.assets.catalog.asset(one.asset).owner
     start, end = _iso(one.start_us), _iso(one.end_us)
-    what = "is in quarantine" if check.severity is Severity.CRITICAL else "is held back"
+    what = "is in quarantine" if quarantines(check) else "is held back"
     to = f" (owner: {owner})" if owner else ""
     text = f"{one.asset} version {one.version_id} ({start} to {end}) {what}: its gate {check.words}{to}"
     payload = Payload(

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from bide.runtime.assets.runbook import Step
+from bide.runtime.assets.severity import classify, impairment
 from bide.runtime.assets.words import Severity
 from bide.runtime.engine.turn import Turn
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
@@ -21,8 +22,12 @@ OPEN, CLOSED = "open", "closed"
 
 
 def open_incident(t: Turn, args: Args) -> Any:
-    """{title, asset | None, invalidation | None, severity | None, by, text} -> {incident_id}."""
-    invalidation, asset_id = args.get("invalidation"), None
+    """{title, asset | None, invalidation | None, severity | None, dimensions, by, text} -> {incident_id}.
+
+    Without a severity it has that which follows from the dimensions, else that of its invalidation, else `major`.
+    """
+    invalidation, asset_id, usual = args.get("invalidation"), None, Severity.MAJOR.value
+    dimensions = list(args.get("dimensions") or ())
     severity = args.get("severity")
     if severity is not None and severity not in set(Severity):
         raise UsageError(f"{severity!r} is no severity: use one of {', '.join(Severity)}")
@@ -32,7 +37,7 @@ def open_incident(t: Turn, args: Args) -> Any:
             raise NotFoundError(
                 f"there is no invalidation {invalidation}: `bide assets show ASSET` names them"
             )
-        asset_id, severity = found[0], severity or found[1]
+        asset_id, usual = found
     elif args.get("asset") is not None:
         asset = t.world.assets.named.get(args["asset"])
         if asset is None:
@@ -41,14 +46,20 @@ def open_incident(t: Turn, args: Args) -> Any:
     else:
         raise UsageError("an incident of what? name an asset (--asset) or an invalidation (--invalidation)")
     by = _somebody(args)
+    if dimensions:
+        name = next((each.name for each in t.world.assets.named.values() if each.asset_id == asset_id), "")
+        usual = classify(impairment(dimensions, t.world.assets.catalog.asset(name).criticality)).value
     incident_id: int = t.world.take_id("incident")
     title = args.get("title") or "without a title"
     t.changes.incidents_new.append(
-        (incident_id, title, asset_id, invalidation, None, severity or Severity.MAJOR.value, OPEN, t.now, by)
+        (incident_id, title, asset_id, invalidation, None, severity or usual, OPEN, t.now, by)
     )
     t.journal("incident", incident_id, None, "", OPEN, f"{title}, by {by}")
     if args.get("text"):
         _entry(t, incident_id, 0, Step.IDENTIFY, by, args["text"], {})
+    if dimensions:
+        words = ", ".join(name.replace("_", " ") for name in dimensions)
+        _entry(t, incident_id, 0, Step.SEVERITY, by, words, {"dimensions": dimensions})
     return {"incident_id": incident_id}
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from bide.runtime.assets.blast import Impacted, Invalidation, to_json
 from bide.runtime.assets.limits import Limits
+from bide.runtime.assets.severity import usual
 from bide.runtime.assets.spreading import Hop, advance, nothing_of, wrong_itself
 from bide.runtime.assets.states import LEGAL_VERSION
 from bide.runtime.assets.words import Cause, Severity, VersionState
@@ -44,13 +45,14 @@ def asset_invalidate(t: Turn, args: dict[str, Any]) -> Any:
     is its), those made before `effective_us`, by code whose hash begins with `code`.
     """
     version = args.get("version")
+    cause = _word("cause", args.get("cause") or Cause.SOURCE_CORRECTION.value, _CAUSES)
     root = Invalidation(
         asset=args.get("asset") or "",
         start_us=args.get("start_us") or 0,
         end_us=args.get("end_us") or 0,
         version_id=version,
-        cause=_word("cause", args.get("cause") or Cause.SOURCE_CORRECTION.value, _CAUSES),
-        severity=_word("severity", args.get("severity") or Severity.MAJOR.value, _SEVERITIES),
+        cause=cause,
+        severity=_word("severity", args.get("severity") or usual(cause).value, _SEVERITIES),
         reason=args.get("reason") or "",
         evidence=tuple(args.get("evidence") or ()),
         effective_us=args.get("effective_us"),

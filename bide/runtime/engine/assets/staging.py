@@ -114,7 +114,7 @@ def _quarantined(one: Open, failed: list[CheckResult]) -> Decision:
             Result.QUALITY,
         )
         for each in failed
-        if each.severity is Severity.CRITICAL
+        if gating.quarantines(each)
     )  # fmt: skip
     why = f"version {one.version_id} of {one.asset} is quarantined: a gate failed: {issues[0].observed}"
     return Decision(Level.PUBLICATION, why, issues, phase=Phase.PUBLISHING, asset=one.asset)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bide.runtime.assets.severity import follows
 from bide.runtime.assets.words import Severity
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def warn(t: Turn, root: Invalidation, told: Sequence[Told]) -> None:
     for each in told:
         if each.severity in QUIET:
             continue
-        incident = each.severity is Severity.CRITICAL and (each.seen > 0 or each.exports > 0)
+        incident = follows(each.severity, published=each.seen > 0 or each.exports > 0).incident
         number = root.invalidation_id
         names = ", ".join(each.assets[:_NAMED]) + (", ..." if len(each.assets) > _NAMED else "")
         text = (
