@@ -221,6 +221,19 @@ def test_s1_25_steps_follow_lineage_also_into_coarser_intervals() -> None:
     assert len(found.steps[-1].depends_on_steps) == 3
 
 
+def test_s1_25_what_read_a_superseded_version_comes_after_its_successor_unless_that_was_made_of_it() -> None:
+    nodes = (hit(2, "b", day(1), via=1, dag="b"), hit(3, "a", day(1), dag="a"))
+    makers = (dag("a", task("t", makes="a")), dag("b", task("u", makes="b")))
+    order = [
+        (each.pipeline, each.depends_on_steps)
+        for each in plan(radius(*nodes), *makers, reads=((2, 3),)).steps
+    ]
+    assert [dag for dag, _ in order] == ["a", "b"]
+    assert order[1][1] != ()
+    turned = plan(radius(*nodes), *makers, reads=((2, 3),), edges=((3, 2),)).steps
+    assert [(each.pipeline, bool(each.depends_on_steps)) for each in turned] == [("b", False), ("a", True)]
+
+
 def test_s1_25_what_leaves_the_platform_comes_last_whatever_reads_it() -> None:
     nodes = (
         hit(1, "a", day(1), dag="d"),
@@ -282,16 +295,16 @@ def lineages(draw: st.DrawFn) -> tuple[list[Impacted], list[tuple[int, int]]]:
     return nodes, edges
 
 
-@given(lineages())
+@given(lineages(), st.sets(st.tuples(st.integers(1, 14), st.integers(1, 14)), max_size=6))
 def test_s1_25_every_step_comes_after_all_it_depends_on_and_each_version_is_replaced_once(
-    drawn: tuple[list[Impacted], list[tuple[int, int]]],
+    drawn: tuple[list[Impacted], list[tuple[int, int]]], reads: set[tuple[int, int]]
 ) -> None:
     nodes, edges = drawn
     makers = [
         dag(f"d{n}", task(f"t{2 * n}", makes=f"x{2 * n}"), task(f"t{2 * n + 1}", makes=f"x{2 * n + 1}"))
         for n in range(3)
     ]
-    found = plan(radius(*nodes), *makers, edges=tuple(edges))
+    found = plan(radius(*nodes), *makers, edges=tuple(edges), reads=tuple(sorted(reads)))
     at = {step.name: n for n, step in enumerate(found.steps)}
     assert len(at) == len(found.steps)
     assert all(at[up] < n for n, step in enumerate(found.steps) for up in step.depends_on_steps)

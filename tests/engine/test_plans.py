@@ -126,6 +126,49 @@ def test_s1_24_each_step_reads_what_the_plan_has_staged_before_it(scene: Scene) 
     assert inputs == [(8, 7), (9, 8)]
 
 
+def test_s1_22_what_read_a_version_since_superseded_is_made_of_its_successor(scene: Scene) -> None:
+    """It was made of another version of the interval; made anew it reads the one that the plan makes."""
+    scene.dag("raw", job("load", outlets=("raw",)), schedule=HOURLY)
+    scene.dag("again", job("load2", outlets=("raw",)), schedule=HOURLY)
+    scene.dag("silver", job("clean", outlets=("silver",), inlets=("raw",)), schedule=HOURLY)
+    for dag, task in (("raw", "load"), ("silver", "clean"), ("again", "load2")):
+        scene.end(task, run=scene.trigger(dag, logical_us=T0))
+    plan = wrong(scene)
+    assert [(step.pipeline, step.depends_on_steps) for step in plan.steps] == [
+        ("again", ()),
+        ("silver", (plan.steps[0].name,)),
+    ]
+    n = started(scene, plan)
+    finish(scene)
+    seen = visible(scene)
+    assert state_of(scene, n) == "published"
+    assert scene._rows("SELECT input_id FROM asset_input WHERE asset_version_id = ?", seen["silver", T0]) == [
+        (seen["raw", T0],)
+    ]
+
+
+@pytest.mark.parametrize("last", ["wide", "narrow"])
+def test_s1_24_of_two_versions_of_an_interval_that_a_plan_makes_the_later_is_seen(
+    scene: Scene, last: str
+) -> None:
+    scene.dag("src", job("s", outlets=("src",)), schedule=HOURLY)
+    scene.dag("a", job("wide", outlets=("raw", "extra"), inlets=("src",)), schedule=HOURLY)
+    scene.dag("b", job("narrow", outlets=("extra",), inlets=("src",)), schedule=HOURLY)
+    for dag, task in (("src", "s"), ("a", "wide"), ("b", "narrow")):
+        scene.end(task, run=scene.trigger(dag, logical_us=T0))
+    n = started(scene, wrong(scene, "src"))
+    [first] = of_plan(scene)
+    for task in (first, *(each for each in ("narrow", "wide") if each != last), last):
+        [attempt] = [s.attempt_id for s in scene.bodies.values() if s.task.name == task]
+        scene.feed(scene.ended(attempt))
+    assert (state_of(scene, n), set(steps_of(scene, n))) == ("published", {"published"})
+    extras = scene._rows(
+        "SELECT asset_version_id FROM asset_version JOIN asset USING (asset_id) WHERE name = 'extra' ORDER BY 1"
+    )
+    assert visible(scene)["extra", T0] == extras[-1][0]
+    assert set(visible(scene)) == {("src", T0), ("raw", T0), ("extra", T0)}
+
+
 def test_s1_24_a_plan_run_to_its_end_leaves_nothing_to_plan(scene: Scene) -> None:
     chain(scene)
     number = invalidate(scene, "raw", *FIRST)

@@ -7,7 +7,7 @@ one run, unless something else has to be made between them.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 
 import msgspec
@@ -36,21 +36,20 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 def grouped(
     nodes: Sequence[Impacted],
     lineage: Iterable[tuple[int, int]],
+    instead: Iterable[tuple[int, int]],
     catalog: Catalog,
     dag_of: Callable[[Impacted], str],
 ) -> tuple[Group, ...]:
-    """The runs that make these versions anew, each after those it reads."""
+    """The runs that make these versions anew, each after those it reads.
+
+    `lineage`: (version, what it was made of); `instead`: (version, what has the interval of what it was made of): that
+    is what it reads when it is made anew, unless it was made of the version itself.
+    """
     place = {node.version_id: n for n, node in enumerate(nodes)}
-    before: Edges = {n: set() for n in range(len(nodes))}
-    for version, read in lineage:
-        if (
-            version in place
-            and read in place
-            and not _out_of_order(nodes[place[version]], nodes[place[read]])
-        ):
-            before[place[version]].add(place[read])
+    before = _before(nodes, place, lineage)
     depth = _depths(catalog, {node.asset for node in nodes})
     rank = [(_leaves(node), depth[node.asset], node.start_us, node.version_id) for node in nodes]
+    before = _with(before, _before(nodes, place, instead), rank)
     order = {n: at for at, n in enumerate(_sorted(before, rank))}
     for n, up in _by_contract(nodes, catalog):
         if order[up] < order[n] and not _out_of_order(nodes[n], nodes[up]):
@@ -78,6 +77,24 @@ def grouped(
     )
 
 
+def _before(nodes: Sequence[Impacted], place: Mapping[int, int], pairs: Iterable[tuple[int, int]]) -> Edges:
+    before: Edges = {n: set() for n in range(len(nodes))}
+    for version, read in pairs:
+        n, up = place.get(version), place.get(read)
+        if n is not None and up is not None and not _out_of_order(nodes[n], nodes[up]):
+            before[n].add(up)
+    return before
+
+
+def _with(before: Edges, more: Edges, rank: Sequence[tuple[int, ...]]) -> Edges:
+    """Both; but among what would wait for one another in a circle, only what was before."""
+    if not any(more.values()):
+        return before
+    both = {n: ups | more[n] for n, ups in before.items()}
+    circle = set(both).difference(_free(both, rank))
+    return {n: before[n] | (more[n] - circle) if n in circle else ups for n, ups in both.items()}
+
+
 def _leaves(node: Impacted) -> bool:
     """Whether it has left the platform: that is corrected once all else is published."""
     return node.node is Node.EXTERNAL_EFFECT
@@ -96,6 +113,12 @@ def _key(node: Impacted, dag: str) -> Key:
 
 def _sorted(before: Edges, rank: Sequence[tuple[int, ...]]) -> list[int]:
     """Each after those before it; of what is free the lowest rank first. What lies on a cycle comes last."""
+    found = _free(before, rank)
+    return found + sorted(set(before).difference(found), key=rank.__getitem__)
+
+
+def _free(before: Edges, rank: Sequence[tuple[int, ...]]) -> list[int]:
+    """The same, without what lies on a cycle or waits for one."""
     waiting = {n: len(ups) for n, ups in before.items()}
     below: Edges = {}
     for n, ups in before.items():
@@ -111,7 +134,7 @@ def _sorted(before: Edges, rank: Sequence[tuple[int, ...]]) -> list[int]:
             waiting[each] -= 1
             if not waiting[each]:
                 heappush(free, (rank[each], each))
-    return found + sorted(set(before).difference(found), key=rank.__getitem__)
+    return found
 
 
 def _keys(keys: list[Key], before: Edges, order: dict[int, int]) -> list[Key]:

@@ -45,13 +45,15 @@ _STANDS = frozenset(
 class Known(msgspec.Struct, frozen=True, kw_only=True):
     """What a plan reads beside the radius, of the database as it is now.
 
-    `edges` are (version, input) of affected versions; `instead` says which newer visible version has taken the
+    `edges` are (version, input) of affected versions; `reads` (version, affected version that has the interval of an
+    input by now); `instead` says which newer visible version has taken the
     place of one; `history` how many versions of an asset stand for an interval now, wrong ones included; `params`
     those of the runs that made what is affected, by version, where they were other ones than the DAG's own.
     """
 
     states: dict[int, VersionState] = {}
     edges: tuple[tuple[int, int], ...] = ()
+    reads: tuple[tuple[int, int], ...] = ()
     instead: dict[int, int] = {}
     history: dict[str, int] = {}
     producers: dict[str, Producer] = {}
@@ -62,7 +64,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 def plan_of(radius: BlastRadius, catalog: Catalog, known: Known) -> RerunPlan:
     """The plan that mends what is affected; without steps when nothing is left to do."""
     wrong, left = _sorted_out(radius, known)
-    groups = grouped(wrong, known.edges, catalog, lambda node: _maker(node, known))
+    groups = grouped(wrong, known.edges, known.reads, catalog, lambda node: _maker(node, known))
     steps = _steps(groups, radius, known)
     risk, because = _risk(groups, steps, radius, known)
     approvals = _approvals(groups, steps, risk, because)

@@ -180,6 +180,18 @@ def known(conn: sqlite3.Connection, radius: BlastRadius, catalog: Catalog) -> Kn
         )
         if read in affected
     )
+    reads = tuple(
+        (version, read)
+        for version, read in conn.execute(
+            "SELECT DISTINCT i.asset_version_id, v.asset_version_id FROM json_each(?) f"
+            " CROSS JOIN asset_input i ON i.asset_version_id = f.value"
+            " CROSS JOIN asset_version r ON r.asset_version_id = i.input_id"
+            f" CROSS JOIN asset_version v {_OF_ITS_INTERVAL.format('v', 'r')}"
+            " WHERE v.asset_version_id <> r.asset_version_id",
+            (numbers,),
+        )
+        if read in affected
+    )
     assets = frozenset(radius.assets)
     made_by: dict[str, tuple[str, ...]] = {}
     for asset, place in makers(conn):
@@ -191,6 +203,7 @@ def known(conn: sqlite3.Connection, radius: BlastRadius, catalog: Catalog) -> Kn
     return Known(
         states=states,
         edges=edges,
+        reads=reads,
         instead=_instead(conn, radius, catalog, numbers),
         history=_history(conn, assets),
         producers=producers,
