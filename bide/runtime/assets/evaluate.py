@@ -200,7 +200,7 @@ _VERBS: Final = {
     Phase.USE: "may {}be used",
 }
 _WHEN: Final = {
-    Level.MANUAL_APPROVAL: "not before a person approves: ",
+    Level.MANUAL_APPROVAL: "before a person approves: ",
     Level.PUBLICATION: "only unpublished: ",
     Level.EXTERNAL_SIDE_EFFECT: "but nothing of it leaves the platform: ",
     Level.CONSUMER_NOTIFICATION: "without telling its consumers: ",
@@ -267,7 +267,7 @@ def _reason(asked: Asked, issues: Sequence[Issue], stops: Sequence[Issue], limit
     if stops:
         first = stops[0]
         person = all(issue.level is Level.MANUAL_APPROVAL for issue in stops)
-        can = _VERBS[asked.phase].format("" if person else "not ")
+        can = _VERBS[asked.phase].format("not ")
         when = f" {_WHEN[Level.MANUAL_APPROVAL]}" if person else ": "
         return f"{who} {can}{purpose}{when}{_because(first)}{_more(stops)}"
     can = _VERBS[asked.phase].format("")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -112,6 +112,12 @@ def degrade(
     return done(db, json, lambda ops: ops.assets.degrade(version, limitation or (), by, why, expires))
 
 
+def _differs(found: dict[str, Any]) -> list[str]:
+    if found.get("against") is None:
+        return ["a shadow of nothing: no version of its interval is seen yet"]
+    return [f"differs: {what} {value}" for what, value in found.items()]
+
+
 def told(line: VersionLine) -> list[str]:
     """What its gates found, what is known to be wrong with it, how a shadow differs."""
     lines = [
@@ -126,5 +132,5 @@ def told(line: VersionLine) -> list[str]:
         until = f" until {stamp(line.limits.expires_at)}" if line.limits.expires_at else ""
         lines += [f"known limitation: {known}{by}{until}" for known in line.limits.known_limitations]
     if line.shadow and "shadow" in line.meta:
-        lines += [f"differs: {what} {value}" for what, value in line.meta["shadow"].items()]
+        lines += _differs(line.meta["shadow"])
     return lines

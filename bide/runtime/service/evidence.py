@@ -116,9 +116,10 @@ class Evidence:
         """Refused while a step of the runbook is open, unless `anyway`."""
         found = await self.incident(incident)
         if found.state == "open" and found.missing and not anyway:
+            plan = f"link its plan (`bide incident plan {incident}`), " if "plan" in found.missing else ""
             raise RefusedError(
                 f"incident {incident} stays open: nothing answers {', '.join(found.missing)}; say what was done "
-                f'(`bide incident note {incident} {found.missing[0]} "..." --by NAME`), or close it --anyway'
+                f'(`bide incident note {incident} {found.missing[0]} "..." --by NAME`), {plan}or close it --anyway'
             )
         args = {
             "incident_id": incident_number(incident),
