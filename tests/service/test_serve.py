@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -240,21 +239,6 @@ async def test_a_second_signal_ends_it_at_once(folder: Path) -> None:
     code, out, _ = await said(folder, "why", "1/busy")
     assert code == 0
     assert "is running" in out or "is ready" in out
-
-
-async def test_systemd_hears_ready_and_stopping(folder: Path, tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
-        heard.setblocking(False)
-        heard.bind(str(tmp_path / "notify"))
-        loop = asyncio.get_running_loop()
-        async with (
-            asyncio.timeout(30),
-            serving(folder, "dags", NOTIFY_SOCKET=str(tmp_path / "notify")) as service,
-        ):
-            assert (await loop.sock_recv(heard, 200)).startswith(b"READY=1")
-            service.process.send_signal(signal.SIGTERM)
-            assert (await loop.sock_recv(heard, 200)).startswith(b"STOPPING=1")
-            assert await service.ends() == 0
 
 
 async def test_a_database_too_deep_for_a_socket_is_served_all_the_same(folder: Path) -> None:

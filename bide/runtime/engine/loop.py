@@ -80,6 +80,8 @@ class Engine:
         self.failure: BaseException | None = None
         self.full: str = ""
         """Why nothing can be committed at the moment; commands are refused meanwhile."""
+        self.turns = 0
+        """Turns and slices of turns so far: an engine with work before it that counts no further hangs."""
         self.on_stop: Callable[[BaseException], None] = lambda _: None
         self._inbox: list[Input] = []
         self._facts: Mapping[FactKey, Any] = NO_FACTS
@@ -151,6 +153,7 @@ class Engine:
                 self._busy = True
                 await self._turn()
                 self._busy = False
+                self.turns += 1
                 if self._idle and self.quiet:
                     self._tell_idle()
         except asyncio.CancelledError:
@@ -255,6 +258,7 @@ class Engine:
         turn = slices(self.world, inputs, self.clock.now(), facts)
         while (decision := next(turn)) is None:
             point("between-slices")
+            self.turns += 1
             await asyncio.sleep(0)
         return decision
 

@@ -7,7 +7,7 @@ between calls, and everything raises the classes of `bide.runtime.errors`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bide.runtime.engine.explain import Look, Progress, Refusal
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from bide.runtime.service.backfill_doors import BackfillDoors
     from bide.runtime.service.effects import EffectDoors
     from bide.runtime.service.evidence_doors import EvidenceDoors
+    from bide.runtime.service.health import Alive
     from bide.runtime.service.holds import Held
+    from bide.runtime.service.live import Counts
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.plan_doors import PlanDoors
 
@@ -250,6 +252,20 @@ class Doors(Protocol):
 
 class Served(Door, Live, Protocol):
     """What `run` and `serve` need of a runtime."""
+
+    @property
+    def counts(self) -> Counts:
+        """How much there is now."""
+        ...
+
+    @property
+    def alive(self) -> Alive:
+        """Proves that the loop turns and the writer commits."""
+        ...
+
+    def hear(self, told: Callable[[], None]) -> None:
+        """Have `told` called after each commit, when it is carried out."""
+        ...
 
     @property
     def operations(self) -> Operations: ...

@@ -7,19 +7,58 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from bide.runtime.engine import budgets
 from bide.runtime.engine.backfills import hold_words
 from bide.runtime.engine.unread import dag_of, words
 from bide.runtime.engine.waiting import SEEN_HERE
+from bide.runtime.service.health import Alive
 from bide.runtime.service.views import refusal_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bide.runtime.clock import Clock
     from bide.runtime.engine.explain import Look, Progress, Refusal
     from bide.runtime.engine.loop import Engine
     from bide.runtime.engine.shell import EngineShell
     from bide.runtime.lineage.exporter import Exporter, Sent
     from bide.runtime.service.holds import Held, Holds
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """How much there is now, of what is counted without looking at it."""
+
+    dags: int
+    runs: int
+    """that are not over"""
+    slots_in_use: int
+    slots: int
+    waits: int
+    """that are open"""
+    full: str = ""
+    """why nothing can be committed; "" when it can"""
+
+    def __str__(self) -> str:
+        """One line for people.
+
+        >>> str(Counts(4, 12, 3, 64, 10_000))
+        '4 DAGs, 12 runs, 3 of 64 slots, 10,000 waits'
+        """
+        said = ", ".join(
+            (
+                _counted(self.dags, "DAG"),
+                _counted(self.runs, "run"),
+                f"{self.slots_in_use} of {_counted(self.slots, 'slot')}",
+                _counted(self.waits, "wait"),
+            )
+        )
+        return f"nothing can be committed: {self.full}; {said}" if self.full else said
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 class LiveHouse:
@@ -34,6 +73,7 @@ class LiveHouse:
     _vain: dict[str, str]  # DAG -> why it waits in vain
     _draining: bool
     _exporter: Exporter | None = None  # of lineage
+    _alive_proof: Alive | None = None
 
     @property
     def dags(self) -> tuple[str, ...]:
@@ -48,6 +88,30 @@ class LiveHouse:
     def slots_in_use(self) -> int:
         """Slots taken by attempts that run now; waits take none."""
         return self._engine.world.slots.used
+
+    @property
+    def counts(self) -> Counts:
+        """How much there is now: DAGs, runs, slots, waits."""
+        world, engine = self._engine.world, self._engine
+        return Counts(
+            len(self._shell.dags),
+            len(world.runs),
+            world.slots.used,
+            self._slots,
+            len(world.waits),
+            engine.full,
+        )
+
+    @property
+    def alive(self) -> Alive:
+        """Proves that the loop turns and the writer commits."""
+        if self._alive_proof is None:
+            self._alive_proof = Alive(self._engine)
+        return self._alive_proof
+
+    def hear(self, told: Callable[[], None]) -> None:
+        """Have `told` called after each commit, when it is carried out, for as long as this is open."""
+        self._shell.listeners.append(lambda _: told())
 
     @property
     def armed(self) -> int:

@@ -26,10 +26,12 @@ from bide.runtime.service.doors import Served
 from bide.runtime.service.listen import Listener
 from bide.runtime.service.places import socket_of
 from bide.runtime.service.systemd import Notifier
+from bide.runtime.service.telling import Telling
 from bide.runtime.service.unread import told
 from bide.runtime.store.lock import Lock
 
 DRAIN_S: Final = 60.0
+_START_PATIENCE_S: Final = 5.0
 Say = Callable[[str], None]
 
 
@@ -72,29 +74,41 @@ class _Warned:
 async def serve(db: Path, paths: Sequence[str], opens: Opens, say: Say, drain_s: float = DRAIN_S) -> int:
     """Runs until it is told to stop; the exit code."""
     _need_framework()
-    notifier = Notifier()
+    systemd = Telling(Notifier.taken())
     signals = _Signals()
     listener = _listen(db)
     try:
+        systemd.starting()
         dags = loaded(paths, say)
         async with opens(dags) as runtime:
+            signals.started()
             if listener is None or not listener.still_there():
                 listener = _rebound(listener, db)
             http = await asyncio.to_thread(_import_http)
             async with http.serving(listener.socket, runtime.asgi):
                 say(f"serving {counted(len(runtime.dags), 'DAG')} on {db} (socket {listener.path})")
-                notifier.say("READY=1", f"STATUS=serving {counted(len(runtime.dags), 'DAG')}")
+                systemd.ready(runtime)
                 warned = _Warned(say)
                 await asyncio.to_thread(warned.of, dags)
-                await _until_told(runtime, paths, signals, notifier, say, warned)
-                notifier.say("STOPPING=1", "STATUS=draining")
+                await _until_told(runtime, paths, signals, systemd, say, warned)
+                systemd.stopping(drain_s)
                 say(f"stopping: what runs has {drain_s:g} s to end; a second signal ends it at once")
                 await _drain(runtime, signals, drain_s)
                 left = len(runtime.bodies)
+                systemd.closing()
         cut = f", {counted(left, 'attempt')} cut short: the next start takes up what was under way"
         say(f"stopped{cut if left else ''}")
         return 0
+    except asyncio.CancelledError:
+        if not signals.cut_start():
+            raise
+        say("stopped before it was ready")
+        return 0
+    except BideError as error:
+        systemd.failed(error)
+        raise
     finally:
+        systemd.end()
         signals.forget()
         if listener is not None:
             listener.close()
@@ -130,17 +144,38 @@ def _rebound(listener: Listener | None, db: Path) -> Listener:
 
 
 class _Signals:
-    """Signals as events of the loop. `stop` is set by the first, `now` by the second."""
+    """Signals as events of the loop. `stop` is set by the first, `now` by the second.
+
+    A start that is told to stop may come to its end, so that what it has taken up is drained; one that takes
+    longer than a few seconds, or is told twice, is cut, which harms no more than a kill.
+    """
 
     def __init__(self) -> None:
         self.stop, self.now, self.reload = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._starting = asyncio.current_task()
+        self._cut: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._told)
         self._loop.add_signal_handler(signal.SIGHUP, self.reload.set)
 
     def _told(self) -> None:
-        (self.now if self.stop.is_set() else self.stop).set()
+        again = self.stop.is_set()
+        (self.now if again else self.stop).set()
+        if self._starting is not None:
+            if self._cut is not None:
+                self._cut.cancel()
+            self._cut = self._loop.call_later(0 if again else _START_PATIENCE_S, self._starting.cancel)
+
+    def started(self) -> None:
+        """The runtime is open: from here on a signal is only an event."""
+        self._starting = None
+        if self._cut is not None:
+            self._cut.cancel()
+
+    def cut_start(self) -> bool:
+        """Whether the cancellation that was just caught was a signal's, which has then been dealt with."""
+        return self._starting is not None and self._cut is not None and not self._starting.uncancel()
 
     def forget(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -148,10 +183,9 @@ class _Signals:
 
 
 async def _until_told(
-    runtime: Served, paths: Sequence[str], signals: _Signals, notifier: Notifier, say: Say, warned: _Warned
+    runtime: Served, paths: Sequence[str], signals: _Signals, systemd: Telling, say: Say, warned: _Warned
 ) -> None:
     """Returns when a signal says stop; raises what ended the engine."""
-    pulse = asyncio.create_task(notifier.keep_alive(), name="bide systemd watchdog")
     ended = asyncio.create_task(runtime.stopped(), name="bide engine end")
     stop = asyncio.create_task(signals.stop.wait(), name="bide stop signal")
     reload = asyncio.create_task(signals.reload.wait(), name="bide reload signal")
@@ -164,18 +198,15 @@ async def _until_told(
             if stop.done():
                 return
             signals.reload.clear()
-            await _reload(runtime, paths, notifier, say, warned)
+            await _reload(runtime, paths, systemd, say, warned)
             reload = asyncio.create_task(signals.reload.wait(), name="bide reload signal")
     finally:
-        for task in (pulse, ended, stop, reload):
+        for task in (ended, stop, reload):
             task.cancel()
 
 
-async def _reload(
-    runtime: Served, paths: Sequence[str], notifier: Notifier, say: Say, warned: _Warned
-) -> None:
-    since = int(asyncio.get_running_loop().time() * 1e6)
-    notifier.say("RELOADING=1", f"MONOTONIC_USEC={since}")
+async def _reload(runtime: Served, paths: Sequence[str], systemd: Telling, say: Say, warned: _Warned) -> None:
+    systemd.reloading()
     try:
         found = await asyncio.to_thread(loaded, paths, say)
         await runtime.load(found.dags, found.errors)
@@ -184,7 +215,7 @@ async def _reload(
         await asyncio.to_thread(warned.of, found)
     except BideError as error:
         say(f"not read again, everything stays as it was: {error}")
-    notifier.say("READY=1")
+    systemd.reloaded()
 
 
 async def _drain(runtime: Served, signals: _Signals, limit_s: float) -> None:
