@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,22 +18,6 @@ from bide.runtime.store.reader import Reader
 if TYPE_CHECKING:
     from bide.runtime.service.doors import Door
     from bide.runtime.service.operations import Asks
-
-
-class ApprovalDoors(Protocol):
-    """What every door offers on approvals: in this process, or over the socket."""
-
-    async def listed(
-        self, state: str | None = "open", run: str | None = None, limit: int = 100
-    ) -> list[ApprovalLine]:
-        """The newest first; `state` None: whatever became of them."""
-        ...
-
-    async def approve(self, approval: str | None, by: str, why: str) -> Done:
-        """`approval` None: the one that is open, if there is just one."""
-        ...
-
-    async def reject(self, approval: str | None, by: str, why: str) -> Done: ...
 
 
 class Approvals:

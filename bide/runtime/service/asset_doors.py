@@ -7,21 +7,33 @@ from typing import Protocol
 
 from bide.runtime.service.asset_shapes import AssetEventLine, AssetLine, AssetShown, DagWhyShown
 from bide.runtime.service.impact_doors import ImpactDoors
+from bide.runtime.service.route import Limit, Text, get, post
 from bide.runtime.service.shapes import Done
 from bide.runtime.service.use_doors import UseDoors
 
 
 class AssetDoors(UseDoors, ImpactDoors, Protocol):
-    async def listed(self) -> list[AssetLine]: ...
+    """The operations on assets, and on what is pending for the DAGs that wait for them."""
 
-    async def show(self, asset: str, limit: int = 20) -> AssetShown:
-        """With its newest versions."""
+    @get("/assets")
+    async def listed(self) -> list[AssetLine]:
+        """List the assets."""
         ...
 
-    async def events(self, dag: str, everything: bool = False, limit: int = 1000) -> list[AssetEventLine]:
-        """What is pending for a DAG, oldest first; `everything`: whatever became of it, newest first."""
+    @get("/assets/{asset:path}")
+    async def show(self, asset: str, limit: Limit = 20) -> AssetShown:
+        """Show an asset with its newest versions."""
         ...
 
+    @get("/dags/{dag}/asset-events", names={"everything": "all"})
+    async def events(self, dag: str, everything: bool = False, limit: Limit = 1000) -> list[AssetEventLine]:
+        """List what is pending for a DAG, oldest first.
+
+        `all`: whatever became of it, newest first.
+        """
+        ...
+
+    @post("/dags/{dag}/asset-events/drop", names={"everything": "all"})
     async def drop(
         self,
         dag: str,
@@ -29,11 +41,23 @@ class AssetDoors(UseDoors, ImpactDoors, Protocol):
         versions: Sequence[str] = (),
         until: str | None = None,
         everything: bool = False,
-        reason: str = "",
-    ) -> Done: ...
+        reason: Text = "",
+    ) -> Done:
+        """Drop what is pending for a DAG, so that no run is made of it.
 
-    async def replay(self, dag: str, start: str, asset: str | None = None, reason: str = "") -> Done:
-        """`start`: a version's number, or an instant (ISO 8601)."""
+        `versions`, `until` (an instant: intervals that end by then) or `all`; of one asset or of every one.
+        """
         ...
 
-    async def why(self, dag: str) -> DagWhyShown: ...
+    @post("/dags/{dag}/asset-events/replay", names={"start": "from"})
+    async def replay(self, dag: str, start: str, asset: str | None = None, reason: Text = "") -> Done:
+        """Put published versions before a DAG once more.
+
+        `from`: a version's number, or an instant (ISO 8601).
+        """
+        ...
+
+    @get("/dags/{dag}/why")
+    async def why(self, dag: str) -> DagWhyShown:
+        """Say why a DAG makes no run now, and what makes the next one."""
+        ...

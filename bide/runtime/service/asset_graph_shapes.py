@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from bide.runtime.service.shapes import _Shape
 
 
@@ -107,15 +105,3 @@ class PromiseLine(_Shape, frozen=True):
     producer: str
     consumer: str
     sentence: str
-
-
-class AssetGraphDoors(Protocol):
-    """What every door offers: in this process, or over the socket."""
-
-    async def graph(self) -> GraphShown: ...
-
-    async def contracts(self, asset: str | None = None) -> list[ContractLine]:
-        """Those in force; of one asset, at either end."""
-        ...
-
-    async def promises(self) -> list[PromiseLine]: ...

@@ -11,26 +11,46 @@ from bide.runtime.service.backfill_shapes import (
     BackfillShown,
     BackfillStarted,
 )
+from bide.runtime.service.route import Limit, Text, get, post
 from bide.runtime.service.shapes import Done
 
 
 class BackfillDoors(Protocol):
     """The operations on backfills; they are named by their number, "3"."""
 
+    @post("/backfills/plan", scope="read")
     async def plan(self, request: BackfillRequest) -> BackfillPlan:
-        """A dry run: nothing is written."""
+        """Plan a backfill: a dry run, nothing is written."""
         ...
 
+    @post("/backfills", status=201, names={"plan_hash": "hash"})
     async def start(
         self, request: BackfillRequest, plan_hash: str | None = None, key: str | None = None
-    ) -> BackfillStarted: ...
+    ) -> BackfillStarted:
+        """Start a backfill; with the `hash` of a plan, only if that is still what it would do."""
+        ...
 
-    async def listed(self, dag: str | None = None, limit: int = 50) -> list[BackfillLine]: ...
+    @get("/backfills")
+    async def listed(self, dag: str | None = None, limit: Limit = 50) -> list[BackfillLine]:
+        """List backfills, the newest first."""
+        ...
 
-    async def show(self, backfill: str, state: str | None = None, limit: int = 100_000) -> BackfillShown: ...
+    @get("/backfills/{backfill}")
+    async def show(self, backfill: str, state: str | None = None, limit: Limit = 100_000) -> BackfillShown:
+        """Show a backfill and its intervals."""
+        ...
 
-    async def pause(self, backfill: str) -> Done: ...
+    @post("/backfills/{backfill}/pause")
+    async def pause(self, backfill: str) -> Done:
+        """Let a backfill make no more runs."""
+        ...
 
-    async def resume(self, backfill: str, failed: bool = False) -> Done: ...
+    @post("/backfills/{backfill}/resume")
+    async def resume(self, backfill: str, failed: bool = False) -> Done:
+        """Let a backfill go on; `failed`: what failed or was cancelled is taken up again."""
+        ...
 
-    async def cancel(self, backfill: str, reason: str = "") -> Done: ...
+    @post("/backfills/{backfill}/cancel")
+    async def cancel(self, backfill: str, reason: Text = "") -> Done:
+        """Cancel a backfill and its runs."""
+        ...

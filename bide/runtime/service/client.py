@@ -1,51 +1,32 @@
-"""The operations over a service's unix socket: what the terminal uses when a service runs.
+"""The operations over a service's socket, or over TCP at `--url`: what the terminal uses when a service runs.
 
-The standard library's HTTP client is all it takes: importing httpx costs more than the answer.
-Calls block the thread they are made in; the terminal has nothing else to do meanwhile.
+The calls are made of the table (`table.py`). The standard library's HTTP client is all it takes:
+importing httpx costs more than the answer. Calls block the thread they are made in; the terminal
+has nothing else to do meanwhile.
 """
 
 from __future__ import annotations
 
 import http.client
+import inspect
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import msgspec
 
 from bide.runtime import errors
 from bide.runtime.errors import BideError, GaveUpError, RefusedError, UnreachableError
+from bide.runtime.service.doors import ROOMS
 from bide.runtime.service.places import owner_of
-from bide.runtime.service.shapes import (
-    AlertLine,
-    DagLine,
-    DagShown,
-    Done,
-    Health,
-    LogPart,
-    Problem,
-    RunLine,
-    RunShown,
-    Timetable,
-    Triggered,
-    WaitLine,
-    WhyShown,
-)
-
-if TYPE_CHECKING:
-    from bide.runtime.service.approval_client import ApprovalClient
-    from bide.runtime.service.asset_client import AssetClient
-    from bide.runtime.service.asset_graph_client import AssetGraphClient
-    from bide.runtime.service.backfill_client import BackfillClient
-    from bide.runtime.service.effect_client import EffectClient
-    from bide.runtime.service.evidence_client import EvidenceClient
-    from bide.runtime.service.plan_client import PlanClient
+from bide.runtime.service.said import said
+from bide.runtime.service.shapes import Problem
+from bide.runtime.service.table import KEY_HEADER, Operation, operation
 
 _TIMEOUT_S: Final = 30.0
-T = TypeVar("T")
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -59,173 +40,67 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-class ServiceClient:
-    """The service that holds `db`, at its socket. One connection a call."""
+class Calls:
+    """The operations of one room, each asked of `call`; a name that has no route is an `AttributeError`."""
+
+    def __init__(self, room: str, call: Callable[[Operation, dict[str, Any]], Any]) -> None:
+        self._room, self._call = room, call
+
+    def __getattr__(self, name: str) -> Any:
+        found = operation(self._room, name) if not name.startswith("_") else None
+        if found is None:
+            raise AttributeError(f"there is no operation {name!r} over a socket")
+        return self._asking(found)
+
+    def _asking(self, of: Operation) -> Any:
+        signature = inspect.Signature(
+            [
+                inspect.Parameter(
+                    each.name,
+                    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                    default=inspect.Parameter.empty if each.default is msgspec.NODEFAULT else each.default,
+                )
+                for each in of.parameters
+            ]
+        )
+
+        async def ask(*args: Any, **named: Any) -> Any:
+            bound = signature.bind(*args, **named)
+            bound.apply_defaults()
+            return self._call(of, bound.arguments)
+
+        return ask
+
+
+class ServiceClient(Calls):
+    """The service that holds `db`, at its socket: a `Doors`. One connection a call."""
 
     def __init__(self, path: Path, db: Path, timeout_s: float = _TIMEOUT_S) -> None:
+        super().__init__("", self._carry)
         self._path, self._db, self._timeout_s = path, db, timeout_s
 
     @property
     def held(self) -> bool:
         return True
 
-    @property
-    def backfills(self) -> BackfillClient:
-        """The operations on backfills."""
-        from bide.runtime.service.backfill_client import BackfillClient
-
-        return BackfillClient(self._get, self._post)
-
-    @property
-    def plans(self) -> PlanClient:
-        """The operations on rerun plans."""
-        from bide.runtime.service.plan_client import PlanClient
-
-        return PlanClient(self._get, self._post)
-
-    @property
-    def assets(self) -> AssetClient:
-        """The operations on assets."""
-        from bide.runtime.service.asset_client import AssetClient
-
-        return AssetClient(self._get, self._post)
-
-    @property
-    def asset_graph(self) -> AssetGraphClient:
-        """The operations on the asset graph, on contracts and promises."""
-        from bide.runtime.service.asset_graph_client import AssetGraphClient
-
-        return AssetGraphClient(self._get)
-
-    @property
-    def approvals(self) -> ApprovalClient:
-        """The operations on approvals."""
-        from bide.runtime.service.approval_client import ApprovalClient
-
-        return ApprovalClient(self._get, self._post)
-
-    @property
-    def evidence(self) -> EvidenceClient:
-        """The operations on evidence: checklists, incidents, bundles."""
-        from bide.runtime.service.evidence_client import EvidenceClient
-
-        return EvidenceClient(self._get, self._post)
-
-    @property
-    def effects(self) -> EffectClient:
-        """The ledger of external effects."""
-        from bide.runtime.service.effect_client import EffectClient
-
-        return EffectClient(self._get)
-
-    async def dags(self) -> list[DagLine]:
-        return self._get(list[DagLine], "/dags")
-
-    async def dag(self, dag: str) -> DagShown:
-        return self._get(DagShown, f"/dags/{_part(dag)}")
-
-    async def schedule(
-        self, dag: str, n: int | None = None, since: str | None = None, until: str | None = None
-    ) -> Timetable:
-        return self._get(Timetable, f"/dags/{_part(dag)}/schedule", n=n, since=since, until=until)
-
-    async def runs(self, dag: str | None = None, state: str | None = None, limit: int = 50) -> list[RunLine]:
-        return self._get(list[RunLine], "/runs", dag=dag, state=state, limit=limit)
-
-    async def show(self, run: str) -> RunShown:
-        return self._get(RunShown, f"/runs/{_part(run)}")
-
-    async def why(self, run: str, task: str | None = None) -> WhyShown:
-        return self._get(WhyShown, f"/runs/{_part(run)}/why", task=task)
-
-    async def logs(
-        self, run: str, task: str, attempt: int | None = None, offset: int = 0, limit: int = 262_144
-    ) -> LogPart:
-        where = f"/runs/{_part(run)}/tasks/{_part(task)}/logs"
-        return self._get(LogPart, where, attempt=attempt, offset=offset, limit=limit)
-
-    async def waits(self) -> list[WaitLine]:
-        return self._get(list[WaitLine], "/waits")
-
-    async def alerts(
-        self, run: str | None = None, state: str | None = None, limit: int = 100
-    ) -> list[AlertLine]:
-        return self._get(list[AlertLine], "/alerts", run=run, state=state, limit=limit)
-
-    async def alert_ack(self, alert: str) -> Done:
-        return self._post(Done, f"/alerts/{_part(alert)}/ack", {})
-
-    async def trigger(
-        self,
-        dag: str,
-        logical_date: str | None = None,
-        params: dict[str, Any] | None = None,
-        new: bool = False,
-        key: str | None = None,
-        shadow: bool = False,
-    ) -> Triggered:
-        body = {"logical_date": logical_date, "params": params, "new": new, "shadow": shadow}
-        headers = {"Idempotency-Key": key} if key else {}
-        return self._post(Triggered, f"/dags/{_part(dag)}/runs", body, headers)
-
-    async def cancel(self, run: str) -> Done:
-        return self._post(Done, f"/runs/{_part(run)}/cancel", {})
-
-    async def rerun(
-        self, run: str, task: str | None = None, downstream: bool = False, whole: bool = False
-    ) -> Done:
-        body = {"task": task, "downstream": downstream, "whole": whole}
-        return self._post(Done, f"/runs/{_part(run)}/rerun", body)
-
-    async def mark(self, run: str, task: str, state: str, downstream: bool = False) -> Done:
-        body = {"state": state, "downstream": downstream}
-        return self._post(Done, f"/runs/{_part(run)}/tasks/{_part(task)}/mark", body)
-
-    async def skip(self, run: str, task: str, downstream: bool = False) -> Done:
-        return self._post(Done, f"/runs/{_part(run)}/tasks/{_part(task)}/skip", {"downstream": downstream})
-
-    async def pause(self, dag: str) -> Done:
-        return self._post(Done, f"/dags/{_part(dag)}/pause", {})
-
-    async def unpause(self, dag: str) -> Done:
-        return self._post(Done, f"/dags/{_part(dag)}/unpause", {})
-
-    async def wait_look(self, wait: str) -> Done:
-        return self._post(Done, f"/waits/{_part(wait)}/look", {})
-
-    async def wait_extend(self, wait: str, deadline: str) -> Done:
-        return self._post(Done, f"/waits/{_part(wait)}/extend", {"deadline": deadline})
-
-    async def wait_satisfy(self, wait: str, event: Any = None) -> Done:
-        return self._post(Done, f"/waits/{_part(wait)}/satisfy", {"event": event})
-
-    async def wait_fail(self, wait: str, reason: str = "") -> Done:
-        return self._post(Done, f"/waits/{_part(wait)}/fail", {"reason": reason})
-
-    async def doctor(self) -> Health:
-        return self._get(Health, "/doctor")
+    def __getattr__(self, name: str) -> Any:
+        if name in ROOMS:
+            return Calls(name, self._carry)
+        return super().__getattr__(name)
 
     def alive(self) -> bool:
         """Whether somebody answers at the socket; waits for the answer of one that is starting."""
         try:
-            return self._ask("GET", "/livez", None, {}, prefix="")[0] == 200
+            return self._ask("GET", "/livez", None, {})[0] == 200
         except BideError:
             return False
 
-    def _get(self, shape: type[T], path: str, **query: Any) -> T:
-        said = {name: value for name, value in query.items() if value is not None}
-        return self._call(shape, "GET", f"{path}?{urlencode(said)}" if said else path, None, {})
-
-    def _post(self, shape: type[T], path: str, body: Any, headers: Mapping[str, str] | None = None) -> T:
-        return self._call(shape, "POST", path, msgspec.json.encode(body), headers or {})
-
-    def _call(
-        self, shape: type[T], method: str, path: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> T:
-        status, data = self._ask(method, path, body, headers)
+    def _carry(self, of: Operation, given: dict[str, Any]) -> Any:
+        path, body, headers = request(of, given)
+        status, data = self._ask(of.route.method, path, body, headers)
         try:
             if status < 400:
-                return msgspec.json.decode(data, type=shape)
+                return msgspec.json.decode(data, type=of.result)
             problem = msgspec.json.decode(data, type=Problem)
         except msgspec.DecodeError as error:
             raise UnreachableError(
@@ -235,12 +110,12 @@ class ServiceClient:
         raise _error(problem)
 
     def _ask(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], prefix: str = "/api/v1"
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
         self._trust()
         connection = _UnixConnection(self._path, self._timeout_s)
         try:
-            connection.request(method, prefix + path, body, {"Content-Type": "application/json", **headers})
+            connection.request(method, path, body, {"Content-Type": "application/json", **headers})
             response = connection.getresponse()
             return response.status, response.read()
         except TimeoutError:
@@ -268,8 +143,39 @@ class ServiceClient:
             )
 
 
-def _part(text: str) -> str:
-    return quote(text, safe="")
+def request(of: Operation, given: Mapping[str, Any]) -> tuple[str, bytes | None, dict[str, str]]:
+    """(path with its query, body, headers) of a call; what is as it would be anyway is left out."""
+    path, query, body, headers = of.path, {}, {}, {}
+    for each in of.parameters:
+        value = given[each.name]
+        if each.where == "path":
+            text = each.null if value is None else str(said(value))
+            path = _filled(path, each.said, text or "")
+        elif each.struct is not None:
+            body.update(msgspec.to_builtins(value))
+        elif value is None and each.null is not None:
+            query[each.said] = each.null
+        elif value != each.default or each.default is msgspec.NODEFAULT:
+            if each.where == "query":
+                query[each.said] = _word(value)
+            elif each.where == "header":
+                headers[KEY_HEADER] = str(value)
+            else:
+                body[each.said] = said(value)
+    if of.route.method == "GET":
+        return f"{path}?{urlencode(query)}" if query else path, None, headers
+    return path, msgspec.json.encode(body), headers
+
+
+def _filled(path: str, name: str, text: str) -> str:
+    """A path with one of its names filled in; a name that may have slashes keeps them."""
+    if f"{{{name}:path}}" in path:
+        return path.replace(f"{{{name}:path}}", quote(text))
+    return path.replace(f"{{{name}}}", quote(text, safe=""))
+
+
+def _word(value: Any) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(said(value))
 
 
 def _error(problem: Problem) -> BideError:

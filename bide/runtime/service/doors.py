@@ -3,14 +3,21 @@
 `Operations` (here and in the service) and `ServiceClient` (over the socket) both are a `Doors`:
 the terminal does not care which one it talks to. All of it is async, none of it keeps state
 between calls, and everything raises the classes of `bide.runtime.errors`.
+
+Each operation says its route (`route.py`): the REST handlers, the client and the OpenAPI document
+are made of these protocols, by `table.py`. The first sentence of a docstring is the summary there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol
+
+from msgspec import Meta
 
 from bide.runtime.engine.explain import Look, Progress, Refusal
+from bide.runtime.service.route import Limit, Number, Text, get, post
 from bide.runtime.service.shapes import (
     AlertLine,
     DagLine,
@@ -31,17 +38,33 @@ if TYPE_CHECKING:
 
     from bide.runtime.graph.dag import Dag
     from bide.runtime.lineage.exporter import Sent
-    from bide.runtime.service.approvals import ApprovalDoors
+    from bide.runtime.service.approval_doors import ApprovalDoors
     from bide.runtime.service.asset_doors import AssetDoors
-    from bide.runtime.service.asset_graph_shapes import AssetGraphDoors
+    from bide.runtime.service.asset_graph_doors import AssetGraphDoors
     from bide.runtime.service.backfill_doors import BackfillDoors
-    from bide.runtime.service.effects import EffectDoors
+    from bide.runtime.service.effect_doors import EffectDoors
     from bide.runtime.service.evidence_doors import EvidenceDoors
     from bide.runtime.service.health import Alive
     from bide.runtime.service.holds import Held
     from bide.runtime.service.live import Counts
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.plan_doors import PlanDoors
+
+
+ROOMS: Final = MappingProxyType(
+    {
+        "backfills": "backfill_doors:BackfillDoors",
+        "assets": "asset_doors:AssetDoors",
+        "asset_graph": "asset_graph_doors:AssetGraphDoors",
+        "plans": "plan_doors:PlanDoors",
+        "approvals": "approval_doors:ApprovalDoors",
+        "evidence": "evidence_doors:EvidenceDoors",
+        "effects": "effect_doors:EffectDoors",
+    }
+)
+"""The properties of `Doors` that lead to further operations, and where their protocols stand."""
+
+Piece = Annotated[int, Meta(ge=1, le=4_194_304)]
 
 
 class Door(Protocol):
@@ -177,42 +200,68 @@ class Doors(Protocol):
         """The ledger of external effects."""
         ...
 
-    async def dags(self) -> list[DagLine]: ...
+    @get("/dags")
+    async def dags(self) -> list[DagLine]:
+        """List the DAGs."""
+        ...
 
-    async def dag(self, dag: str) -> DagShown: ...
+    @get("/dags/{dag}")
+    async def dag(self, dag: str) -> DagShown:
+        """Show a DAG: its tasks, and what a run of it takes."""
+        ...
 
+    @get("/dags/{dag}/schedule")
     async def schedule(
-        self, dag: str, n: int | None = None, since: str | None = None, until: str | None = None
+        self, dag: str, n: Number | None = None, since: str | None = None, until: str | None = None
     ) -> Timetable:
-        """`n` firings (5) at or after `since` (now) and before `until`: dates, or instants in ISO 8601."""
+        """Show the next firings of a DAG, with what is held, kept and skipped.
+
+        `n` firings (5) at or after `since` (now) and before `until`: dates, or instants in ISO 8601.
+        """
         ...
 
-    async def runs(self, dag: str | None = None, state: str | None = None, limit: int = 50) -> list[RunLine]:
-        """The newest first."""
+    @get("/runs")
+    async def runs(
+        self, dag: str | None = None, state: str | None = None, limit: Limit = 50
+    ) -> list[RunLine]:
+        """List runs, the newest first."""
         ...
 
-    async def show(self, run: str) -> RunShown: ...
+    @get("/runs/{run}")
+    async def show(self, run: str) -> RunShown:
+        """Show a run and its tasks."""
+        ...
 
-    async def why(self, run: str, task: str | None = None) -> WhyShown: ...
+    @get("/runs/{run}/why")
+    async def why(self, run: str, task: str | None = None) -> WhyShown:
+        """Say why a run, or a task of it, is in the state it is in."""
+        ...
 
+    @get("/runs/{run}/tasks/{task}/logs")
     async def logs(
-        self, run: str, task: str, attempt: int | None = None, offset: int = 0, limit: int = 262_144
+        self, run: str, task: str, attempt: Number | None = None, offset: Number = 0, limit: Piece = 262_144
     ) -> LogPart:
-        """A piece of the log of an attempt, the last one by default, from a byte offset."""
+        """Read a piece of the log of an attempt, the last one by default, from a byte offset."""
         ...
 
+    @get("/waits")
     async def waits(self) -> list[WaitLine]:
-        """Open ones, the nearest deadline first."""
+        """List the open waits, the nearest deadline first."""
         ...
 
+    @get("/alerts")
     async def alerts(
-        self, run: str | None = None, state: str | None = None, limit: int = 100
+        self, run: str | None = None, state: str | None = None, limit: Limit = 100
     ) -> list[AlertLine]:
-        """Who was late, the newest first."""
+        """List alerts, the newest first."""
         ...
 
-    async def alert_ack(self, alert: str) -> Done: ...
+    @post("/alerts/{alert}/ack")
+    async def alert_ack(self, alert: str) -> Done:
+        """Acknowledge an alert."""
+        ...
 
+    @post("/dags/{dag}/runs", status=201)
     async def trigger(
         self,
         dag: str,
@@ -221,33 +270,79 @@ class Doors(Protocol):
         new: bool = False,
         key: str | None = None,
         shadow: bool = False,
-    ) -> Triggered: ...
+    ) -> Triggered:
+        """Start a run of a DAG.
 
-    async def cancel(self, run: str) -> Done: ...
-
-    async def rerun(
-        self, run: str, task: str | None = None, downstream: bool = False, whole: bool = False
-    ) -> Done: ...
-
-    async def mark(self, run: str, task: str, state: str, downstream: bool = False) -> Done: ...
-
-    async def skip(self, run: str, task: str, downstream: bool = False) -> Done: ...
-
-    async def pause(self, dag: str) -> Done: ...
-
-    async def unpause(self, dag: str) -> Done: ...
-
-    async def wait_look(self, wait: str) -> Done: ...
-
-    async def wait_extend(self, wait: str, deadline: str) -> Done:
-        """`deadline`: an instant (ISO 8601), or `+2h` from the one it has."""
+        A date without a zone is read in the DAG's. `new`: although there is a run for that date.
+        The same key makes one run. `shadow`: a run that publishes nothing.
+        """
         ...
 
-    async def wait_satisfy(self, wait: str, event: Any = None) -> Done: ...
+    @post("/runs/{run}/cancel")
+    async def cancel(self, run: str) -> Done:
+        """Cancel a run: what waits and what runs of it."""
+        ...
 
-    async def wait_fail(self, wait: str, reason: str = "") -> Done: ...
+    @post("/runs/{run}/rerun")
+    async def rerun(
+        self, run: str, task: str | None = None, downstream: bool = False, whole: bool = False
+    ) -> Done:
+        """Run again what did not succeed.
 
-    async def doctor(self) -> Health: ...
+        `task`: that one; `downstream`: and all below it; `whole`: every task of the run.
+        """
+        ...
+
+    @post("/runs/{run}/tasks/{task}/mark")
+    async def mark(self, run: str, task: str, state: str, downstream: bool = False) -> Done:
+        """Mark a task success, failed or skipped.
+
+        `downstream`: every task below becomes the same.
+        """
+        ...
+
+    @post("/runs/{run}/tasks/{task}/skip")
+    async def skip(self, run: str, task: str, downstream: bool = False) -> Done:
+        """Let a task not run, and let that be well."""
+        ...
+
+    @post("/dags/{dag}/pause")
+    async def pause(self, dag: str) -> Done:
+        """Let a DAG start nothing; its waits and their deadlines stand still."""
+        ...
+
+    @post("/dags/{dag}/unpause")
+    async def unpause(self, dag: str) -> Done:
+        """Let a paused DAG go on."""
+        ...
+
+    @post("/waits/{wait}/look")
+    async def wait_look(self, wait: str) -> Done:
+        """Look now at what a wait waits for."""
+        ...
+
+    @post("/waits/{wait}/extend")
+    async def wait_extend(self, wait: str, deadline: str) -> Done:
+        """Give a wait more time.
+
+        `deadline`: an instant (ISO 8601), or `+2h` from the one it has.
+        """
+        ...
+
+    @post("/waits/{wait}/satisfy")
+    async def wait_satisfy(self, wait: str, event: Any = None) -> Done:
+        """End a wait well, as if what it waits for had come."""
+        ...
+
+    @post("/waits/{wait}/fail")
+    async def wait_fail(self, wait: str, reason: Text = "") -> Done:
+        """End a wait as failed."""
+        ...
+
+    @get("/doctor")
+    async def doctor(self) -> Health:
+        """Check the database and what it rests on."""
+        ...
 
 
 class Served(Door, Live, Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,20 +19,6 @@ if TYPE_CHECKING:
     import sqlite3
 
     from bide.runtime.service.operations import Asks
-
-
-class EffectDoors(Protocol):
-    """What every door offers on effects: in this process, or over the socket."""
-
-    async def listed(
-        self, effect: str | None = None, state: str | None = None, limit: int = 100
-    ) -> list[EffectLine]:
-        """The ledger, the newest delivery first."""
-        ...
-
-    async def show(self, delivery: str) -> EffectShown:
-        """With its receipt, what it was made of, and who approved it."""
-        ...
 
 
 class Effects:

@@ -6,37 +6,62 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from bide.runtime.service.evidence_shapes import BundleShown, ChecklistShown, IncidentLine, IncidentShown
+from bide.runtime.service.route import Limit, Person, Text, get, post
 from bide.runtime.service.shapes import Done
 
 
 class EvidenceDoors(Protocol):
-    async def checklist(self, asset: str) -> ChecklistShown: ...
+    """The operations on checklists, incidents and their bundles."""
 
-    async def incidents(self, state: str | None = None, limit: int = 50) -> list[IncidentLine]:
-        """The newest first."""
+    @get("/evidence/checklist/{asset:path}")
+    async def checklist(self, asset: str) -> ChecklistShown:
+        """Show what is known of an asset against the questions of an audit."""
         ...
 
-    async def incident(self, incident: str) -> IncidentShown: ...
+    @get("/incidents")
+    async def incidents(self, state: str | None = None, limit: Limit = 50) -> list[IncidentLine]:
+        """List incidents, the newest first."""
+        ...
 
+    @get("/incidents/{incident}")
+    async def incident(self, incident: str) -> IncidentShown:
+        """Show an incident: its steps, what was noted, and what is missing."""
+        ...
+
+    @post("/incidents")
     async def open(
         self,
         title: str,
         asset: str | None = None,
         invalidation: str | None = None,
         severity: str | None = None,
-        by: str = "",
-        text: str = "",
+        by: Person = "",
+        text: Text = "",
         dimensions: Sequence[str] = (),
-    ) -> Done: ...
+    ) -> Done:
+        """Open an incident of an asset, or of an invalidation."""
+        ...
 
+    @post("/incidents/{incident}/notes")
     async def note(
-        self, incident: str, step: str, text: str, by: str = "", data: dict[str, Any] | None = None
-    ) -> Done: ...
+        self, incident: str, step: str, text: Text, by: Person = "", data: dict[str, Any] | None = None
+    ) -> Done:
+        """Note what was done at one of the runbook's steps."""
+        ...
 
+    @post("/incidents/{incident}/plan")
     async def plan(
-        self, incident: str, plan: str | None = None, invalidation: str | None = None, by: str = ""
-    ) -> Done: ...
+        self, incident: str, plan: str | None = None, invalidation: str | None = None, by: Person = ""
+    ) -> Done:
+        """Link a plan or an invalidation to an incident; neither: the newest plan of its invalidation."""
+        ...
 
-    async def close(self, incident: str, text: str = "", by: str = "", anyway: bool = False) -> Done: ...
+    @post("/incidents/{incident}/close")
+    async def close(self, incident: str, text: Text = "", by: Person = "", anyway: bool = False) -> Done:
+        """Close an incident; `anyway`: although a step is open."""
+        ...
 
-    async def export(self, incident: str) -> BundleShown: ...
+    @get("/incidents/{incident}/bundle")
+    async def export(self, incident: str) -> BundleShown:
+        """Export the evidence of an incident as a bundle."""
+        ...

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from msgspec import Meta
 
 from bide.runtime.service.impact_shapes import BlastShown, Invalidated, InvalidationLine, LineageShown
+from bide.runtime.service.route import Limit, Number, Person, Text, get, post
+
+Evidence = Annotated[Sequence[Annotated[str, Meta(max_length=2_000)]], Meta(max_length=1_000)]
 
 
 class ImpactDoors(Protocol):
+    """The operations on invalidations, blast radii and lineage."""
+
+    @get("/blast")
     async def blast(
         self,
         asset: str | None = None,
@@ -20,24 +28,39 @@ class ImpactDoors(Protocol):
         effective: str | None = None,
         code: str = "",
     ) -> BlastShown:
-        """`interval`: `2026-06-15`, `2026-06` or `FROM..TO`, dates in the asset's zone."""
+        """Show all that is affected, or would be: nothing is changed by asking.
+
+        `interval`: `2026-06-15`, `2026-06` or `FROM..TO`, dates in the asset's zone.
+        """
         ...
 
+    @post("/invalidations")
     async def invalidate(
         self,
         asset: str | None = None,
         interval: str | None = None,
         version: str | None = None,
-        reason: str = "",
+        reason: Text = "",
         cause: str = "source_correction",
         severity: str | None = None,
         effective: str | None = None,
         code: str = "",
-        evidence: Sequence[str] = (),
-        by: str = "",
+        evidence: Evidence = (),
+        by: Person = "",
         key: str | None = None,
-    ) -> Invalidated: ...
+    ) -> Invalidated:
+        """Say that versions are wrong, and let what was made of them know.
 
-    async def invalidations(self, limit: int = 50) -> list[InvalidationLine]: ...
+        `asset` with `interval` (`2026-06-15`, `2026-06`, `FROM..TO`), or one `version`.
+        """
+        ...
 
-    async def lineage(self, version: str, depth: int = 3) -> LineageShown: ...
+    @get("/invalidations")
+    async def invalidations(self, limit: Limit = 50) -> list[InvalidationLine]:
+        """List invalidations, the newest first."""
+        ...
+
+    @get("/lineage/{version}")
+    async def lineage(self, version: str, depth: Number = 3) -> LineageShown:
+        """Show where a version comes from, and where it went."""
+        ...

@@ -6,24 +6,45 @@ from typing import Protocol
 
 from bide.runtime.assets.rerun import RerunPlan
 from bide.runtime.service.plan_shapes import PlanLine, PlanRun, PlanShown
+from bide.runtime.service.route import Limit, Person, Text, get, post
 from bide.runtime.service.shapes import Done
 
 
 class PlanDoors(Protocol):
     """The operations on rerun plans; they are named by their number, "3"."""
 
+    @post("/plans", status=201)
     async def make(self, invalidation: str, keep: bool = True) -> RerunPlan:
-        """The plan that mends an invalidation as things are now. `keep=False`: it is only looked at."""
+        """Make the plan that mends an invalidation as things are now.
+
+        `keep` false: it is only looked at.
+        """
         ...
 
-    async def listed(self, limit: int = 50) -> list[PlanLine]: ...
+    @get("/plans")
+    async def listed(self, limit: Limit = 50) -> list[PlanLine]:
+        """List rerun plans, the newest first."""
+        ...
 
-    async def show(self, plan: str) -> PlanShown: ...
+    @get("/plans/{plan}")
+    async def show(self, plan: str) -> PlanShown:
+        """Show a rerun plan and how far it is."""
+        ...
 
-    async def approve(self, plan: str, plan_hash: str, by: str, why: str) -> Done: ...
+    @post("/plans/{plan}/approve", scope="admin", names={"plan_hash": "hash"})
+    async def approve(self, plan: str, plan_hash: str, by: Person, why: Text) -> Done:
+        """Approve the plan that was read: `hash` is its own."""
+        ...
 
+    @post("/plans/{plan}/run", names={"plan_hash": "hash"})
     async def run(self, plan: str, plan_hash: str) -> PlanRun:
-        """Refused when a plan made now would do something else; of one that runs or ran, nothing is changed."""
+        """Run the plan that was read; of one that runs or ran, nothing is changed.
+
+        It is refused when a plan made now would do something else.
+        """
         ...
 
-    async def cancel(self, plan: str, reason: str = "") -> Done: ...
+    @post("/plans/{plan}/cancel")
+    async def cancel(self, plan: str, reason: Text = "") -> Done:
+        """Cancel a plan, and its runs with it."""
+        ...

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from bide.runtime.clock import SECOND, Clock
 from bide.runtime.errors import UnreachableError
@@ -58,7 +58,7 @@ async def doors(db: Path, clock: Clock) -> AsyncIterator[Doors]:
     if holder is not None and holder.kind == "runtime":
         client = await _service(db, holder, clock)
         if client is not None:
-            yield client
+            yield cast("Doors", client)
             return
     with Reader(db) as reader:
         if holder is not None and holder.kind == "runtime":

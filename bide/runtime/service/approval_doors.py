@@ -1,0 +1,39 @@
+"""What every door offers on approvals: in this process, or over the socket."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bide.runtime.service.approval_shapes import ApprovalLine
+from bide.runtime.service.route import Limit, Person, Text, get, post
+from bide.runtime.service.shapes import Done
+
+
+class ApprovalDoors(Protocol):
+    """The operations on approvals; they are named by their number, "3"."""
+
+    @get("/approvals", nulls={"state": "all"})
+    async def listed(
+        self, state: str | None = "open", run: str | None = None, limit: Limit = 100
+    ) -> list[ApprovalLine]:
+        """List approvals, the newest first.
+
+        `state`: open, approved, rejected or expired; `all`: whatever became of them.
+        """
+        ...
+
+    @post("/approvals/{approval}/approve", scope="admin", nulls={"approval": "only"})
+    async def approve(self, approval: str | None, by: Person, why: Text) -> Done:
+        """Approve what is asked for; who decides and why are kept.
+
+        `only` in place of a number: the one that is open, if there is just one.
+        """
+        ...
+
+    @post("/approvals/{approval}/reject", scope="admin", nulls={"approval": "only"})
+    async def reject(self, approval: str | None, by: Person, why: Text) -> Done:
+        """Reject what is asked for; who decides and why are kept.
+
+        `only` in place of a number: the one that is open, if there is just one.
+        """
+        ...
