@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
 from bide.runtime.engine.changes import Changes
 from bide.runtime.graph.spec import DagSpec, Lane, SensorSpec, TaskSpec
+from bide.runtime.store.inline import InlineWriter
 
 T0 = 1_781_481_600_000_000
 SPEC = DagSpec(
@@ -138,3 +140,16 @@ def whole_run(book: Book, run_id: int = 1) -> Iterator[tuple[Changes, int]]:
     book.move(send, "success")
     book.set_run(run_id, "running", "success")
     yield book.take()
+
+
+def three_runs(db: Path) -> Path:
+    """A sound database: run 1 is over; run 2 waits (drop deferred); run 3 runs (load, its second attempt)."""
+    writer = InlineWriter.open_here(db, create=True)
+    book = Book()
+    for run_id, batches in ((1, 99), (2, 2), (3, 5)):
+        for n, (changes, batch) in enumerate(whole_run(book, run_id), 1):
+            writer.commit_here(changes, batch)
+            if n == batches:
+                break
+    writer.close_here()
+    return db

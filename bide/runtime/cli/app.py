@@ -22,6 +22,9 @@ from bide.runtime.cli import (
     schedule,
     waits,
 )
+from bide.runtime.cli import (
+    db as db_commands,
+)
 from bide.runtime.cli.asking import (
     ASLEEP,
     Dag,
@@ -71,6 +74,7 @@ app.command(approvals.app)
 app.command(incident.app)
 asset_graph.add_to(assets.app)
 app.command(effects.app)
+app.command(db_commands.app)
 
 
 # --- run, serve ----------------------------------------------------------------------------------

@@ -45,4 +45,14 @@ def last_ids(conn: sqlite3.Connection) -> LastIds:
         " (SELECT max(invalidation_id) FROM invalidation), (SELECT max(plan_id) FROM rerun_plan),"
         " (SELECT max(incident_id) FROM incident)"
     ).fetchone()
-    return LastIds(*(value or 0 for value in found))
+    given = dict(conn.execute("SELECT name, id FROM last_id"))  # of rows that were removed since
+    names = LastIds.__struct_fields__
+    return LastIds(*(max(value or 0, given.get(name, 0)) for name, value in zip(names, found, strict=True)))
+
+
+def keep_last_ids(conn: sqlite3.Connection, ids: LastIds) -> None:
+    """Write down what was given so far, before rows that may be the last of their kind are removed."""
+    conn.executemany(
+        "INSERT INTO last_id VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET id = max(id, excluded.id)",
+        [(name, getattr(ids, name)) for name in LastIds.__struct_fields__ if getattr(ids, name)],
+    )

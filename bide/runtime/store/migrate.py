@@ -70,8 +70,11 @@ def migrate(
     path: Path,
     migrations: tuple[Migration, ...] | None = None,
     at: Hook | None = None,
+    copies: bool = True,
 ) -> int:
     """Apply what is missing; returns the schema's version. May be called again at any time.
+
+    `copies=False` for a database that is itself a copy.
 
     A process that dies anywhere in it leaves the database at one version or the next, whole.
     `at` is called before each statement, for tests that stop there.
@@ -82,7 +85,8 @@ def migrate(
         _apply(conn, todo, at)
     else:
         for migration in todo:
-            _copy(conn, path.with_name(f"{path.name}.before-{migration.number:04d}"))
+            if copies:
+                _copy(conn, path.with_name(f"{path.name}.before-{migration.number:04d}"))
             _apply(conn, [migration], at)
     return todo[-1].number if todo else version
 

@@ -44,8 +44,9 @@ def open_database(
     synchronous: Synchronous = "FULL",
     create: bool = False,
     connect: Connect = sqlite3.connect,
+    migrating: bool = True,
 ) -> sqlite3.Connection:
-    """A connection that may write, its schema up to date, its settings read back.
+    """A connection that may write, its schema up to date (unless `migrating` is False), its settings read back.
 
     `NotFoundError` when there is no database and `create` is False; `StoreError` for a path that
     is no database of ours or cannot be written. With `create` the folder is made with mode 0700
@@ -67,7 +68,8 @@ def open_database(
         raise refusal(error, place) from error
     try:
         _settle(conn, synchronous, place)
-        migrate(conn, place)
+        if migrating:
+            migrate(conn, place)
     except READ_ERRORS as error:
         conn.close()
         raise refusal(error, place) from error
@@ -77,11 +79,21 @@ def open_database(
     return conn
 
 
+def staged_of(place: Path) -> Path:
+    """The copy of a backup that is about to take the place of a database."""
+    return place.with_name(place.name + ".restoring")
+
+
 def _look(place: Path, create: bool) -> bool:
     """Whether the file is there; refuses what can be refused without touching it."""
     try:
         found = place.stat()
     except FileNotFoundError:
+        if (staged := staged_of(place)).exists():
+            raise StoreError(
+                f"a restore of {place} was cut off before its end: put the backup back once more "
+                f"(`bide db restore`), or remove {staged} to begin with a new database"
+            ) from None
         if not create:
             raise NotFoundError(
                 f"there is no database at {place}: `bide serve` or `bide run` makes one, --db names another"

@@ -1,0 +1,167 @@
+"""`bide db`: keep a database safe and small: backup, restore, check, prune."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from bide.runtime.cli.asking import Db, Json
+from bide.runtime.cli.output import clean, note, print_json, stamp, write
+from bide.runtime.clock import SystemClock
+from bide.runtime.service.places import database, settings
+
+if TYPE_CHECKING:
+    from bide.runtime.store.backup import Progress
+
+app = App(name="db", help="The database itself: backup, restore, check.")
+
+
+@app.command
+def backup(
+    to: Annotated[
+        str | None,
+        Parameter(help="A file, or a folder for one with a dated name; backups/ beside the database."),
+    ] = None,
+    /,
+    *,
+    fast: Annotated[
+        bool, Parameter(negative="", help="Prove the copy's structure, not the whole of its journal.")
+    ] = False,
+    db: Db = None,
+    json: Json = False,
+) -> int:
+    """Copy the database while it is in use, prove the copy good, and only then give it its name.
+
+    Examples: `bide db backup /var/backups/bide/`, `bide db backup before-upgrade.db`
+    """
+    from bide.runtime.service import keeping
+
+    target = None
+    if to is not None:
+        target = Path(to + ("/" if to.endswith("/") else "")).expanduser()
+        if to.endswith("/"):
+            target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with shown("copying") as progress:
+        made = keeping.backup(database(settings(db=db)), target, SystemClock(), fast=fast, progress=progress)
+    if json:
+        print_json(made)
+        return 1 if made.wrong else 0
+    write(
+        f"{made.file}: {_size(made.bytes)}, {made.runs} runs, as of {stamp(made.taken_at)}, proved ({made.proved})"
+    )
+    for one in made.wrong[:20]:
+        note(clean(f"the database does not hold, and neither does its copy: {one}"))
+    return 1 if made.wrong else 0
+
+
+@app.command
+def restore(
+    backup: Annotated[str, Parameter(help="The backup: a file that `bide db backup` made.")],
+    /,
+    *,
+    anyway: Annotated[
+        bool,
+        Parameter(negative="", help="Though an invariant does not hold in it; never one that is damaged."),
+    ] = False,
+    db: Db = None,
+    json: Json = False,
+) -> int:
+    """Put a backup in the place of the database; refused while a service runs. The old one stays beside it.
+
+    Runs that were going when the backup was taken are taken up again by the next start; what happened
+    since is gone, and said. Example: `bide db restore backups/bide-20260615T020000.000Z.db`
+    """
+    from bide.runtime.service import keeping
+
+    with shown("copying") as progress:
+        done = keeping.restore(
+            database(settings(db=db)),
+            Path(backup).expanduser(),
+            SystemClock(),
+            anyway=anyway,
+            progress=progress,
+        )
+    if json:
+        print_json(done)
+        return 0
+    write(
+        f"{done.db} is as it was at {stamp(done.taken_at)}: {done.runs} runs, {done.unfinished} of them unfinished"
+    )
+    from bide.runtime.engine.explain import span_words
+
+    write(f"lost: what happened in the {span_words(int(done.lost_s * 1e6))} since then{_since(done.since)}")
+    if done.kept is not None:
+        write(f"kept: the database that stood there is {done.kept}")
+    if done.unfinished:
+        write("the next start takes up what was going")
+    return 0
+
+
+@app.command
+def check(
+    *,
+    full: Annotated[
+        bool, Parameter(negative="", help="Read every index too, replay the whole journal, compare the logs.")
+    ] = False,
+    db: Db = None,
+    json: Json = False,
+) -> int:
+    """Check the database, its invariants and its files; exit 1 when something is wrong. Changes nothing.
+
+    Examples: `bide db check`, `bide db check --full --db backup.db`
+    """
+    from bide.runtime.service import keeping
+
+    found = keeping.check(database(settings(db=db)), full=full)
+    if json:
+        print_json(found)
+        return 0 if found.ok else 1
+    for one in found.wrong[:50]:
+        write(clean(f"BAD  {one.what}: {one.found}"))
+        write(clean(f"     {one.advice}"))
+    if len(found.wrong) > 50:
+        note(f"and {len(found.wrong) - 50} more: --json has them all")
+    if found.ok:
+        write(
+            f"ok   {found.db}: schema {found.schema}, {found.runs} runs, {_size(found.bytes)}, all holds ({found.how})"
+        )
+    return 0 if found.ok else 1
+
+
+@contextmanager
+def shown(what: str) -> Iterator[Progress | None]:
+    """Progress on stderr when that is a terminal; nothing is shown, and nothing imported, otherwise."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
+    with Bars(console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task(what, total=None)
+        yield lambda left, total: bars.update(bar, total=total, completed=total - left)
+
+
+def _since(since: object) -> str:
+    from bide.runtime.store.putting_back import Since
+
+    if not isinstance(since, Since):
+        return ""
+    return (
+        f": {since.runs} runs begun, {since.ended} ended, {since.attempts} attempts, "
+        f"{since.delivered} deliveries to the outside"
+    )
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in ("bytes", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
