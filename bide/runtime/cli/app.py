@@ -18,6 +18,7 @@ from bide.runtime.cli import (
     backfill,
     check,
     effects,
+    events,
     incident,
     schedule,
     waits,
@@ -75,6 +76,7 @@ app.command(incident.app)
 asset_graph.add_to(assets.app)
 app.command(effects.app)
 app.command(db_commands.app)
+app.command(events.events)
 
 
 # --- run, serve ----------------------------------------------------------------------------------

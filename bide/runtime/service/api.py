@@ -31,6 +31,8 @@ from bide.runtime.errors import (
     UsageError,
 )
 from bide.runtime.service.doors import Doors
+from bide.runtime.service.feed import Feed
+from bide.runtime.service.feed_api import feed_routes
 from bide.runtime.service.given import given
 from bide.runtime.service.openapi import document
 from bide.runtime.service.scopes import scoped
@@ -50,10 +52,15 @@ _STATUS: Final[tuple[tuple[type[BideError], int, str], ...]] = (
 _encoder = msgspec.json.Encoder()
 
 
-def make_app(ops: Doors, alive: Callable[[], str], ready: Callable[[], str] | None = None) -> FastAPI:
+def make_app(
+    ops: Doors,
+    alive: Callable[[], str],
+    ready: Callable[[], str] | None = None,
+    feed: Callable[[], Feed] | None = None,
+) -> FastAPI:
     """The ASGI app. `alive()` says what is wrong with the runtime, "" when it is well.
 
-    `ready()` says why it takes no new work, as `alive` does when it is not given.
+    `ready()` says why it takes no new work, as `alive` does when it is not given; `feed()` is the live feed.
     """
     app = FastAPI(
         title="bide",
@@ -70,6 +77,8 @@ def make_app(ops: Doors, alive: Callable[[], str], ready: Callable[[], str] | No
         operations(), key=lambda one: ":path" in one.path
     ):  # a path with slashes takes all below it
         _add(app, ops, each)
+    if feed is not None:
+        feed_routes(app, feed)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 

@@ -11,7 +11,8 @@ import http.client
 import inspect
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -94,6 +95,27 @@ class ServiceClient(Calls):
             return self._ask("GET", "/livez", None, {})[0] == 200
         except BideError:
             return False
+
+    @contextmanager
+    def stream(self, path: str, query: Mapping[str, str | None], quiet_s: float) -> Iterator[Iterator[bytes]]:
+        """The lines of an answer that has no end of its own; `GaveUpError` after `quiet_s` without one."""
+        self._trust()
+        connection = _UnixConnection(self._path, quiet_s)
+        given = urlencode({name: value for name, value in query.items() if value is not None})
+        try:
+            connection.request("GET", f"{path}?{given}" if given else path)
+            response = connection.getresponse()
+            if response.status >= 400:
+                raise _error(msgspec.json.decode(response.read(), type=Problem))
+            yield iter(response.readline, b"")
+        except TimeoutError:
+            raise GaveUpError(f"the service at {self._path} has said nothing for {quiet_s:g} s") from None
+        except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
+            raise UnreachableError(
+                f"the service at {self._path} does not answer ({error}): start it again with `bide serve`"
+            ) from None
+        finally:
+            connection.close()
 
     def _carry(self, of: Operation, given: dict[str, Any]) -> Any:
         path, body, headers = request(of, given)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol
 from msgspec import Meta
 
 from bide.runtime.engine.explain import Look, Progress, Refusal
+from bide.runtime.service.event_shapes import EventLine
 from bide.runtime.service.route import Limit, Number, Text, get, post
 from bide.runtime.service.shapes import (
     AlertLine,
@@ -256,6 +257,21 @@ class Doors(Protocol):
         """List alerts, the newest first."""
         ...
 
+    @get("/journal")
+    async def events(
+        self,
+        since: str | None = None,
+        run: str | None = None,
+        dag: str | None = None,
+        kind: str | None = None,
+        limit: Limit = 100,
+    ) -> list[EventLine]:
+        """List events in the order they happened: the last ones, or the first after `since`.
+
+        `since` is an event's id, an instant, or a span before now such as 10m; `kind` one or more, with commas.
+        """
+        ...
+
     @post("/alerts/{alert}/ack")
     async def alert_ack(self, alert: str) -> Done:
         """Acknowledge an alert."""
@@ -379,6 +395,10 @@ class Served(Door, Live, Protocol):
 
     async def drain(self, limit_s: float) -> None:
         """Start nothing more; return when nothing runs, or after `limit_s`."""
+        ...
+
+    def end_streams(self) -> None:
+        """End what follows the live feed; nobody begins to any more."""
         ...
 
     async def wait(self, run: str, timeout: float | None = None) -> object:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from bide.runtime.service.feed_api import ABORT
 
 _GRACE_S: Final = 5
 
@@ -31,11 +34,31 @@ class _QuietServer(uvicorn.Server):
         await self.end.wait()
 
 
+class _Abortable(H11Protocol):
+    """Closing waits for the peer to take what was written: who never does is got rid of by `ABORT`."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        app = self.app
+
+        async def abortable(scope: Any, receive: Any, send: Any) -> None:
+            scope.setdefault("extensions", {})[ABORT] = transport.abort
+            await app(scope, receive, send)
+
+        self.app = abortable
+
+
 @asynccontextmanager
-async def serving(listener: socket.socket, app: ASGIApp) -> AsyncIterator[None]:
-    """Answers on `listener` from entry to exit; requests under way get a few seconds at the end."""
+async def serving(
+    listener: socket.socket, app: ASGIApp, ending: Callable[[], None] = lambda: None
+) -> AsyncIterator[None]:
+    """Answers on `listener` from entry to exit; requests under way get a few seconds at the end.
+
+    `ending()` ends what would not end by itself, before they are waited for.
+    """
     config = uvicorn.Config(
         app,
+        http=_Abortable,
         log_config=None,
         log_level="critical",
         access_log=False,
@@ -52,6 +75,7 @@ async def serving(listener: socket.socket, app: ASGIApp) -> AsyncIterator[None]:
         up.cancel()
         yield
     finally:
+        ending()
         server.end.set()
         await asyncio.wait({task}, timeout=_GRACE_S + 1)
         task.cancel()

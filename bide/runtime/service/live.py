@@ -18,12 +18,14 @@ from bide.runtime.service.views import refusal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from bide.runtime.clock import Clock
     from bide.runtime.engine.explain import Look, Progress, Refusal
     from bide.runtime.engine.loop import Engine
     from bide.runtime.engine.shell import EngineShell
     from bide.runtime.lineage.exporter import Exporter, Sent
+    from bide.runtime.service.feed import Feed
     from bide.runtime.service.holds import Held, Holds
 
 
@@ -65,6 +67,7 @@ class LiveHouse:
     """The views of an open runtime. Whoever opens it sets what stands here."""
 
     clock: Clock
+    db: Path
     _engine: Engine
     _shell: EngineShell
     _holds: Holds
@@ -73,6 +76,7 @@ class LiveHouse:
     _vain: dict[str, str]  # DAG -> why it waits in vain
     _draining: bool
     _exporter: Exporter | None = None  # of lineage
+    _feed: Feed | None = None
     _alive_proof: Alive | None = None
 
     @property
@@ -209,6 +213,20 @@ class LiveHouse:
     def held(self) -> tuple[Held, ...]:
         """What has held the loop of late, oldest first."""
         return self._holds.recent
+
+    def feed(self) -> Feed:
+        """The live feed: who listens is told of every line of the journal, right after its commit."""
+        if self._feed is None:
+            from bide.runtime.service.feed import Feed
+            from bide.runtime.store.reader import AsyncReader
+
+            self._feed = Feed(AsyncReader(self.db, width=2), self._shell.listeners, self.clock)
+        return self._feed
+
+    def end_streams(self) -> None:
+        """End what follows the live feed; nobody begins to any more."""
+        if self._feed is not None:
+            self._feed.close()
 
     def _alive(self) -> str:
         """Why the runtime is not well; "" when it is."""

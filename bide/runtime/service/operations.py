@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.assets import Assets
     from bide.runtime.service.backfills import Backfills
     from bide.runtime.service.effects import Effects
+    from bide.runtime.service.event_shapes import EventLine
     from bide.runtime.service.evidence import Evidence
     from bide.runtime.service.plans import Plans
 
@@ -329,6 +330,18 @@ class Operations:
         if run_id is not None:
             await self._reader.ask(Reader.run, run_id)
         return [alert_line(each) for each in await self._reader.ask(Reader.alerts, run_id, state, limit)]
+
+    async def events(
+        self,
+        since: str | None = None,
+        run: str | None = None,
+        dag: str | None = None,
+        kind: str | None = None,
+        limit: int = 100,
+    ) -> list[EventLine]:
+        from bide.runtime.service.events import events
+
+        return await events(self._reader, self._clock, since, run, dag, kind, limit)
 
     async def doctor(self) -> Health:
         from bide.runtime.service.doctor import examine, out_of_step, step

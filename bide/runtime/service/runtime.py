@@ -383,6 +383,7 @@ class Runtime(LiveHouse):
     async def _stop(self) -> None:
         shell = self._shell
         point("closing")
+        self.end_streams()
         await shell.executor.close(int(self._grace * SECOND))
         point("executor-closed")
         await shell.triggerer.close()
@@ -548,7 +549,7 @@ class Runtime(LiveHouse):
         """The REST API as an ASGI app: `app.mount("/bide", rt.asgi)`. Needs the extra `server`."""
         from bide.runtime.service.api import make_app
 
-        return make_app(self.operations, self._alive, self._ready)
+        return make_app(self.operations, self._alive, self._ready, self.feed)
 
     # --- stopping ----------------------------------------------------------------------------------
 

@@ -85,7 +85,7 @@ async def serve(db: Path, paths: Sequence[str], opens: Opens, say: Say, drain_s:
             if listener is None or not listener.still_there():
                 listener = _rebound(listener, db)
             http = await asyncio.to_thread(_import_http)
-            async with http.serving(listener.socket, runtime.asgi):
+            async with http.serving(listener.socket, runtime.asgi, runtime.end_streams):
                 say(f"serving {counted(len(runtime.dags), 'DAG')} on {db} (socket {listener.path})")
                 systemd.ready(runtime)
                 warned = _Warned(say)

@@ -51,6 +51,12 @@ class NoDoor:
         )
 
 
+async def service_of(db: Path, clock: Clock) -> ServiceClient | None:
+    """The service that holds `db`; None when none does, or none that answers."""
+    holder = Lock(db).holder()
+    return await _service(db, holder, clock) if holder is not None and holder.kind == "runtime" else None
+
+
 @asynccontextmanager
 async def doors(db: Path, clock: Clock) -> AsyncIterator[Doors]:
     """The operations on `db`, over the door that is open now. `NotFoundError` without a database."""

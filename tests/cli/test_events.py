@@ -1,0 +1,164 @@
+"""`bide events`: past ones, and those that come, whoever holds the database."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bide import Runtime, dag, task
+from bide.runtime.cli.events import event_words, subject_words
+from bide.runtime.clock import SystemClock
+from bide.runtime.service.event_shapes import EventLine
+from bide.runtime.service.following import Following, Told
+from bide.runtime.service.http_server import serving
+from bide.runtime.service.listen import Listener
+from bide.runtime.service.places import socket_of
+from tests.cli.conftest import Bide
+
+
+@task
+async def load() -> None:
+    pass
+
+
+@dag
+def orders() -> None:
+    load()
+
+
+class Follower:
+    """Follows in a thread of its own, as the terminal does in its process."""
+
+    def __init__(self, db: Path) -> None:
+        self.of = Following(db, SystemClock(), kind="run")
+        self.notes: list[str] = []
+        self.runs: list[str] = []
+        self._more = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def _follow(self) -> None:
+        for each in self.of:
+            if isinstance(each, Told):
+                self.notes.append(each.text)
+            elif each.now == "success":
+                self.runs.append(str(each.run_id))
+            self._more.set()
+
+    async def until(self, notes: int = 0, runs: int = 0) -> None:
+        async with asyncio.timeout(20):
+            while len(self.notes) < notes or len(self.runs) < runs:
+                await asyncio.to_thread(self._more.wait, 1)
+                self._more.clear()
+
+    def close(self) -> None:
+        self.of.close()
+        self._thread.join(5)
+        assert not self._thread.is_alive()
+
+
+@asynccontextmanager
+async def service(db: Path) -> AsyncIterator[Runtime]:
+    listener = Listener(socket_of(db))
+    async with (
+        Runtime(db=db, dags=[orders], watchdog=False) as runtime,
+        serving(listener.socket, runtime.asgi, runtime.end_streams),
+    ):
+        yield runtime
+    listener.close()
+
+
+async def ran(runtime: Runtime) -> str:
+    made = await runtime.trigger(orders)
+    assert (await made.wait(20)).state == "success"
+    return made.run_id
+
+
+async def test_a_terminal_follows_whoever_holds_the_database_and_says_so(tmp_path: Path) -> None:
+    db = tmp_path / "bide.db"
+    async with service(db) as runtime:
+        first = await ran(runtime)
+    follower = Follower(db)
+    await follower.until(notes=1)
+    assert "no runtime holds" in follower.notes[0]
+    async with Runtime(db=db, dags=[orders], watchdog=False) as runtime:  # a guest: no socket
+        second = await ran(runtime)
+        await follower.until(notes=2, runs=1)
+        assert "offers no socket" in follower.notes[1]
+    async with service(db) as runtime:
+        third = await ran(runtime)
+        await follower.until(runs=2)
+    async with service(db) as runtime:
+        fourth = await ran(runtime)
+        await follower.until(runs=3)
+        follower.close()
+        await asyncio.sleep(0)
+    assert first not in follower.runs
+    assert follower.runs == [second, third, fourth], "each once, across the ends of who held it"
+
+
+async def test_past_events_as_lines_and_as_json(tmp_path: Path, bide: Bide) -> None:
+    db = tmp_path / "bide.db"
+    async with Runtime(db=db, dags=[orders], watchdog=False) as runtime:
+        await ran(runtime)
+    said = await asyncio.to_thread(bide, "events", "--db", str(db), "--kind", "task")
+    assert [line.split()[2:] for line in said.out.splitlines()] == [
+        ["run", "1", "orders.load", "pending", "→", "ready"],
+        ["run", "1", "orders.load", "ready", "→", "running"],
+        ["run", "1", "orders.load", "running", "→", "success"],
+    ]
+    found = msgspec.json.decode(
+        (await asyncio.to_thread(bide, "events", "--db", str(db), "--json", "--limit", "2")).out
+    )
+    assert [each["kind"] for each in found] == ["task", "run"]
+    for words, code in ((("--run", "9"), 3), (("--kind", "rum"), 2), (("--since", "soonish"), 2)):
+        assert (await asyncio.to_thread(bide, "events", "--db", str(db), *words)).code == code
+
+
+SHOWN = EventLine(
+    id="7", at="2026-06-15T02:00:00.123456Z", kind="task", number="4", dag="orders", run_id="12", task="load",
+    map_index=3, attempt=None, asset=None, was="running", now="failed", reason="OSError: no\nroute to the host " * 9,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_a_line_fits_the_terminal(width: int) -> None:
+    line = event_words(SHOWN, width)
+    assert len(line) <= max(width, 60)
+    assert "02:00:00.123" in line
+    assert "run 12" in line
+
+
+def test_a_line_that_is_piped_is_whole() -> None:
+    line = event_words(SHOWN)
+    assert line.startswith("2026-06-15 02:00:00.123Z  run 12    orders.load[3]")
+    assert line.count("OSError") == 9
+    assert "\n" not in line
+
+
+def test_what_has_moved_is_named_as_people_name_it() -> None:
+    of = msgspec.structs.replace
+    none = of(SHOWN, task=None, map_index=-1, run_id=None, dag=None)
+    named = {
+        subject_words(each)
+        for each in (
+            SHOWN,
+            of(SHOWN, kind="run"),
+            of(SHOWN, kind="attempt", attempt=2),
+            of(SHOWN, kind="wait", number="5"),
+            of(none, kind="version", number="8", asset="gold"),
+            of(none, kind="clock", number="0"),
+            of(none, kind="dag", dag="orders"),
+            of(none, kind="backfill", number="2", dag="orders"),
+        )
+    }
+    assert named == {
+        "orders.load[3]", "orders", "orders.load[3] #2", "wait 5 of orders.load[3]", "gold version 8", "clock",
+        "backfill 2 of orders",
+    }  # fmt: skip
