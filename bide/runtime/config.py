@@ -18,6 +18,7 @@ import msgspec
 
 from bide.runtime.errors import UsageError
 from bide.runtime.lineage.settings import OpenLineage
+from bide.runtime.notify.routes import RouteSetting, routes_of
 
 _PREFIX: Final = "BIDE_"
 
@@ -51,6 +52,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     stop_timeout: float = 30.0
     openlineage: OpenLineage | None = None
+    notify: list[RouteSetting] = []
 
 
 class Config(Values, frozen=True, kw_only=True):
@@ -61,7 +63,7 @@ class Config(Values, frozen=True, kw_only=True):
     an hour by name, or `{units = 100, per = "1d", backfill_units = 60}`. `backfill_share`: what backfills are sure of
     beside live runs. `asset_caps`: runs of backfills that may write an asset at once. `synchronous`:
     "NORMAL" may lose the last commits when the power fails. `stop_timeout`: seconds a stop waits for running
-    attempts. `openlineage`: where lineage is sent.
+    attempts. `openlineage`: where lineage is sent. `notify`: who is told of what.
     """
 
     origins: dict[str, str] = {}
@@ -161,7 +163,7 @@ def _from_environment(given: Mapping[str, str]) -> dict[str, Any]:
             continue  # the variable of another room, or of a program around us
         if key == "paths":
             values[key] = [part for part in text.split(",") if part]
-        elif key in ("pools", "budgets", "asset_caps", "openlineage"):
+        elif key in ("pools", "budgets", "asset_caps", "openlineage", "notify"):
             try:
                 values[key] = msgspec.json.decode(text)
             except msgspec.DecodeError:
@@ -190,4 +192,9 @@ def _checked(key: str, value: Any, place: str) -> Any:
         for limit in (limits,) if isinstance(limits, int) else (limits.slots, limits.in_flight):
             if limit is not None and limit < 1:
                 raise UsageError(f"{place}: a limit of the pool {pool!r} is {limit}, and must be 1 or more")
+    if key == "notify":
+        try:
+            routes_of(checked.notify)
+        except UsageError as error:
+            raise UsageError(f"{place}: {error}") from None
     return found

@@ -16,6 +16,7 @@ from types import TracebackType
 from bide.runtime.engine.messages import ClockStepped, Input
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.spec import Lane
+from bide.runtime.notify.routes import Notify
 from bide.runtime.service.declaring import Contracts
 from bide.runtime.service.runtime import Pool, Runtime
 from bide.runtime.store.inline import InlineWriter
@@ -40,10 +41,19 @@ class SimRuntime(Runtime):
         grace: float = 0.5,
         open_store: Callable[[Path], InlineWriter] | None = None,
         contracts: Contracts = (),
+        notify: Notify = (),
     ) -> None:
         clock = clock if clock is not None else SimClock()
         super().__init__(
-            db, dags, slots=slots, pools=pools, clock=clock, watchdog=False, grace=grace, contracts=contracts
+            db,
+            dags,
+            slots=slots,
+            pools=pools,
+            clock=clock,
+            watchdog=False,
+            grace=grace,
+            contracts=contracts,
+            notify=notify,
         )
         self.fakes: dict[str, FakeSource] = dict(fakes or {})
         self._open_store = open_store if open_store is not None else _unsynced
@@ -74,6 +84,8 @@ class SimRuntime(Runtime):
         """Something goes on that the loop does not see: a commit, a look, a thread, a process."""
         if self._engine.failure is not None:
             return False
+        if self._notifier is not None and self._notifier.busy:
+            return True
         triggerer = self._shell.triggerer
         if not self._engine.quiet or triggerer.looking or triggerer.threads.awaited:
             return True
@@ -105,6 +117,7 @@ async def sim_runtime(
     slots: int = 32,
     pools: Mapping[str, Pool | int] | None = None,
     contracts: Contracts = (),
+    notify: Notify = (),
 ) -> AsyncIterator[SimRuntime]:
     """A runtime of `dags` in simulated time, as an async context manager.
 
@@ -117,13 +130,13 @@ async def sim_runtime(
     clock = clock if clock is not None else SimClock(start)
     if db is not None:
         async with SimRuntime(
-            db, dags, clock=clock, fakes=fakes, slots=slots, pools=pools, contracts=contracts
+            db, dags, clock=clock, fakes=fakes, slots=slots, pools=pools, contracts=contracts, notify=notify
         ) as rt:
             yield rt
         return
     with tempfile.TemporaryDirectory(prefix="bide-sim-") as folder:
         path = Path(folder) / "bide.db"
         async with SimRuntime(
-            path, dags, clock=clock, fakes=fakes, slots=slots, pools=pools, contracts=contracts
+            path, dags, clock=clock, fakes=fakes, slots=slots, pools=pools, contracts=contracts, notify=notify
         ) as rt:
             yield rt

@@ -37,6 +37,7 @@ from bide.runtime.engine.messages import (
     WaitFired,
     WaitLooked,
 )
+from bide.runtime.engine.notices import NoticesMoved
 from bide.runtime.engine.states import AttemptState
 from bide.runtime.errors import RefusedError
 
@@ -46,6 +47,8 @@ def aftermath(culprit: Input, why: str) -> tuple[Input | None, Effect | None]:
     reason = f"rejected as a bug of bide: {why}"
     match culprit:
         case Command():
+            return None, Reply(culprit.token, None, RefusedError.__name__, reason)
+        case NoticesMoved():
             return None, Reply(culprit.token, None, RefusedError.__name__, reason)
         case TriggerBuilt():
             return BuildFailed(culprit.instance_id, Failure(reason, final=True)), None

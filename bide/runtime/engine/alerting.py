@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from bide.runtime.clock import DAY, from_us
+from bide.runtime.engine import raising
 from bide.runtime.engine.states import OVER
 from bide.runtime.engine.turn import ALARMS, Turn
 from bide.runtime.engine.world import Alarm, Due, Instance, Run
@@ -172,7 +173,6 @@ class Payload(msgspec.Struct, frozen=True):
 
 def _ring(t: Turn, kind: Due, subject_id: int, alarm: Alarm, run: Run, inst: Instance | None) -> None:
     _disarm(t, kind, subject_id)
-    alert_id = t.world.next_id["event"]
     meta = run.meta
     name = run.dag.name if inst is None else f"{run.dag.name}.{_name(inst)}"
     still = tuple(islice((f"{_name(one)} ({one.state.value})" for one in _open(run, inst)), 4))
@@ -196,10 +196,10 @@ def _ring(t: Turn, kind: Due, subject_id: int, alarm: Alarm, run: Run, inst: Ins
         state=state,
         open=still[:3],
     )
-    t.journal("alert", alert_id, run.run_id, "", "new", text)
-    t.changes.alerts_new.append(
-        (alert_id, f"{ALARMS[kind]}:{subject_id}:{alarm.due}", ALARMS[kind], run.run_id, name, alarm.said,
-         alarm.due, t.now, text, msgspec.json.encode(payload).decode())
+    owners, tags = raising.of_run(run, inst)
+    raising.raise_alert(
+        t, ALARMS[kind], f"{subject_id}:{alarm.due}", name, text, payload, run_id=run.run_id, promise=alarm.said,
+        due=alarm.due, owners=owners, tags=tags,
     )  # fmt: skip
 
 

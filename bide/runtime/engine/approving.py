@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bide.runtime.assets.words import Severity
 from bide.runtime.clock import HOUR, LAST_US
+from bide.runtime.engine import raising
 from bide.runtime.engine.approval_state import OF_INSTANCE, Approval
 from bide.runtime.engine.states import ApprovalKind, ApprovalState
 from bide.runtime.engine.world import Due, Instance, World
@@ -61,8 +63,49 @@ def ask(
         )
     )  # fmt: skip
     t.journal("approval", approval.approval_id, run_id, "", ApprovalState.OPEN.value, prompt)
+    _tell(t, approval)
     _arm(world, approval)
     return approval
+
+
+class Payload(msgspec.Struct, frozen=True):
+    """What programs read of somebody who is asked. Instants are ISO 8601, UTC."""
+
+    approval_id: str
+    kind: str
+    subject: str
+    prompt: str
+    who: tuple[str, ...]
+    dag: str | None
+    run_id: str | None
+    task: str | None
+    expires: str | None
+    fired: str
+
+
+def _tell(t: Turn, approval: Approval) -> None:
+    """Those who may decide hear that they are asked; `who` are owners of the alert as well (B66)."""
+    inst = _held_up(t.world, approval)
+    run = inst.run if inst is not None else t.world.runs.get(approval.run_id or 0)
+    owners, tags = raising.of_run(run, inst) if run is not None else ((), ())
+    dag = run.dag.name if run is not None else None
+    subject = f"{dag}.{inst.task.name}" if inst is not None else dag or approval.kind.value
+    expires = None if approval.expires is None else raising.iso(approval.expires)
+    number = approval.approval_id
+    until = f", until {expires}" if expires else ""
+    text = (
+        f"approval {number} is needed ({', '.join(approval.who) or 'anybody'}{until}) for {subject}: "
+        f"{approval.prompt}; `bide approvals approve {number}`"
+    )
+    payload = Payload(
+        approval_id=str(number), kind=approval.kind.value, subject=subject, prompt=approval.prompt, who=approval.who,
+        dag=dag, run_id=None if approval.run_id is None else str(approval.run_id),
+        task=None if inst is None else inst.task.name, expires=expires, fired=raising.iso(t.now),
+    )  # fmt: skip
+    raising.raise_alert(
+        t, raising.APPROVAL, str(number), subject, text, payload, severity=Severity.MINOR, run_id=approval.run_id,
+        owners=dict.fromkeys((*approval.who, *owners)), tags=tags,
+    )  # fmt: skip
 
 
 def withdraw(t: Turn, kind: ApprovalKind, subject_id: int, reason: str) -> None:

@@ -80,6 +80,15 @@ class Changes:
         "lineage_set",
         "manifests",
         "marks",
+        "notices_again",
+        "notices_alerts",
+        "notices_gone",
+        "notices_joined",
+        "notices_new",
+        "notices_off",
+        "notices_on",
+        "notices_routed",
+        "notices_set",
         "outputs",
         "outputs_gone",
         "plan_steps_set",
@@ -169,8 +178,8 @@ class Changes:
         self.alarms_gone: list[Row] = []
         """(kind, subject_id): fired, or its subject has ended; never one of `alarms_set`"""
         self.alerts_new: list[Row] = []
-        """(alert_id, key, kind, run_id, subject, promise, due_us, fired_us, text, payload); one whose key is
-        there already is left out"""
+        """(alert_id, key, kind, run_id, subject, promise, due_us, fired_us, text, payload, severity, owners, tags); one
+        whose key is there already is left out"""
         self.alerts_set: dict[int, Row] = {}
         """alert_id -> (state, alert_id)"""
         self.idempotency: list[Row] = []
@@ -281,6 +290,24 @@ class Changes:
         """name -> (name, since_us, spent, by_backfills), replaced when there is one"""
         self.lineage_set: dict[str, Row] = {}
         """sink -> (sink, seq), replaced when there is one"""
+        self.notices_new: list[Row] = []
+        """(notice_id, route, key, kind, severity, state, count, title, made_us, from_us, next_us)"""
+        self.notices_joined: list[Row] = []
+        """(count, severity, title, next_us, notice_id): alerts that were folded into it"""
+        self.notices_alerts: list[Row] = []
+        """(notice_id, alert_id)"""
+        self.notices_set: list[Row] = []
+        """(state, next_us, attempts, message, status, error, ended_us, notice_id); a message that is there stays"""
+        self.notices_again: list[Row] = []
+        """(next_us, made_us, notice_id): tried anew, as if it never had been"""
+        self.notices_gone: list[Row] = []
+        """(ended_us, error, route): all that are pending there"""
+        self.notices_off: list[Row] = []
+        """(route, target, off_us, reason): nothing is sent there any more"""
+        self.notices_on: list[Row] = []
+        """(route,): it is tried again; applied after `notices_off`"""
+        self.notices_routed: list[Row] = []
+        """(1, alert_id): alerts up to this one have been given to the routes"""
         self.events: list[Row] = []
         """(seq, at_us, epoch, subject, subject_id, run_id, was, now, reason)"""
 

@@ -26,6 +26,7 @@ from bide.runtime.engine import (
     firing,
     life,
     mapping,
+    noticing,
     past,
     pausing,
     plans,
@@ -92,6 +93,7 @@ from bide.runtime.engine.messages import (
     WaitFired,
     WaitLooked,
 )
+from bide.runtime.engine.notices import NoticesMoved
 from bide.runtime.engine.states import AttemptState, RunState, State
 from bide.runtime.engine.turn import BUDGET, LOOKS, FactKey, NeedFacts, Slices, Turn
 from bide.runtime.engine.world import Due, Watched, World
@@ -402,6 +404,7 @@ _HANDLERS: Final[dict[type, Callable[[Turn, Any], Slices | None]]] = {
     PlanDue: plans.go_on,
     Unanswered: unanswered.unanswered,
     LineageSent: _lineage_sent,
+    NoticesMoved: noticing.moved,
 }
 
 __all__ = ["BUDGET", "Decision", "RunState", "decide", "slices"]

@@ -12,6 +12,7 @@ from bide.runtime.engine import (
     control,
     handling,
     past,
+    raising,
     waiting,
 )
 from bide.runtime.engine.assets import asking, deliveries, gating, shadow, versions
@@ -424,7 +425,10 @@ def finish(t: Turn, inst: Instance, state: State, reason: str) -> None:
         past.leave(t.world, inst)
         past.moved_on(t, run.run_id, inst.task.name)
     if inst.task.fails_run:
+        before = run.bad
         run.bad += (state in _BAD) - was_bad
+        if run.bad and not before and not run.closing:
+            raising.run_fails(t, run, inst, reason)
     if inst.task.outlets and state is State.SUCCESS and inst.map_index < 0:  # of a mapped task: the whole
         t.published.append(inst)
     if was_over:

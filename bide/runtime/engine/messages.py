@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from bide.runtime.assets.declarations import Declared
+from bide.runtime.engine.notices import NoticesMoved
 from bide.runtime.engine.states import AttemptState
 from bide.runtime.graph.spec import DagSpec, TaskSpec
 from bide.runtime.values import storable
@@ -401,6 +402,7 @@ Input = (
     | DagLoaded
     | AssetsDeclared
     | LineageSent
+    | NoticesMoved
     | DagRemoved
     | ConsumerAsked
     | BackfillDue

@@ -71,6 +71,7 @@ from bide.runtime.store import (
     delivery_rows,
     incident_reads,
     mapped,
+    notice_rows,
     plan_rows,
     safe_use,
     spreading,
@@ -95,6 +96,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("bide.engine")
 
 Restored = Callable[[], Coroutine[Any, Any, tuple[World, Sequence[Input]]]]
+
+
+_TOLD_ELSEWHERE = frozenset({"failure", "approval"})
+"""Kinds of alerts that whoever looks at the run sees anyway."""
 
 
 class CommandError(BideError):
@@ -156,7 +161,7 @@ class EngineShell:
         for row in committed.watermarks:
             self.watermarks[row[0], row[1]] = row[2].encode()
         for alert in committed.alerts_new:
-            log.warning("%s", alert[8])
+            log.log(logging.INFO if alert[2] in _TOLD_ELSEWHERE else logging.WARNING, "%s", alert[8])
         for dag_row in committed.dags_set:
             self.dag_ids[dag_row[1]] = dag_row[0]
         acts = self._acts
@@ -491,6 +496,8 @@ class EngineShell:
                 return delivery_rows.ledger(conn, asset, target, start, end)
             case ("alert", int(alert_id)):
                 return stored.alert_state(conn, alert_id)
+            case ("notices_to_retry", number, route):
+                return notice_rows.to_retry(conn, number, route)
             case ("alerts_new", int(limit)):
                 return stored.new_alerts(conn, limit)
             case ("runs_over", str(dag), task, int(start), int(end)):

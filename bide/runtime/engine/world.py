@@ -423,6 +423,7 @@ class Expected(NamedTuple):
 KINDS = (
     "dag", "version", "run", "instance", "attempt", "wait", "event", "asset", "asset_version", "backfill", "contract",
     "gate", "schema", "decision", "approval", "delivery", "invalidation", "plan", "incident",
+    "notice",
 )  # fmt: skip
 """What has numbers of its own, given by the engine."""
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bide.runtime.engine.loop import Engine
     from bide.runtime.engine.shell import EngineShell
     from bide.runtime.lineage.exporter import Exporter, Sent
+    from bide.runtime.notify.notifier import Notifier
     from bide.runtime.service.feed import Feed
     from bide.runtime.service.holds import Held, Holds
 
@@ -78,6 +79,7 @@ class LiveHouse:
     _exporter: Exporter | None = None  # of lineage
     _feed: Feed | None = None
     _alive_proof: Alive | None = None
+    _notifier: Notifier | None = None
 
     @property
     def dags(self) -> tuple[str, ...]:
@@ -208,6 +210,11 @@ class LiveHouse:
     def exported(self) -> Sent | None:
         """How far lineage has been sent; None when nothing is to be."""
         return None if self._exporter is None else self._exporter.sent
+
+    @property
+    def notifier(self) -> Notifier | None:
+        """Who sends notices; None when nobody is to be told."""
+        return self._notifier
 
     @property
     def held(self) -> tuple[Held, ...]:

@@ -55,6 +55,7 @@ async def open_runtime(
         echo=echo,
         whole=whole,
         openlineage=config.openlineage,
+        notify=config.notify,
     )
     with recorded():
         async with runtime:

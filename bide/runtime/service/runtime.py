@@ -47,6 +47,8 @@ from bide.runtime.executor.orphans import kill_orphans
 from bide.runtime.failpoints import armed, point
 from bide.runtime.graph.dag import Dag
 from bide.runtime.lineage.settings import OpenLineage, openlineage_of
+from bide.runtime.notify.routes import Notify, routes_of
+from bide.runtime.service.beside import exporting, notifying
 from bide.runtime.service.declaring import Contracts, declared_for, given_contracts, loaded_gates
 from bide.runtime.service.handles import RunHandle, RunResult
 from bide.runtime.service.holds import Holds
@@ -122,6 +124,7 @@ class Runtime(LiveHouse):
         whole: bool = False,
         openlineage: OpenLineage | Mapping[str, Any] | None = None,
         contracts: Contracts = (),
+        notify: Notify = (),
     ) -> None:
         """`store` replaces the database thread by a writer of the caller's; `errors`: file -> sentence.
 
@@ -134,6 +137,7 @@ class Runtime(LiveHouse):
         `openlineage` says where lineage is sent: `{"transport": {"type": "http", "url": ...}}`; it needs the extra.
         `contracts`: `Contract`s, and TOML files and folders of them, beside what the DAGs' own files declare;
         a broken file, or two contracts of an edge, is a `GraphError` here, and leaves all as it was in `load`.
+        `notify`: `Route`s, who is told of failures, late runs, stale assets and the like.
         """
         if slots < 1:
             raise UsageError(f"slots={slots} runs nothing: give 1 or more")
@@ -162,6 +166,7 @@ class Runtime(LiveHouse):
         self._echo = echo
         self._whole = whole
         self._openlineage = openlineage_of(openlineage)
+        self._routes = routes_of(notify)
         self._captured = ExitStack()
         self._draining = False
         self._entered = False
@@ -281,22 +286,13 @@ class Runtime(LiveHouse):
         if rows.processes:
             self._engine.post(OrphansKilled(tuple(row.attempt_id for row in rows.processes)))
         self._engine.post(Recover(_running(rows)))
+        self._notifier = notifying(self._routes, self.db, self.clock, shell, rows.last.event)
         self._engine.start(watch_clock=self._own_time)
         await self._engine.settled()
         self._raise_failure()
         self._engine.post(Opened())
-        self._export()
+        self._exporter = exporting(self._openlineage, self.db, self._engine, shell)
         point("recovered")
-
-    def _export(self) -> None:
-        """Begin to send lineage, where that is asked for."""
-        if self._openlineage is not None:
-            from bide.runtime.lineage.exporter import Exporter
-
-            begins = self._engine.world.next_id["event"] - 1
-            self._exporter = Exporter(self._openlineage, self.db, self._engine.post, begins)
-            self._shell.listeners.append(self._exporter.committed)
-            self._exporter.start()
 
     def _executor(self, epoch: int) -> Executor:
         """What carries out attempts; a simulation puts its own in this place."""
@@ -389,9 +385,12 @@ class Runtime(LiveHouse):
         await shell.triggerer.close()
         point("triggerer-closed")
         await shell.close()
-        if self._exporter is not None:
+        if self._exporter is not None or self._notifier is not None:
             await self._engine.settled()
+        if self._exporter is not None:
             await self._exporter.close()
+        if self._notifier is not None:
+            await self._notifier.close()
         await self._engine.stop()
         point("engine-stopped")
         shell.fail_all(StoreLostError("the runtime was closed while this was waited for"))

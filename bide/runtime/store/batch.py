@@ -137,7 +137,10 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ("alarms_gone", "DELETE FROM alarm WHERE kind = ? AND subject_id = ?"),
     (
         "alerts_new",
-        _insert("alert", "alert_id, key, kind, run_id, subject, promise, due_us, fired_us, text, payload")
+        _insert(
+            "alert",
+            "alert_id, key, kind, run_id, subject, promise, due_us, fired_us, text, payload, severity, owners, tags",
+        )
         + " ON CONFLICT (key) DO NOTHING",
     ),
     ("alerts_set", "UPDATE alert SET state = ? WHERE alert_id = ?"),
@@ -336,6 +339,52 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         "lineage_set",
         _insert("lineage_sent", "sink, seq") + " ON CONFLICT (sink) DO UPDATE SET seq = excluded.seq",
     ),
+    (
+        "notices_new",
+        _insert(
+            "notice", "notice_id, route, key, kind, severity, state, count, title, made_us, from_us, next_us"
+        ),
+    ),
+    (
+        "notices_joined",
+        "UPDATE notice SET count = ?, severity = ?, title = ?, next_us = ? WHERE notice_id = ?",
+    ),
+    (
+        "notices_alerts",
+        (
+            "INSERT INTO notice_alert (notice_id, alert_id) SELECT ?1, alert_id FROM alert WHERE alert_id = ?2"
+            " ON CONFLICT DO NOTHING"
+        ),
+    ),
+    (
+        "notices_set",
+        (
+            "UPDATE notice SET state = ?, next_us = ?, attempts = ?, message = coalesce(message, ?), status = ?, error = ?,"
+            " ended_us = ? WHERE notice_id = ?"
+        ),
+    ),
+    (
+        "notices_again",
+        (
+            "UPDATE notice SET state = 'pending', next_us = ?, attempts = 0, made_us = ?, ended_us = NULL WHERE notice_id = ?"
+        ),
+    ),
+    (
+        "notices_gone",
+        "UPDATE notice SET state = 'gone', ended_us = ?, error = ? WHERE route = ? AND state = 'pending'",
+    ),
+    (
+        "notices_off",
+        _insert("notice_off", "route, target, off_us, reason")
+        + " ON CONFLICT (route) DO UPDATE SET target = excluded.target, off_us = excluded.off_us,"
+        " reason = excluded.reason",
+    ),
+    ("notices_on", "DELETE FROM notice_off WHERE route = ?"),
+    (
+        "notices_routed",
+        _insert("notice_routed", "one, alert_id")
+        + " ON CONFLICT (one) DO UPDATE SET alert_id = excluded.alert_id",
+    ),
     ("events", _insert("event", "seq, at_us, epoch, subject, subject_id, run_id, was, now, reason")),
 )
 """(list of `Changes`, statement), in the order they are written: parents before children."""
@@ -355,6 +404,12 @@ _MAYBE: Final = frozenset(
         "alerts_new",
         "expected_gone",
         "intervals_off",
+        "notices_again",
+        "notices_alerts",
+        "notices_gone",
+        "notices_joined",
+        "notices_on",
+        "notices_set",
     }
 )
 """What may find nothing to do, or more than one row."""

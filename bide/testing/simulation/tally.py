@@ -17,6 +17,8 @@ from bide.runtime.store.journal import instant
 
 LATE_US = MINUTE
 """A run that starts later than this after its scheduled instant is late."""
+_PROMISES = frozenset({"run", "task", "asset", "quality", "invalidation"})
+"""Kinds of alerts that the report lists; how runs ended is in their outcomes."""
 _OVER = frozenset(state.value for state in RUN_OVER)
 
 
@@ -116,8 +118,7 @@ class Tally:
                     self.dag(self._runs[run_id].meta.dag).tasks += 1
                 case "dag" if now == "skipped":
                     self.dag(self._dag_of(subject_id)).skipped.append((instant(at), reason))
-                case "alert" if now == "new":
-                    self.alerts.append((instant(at), reason))
+        self.alerts += [(instant(row[7]), row[8]) for row in committed.alerts_new if row[2] in _PROMISES]
         self.events += len(committed.events)
         self._weigh()
 

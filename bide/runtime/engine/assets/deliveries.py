@@ -13,7 +13,7 @@ import msgspec
 
 from bide.runtime.assets.limits import Limits
 from bide.runtime.assets.words import VersionState
-from bide.runtime.engine import admission
+from bide.runtime.engine import admission, raising
 from bide.runtime.engine.assets import latecomers, news, versions
 from bide.runtime.engine.assets.changed import versions_changed
 from bide.runtime.engine.assets.delivery_state import Delivery
@@ -152,9 +152,49 @@ def give_up(t: Turn, one: Delivery, reason: str) -> None:
         DeliveryState.FAILED.value,
         reason,
     )
+    _tell(t, one, reason)
     versions.move_settled(
         t, one.version_id, one.asset, one.run_id, VersionState.VALIDATED, VersionState.FAILED, reason
     )
+
+
+class Payload(msgspec.Struct, frozen=True):
+    """What programs read of a delivery that failed. Instants are ISO 8601, UTC."""
+
+    delivery_id: str
+    effect: str
+    target: str
+    semantics: str
+    key: str
+    version: str
+    run_id: str
+    interval_start: str
+    interval_end: str
+    reason: str
+    fired: str
+
+
+def _tell(t: Turn, one: Delivery, reason: str) -> None:
+    """It may have left or not: somebody has to look (B66)."""
+    run = t.world.runs.get(one.run_id)
+    owners, tags = (
+        raising.of_run(run, t.world.instances.get(one.instance_id)) if run is not None else ((), ())
+    )
+    start, end = raising.iso(one.start_us), raising.iso(one.end_us)
+    because = reason[: raising.REASON_LIMIT]
+    text = (
+        f"the delivery {one.delivery_id} of {one.asset} to {one.target} ({start} to {end}) failed: {because}; "
+        "nobody knows whether it has left: `bide effects` lists it"
+    )
+    payload = Payload(
+        delivery_id=str(one.delivery_id), effect=one.asset, target=one.target, semantics=one.semantics.value, key=one.key,
+        version=str(one.version_id), run_id=str(one.run_id), interval_start=start,
+        interval_end=end, reason=because, fired=raising.iso(t.now),
+    )  # fmt: skip
+    raising.raise_alert(
+        t, raising.EFFECT, f"{one.delivery_id}:{t.world.next_id['event']}", one.asset, text, payload, run_id=one.run_id,
+        owners=dict.fromkeys((*owners, t.world.assets.catalog.asset(one.asset).owner)), tags=tags,
+    )  # fmt: skip
 
 
 def _settle(t: Turn, one: Delivery, state: State, reason: str) -> None:

@@ -18,6 +18,7 @@ from bide.runtime.assets.severity import follows
 from bide.runtime.assets.words import Action, Level, Severity, VersionState
 from bide.runtime.clock import from_us
 from bide.runtime.engine.assets import versions
+from bide.runtime.engine.raising import raise_alert
 
 if TYPE_CHECKING:
     from bide.runtime.assets.catalog import Catalog
@@ -104,7 +105,6 @@ class Payload(msgspec.Struct, frozen=True):
 
 def _alert(t: Turn, one: Open, check: CheckResult) -> None:
     """The owner is told, and nothing goes on from what failed (S0-28)."""
-    alert_id = t.world.next_id["event"]
     owner = check.owner or t.world.assets.catalog.asset(one.asset).owner
     start, end = _iso(one.start_us), _iso(one.end_us)
     what = "is in quarantine" if quarantines(check) else "is held back"
@@ -115,10 +115,9 @@ def _alert(t: Turn, one: Open, check: CheckResult) -> None:
         run_id=None if one.run_id is None else str(one.run_id), interval_start=start, interval_end=end,
         observed=check.observed, expected=check.expected, message=check.message, fired=_iso(t.now),
     )  # fmt: skip
-    t.journal("alert", alert_id, one.run_id, "", "new", text)
-    t.changes.alerts_new.append(
-        (alert_id, f"quality:{one.version_id}:{check.name}:{t.now}", "quality", one.run_id, one.asset,
-         f"gate {check.name}", t.now, t.now, text, msgspec.json.encode(payload).decode())
+    raise_alert(
+        t, "quality", f"{one.version_id}:{check.name}:{t.now}", one.asset, text, payload, severity=check.severity,
+        run_id=one.run_id, promise=f"gate {check.name}", owners=(owner,),
     )  # fmt: skip
 
 

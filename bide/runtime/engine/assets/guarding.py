@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bide.runtime.assets.judged import Used
 from bide.runtime.assets.words import Level
 from bide.runtime.engine import alerting, approving, handling, life
-from bide.runtime.engine.assets import asking, deciding, deliveries, delivering
+from bide.runtime.engine.assets import asking, deciding, deliveries, delivering, refusing
 from bide.runtime.engine.assets.changed import looks_at, looks_away
 from bide.runtime.engine.messages import Failure, GuardAsked
 from bide.runtime.engine.states import ApprovalKind, RunState, State
@@ -89,6 +89,8 @@ def _wait(t: Turn, inst: Instance, refused: list[deciding.Answer]) -> None:
         decision = deciding.record(t, each, run_id=run_id, instance_id=inst.instance_id)
         if person and each is refused[0]:
             first = decision
+        if not person and inst.state is not state:
+            refusing.tell(t, decision, run_id, inst)
     if person:
         approving.ask(
             t, ApprovalKind.CONTRACT, inst.instance_id, first.reason, run_id=run_id, decision_id=int(first.id),

@@ -13,6 +13,7 @@ import msgspec
 from bide.runtime.assets.runbook import Step
 from bide.runtime.assets.severity import classify, impairment
 from bide.runtime.assets.words import Severity
+from bide.runtime.engine import raising
 from bide.runtime.engine.turn import Turn
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.store.incident_reads import IncidentRow
@@ -55,12 +56,41 @@ def open_incident(t: Turn, args: Args) -> Any:
         (incident_id, title, asset_id, invalidation, None, severity or usual, OPEN, t.now, by)
     )
     t.journal("incident", incident_id, None, "", OPEN, f"{title}, by {by}")
+    _tell(t, incident_id, title, asset_id, severity or usual, by, invalidation)
     if args.get("text"):
         _entry(t, incident_id, 0, Step.IDENTIFY, by, args["text"], {})
     if dimensions:
         words = ", ".join(name.replace("_", " ") for name in dimensions)
         _entry(t, incident_id, 0, Step.SEVERITY, by, words, {"dimensions": dimensions})
     return {"incident_id": incident_id}
+
+
+class Payload(msgspec.Struct, frozen=True):
+    """What programs read of an incident that was opened."""
+
+    incident_id: str
+    title: str
+    asset: str
+    severity: str
+    by: str
+    invalidation: str | None
+    fired: str
+
+
+def _tell(
+    t: Turn, incident_id: int, title: str, asset_id: int | None, severity: str, by: str, invalidation: int | None
+) -> None:  # fmt: skip
+    """Whoever owns what it is about hears of it (B66)."""
+    name = next((each.name for each in t.world.assets.named.values() if each.asset_id == asset_id), "")
+    text = f"incident {incident_id} ({severity}) was opened by {by}{f' on {name}' if name else ''}: {title}"
+    payload = Payload(
+        incident_id=str(incident_id), title=title, asset=name, severity=severity, by=by,
+        invalidation=None if invalidation is None else str(invalidation), fired=raising.iso(t.now),
+    )  # fmt: skip
+    owner = t.world.assets.catalog.asset(name).owner if name else ""
+    raising.raise_alert(
+        t, raising.INCIDENT, str(incident_id), name or title, text, payload, severity=Severity(severity), owners=(owner,)
+    )  # fmt: skip
 
 
 def note(t: Turn, args: Args) -> Any:

@@ -15,6 +15,7 @@ from bide.runtime.clock import from_us
 from bide.runtime.engine.assets import staleness
 from bide.runtime.engine.assets.naming import asset_named
 from bide.runtime.engine.assets.staleness import newest_of
+from bide.runtime.engine.raising import raise_alert
 from bide.runtime.engine.turn import FactKey, NeedFacts, Turn
 from bide.runtime.engine.world import DagState, Due, Expected
 from bide.runtime.graph.spec import DagSpec
@@ -164,7 +165,6 @@ class Payload(msgspec.Struct, frozen=True):
 
 
 def _late(t: Turn, dag: DagState, name: str, each: Expected) -> None:
-    alert_id = t.world.next_id["event"]
     run_id = t.world.run_at.get((dag.dag_id, each.start))
     run = t.world.runs[run_id] if run_id is not None else None
     start, end, due = _iso(each.start), _iso(each.end), _iso(each.due)
@@ -183,10 +183,10 @@ def _late(t: Turn, dag: DagState, name: str, each: Expected) -> None:
         fired=_iso(t.now),
     )
     asset_id = asset_named(t, name).asset_id
-    t.journal("alert", alert_id, run_id, "", "new", text)
-    t.changes.alerts_new.append(
-        (alert_id, f"asset:{asset_id}:{dag.dag_id}:{each.start}:{each.due}", "asset", run_id, name, each.said,
-         each.due, t.now, text, msgspec.json.encode(payload).decode())
+    owner = t.world.assets.catalog.asset(name).owner
+    raise_alert(
+        t, "asset", f"{asset_id}:{dag.dag_id}:{each.start}:{each.due}", name, text, payload, run_id=run_id,
+        promise=each.said, due=each.due, owners=(owner,),
     )  # fmt: skip
     staleness.late(t, name, each, f"the version for {start} to {end} is late: promised {each.said}, {due}")
 

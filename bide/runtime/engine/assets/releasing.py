@@ -15,7 +15,7 @@ from bide.runtime.assets.judged import Asked, Decision, Issue, Phase
 from bide.runtime.assets.limits import Limits
 from bide.runtime.assets.words import Action, Level, Result, Severity, VersionState
 from bide.runtime.engine import approving, plans
-from bide.runtime.engine.assets import deciding, gating, news, versions
+from bide.runtime.engine.assets import deciding, gating, news, refusing, versions
 from bide.runtime.engine.assets.changed import looks_at
 from bide.runtime.engine.messages import PublicationAsked
 from bide.runtime.engine.states import ApprovalKind
@@ -99,6 +99,7 @@ def decide(t: Turn, then: Input, one: Open) -> Decision | None:
         )
     if any(issue.action is Action.QUARANTINE_OUTPUT for issue in decision.issues if issue.level in stops):
         decision = _recorded(t, one, answer)
+        refusing.tell(t, decision, one.run_id)
         approving.withdraw(t, ApprovalKind.PUBLICATION, one.version_id, "it is in quarantine")
         versions.move(t, one, VersionState.QUARANTINED, decision.reason)
         return decision
@@ -113,6 +114,7 @@ def decide(t: Turn, then: Input, one: Open) -> Decision | None:
                 decision_id=int(decision.id), about=about,
             )  # fmt: skip
         elif not person:
+            refusing.tell(t, decision, one.run_id)
             approving.withdraw(
                 t, ApprovalKind.PUBLICATION, one.version_id, "its contracts do not let it out at all"
             )

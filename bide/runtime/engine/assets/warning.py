@@ -9,6 +9,7 @@ import msgspec
 
 from bide.runtime.assets.severity import follows
 from bide.runtime.assets.words import Severity
+from bide.runtime.engine.raising import raise_alert
 
 if TYPE_CHECKING:
     from bide.runtime.assets.blast import Invalidation
@@ -65,9 +66,7 @@ def warn(t: Turn, root: Invalidation, told: Sequence[Told]) -> None:
             exports=each.exports,
             incident=incident,
         )
-        alert_id = t.world.next_id["event"]
-        t.journal("alert", alert_id, None, "", "new", text)
-        t.changes.alerts_new.append(
-            (alert_id, f"invalidation:{number}:{each.owner}", "invalidation", None, root.asset, each.severity.value, t.now,
-             t.now, text, msgspec.json.encode(payload).decode())
+        raise_alert(
+            t, "invalidation", f"{number}:{each.owner}", root.asset, text, payload, severity=each.severity,
+            promise=each.severity.value, owners=(each.owner,),
         )  # fmt: skip
