@@ -81,7 +81,7 @@ class Book:
     def start(self, instance: int, now: str = "running") -> int:
         number = int(str(self.rows[instance][1])) + 1
         attempt = instance * 10 + number
-        self.changes.attempts_new.append((attempt, instance, number, "running", 1, T0))
+        self.changes.attempts_new.append((attempt, instance, number, "running", 1, T0, 0))
         self.event("attempt", attempt, instance // 10, "", "running")
         self.move(instance, now, attempt=number, attempt_id=attempt)
         return attempt

@@ -139,7 +139,7 @@ def poison(changes: Changes, kind: str) -> str:
             changes.runs_new.append(changes.runs_new[0])
             return "runs_new"
         case "orphan":
-            changes.attempts_new.append((1, 999, 1, "running", 1, T0))
+            changes.attempts_new.append((1, 999, 1, "running", 1, T0, 0))
             return "attempts_new"
         case "null":
             changes.events.append((99, T0, 1, "run", 1, 1, None, "x", ""))

@@ -168,7 +168,7 @@ async def test_ten_thousand_waits_are_loaded(db: Path) -> None:
     changes, batch = book.take()
     ids = range(1000, 11000)
     changes.instances_new += [(n, 1, "drop", n, "deferred", 0) for n in ids]
-    changes.attempts_new += [(n, n, 1, "running", 1, 0) for n in ids]
+    changes.attempts_new += [(n, n, 1, "running", 1, 0, 0) for n in ids]
     changes.waits_new += [(n, n, n, "", "file", "{}", "open", 0, 1, 1) for n in ids]
     await writer.commit(changes, batch)
     world = await writer.read(load_world)

@@ -46,6 +46,7 @@ from bide.runtime.cli.dags import dag_lines, dag_table, unloaded_lines
 from bide.runtime.cli.folding import folded
 from bide.runtime.cli.grouping import by_group
 from bide.runtime.cli.output import note, print_json, print_table, print_why, said_state, stamp, write
+from bide.runtime.cli.stats import stats as stats_command
 from bide.runtime.clock import SECOND
 from bide.runtime.errors import UsageError
 from bide.runtime.service.addresses import read_params, read_span, split_address
@@ -66,6 +67,7 @@ app = App(
     result_action="return_value",
 )
 app.command(waits.app)
+app.command(stats_command)
 app.command(schedule.schedule)
 app.command(backfill.app)
 app.command(check.check)

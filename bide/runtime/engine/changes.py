@@ -134,7 +134,7 @@ class Changes:
         self.manifests: list[Row] = []
         """(instance_id, value), replaced when there is one; after `expansions_set`"""
         self.attempts_new: list[Row] = []
-        """(attempt_id, instance_id, number, state, epoch, started_us)"""
+        """(attempt_id, instance_id, number, state, epoch, started_us, queued_us)"""
         self.attempts_set: dict[int, Row] = {}
         """attempt_id -> (state, ended_us, active_us, error, metrics, attempt_id)"""
         self.processes: list[Row] = []

@@ -204,7 +204,15 @@ class Turn:
         inst.attempt_id = attempt_id
         inst.going = True
         self.changes.attempts_new.append(
-            (attempt_id, inst.instance_id, inst.attempt, AttemptState.RUNNING.value, world.epoch, self.now)
+            (
+                attempt_id,
+                inst.instance_id,
+                inst.attempt,
+                AttemptState.RUNNING.value,
+                world.epoch,
+                self.now,
+                max(0, self.now - inst.since),
+            )
         )
         self.journal("attempt", attempt_id, inst.run.run_id, "", AttemptState.RUNNING.value, "")
         return attempt_id

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.live import Counts
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.plan_doors import PlanDoors
+    from bide.runtime.service.stat_doors import StatDoors
 
 
 ROOMS: Final = MappingProxyType(
@@ -61,6 +62,7 @@ ROOMS: Final = MappingProxyType(
         "approvals": "approval_doors:ApprovalDoors",
         "evidence": "evidence_doors:EvidenceDoors",
         "effects": "effect_doors:EffectDoors",
+        "stats": "stat_doors:StatDoors",
     }
 )
 """The properties of `Doors` that lead to further operations, and where their protocols stand."""
@@ -194,6 +196,11 @@ class Doors(Protocol):
     @property
     def approvals(self) -> ApprovalDoors:
         """The operations on approvals."""
+        ...
+
+    @property
+    def stats(self) -> StatDoors:
+        """What runs did with their time."""
         ...
 
     @property

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.event_shapes import EventLine
     from bide.runtime.service.evidence import Evidence
     from bide.runtime.service.plans import Plans
+    from bide.runtime.service.stats import Stats
 
 T = TypeVar("T")
 _LOOKS = 3  # of a difference between the living and the database that is more than a moment's
@@ -144,6 +145,13 @@ class Operations:
         from bide.runtime.service.evidence import Evidence
 
         return Evidence(self._reader, self._door, self._clock)
+
+    @property
+    def stats(self) -> Stats:
+        """What runs did with their time."""
+        from bide.runtime.service.stats import Stats
+
+        return Stats(self._reader, self._clock)
 
     @property
     def effects(self) -> Effects:

@@ -54,6 +54,7 @@ from bide.runtime.service.handles import RunHandle, RunResult
 from bide.runtime.service.holds import Holds
 from bide.runtime.service.limits import Budget, limits
 from bide.runtime.service.live import LiveHouse
+from bide.runtime.service.rooms import Rooms
 from bide.runtime.service.unread import hiding, unread
 from bide.runtime.service.views import owner_of
 from bide.runtime.store.facts import ended_waits, run_result, watermarks
@@ -67,11 +68,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from bide.runtime.executor.echo import Echo
-    from bide.runtime.service.approvals import Approvals
-    from bide.runtime.service.assets import Assets
-    from bide.runtime.service.backfills import Backfills
-    from bide.runtime.service.effects import Effects
-    from bide.runtime.service.evidence import Evidence
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.shapes import WaitLine
     from bide.runtime.store.open import Synchronous
@@ -88,7 +84,7 @@ class Pool(msgspec.Struct, frozen=True):
     in_flight: int | None = None
 
 
-class Runtime(LiveHouse):
+class Runtime(LiveHouse, Rooms):
     """A runtime on one database.
 
     `dags` are `Dag` objects. `slots` bounds the attempts that run at once; `pools` are named
@@ -506,31 +502,6 @@ class Runtime(LiveHouse):
         token, reply = self._shell.expect_reply()
         self._engine.post(Command(token, verb, args))
         return await reply
-
-    @property
-    def backfills(self) -> Backfills:
-        """Plan, start, show, pause, resume and cancel backfills."""
-        return self.operations.backfills
-
-    @property
-    def evidence(self) -> Evidence:
-        """Checklists of assets, incidents and their runbook, bundles of evidence."""
-        return self.operations.evidence
-
-    @property
-    def assets(self) -> Assets:
-        """Ask of assets and their versions; plan and run what mends them."""
-        return self.operations.assets
-
-    @property
-    def approvals(self) -> Approvals:
-        """List what people are asked, approve and reject."""
-        return self.operations.approvals
-
-    @property
-    def effects(self) -> Effects:
-        """The ledger of external effects: list it, show a delivery."""
-        return self.operations.effects
 
     @property
     def operations(self) -> Operations:

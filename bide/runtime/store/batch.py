@@ -67,7 +67,10 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         _insert("manifest", "instance_id, value")
         + " ON CONFLICT (instance_id) DO UPDATE SET value = excluded.value",
     ),
-    ("attempts_new", _insert("attempt", "attempt_id, instance_id, number, state, epoch, started_us")),
+    (
+        "attempts_new",
+        _insert("attempt", "attempt_id, instance_id, number, state, epoch, started_us, queued_us"),
+    ),
     (
         "attempts_set",
         "UPDATE attempt SET state = ?, ended_us = ?, active_us = ?, error = ?, metrics = ? WHERE attempt_id = ?",

@@ -1,0 +1,37 @@
+"""What every door offers on statistics."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bide.runtime.service.route import Limit, get
+from bide.runtime.service.stat_shapes import AssetStats, BackfillStats, DagSpan, DagStats, RunStats
+
+
+class StatDoors(Protocol):
+    """What runs, tasks, assets and backfills did with their time."""
+
+    @get("/stats/runs/{run}")
+    async def run(self, run: str, limit: Limit = 100) -> RunStats:
+        """Show what determined when a run ended: its critical path, and its longest attempts."""
+        ...
+
+    @get("/stats/dags/{dag}")
+    async def dag(self, dag: str, last: Limit = 100) -> DagStats:
+        """Show the tasks of a DAG over its newest runs: durations, queue waits, failures, slot-seconds."""
+        ...
+
+    @get("/stats/dags")
+    async def dags(self, last: Limit = 100) -> list[DagSpan]:
+        """Show how the newest runs of each DAG went."""
+        ...
+
+    @get("/stats/assets")
+    async def assets(self, asset: str | None = None, limit: Limit = 1000) -> list[AssetStats]:
+        """List freshness, late data, rows and checks of assets, by name."""
+        ...
+
+    @get("/stats/backfills")
+    async def backfills(self, backfill: str | None = None, limit: Limit = 100) -> list[BackfillStats]:
+        """List backfills with their intervals by state, the newest first."""
+        ...
