@@ -41,7 +41,7 @@ SQL = re.compile(
 def is_pure(name: str) -> bool:
     if name.startswith("bide/runtime/graph/"):
         return not name.endswith("/load.py")
-    if name.startswith(("bide/runtime/schedules/", "bide/runtime/assets/")):
+    if name.startswith(("bide/runtime/schedules/", "bide/runtime/assets/", "bide/runtime/hooks/")):
         return True
     return name.startswith("bide/runtime/engine/") and Path(name).stem not in ENGINE_SHELL
 

@@ -1,4 +1,4 @@
-"""What modules declare of assets: their facts, contracts and gates, by the file that says so.
+"""What modules declare of assets: their facts, contracts and gates, by the file that says so; and hooks.
 
 A contract is a statement, not the value of a name (`Contract(...)`), so declaring is what making one does;
 a runtime takes what concerns the assets of its DAGs (`catalog_for`). Loading a file again replaces what
@@ -19,6 +19,7 @@ from bide.runtime.assets.asset import AssetSpec
 from bide.runtime.assets.contract import ContractSpec
 from bide.runtime.assets.gate import Gate, GateSpec
 from bide.runtime.errors import GraphError
+from bide.runtime.hooks.hook import HookSpec
 
 
 class Said(msgspec.Struct):
@@ -27,6 +28,7 @@ class Said(msgspec.Struct):
     assets: dict[str, AssetSpec] = msgspec.field(default_factory=dict)
     contracts: dict[tuple[str, str], ContractSpec] = msgspec.field(default_factory=dict)
     gates: dict[tuple[str, str], Gate] = msgspec.field(default_factory=dict)
+    hooks: dict[str, HookSpec] = msgspec.field(default_factory=dict)
 
 
 Sources = dict[str, Said]
@@ -84,6 +86,15 @@ def declare_gate(gate: Gate) -> None:
     if key in said and said[key].fn is not gate.fn and said[key].spec != gate.spec:
         raise GraphError(f"the asset {gate.spec.asset!r} has two gates named {gate.spec.name!r}: rename one")
     said[key] = gate
+
+
+def declare_hook(spec: HookSpec) -> None:
+    said = _here().hooks
+    if spec.name in said and said[spec.name] != spec:
+        raise GraphError(
+            f"there are two hooks named {spec.name!r}: rename one, or give one of them both routes"
+        )
+    said[spec.name] = spec
 
 
 def _here() -> Said:

@@ -22,7 +22,7 @@ from bide.runtime.engine.world import Alarm, Due, Instance, Run
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.schedules.promise import Promise
 
-BY_HAND = frozenset({"manual", "backfill", "plan"})
+BY_HAND = frozenset({"manual", "backfill", "plan", "hook"})
 """Runs that nobody was promised: a time that has passed when they are made is none of theirs."""
 BY_CLOCK = "scheduled"
 """Runs that are made late are late. One that an event makes is, if its time was within the last day:

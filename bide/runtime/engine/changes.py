@@ -64,6 +64,13 @@ class Changes:
         "failures",
         "gates_new",
         "gates_over",
+        "hook_again",
+        "hook_deliveries",
+        "hook_forgotten",
+        "hook_keys",
+        "hook_refusals",
+        "hooks_gone",
+        "hooks_new",
         "idempotency",
         "incident_entries",
         "incidents_new",
@@ -308,6 +315,21 @@ class Changes:
         """(route,): it is tried again; applied after `notices_off`"""
         self.notices_routed: list[Row] = []
         """(1, alert_id): alerts up to this one have been given to the routes"""
+        self.hooks_gone: list[Row] = []
+        """(): all of them, before `hooks_new` says which there are"""
+        self.hooks_new: list[Row] = []
+        """(name, spec)"""
+        self.hook_forgotten: list[Row] = []
+        """(now_us, limit): so many deliveries whose time is over, the oldest; applied before `hook_deliveries`"""
+        self.hook_deliveries: dict[int, Row] = {}
+        """delivery_id -> (delivery_id, hook, said, dag, outcome, run_id, reason, first_us, last_us, times, sent_us,
+        expires_us): written whole, new or not"""
+        self.hook_keys: dict[tuple[str, str], Row] = {}
+        """(hook, key) -> (hook, key, delivery_id), replaced when there is one"""
+        self.hook_again: list[Row] = []
+        """(last_us, delivery_id): one that has made its run has come again; applied after `hook_deliveries`"""
+        self.hook_refusals: list[Row] = []
+        """(hook, kind, count, last_us): so many more"""
         self.events: list[Row] = []
         """(seq, at_us, epoch, subject, subject_id, run_id, was, now, reason)"""
 

@@ -18,6 +18,7 @@ from bide.runtime.engine import (
     backfill_commands,
     control,
     firing,
+    hooking,
     life,
     mapping,
     matching,
@@ -26,9 +27,10 @@ from bide.runtime.engine import (
     plan_commands,
     runs,
     standing,
+    triggering,
     waiting,
 )
-from bide.runtime.engine.assets import accepting, incidents, shadow
+from bide.runtime.engine.assets import accepting, incidents
 from bide.runtime.engine.assets.commands import asset_drop, asset_replay
 from bide.runtime.engine.assets.invalidating import asset_invalidate
 from bide.runtime.engine.assets.using import asset_use
@@ -36,12 +38,10 @@ from bide.runtime.engine.messages import Command, Reply, RunOpened
 from bide.runtime.engine.restore import run_of, take_up
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
 from bide.runtime.engine.turn import Slices, Turn, Whole
-from bide.runtime.engine.world import DagState, Due, Instance, Run, Wait
+from bide.runtime.engine.world import Due, Instance, Run, Wait
 from bide.runtime.errors import BideError, NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.handlers import CALLBACKS
-from bide.runtime.graph.params import checked
 from bide.runtime.graph.spec import Role, TriggerRule
-from bide.runtime.schedules import Firing
 
 if TYPE_CHECKING:
     from bide.runtime.store.load import InstanceRow
@@ -73,55 +73,7 @@ def command(t: Turn, e: Command) -> Slices:
     t.effects.append(Reply(e.token, result))
 
 
-# --- trigger, cancel, pause ----------------------------------------------------------------------
-
-
-def _dag(t: Turn, args: Args) -> DagState:
-    dag = t.world.dags.get(args["dag"])
-    if dag is None or dag.compiled is None:
-        known = sorted(name for name, one in t.world.dags.items() if not one.removed)
-        instead = matching.instead_of(args["dag"], known)
-        raise NotFoundError(f"there is no DAG {args['dag']!r} in this database{instead}")
-    return dag
-
-
-def trigger(t: Turn, args: Args) -> Any:
-    """{dag, logical_us | None, params, new, shadow, reason} -> {run_id}. A shadow run is beside all others."""
-    dag = _dag(t, args)
-    if dag.removed:
-        raise RefusedError(f"the DAG {dag.name!r} was removed: load its file again, then trigger it")
-    assert dag.schedule is not None
-    assert dag.compiled is not None
-    date = args.get("logical_us")
-    params = checked(dag.compiled.spec, args.get("params") or {})
-    start, end = dag.schedule.interval_for(date, t.now, dag.anchor)
-    grid = end > start
-    if args.get("shadow"):
-        run = runs.create_run(
-            t, dag, kind=shadow.KIND, run_key=f"shadow:{start}:{t.world.next_id['run']}",
-            firing=Firing(t.now, start, end), params=params, reason=args.get("reason") or "triggered as a shadow run",
-        )  # fmt: skip
-        return {"run_id": run.run_id}
-    while not grid and date is None and (dag.dag_id, start) in t.world.run_at:
-        start = end = start + 1  # two undated triggers within one microsecond are two runs
-    if grid or date is not None:
-        there = t.fact("run_in_the_way", dag.dag_id, start)
-        unfinished = t.world.run_at.get((dag.dag_id, start))
-        if unfinished is not None:  # also one that was made in this very batch
-            there = t.world.runs[unfinished]
-        if there is not None and not args.get("new"):
-            raise RefusedError(
-                f"the DAG {dag.name!r} has run {there.run_id} ({there.state}) for {from_us(start).isoformat()}: "
-                f"rerun it (`bide rerun {there.run_id}`), or make another by saying new (--new)"
-            )
-    run_key = f"manual:{start}"
-    if args.get("new") or (not grid and date is None):
-        run_key = f"manual:{start}:{t.world.next_id['run']}"
-    run = runs.create_run(
-        t, dag, kind="manual", run_key=run_key, firing=Firing(t.now, start, end), params=params,
-        reason=args.get("reason") or "triggered",
-    )  # fmt: skip
-    return {"run_id": run.run_id}
+# --- cancel, pause -------------------------------------------------------------------------------
 
 
 def cancel(t: Turn, args: Args) -> Whole:
@@ -141,14 +93,14 @@ def cancel(t: Turn, args: Args) -> Whole:
 
 def pause(t: Turn, args: Args) -> Whole:
     """{dag} -> {dag, paused}."""
-    dag = _dag(t, args)
+    dag = triggering.known_dag(t, args)
     yield from pausing.pause(t, dag, args.get("reason") or "by hand")
     return {"dag": dag.name, "paused": True}
 
 
 def unpause(t: Turn, args: Args) -> Whole:
     """{dag} -> {dag, paused}."""
-    dag = _dag(t, args)
+    dag = triggering.known_dag(t, args)
     yield from pausing.unpause(t, dag, args.get("reason") or "by hand")
     return {"dag": dag.name, "paused": False}
 
@@ -579,7 +531,7 @@ VERBS: dict[str, Callable[[Turn, Args], Any]] = {
     "asset_drop": asset_drop,
     "asset_invalidate": asset_invalidate,
     "asset_replay": asset_replay,
-    "trigger": trigger,
+    "trigger": triggering.trigger,
     "cancel": cancel,
     "pause": pause,
     "unpause": unpause,
@@ -597,4 +549,5 @@ VERBS: dict[str, Callable[[Turn, Args], Any]] = {
     **incidents.VERBS,
     **approval_commands.VERBS,
     **plan_commands.VERBS,
+    **hooking.VERBS,
 }

@@ -69,6 +69,7 @@ from bide.runtime.graph.spec import Lane, Role, ShellSpec
 from bide.runtime.store import (
     approval_reads,
     delivery_rows,
+    hook_rows,
     incident_reads,
     mapped,
     notice_rows,
@@ -542,6 +543,8 @@ class EngineShell:
                 return plan_rows.plan(conn, plan_id)
             case ("plan_of_hash", int(invalidation_id), str(digest)):
                 return plan_rows.plan_of_hash(conn, invalidation_id, digest)
+            case ("hook_seen", str(hook), *keys):
+                return hook_rows.seen(conn, hook, keys)
             case ("idempotency", str(name)):
                 return stored.idempotency_result(conn, name)
             case _:

@@ -34,6 +34,8 @@ from bide.runtime.service.doors import Doors
 from bide.runtime.service.feed import Feed
 from bide.runtime.service.feed_api import feed_routes
 from bide.runtime.service.given import given
+from bide.runtime.service.hook_desk import HookDesk
+from bide.runtime.service.hook_routes import hook_routes
 from bide.runtime.service.openapi import document
 from bide.runtime.service.scopes import scoped
 from bide.runtime.service.shapes import Problem
@@ -57,6 +59,7 @@ def make_app(
     alive: Callable[[], str],
     ready: Callable[[], str] | None = None,
     feed: Callable[[], Feed] | None = None,
+    hooks: HookDesk | None = None,
 ) -> FastAPI:
     """The ASGI app. `alive()` says what is wrong with the runtime, "" when it is well.
 
@@ -79,6 +82,8 @@ def make_app(
         _add(app, ops, each)
     if feed is not None:
         feed_routes(app, feed)
+    if hooks is not None:
+        hook_routes(app, hooks, json_response, problem_response)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 

@@ -52,6 +52,7 @@ from bide.runtime.service.beside import exporting, notifying
 from bide.runtime.service.declaring import Contracts, declared_for, given_contracts, loaded_gates
 from bide.runtime.service.handles import RunHandle, RunResult
 from bide.runtime.service.holds import Holds
+from bide.runtime.service.hook_desk import HookDesk
 from bide.runtime.service.limits import Budget, limits
 from bide.runtime.service.live import LiveHouse
 from bide.runtime.service.rooms import Rooms
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from bide.runtime.executor.echo import Echo
+    from bide.runtime.hooks.hook import CloudEvents, Webhook
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.shapes import WaitLine
     from bide.runtime.store.open import Synchronous
@@ -121,6 +123,7 @@ class Runtime(LiveHouse, Rooms):
         openlineage: OpenLineage | Mapping[str, Any] | None = None,
         contracts: Contracts = (),
         notify: Notify = (),
+        hooks: Sequence[Webhook | CloudEvents] | None = None,
     ) -> None:
         """`store` replaces the database thread by a writer of the caller's; `errors`: file -> sentence.
 
@@ -134,6 +137,7 @@ class Runtime(LiveHouse, Rooms):
         `contracts`: `Contract`s, and TOML files and folders of them, beside what the DAGs' own files declare;
         a broken file, or two contracts of an edge, is a `GraphError` here, and leaves all as it was in `load`.
         `notify`: `Route`s, who is told of failures, late runs, stale assets and the like.
+        `hooks`: these and no others; None: those declared in and beside the DAGs' files, or for one of the DAGs.
         """
         if slots < 1:
             raise UsageError(f"slots={slots} runs nothing: give 1 or more")
@@ -154,6 +158,7 @@ class Runtime(LiveHouse, Rooms):
         self._load_errors = dict(errors or {})
         self._contracts = contracts
         self._given = given_contracts(contracts)
+        self._desk = HookDesk(hooks)
         self._schedules = schedules
         self._refused = refused
         self._vain: dict[str, str] = {}
@@ -265,6 +270,7 @@ class Runtime(LiveHouse, Rooms):
         shell.post = self._engine.post
         shell.restore = self._restored
         shell.watermarks = await self.store.read(watermarks)
+        await self._desk.open(self.clock, self.store, self.command, self._engine.post, shell.dags)
         shell.triggerer = Triggerer(
             self.clock, self._engine.post, predicates=shell.predicate, log=self._waiting_log
         )
@@ -381,6 +387,7 @@ class Runtime(LiveHouse, Rooms):
         await shell.triggerer.close()
         point("triggerer-closed")
         await shell.close()
+        self._desk.write()
         if self._exporter is not None or self._notifier is not None:
             await self._engine.settled()
         if self._exporter is not None:
@@ -399,7 +406,7 @@ class Runtime(LiveHouse, Rooms):
         catalog = self._engine.world.assets.catalog
         said = declared_for(self._shell.dags.values(), self._given, catalog)
         self._shell.gates = loaded_gates()
-        return [AssetsDeclared(said), *(dag_loaded(dag) for dag in dags)]
+        return [AssetsDeclared(said), *(dag_loaded(dag) for dag in dags), *self._desk.loads()]
 
     async def load(self, dags: Sequence[Dag], errors: Mapping[str, str]) -> None:
         """Take the DAGs as they now stand; `errors` (by file) leave theirs as they were.
@@ -494,7 +501,7 @@ class Runtime(LiveHouse, Rooms):
     async def command(self, verb: str, args: dict[str, Any]) -> Any:
         """Put a command into the mailbox; its answer, once it is committed."""
         self._raise_failure()
-        if self._draining and verb in ("trigger", "rerun"):
+        if self._draining and verb in ("trigger", "rerun", "hook_deliver"):
             raise RefusedError("the runtime is stopping and starts nothing new: ask again when it is back")
         if self._engine.full:
             raise RefusedError(f"not done: {self._engine.full}")
@@ -519,7 +526,7 @@ class Runtime(LiveHouse, Rooms):
         """The REST API as an ASGI app: `app.mount("/bide", rt.asgi)`. Needs the extra `server`."""
         from bide.runtime.service.api import make_app
 
-        return make_app(self.operations, self._alive, self._ready, self.feed)
+        return make_app(self.operations, self._alive, self._ready, self.feed, self._desk)
 
     # --- stopping ----------------------------------------------------------------------------------
 

@@ -388,6 +388,37 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         _insert("notice_routed", "one, alert_id")
         + " ON CONFLICT (one) DO UPDATE SET alert_id = excluded.alert_id",
     ),
+    ("hooks_gone", "DELETE FROM hook"),
+    ("hooks_new", _insert("hook", "name, spec")),
+    (
+        "hook_forgotten",
+        (
+            "DELETE FROM hook_delivery WHERE delivery_id IN"
+            " (SELECT delivery_id FROM hook_delivery WHERE expires_us < ? ORDER BY expires_us LIMIT ?)"
+        ),
+    ),
+    (
+        "hook_deliveries",
+        _insert(
+            "hook_delivery",
+            "delivery_id, hook, said, dag, outcome, run_id, reason, first_us, last_us, times, sent_us, expires_us",
+        )
+        + " ON CONFLICT (delivery_id) DO UPDATE SET said = excluded.said, dag = excluded.dag,"
+        " outcome = excluded.outcome, run_id = excluded.run_id, reason = excluded.reason,"
+        " last_us = excluded.last_us, times = excluded.times, sent_us = excluded.sent_us,"
+        " expires_us = excluded.expires_us",
+    ),
+    (
+        "hook_keys",
+        _insert("hook_key", "hook, key, delivery_id")
+        + " ON CONFLICT (hook, key) DO UPDATE SET delivery_id = excluded.delivery_id",
+    ),
+    ("hook_again", "UPDATE hook_delivery SET last_us = ?, times = times + 1 WHERE delivery_id = ?"),
+    (
+        "hook_refusals",
+        _insert("hook_refusal", "hook, kind, count, last_us")
+        + " ON CONFLICT (hook, kind) DO UPDATE SET count = count + excluded.count, last_us = excluded.last_us",
+    ),
     ("events", _insert("event", "seq, at_us, epoch, subject, subject_id, run_id, was, now, reason")),
 )
 """(list of `Changes`, statement), in the order they are written: parents before children."""
@@ -406,6 +437,9 @@ _MAYBE: Final = frozenset(
         "alarms_gone",
         "alerts_new",
         "expected_gone",
+        "hooks_gone",
+        "hook_forgotten",
+        "hook_again",
         "intervals_off",
         "notices_again",
         "notices_alerts",

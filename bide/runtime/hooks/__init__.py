@@ -1,0 +1,1 @@
+"""What comes from outside and makes runs: webhooks and CloudEvents, declared beside DAGs. Pure."""
