@@ -53,6 +53,8 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stop_timeout: float = 30.0
     openlineage: OpenLineage | None = None
     notify: list[RouteSetting] = []
+    url: str | None = None
+    token_file: str | None = None
 
 
 class Config(Values, frozen=True, kw_only=True):
@@ -63,7 +65,8 @@ class Config(Values, frozen=True, kw_only=True):
     an hour by name, or `{units = 100, per = "1d", backfill_units = 60}`. `backfill_share`: what backfills are sure of
     beside live runs. `asset_caps`: runs of backfills that may write an asset at once. `synchronous`:
     "NORMAL" may lose the last commits when the power fails. `stop_timeout`: seconds a stop waits for running
-    attempts. `openlineage`: where lineage is sent. `notify`: who is told of what.
+    attempts. `openlineage`: where lineage is sent. `notify`: who is told of what. `url`: the service that commands
+    ask in place of a database. `token_file`: the file with the token for it.
     """
 
     origins: dict[str, str] = {}
@@ -74,7 +77,7 @@ class Config(Values, frozen=True, kw_only=True):
 
 
 _KEYS: Final = tuple(field.name for field in msgspec.structs.fields(Values))
-_PATH_KEYS: Final = ("db",)
+_PATH_KEYS: Final = ("db", "token_file")
 
 
 def load_config(env: Mapping[str, str], cwd: Path, flags: Mapping[str, Any] | None = None) -> Config:

@@ -24,11 +24,12 @@ from bide.runtime.errors import (
     UsageError,
 )
 from bide.runtime.service.api import make_app
-from bide.runtime.service.client import ServiceClient, _UnixConnection
+from bide.runtime.service.client import ServiceClient
 from bide.runtime.service.doors import Doors
 from bide.runtime.service.http_server import serving
 from bide.runtime.service.listen import Listener
 from bide.runtime.service.operations import Operations
+from bide.runtime.service.wire import _UnixConnection
 from bide.runtime.store.reader import AsyncReader
 from tests.service.test_operations import Book, FixedClock
 

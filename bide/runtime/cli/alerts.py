@@ -16,7 +16,7 @@ Limit = Annotated[int, Parameter(help="At most so many, the newest.")]
 OfRun = Annotated[str | None, Parameter(help="Only those of this run and of its tasks.")]
 
 
-def _list_alerts(run: str | None, state: str | None, limit: int, db: str | None, json: bool) -> int:
+def _list_alerts(run: str | None, state: str | None, limit: int, db: Db, json: bool) -> int:
     found = asked(db, lambda ops: ops.alerts(run, state, limit))
     if json:
         print_json(found)

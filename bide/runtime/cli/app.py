@@ -29,6 +29,7 @@ from bide.runtime.cli import (
 from bide.runtime.cli.asking import (
     ASLEEP,
     Dag,
+    Database,
     Date,
     Db,
     Json,
@@ -99,7 +100,7 @@ def run(
         Parameter(negative="", help="A shadow run: it computes, stages and checks, and publishes nothing."),
     ] = False,
     slots: Slots = None,
-    db: Db = None,
+    db: Database = None,
     json: Json = False,
 ) -> int:
     """Run one DAG (file.py[:dag] or module[:dag]) to its end, with a live picture of its graph."""
@@ -113,7 +114,7 @@ def serve(
     *paths: Annotated[str, Parameter(help="DAG files, and folders whose *.py files declare DAGs.")],
     slots: Slots = None,
     drain: Annotated[str | None, Parameter(help="How long what runs may go on after SIGTERM.")] = None,
-    db: Db = None,
+    db: Database = None,
 ) -> int:
     """Serve the DAGs of files and folders: schedules, waits, runs, and the other commands' questions."""
     from bide.runtime.cli.serve import serve_paths

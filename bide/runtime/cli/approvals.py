@@ -24,7 +24,7 @@ OfRun = Annotated[str | None, Parameter(name="--run", help="Only those of this r
 Limit = Annotated[int, Parameter(help="At most so many, the newest.")]
 
 
-def _list(everything: bool, run: str | None, limit: int, db: str | None, json: bool) -> int:
+def _list(everything: bool, run: str | None, limit: int, db: Db, json: bool) -> int:
     found = asked(db, lambda ops: ops.approvals.listed(None if everything else "open", run, limit))
     if json:
         print_json(found)

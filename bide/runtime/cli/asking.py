@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast
 
 from cyclopts import Parameter
 
 from bide.runtime.cli.output import note, print_json, write
 from bide.runtime.clock import SystemClock
+from bide.runtime.config import Config
 from bide.runtime.service.doors import Doors
-from bide.runtime.service.places import database, settings
+from bide.runtime.service.places import database, meant
+from bide.runtime.service.wire import token_of
+
+if TYPE_CHECKING:
+    from bide.runtime.service.client import Client
 
 T = TypeVar("T")
-Db = Annotated[
+Database = Annotated[
     str | None, Parameter(help="The database; without it BIDE_DB, else the project's .bide/bide.db.")
 ]
+
+
+@dataclass(frozen=True)
+class Where:
+    """Whom a command asks: whoever holds a database, or the service at an address."""
+
+    db: Database = None
+    url: Annotated[
+        str | None,
+        Parameter(help="A service elsewhere, http://host:port, in place of a database; or BIDE_URL."),
+    ] = None
+    token_file: Annotated[
+        str | None, Parameter(help="The file with the token for --url; without it BIDE_TOKEN has the token.")
+    ] = None
+
+
+Db = Annotated[Where | None, Parameter(name="*")]
 Json = Annotated[bool, Parameter(negative="", help="JSON on stdout, with stable keys.")]
 Params = Annotated[
     list[str] | None, Parameter(name="--param", negative="", help="A parameter, k=v; repeatable.")
@@ -42,12 +66,30 @@ def dag_name(text: str) -> str:
     return one_dag(text).name
 
 
-def asked(db: str | None, question: Callable[[Doors], Awaitable[T]]) -> T:
-    """Open the door to the database, ask, close it."""
+def place(db: Where | None) -> Config:
+    """The configuration of what is asked: its `url` is None where that is a database."""
+    at = db or Where()
+    return meant(db=at.db, url=at.url, token_file=at.token_file)
+
+
+def service_at(config: Config) -> Client | None:
+    """The service at the address that is meant; None: a database is."""
+    from bide.runtime.service.session import elsewhere
+
+    return elsewhere(config.url, token_of(os.environ, config.token_file)) if config.url is not None else None
+
+
+def asked(db: Where | None, question: Callable[[Doors], Awaitable[T]]) -> T:
+    """Open the door to the database, or to the service at an address; ask, close it."""
     from bide.runtime.service.session import doors
 
+    config = place(db)
+
     async def ask() -> T:
-        async with doors(database(settings(db=db)), SystemClock()) as open_doors:
+        far = service_at(config)
+        if far is not None:
+            return await question(cast("Doors", far))
+        async with doors(database(config), SystemClock()) as open_doors:
             return await question(open_doors)
 
     return asyncio.run(ask())
@@ -58,7 +100,7 @@ ASLEEP: Final = (
 )
 
 
-def done(db: str | None, json: bool, act: Callable[[Doors], Awaitable[Any]], starts: bool = False) -> int:
+def done(db: Where | None, json: bool, act: Callable[[Doors], Awaitable[Any]], starts: bool = False) -> int:
     """Carry out a command and say so. `starts`: it wants something to run, so nobody to run it is said."""
 
     async def carry_out(ops: Doors) -> tuple[Any, bool]:

@@ -27,7 +27,7 @@ Asset = Annotated[str | None, Parameter(help="Only of this asset.")]
 Why = Annotated[str, Parameter(help="Why; it stands in the journal.")]
 
 
-def _list_assets(db: str | None, json: bool) -> int:
+def _list_assets(db: Db, json: bool) -> int:
     found = asked(db, lambda ops: ops.assets.listed())
     if json:
         print_json(found)
@@ -188,7 +188,7 @@ def replay(
     return done(db, json, lambda ops: ops.assets.replay(name, start, asset, reason), starts=True)
 
 
-def why_dag(dag: str, db: str | None, json: bool) -> int:
+def why_dag(dag: str, db: Db, json: bool) -> int:
     """`bide why DAG`: what its next run waits for."""
     found = asked(db, lambda ops: ops.assets.why(dag))
     if json:

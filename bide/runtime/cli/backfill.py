@@ -64,7 +64,7 @@ def _request(
     task: list[str] | None,
     param: list[str] | None,
     asset_cap: list[str] | None,
-    db: str | None,
+    db: Db,
 ) -> BackfillRequest:
     from bide.runtime.service.backfill_shapes import BackfillRequest
 
@@ -188,7 +188,7 @@ def _of_plan(file: str) -> tuple[BackfillRequest, str]:
     return found.request, found.hash
 
 
-def _print_list(dag: str | None, limit: int, db: str | None, json: bool) -> int:
+def _print_list(dag: str | None, limit: int, db: Db, json: bool) -> int:
     name = dag_name(dag) if dag is not None else None
     found = asked(db, lambda ops: ops.backfills.listed(name, limit))
     if json:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from bide.runtime.cli.asking import Db, Json
+from bide.runtime.cli.asking import Database, Json
 from bide.runtime.cli.output import clean, note, print_json, stamp, write
 from bide.runtime.clock import SystemClock
 from bide.runtime.service.places import database, settings
@@ -32,7 +32,7 @@ def backup(
     fast: Annotated[
         bool, Parameter(negative="", help="Prove the copy's structure, not the whole of its journal.")
     ] = False,
-    db: Db = None,
+    db: Database = None,
     json: Json = False,
 ) -> int:
     """Copy the database while it is in use, prove the copy good, and only then give it its name.
@@ -68,7 +68,7 @@ def restore(
         bool,
         Parameter(negative="", help="Though an invariant does not hold in it; never one that is damaged."),
     ] = False,
-    db: Db = None,
+    db: Database = None,
     json: Json = False,
 ) -> int:
     """Put a backup in the place of the database; refused while a service runs. The old one stays beside it.
@@ -108,7 +108,7 @@ def check(
     full: Annotated[
         bool, Parameter(negative="", help="Read every index too, replay the whole journal, compare the logs.")
     ] = False,
-    db: Db = None,
+    db: Database = None,
     json: Json = False,
 ) -> int:
     """Check the database, its invariants and its files; exit 1 when something is wrong. Changes nothing.

@@ -16,7 +16,7 @@ OfState = Annotated[str | None, Parameter(name="--state", help="Only those in th
 Limit = Annotated[int, Parameter(help="At most so many, the newest.")]
 
 
-def _list(effect: str | None, state: str | None, limit: int, db: str | None, json: bool) -> int:
+def _list(effect: str | None, state: str | None, limit: int, db: Db, json: bool) -> int:
     found = asked(db, lambda ops: ops.effects.listed(effect, state, limit))
     if json:
         print_json(found)

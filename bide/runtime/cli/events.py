@@ -9,11 +9,11 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from bide.runtime.cli.asking import Db, Json, asked, dag_name
+from bide.runtime.cli.asking import Db, Json, asked, dag_name, place, service_at
 from bide.runtime.cli.output import clean, coloured, note, paint, print_json, write
 from bide.runtime.clock import SystemClock
 from bide.runtime.service.event_shapes import EventLine
-from bide.runtime.service.places import database, settings
+from bide.runtime.service.places import database
 
 _LAST = 50
 _LAST_FOLLOWED = 10
@@ -59,11 +59,13 @@ def events(
 
 
 def _follow(
-    lines: Lines, db: str | None, since: str | None, run: str | None, dag: str | None, kind: str | None
+    lines: Lines, db: Db, since: str | None, run: str | None, dag: str | None, kind: str | None
 ) -> int:
     from bide.runtime.service.following import Following, Told
 
-    for each in Following(database(settings(db=db)), SystemClock(), since, run, dag, kind):
+    config = place(db)
+    far = service_at(config)
+    for each in Following(database(config), SystemClock(), since, run, dag, kind, far):
         if isinstance(each, Told):
             note(each.text)
         else:

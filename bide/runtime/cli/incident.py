@@ -22,7 +22,7 @@ By = Annotated[str, Parameter(help="Who does it; it stands in the record.")]
 Text = Annotated[str, Parameter(name="--text", help="What is to be recorded.")]
 
 
-def _list(state: str | None, limit: int, db: str | None, json: bool) -> int:
+def _list(state: str | None, limit: int, db: Db, json: bool) -> int:
     found = asked(db, lambda ops: ops.evidence.incidents(state, limit))
     if json:
         print_json(found)
@@ -189,7 +189,7 @@ def export(
     return 0
 
 
-def _write_bundle(incident: str, output: str | None, db: str | None, quiet: bool) -> str:
+def _write_bundle(incident: str, output: str | None, db: Db, quiet: bool) -> str:
     found = asked(db, lambda ops: ops.evidence.export(incident))
     name = output or found.name
     _free(name)

@@ -39,7 +39,7 @@ def schedule(
 
 
 def _timetable(
-    dag: str, n: int | None, since: str | None, until: str | None, tz: str | None, db: str | None
+    dag: str, n: int | None, since: str | None, until: str | None, tz: str | None, db: Db
 ) -> Timetable:
     is_cron = " " in dag.strip() or dag.startswith("@")
     if tz is not None and not is_cron:

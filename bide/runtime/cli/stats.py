@@ -47,7 +47,7 @@ def stats(
     return _dag(dag_name(what), last, db, json)
 
 
-def _run(run: str, last: int, db: str | None, json: bool) -> int:
+def _run(run: str, last: int, db: Db, json: bool) -> int:
     found = asked(db, lambda ops: ops.stats.run(run, last))
     if json:
         print_json(found)
@@ -92,7 +92,7 @@ def _spent(link: PathLink) -> str:
     return ", ".join(f"{_WORDS.get(phase, phase)} {span(took)}" for phase, took in parts if took > 0) or "-"
 
 
-def _dag(dag: str, last: int, db: str | None, json: bool) -> int:
+def _dag(dag: str, last: int, db: Db, json: bool) -> int:
     found = asked(db, lambda ops: ops.stats.dag(dag, last))
     if json:
         print_json(found)
@@ -122,7 +122,7 @@ def _dag(dag: str, last: int, db: str | None, json: bool) -> int:
     return 0
 
 
-def _dags(last: int, db: str | None, json: bool) -> int:
+def _dags(last: int, db: Db, json: bool) -> int:
     found = asked(db, lambda ops: ops.stats.dags(last))
     if json:
         print_json(found)
@@ -134,7 +134,7 @@ def _dags(last: int, db: str | None, json: bool) -> int:
     return 0
 
 
-def _assets(asset: str | None, db: str | None, json: bool) -> int:
+def _assets(asset: str | None, db: Db, json: bool) -> int:
     found = asked(db, lambda ops: ops.stats.assets(asset))
     if json:
         print_json(found)
@@ -170,7 +170,7 @@ def _assets(asset: str | None, db: str | None, json: bool) -> int:
     return 0
 
 
-def _backfills(backfill: str | None, db: str | None, json: bool) -> int:
+def _backfills(backfill: str | None, db: Db, json: bool) -> int:
     found = asked(db, lambda ops: ops.stats.backfills(backfill))
     if json:
         print_json(found)

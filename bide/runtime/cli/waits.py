@@ -17,7 +17,7 @@ from bide.runtime.service.addresses import read_json
 app = App(name="waits", help="What is waited for now: list (bare), look, extend, satisfy, fail.")
 
 
-def _list_waits(db: str | None, json: bool) -> int:
+def _list_waits(db: Db, json: bool) -> int:
     found = asked(db, lambda ops: ops.waits())
     if json:
         print_json(found)

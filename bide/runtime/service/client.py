@@ -1,4 +1,4 @@
-"""The operations over a service's socket, or over TCP at `--url`: what the terminal uses when a service runs.
+"""The operations over HTTP: what the terminal uses when a service runs, at its socket or at `--url`.
 
 The calls are made of the table (`table.py`). The standard library's HTTP client is all it takes:
 importing httpx costs more than the answer. Calls block the thread they are made in; the terminal
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import http.client
 import inspect
-import os
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,25 +18,14 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from bide.runtime import errors
-from bide.runtime.errors import BideError, GaveUpError, RefusedError, UnreachableError
+from bide.runtime.errors import BideError, GaveUpError, UnreachableError
 from bide.runtime.service.doors import ROOMS
-from bide.runtime.service.places import owner_of
 from bide.runtime.service.said import said
 from bide.runtime.service.shapes import Problem
 from bide.runtime.service.table import KEY_HEADER, Operation, operation
+from bide.runtime.service.wire import SocketWire, Wire
 
 _TIMEOUT_S: Final = 30.0
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__("bide", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
 
 
 class Calls:
@@ -73,12 +60,12 @@ class Calls:
         return ask
 
 
-class ServiceClient(Calls):
-    """The service that holds `db`, at its socket: a `Doors`. One connection a call."""
+class Client(Calls):
+    """A service at the other end of a wire: a `Doors`. One connection a call."""
 
-    def __init__(self, path: Path, db: Path, timeout_s: float = _TIMEOUT_S) -> None:
+    def __init__(self, wire: Wire, timeout_s: float = _TIMEOUT_S) -> None:
         super().__init__("", self._carry)
-        self._path, self._db, self._timeout_s = path, db, timeout_s
+        self._wire, self._timeout_s = wire, timeout_s
 
     @property
     def held(self) -> bool:
@@ -90,7 +77,7 @@ class ServiceClient(Calls):
         return super().__getattr__(name)
 
     def alive(self) -> bool:
-        """Whether somebody answers at the socket; waits for the answer of one that is starting."""
+        """Whether somebody answers; waits for the answer of one that is starting."""
         try:
             return self._ask("GET", "/livez", None, {})[0] == 200
         except BideError:
@@ -99,20 +86,22 @@ class ServiceClient(Calls):
     @contextmanager
     def stream(self, path: str, query: Mapping[str, str | None], quiet_s: float) -> Iterator[Iterator[bytes]]:
         """The lines of an answer that has no end of its own; `GaveUpError` after `quiet_s` without one."""
-        self._trust()
-        connection = _UnixConnection(self._path, quiet_s)
+        wire = self._wire
+        wire.trust()
+        connection = wire.connection(quiet_s)
         given = urlencode({name: value for name, value in query.items() if value is not None})
+        at = wire.prefix + path
         try:
-            connection.request("GET", f"{path}?{given}" if given else path)
+            connection.request("GET", f"{at}?{given}" if given else at, headers=dict(wire.headers))
             response = connection.getresponse()
-            if response.status >= 400:
+            if response.status >= 300:
                 raise _error(msgspec.json.decode(response.read(), type=Problem))
             yield iter(response.readline, b"")
         except TimeoutError:
-            raise GaveUpError(f"the service at {self._path} has said nothing for {quiet_s:g} s") from None
+            raise GaveUpError(f"the service at {wire.place} has said nothing for {quiet_s:g} s") from None
         except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
             raise UnreachableError(
-                f"the service at {self._path} does not answer ({error}): start it again with `bide serve`"
+                f"the service at {wire.place} does not answer ({error}): {wire.advice}"
             ) from None
         finally:
             connection.close()
@@ -121,12 +110,12 @@ class ServiceClient(Calls):
         path, body, headers = request(of, given)
         status, data = self._ask(of.route.method, path, body, headers)
         try:
-            if status < 400:
+            if status < 300:
                 return msgspec.json.decode(data, type=of.result)
             problem = msgspec.json.decode(data, type=Problem)
         except msgspec.DecodeError as error:
             raise UnreachableError(
-                f"what answers at {self._path} is not this bide's service (HTTP {status}, {error}): "
+                f"what answers at {self._wire.place} is not this bide's service (HTTP {status}, {error}): "
                 "let the service and this command be of one version"
             ) from None
         raise _error(problem)
@@ -134,35 +123,32 @@ class ServiceClient(Calls):
     def _ask(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, bytes]:
-        self._trust()
-        connection = _UnixConnection(self._path, self._timeout_s)
+        wire = self._wire
+        wire.trust()
+        connection = wire.connection(self._timeout_s)
+        said = {"Content-Type": "application/json", **wire.headers, **headers}
         try:
-            connection.request(method, path, body, {"Content-Type": "application/json", **headers})
+            connection.request(method, wire.prefix + path, body, said)
             response = connection.getresponse()
             return response.status, response.read()
         except TimeoutError:
             raise GaveUpError(
-                f"the service at {self._path} has not answered for {self._timeout_s:g} s: it may be busy, "
+                f"the service at {wire.place} has not answered for {self._timeout_s:g} s: it may be busy, "
                 "and the command may still be carried out; `bide doctor` tells more"
             ) from None
         except (OSError, http.client.HTTPException) as error:
             raise UnreachableError(
-                f"the service at {self._path} does not answer ({error}): start it again with `bide serve`"
+                f"the service at {wire.place} does not answer ({error}): {wire.advice}"
             ) from None
         finally:
             connection.close()
 
-    def _trust(self) -> None:
-        """A socket in a shared folder may be anybody's: only the database's owner, root, or oneself."""
-        try:
-            owner = self._path.stat().st_uid
-        except OSError:
-            return  # connecting tells what is wrong with it
-        if owner not in (0, os.getuid(), owner_of(self._db)):
-            raise RefusedError(
-                f"the socket {self._path} belongs to user {owner}, who does not own the database: "
-                "nothing was sent; remove it, or ask that user"
-            )
+
+class ServiceClient(Client):
+    """The service that holds `db`, at its socket."""
+
+    def __init__(self, path: Path, db: Path, timeout_s: float = _TIMEOUT_S) -> None:
+        super().__init__(SocketWire(path, db), timeout_s)
 
 
 def request(of: Operation, given: Mapping[str, Any]) -> tuple[str, bytes | None, dict[str, str]]:

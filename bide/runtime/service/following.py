@@ -19,7 +19,7 @@ import msgspec
 from bide.runtime.clock import SECOND, Clock
 from bide.runtime.errors import GaveUpError, UnreachableError
 from bide.runtime.service import events
-from bide.runtime.service.client import ServiceClient
+from bide.runtime.service.client import Client
 from bide.runtime.service.event_shapes import EventLine, event_line
 from bide.runtime.service.operations import AtOnce
 from bide.runtime.service.session import service_of
@@ -46,6 +46,7 @@ class Following:
 
     `since`: an event's number, an instant, a span before now; news only without it. `run`, `dag` and `kind`
     narrow it. A run or a DAG that is not there is a `NotFoundError`.
+    `elsewhere`: the service at an address, which alone is listened to then.
     """
 
     def __init__(
@@ -56,8 +57,9 @@ class Following:
         run: str | None = None,
         dag: str | None = None,
         kind: str | None = None,
+        elsewhere: Client | None = None,
     ) -> None:
-        self._db, self._clock = db, clock
+        self._db, self._clock, self._elsewhere = db, clock, elsewhere
         self._place, self._asked = since, (run, dag, kind)
         self._rest = threading.Event()
         self._said = ""
@@ -68,13 +70,17 @@ class Following:
 
     def __iter__(self) -> Iterator[EventLine | Told]:
         while not self._rest.is_set():
-            client = asyncio.run(service_of(self._db, self._clock))
+            client = self._service()
             if client is None:
                 yield from self._database()
             else:
                 yield from self._stream(client)
 
-    def _stream(self, client: ServiceClient) -> Iterator[EventLine | Told]:
+    def _service(self) -> Client | None:
+        """The one at the address that is meant, else the one that holds the database."""
+        return self._elsewhere or asyncio.run(service_of(self._db, self._clock))
+
+    def _stream(self, client: Client) -> Iterator[EventLine | Told]:
         """Until it ends: the service stops, or has cut this reader."""
         run, dag, kind = self._asked
         query = {"since": self._place, "run": run, "dag": dag, "kind": kind}
@@ -90,7 +96,7 @@ class Following:
                     if self._rest.is_set():
                         return
         except (UnreachableError, GaveUpError) as error:
-            if asyncio.run(service_of(self._db, self._clock)) is not None:  # else the database is looked at
+            if self._service() is not None:  # else the database is looked at
                 yield from self._once(str(error))
                 self._rest.wait(AGAIN_S)
 
@@ -116,7 +122,7 @@ class Following:
                             break
                 self._rest.wait(LOOK_S)
                 if self._clock.elapsed() - asked > _SERVICE_US:
-                    if asyncio.run(service_of(self._db, self._clock)) is not None:
+                    if self._service() is not None:
                         return
                     yield from self._how()
                     asked = self._clock.elapsed()

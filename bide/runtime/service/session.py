@@ -15,10 +15,11 @@ from typing import Any, Final, cast
 
 from bide.runtime.clock import SECOND, Clock
 from bide.runtime.errors import UnreachableError
-from bide.runtime.service.client import ServiceClient
+from bide.runtime.service.client import Client, ServiceClient
 from bide.runtime.service.doors import Doors
 from bide.runtime.service.operations import AtOnce, Operations
 from bide.runtime.service.places import socket_of
+from bide.runtime.service.wire import UrlWire
 from bide.runtime.store.lock import Holder, Lock
 from bide.runtime.store.reader import Reader
 
@@ -71,6 +72,11 @@ async def doors(db: Path, clock: Clock) -> AsyncIterator[Doors]:
             yield Operations(db, AtOnce(reader), NoDoor(db, holder), clock, held=True)
         else:
             yield Operations(db, AtOnce(reader), DatabaseDoor(db), clock)
+
+
+def elsewhere(url: str, token: str | None) -> Client:
+    """The service at an address."""
+    return Client(UrlWire(url, token))
 
 
 async def _service(db: Path, holder: Holder, clock: Clock) -> ServiceClient | None:
