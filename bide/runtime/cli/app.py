@@ -17,9 +17,12 @@ from bide.runtime.cli import (
     assets,
     backfill,
     check,
+    completion,
+    dev,
     effects,
     events,
     incident,
+    init,
     schedule,
     waits,
 )
@@ -73,6 +76,9 @@ app.command(schedule.schedule)
 app.command(backfill.app)
 app.command(check.check)
 app.command(assets.app)
+app.command(dev.dev)
+app.command(init.init)
+completion.add_to(app)
 app.command(alerts.app)
 app.command(approvals.app)
 app.command(incident.app)

@@ -10,6 +10,7 @@ from bide.runtime.cli.asking import Json
 from bide.runtime.cli.output import clean, note, print_json, write
 from bide.runtime.clock import SystemClock
 from bide.runtime.errors import UsageError
+from bide.runtime.service.places import settings
 from bide.runtime.service.shapes import Finding
 
 
@@ -17,12 +18,13 @@ def check(
     *paths: Annotated[str, Parameter(help="DAG files, and folders whose *.py files declare DAGs.")],
     json: Json = False,
 ) -> int:
-    """Check DAG files: 0 with nothing but warnings, 2 when one cannot be loaded or would be refused."""
+    """Check DAG files (without any, the `paths` of the configuration): 0 with nothing but warnings, 2 when one cannot be loaded or would be refused."""
     from bide.runtime.service.checking import check as checked
 
-    if not paths:
+    places = list(paths) or settings().paths
+    if not places:
         raise UsageError("check what? name DAG files or folders: `bide check dags/`")
-    loaded, found = checked(paths, SystemClock().now())
+    loaded, found = checked(places, SystemClock().now())
     if json:
         print_json(found)
     else:

@@ -14,13 +14,13 @@ from bide.runtime.graph.load import Loaded
 from bide.runtime.service.doors import Served
 from bide.runtime.service.opens import open_runtime
 from bide.runtime.service.places import database
-from bide.runtime.service.serve import serve
+from bide.runtime.service.serve import Changes, serve
 
 _LINE: Final = "%(levelname)s %(name)s: %(message)s"  # the journal and any supervisor add the time
 
 
-def serve_paths(config: Config) -> int:
-    """Serve until told to stop; the exit code."""
+def serve_paths(config: Config, changes: Changes | None = None) -> int:
+    """Serve until told to stop; the exit code. `changes` tells when the files are to be read again."""
     logging.basicConfig(level=config.log_level.upper(), format=_LINE)
     db = database(config)
 
@@ -33,4 +33,4 @@ def serve_paths(config: Config) -> int:
     def opens(found: Loaded) -> AbstractAsyncContextManager[Served]:
         return open_runtime(config, db, found.dags, found.errors, refused=refused, whole=True)
 
-    return asyncio.run(serve(db, config.paths, opens, say, config.stop_timeout))
+    return asyncio.run(serve(db, config.paths, opens, say, config.stop_timeout, changes))

@@ -104,6 +104,30 @@ def load_paths(paths: Iterable[str | Path]) -> Loaded:
     return loaded
 
 
+def forget_beside(paths: Iterable[str | Path]) -> None:
+    """Have modules that lie in the folders of DAG files imported anew by the next reading: they may have changed.
+
+    What has begun goes on with the functions that it has.
+    """
+    folders = {path if path.is_dir() else path.parent for path in (Path(each).resolve() for each in paths)}
+    tops = {
+        name for name, module in list(sys.modules.items()) if "." not in name and _home(module) in folders
+    }
+    for name in list(sys.modules):
+        top = name.partition(".")[0]
+        if top in tops and top not in ("bide", "__main__") and not top.startswith("_bide_"):
+            del sys.modules[name]
+
+
+def _home(module: ModuleType) -> Path | None:
+    """The folder that a module or package of the first level lies in; None when it is of no file."""
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return None
+    place = Path(file)
+    return place.parent.parent if place.name == "__init__.py" else place.parent
+
+
 def dag_files(folder: Path) -> list[Path]:
     """The files of a folder that may declare DAGs, sorted."""
     return sorted(

@@ -8,9 +8,10 @@ as they were.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Final
 from bide.runtime.clock import SystemClock
 from bide.runtime.errors import BideError, NotFoundError, UsageError
 from bide.runtime.graph.lint import as_words
-from bide.runtime.graph.load import Loaded, load_paths
+from bide.runtime.graph.load import Loaded, forget_beside, load_paths
 from bide.runtime.service.checking import all_warnings
 from bide.runtime.service.doors import Served
 from bide.runtime.service.listen import Listener
@@ -35,6 +36,8 @@ _START_PATIENCE_S: Final = 5.0
 Say = Callable[[str], None]
 
 
+Changes = Callable[[Sequence[str]], AsyncIterator[list[str]]]
+"""The files of these paths that have changed, a burst at a time."""
 Opens = Callable[[Loaded], AbstractAsyncContextManager[Served]]
 
 
@@ -43,13 +46,18 @@ def counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def loaded(paths: Sequence[str], say: Say) -> Loaded:
-    """The DAGs of the paths. `NotFoundError` for a path that is not there; broken files are told."""
+def loaded(paths: Sequence[str], say: Say, again: bool = False) -> Loaded:
+    """The DAGs of the paths. `NotFoundError` for a path that is not there; broken files are told.
+
+    `again`: modules that lie beside the files are read anew as well.
+    """
     if not paths:
         raise UsageError("serve what? name DAG files or folders: `bide serve dags/`")
     for path in paths:
         if not Path(path).exists():
             raise NotFoundError(f"there is no file or folder {path!r}: name DAG files or folders")
+    if again:
+        forget_beside(paths)
     found = load_paths(paths)
     for file, error in found.errors.items():
         say(f"left out {told(file, error)}")
@@ -71,8 +79,15 @@ class _Warned:
                 self._say(words)
 
 
-async def serve(db: Path, paths: Sequence[str], opens: Opens, say: Say, drain_s: float = DRAIN_S) -> int:
-    """Runs until it is told to stop; the exit code."""
+async def serve(
+    db: Path,
+    paths: Sequence[str],
+    opens: Opens,
+    say: Say,
+    drain_s: float = DRAIN_S,
+    changes: Changes | None = None,
+) -> int:
+    """Runs until it is told to stop; the exit code. `changes` tells when the files are to be read again, as SIGHUP does."""
     _need_framework()
     systemd = Telling(Notifier.taken())
     signals = _Signals()
@@ -90,7 +105,8 @@ async def serve(db: Path, paths: Sequence[str], opens: Opens, say: Say, drain_s:
                 systemd.ready(runtime)
                 warned = _Warned(say)
                 await asyncio.to_thread(warned.of, dags)
-                await _until_told(runtime, paths, signals, systemd, say, warned)
+                async with _told_of(changes, paths, signals.reload, say):
+                    await _until_told(runtime, paths, signals, systemd, say, warned)
                 systemd.stopping(drain_s)
                 say(f"stopping: what runs has {drain_s:g} s to end; a second signal ends it at once")
                 await _drain(runtime, signals, drain_s)
@@ -182,6 +198,28 @@ class _Signals:
             self._loop.remove_signal_handler(number)
 
 
+@asynccontextmanager
+async def _told_of(
+    changes: Changes | None, paths: Sequence[str], reload: asyncio.Event, say: Say
+) -> AsyncIterator[None]:
+    """Inside it `reload` is set at each change of the files."""
+
+    async def watch() -> None:
+        if changes is not None:
+            async for files in changes(paths):
+                say(f"changed: {', '.join(map(os.path.relpath, files))}")
+                reload.set()
+
+    watching = asyncio.create_task(watch(), name="bide dev changes")
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.wait({watching})
+        if not watching.cancelled():
+            watching.result()  # what has ended the watching is no secret
+
+
 async def _until_told(
     runtime: Served, paths: Sequence[str], signals: _Signals, systemd: Telling, say: Say, warned: _Warned
 ) -> None:
@@ -208,7 +246,7 @@ async def _until_told(
 async def _reload(runtime: Served, paths: Sequence[str], systemd: Telling, say: Say, warned: _Warned) -> None:
     systemd.reloading()
     try:
-        found = await asyncio.to_thread(loaded, paths, say)
+        found = await asyncio.to_thread(loaded, paths, say, True)
         await runtime.load(found.dags, found.errors)
         broken = counted(len(found.errors), "broken file")
         say(f"read again: {counted(len(runtime.dags), 'DAG')} loaded, {broken}")

@@ -1,0 +1,166 @@
+"""A laptop: `bide init`, `bide dev`, `bide completion`. What is written runs, and what runs survives an edit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bide.runtime.graph.load import forget_beside, load_paths
+from tests.cli.conftest import Bide, environment
+from tests.service.test_serve import Service, said, start
+
+FIRST = ["bide.toml", "dags/hello.py", "tests/__init__.py", "tests/test_hello.py", ".gitignore"]
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+# --- init ----------------------------------------------------------------------------------------
+
+
+def test_init_writes_a_project_that_is_checked_and_runs(bide: Bide, tmp_path: Path) -> None:
+    assert bide("init", "jobs").code == 0
+    jobs = tmp_path / "jobs"
+    assert files(jobs) == sorted(FIRST)
+    assert bide("check", str(jobs / "dags")).code == 0
+    ran = bide("run", str(jobs / "dags" / "hello.py"), "--db", str(tmp_path / "x.db"), "--param", "name=ada")
+    assert ran.code == 0
+    assert "'hello, ada' has 10 letters and signs" in ran.out
+
+
+def test_the_tests_that_init_writes_pass(bide: Bide, tmp_path: Path) -> None:
+    assert bide("init", "jobs", "--example").code == 0
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio"],
+        cwd=tmp_path / "jobs", env=environment(), capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout.splitlines()[-1][:8]) == (0, "4 passed"), ran.stdout + ran.stderr
+
+
+def test_init_touches_nothing_that_is_there(bide: Bide, tmp_path: Path) -> None:
+    (tmp_path / "bide.toml").write_text("slots = 3")
+    refused = bide("init")
+    assert (refused.code, files(tmp_path)) == (4, ["bide.toml"])
+    assert "nothing is written: bide.toml is there already" in refused.err
+    (tmp_path / "bide.toml").unlink()
+    (tmp_path / ".gitignore").write_text("mine")
+    assert bide("init").code == 0
+    assert (tmp_path / ".gitignore").read_text() == "mine"
+
+
+def test_init_into_a_file_says_so(bide: Bide, tmp_path: Path) -> None:
+    (tmp_path / "jobs").write_text("")
+    assert bide("init", "jobs").code == 2
+
+
+def test_check_takes_the_paths_of_the_project(bide: Bide, tmp_path: Path) -> None:
+    assert bide("check").code == 2
+    assert bide("init").code == 0
+    checked = bide("check")
+    assert (checked.code, checked.err.splitlines()[-1]) == (0, "1 DAG: no errors, no warnings")
+
+
+# --- dev -----------------------------------------------------------------------------------------
+
+
+async def test_dev_reads_changed_files_again_and_no_wait_is_lost(bide: Bide, tmp_path: Path) -> None:
+    assert bide("init", "jobs", "--example").code == 0
+    jobs = tmp_path / "jobs"
+    (jobs / "dags" / "words.py").write_text("WORD = 'letters'\n")
+    hello = jobs / "dags" / "hello.py"
+    hello.write_text(
+        hello.read_text().replace("from bide import", "from words import WORD\n\nfrom bide import")
+    )
+    service = await start(jobs, "dev")
+    try:
+        await service.hear("serving 2 DAGs")
+        code, out, _ = await said(jobs, "trigger", "arrivals", "--date", "2026-06-15")
+        assert (code, out) == (0, "run 1\n")
+        before = await waits(jobs)
+        assert [(wait["run_id"], wait["task"]) for wait in before] == [("1", "file")]
+        hello.write_text(hello.read_text().replace("hello, ", "good day, "))
+        await service.hear("read again: 2 DAGs loaded, 0 broken files")
+        hello.write_text(hello.read_text() + "x = (")
+        await service.hear(f"left out {hello}")
+        await service.hear("1 broken file")
+        hello.write_text(hello.read_text().removesuffix("x = ("))
+        await service.hear("0 broken files")
+        (jobs / "dags" / "words.py").write_text("WORD = (\n")  # a module beside it is read anew as well
+        await service.hear("2 broken files")
+        assert [wait["id"] for wait in await waits(jobs)] == [before[0]["id"]]
+        (jobs / "inbox" / "2026-06-15.csv").write_text("id,price\n1,9.5\n")
+        code, out, err = await said(jobs, "logs", "1", "load", "-f")
+        assert code == 0, err
+        await stop(service)
+    finally:
+        if service.process.returncode is None:
+            service.process.kill()
+            await service.ends()
+    assert (await said(jobs, "show", "1"))[1].startswith("run 1 of arrivals: ✓ success")
+
+
+async def waits(folder: Path) -> list[dict[str, str]]:
+    _, out, _ = await said(folder, "waits", "--json")
+    return msgspec.json.decode(out, type=list[dict[str, str]])
+
+
+async def stop(service: Service) -> None:
+    service.process.terminate()
+    assert await service.ends() == 0
+
+
+def test_what_lies_beside_dag_files_is_read_anew_when_asked_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "prices.py").write_text("NAME = 'one'")
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").write_text("")
+    (tmp_path / "shop" / "names.py").write_text("NAME = 'two'")
+    dags = tmp_path / "dags.py"
+    dags.write_text(
+        "import prices\nfrom shop.names import NAME\nfrom bide import dag, task\n"
+        "@task\ndef t(): pass\n@dag(name=prices.NAME + NAME)\ndef d(): t()\n"
+    )
+    kept = {name: module for name, module in sys.modules.items() if name.startswith("bide")}
+    assert [each.name for each in load_paths([tmp_path]).dags] == ["onetwo"]
+    (tmp_path / "prices.py").write_text("NAME = 'three'")
+    (tmp_path / "shop" / "names.py").write_text("NAME = 'four'")
+    assert [each.name for each in load_paths([tmp_path]).dags] == ["onetwo"]
+    forget_beside([tmp_path])
+    assert [each.name for each in load_paths([tmp_path]).dags] == ["threefour"]
+    assert {name: module for name, module in sys.modules.items() if name in kept} == kept
+    forget_beside([tmp_path])
+
+
+# --- completion ----------------------------------------------------------------------------------
+
+_ASK = """
+source <(cat)
+COMP_WORDS=({words}); COMP_CWORD={last}; COMP_LINE="{words}"; COMP_POINT=${{#COMP_LINE}}
+_bide; printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [("bide back", {"backfill"}), ("bide waits ext", {"extend"}), ("bide runs --li", {"--limit"})],
+)
+def test_bash_completes_commands_and_options(bide: Bide, words: str, offered: set[str]) -> None:
+    script = bide("completion", "bash").out
+    asked = _ASK.format(words=words, last=len(words.split()) - 1)
+    ran = subprocess.run(
+        ["bash", "--norc", "-c", asked], input=script, capture_output=True, text=True, check=False
+    )
+    assert offered <= set(ran.stdout.split()), ran.stderr
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_have_a_script_as_well(bide: Bide, shell: str) -> None:
+    said = bide("completion", shell)
+    assert (said.code, "backfill" in said.out) == (0, True)
