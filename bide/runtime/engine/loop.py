@@ -21,6 +21,7 @@ from bide.runtime.clock import SECOND, Clock
 from bide.runtime.engine.aftermath import aftermath
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.decide import NO_FACTS, Decision, slices
+from bide.runtime.engine.lag import Lag
 from bide.runtime.engine.messages import (
     AttemptEnded,
     ClockStepped,
@@ -80,6 +81,8 @@ class Engine:
         self.failure: BaseException | None = None
         self.full: str = ""
         """Why nothing can be committed at the moment; commands are refused meanwhile."""
+        self.lag = Lag()
+        """How late the loop was in the last seconds, as the watch of the clocks finds it."""
         self.turns = 0
         """Turns and slices of turns so far: an engine with work before it that counts no further hangs."""
         self.on_stop: Callable[[BaseException], None] = lambda _: None
@@ -204,8 +207,11 @@ class Engine:
 
     async def _watch_clock(self) -> None:
         """Compare wall and elapsed time once a second; a step is an input like any other."""
+        loop = asyncio.get_running_loop()
         while True:
+            self.lag.due(loop.time() + 1)
             await asyncio.sleep(1)
+            self.lag.came(loop.time())
             self._compare_clocks()
             if not self.store.same_file():
                 self._fail(

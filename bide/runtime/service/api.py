@@ -37,6 +37,8 @@ from bide.runtime.service.given import given
 from bide.runtime.service.hook_desk import HookDesk
 from bide.runtime.service.hook_routes import hook_routes
 from bide.runtime.service.openapi import document
+from bide.runtime.service.probe_routes import probe_routes
+from bide.runtime.service.probes import Health, Said
 from bide.runtime.service.scopes import scoped
 from bide.runtime.service.shapes import Problem
 from bide.runtime.service.table import Operation, operations
@@ -60,10 +62,12 @@ def make_app(
     ready: Callable[[], str] | None = None,
     feed: Callable[[], Feed] | None = None,
     hooks: HookDesk | None = None,
+    probes: Health | None = None,
 ) -> FastAPI:
     """The ASGI app. `alive()` says what is wrong with the runtime, "" when it is well.
 
     `ready()` says why it takes no new work, as `alive` does when it is not given; `feed()` is the live feed.
+    `probes` answer for health in their place.
     """
     app = FastAPI(
         title="bide",
@@ -75,7 +79,7 @@ def make_app(
     )
     scoped(app, "GET", "/api/v1/openapi.json", "read")
     _errors(app)
-    _health(app, alive, ready or alive)
+    probe_routes(app, probes or Said(alive, ready or alive))
     for each in sorted(
         operations(), key=lambda one: ":path" in one.path
     ):  # a path with slashes takes all below it
@@ -146,20 +150,3 @@ def _errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(HTTPException, no_route)
     app.add_exception_handler(Exception, fault)
-
-
-def _health(app: FastAPI, alive: Callable[[], str], ready: Callable[[], str]) -> None:
-    def answer(wrong: str) -> Response:
-        if wrong:
-            return problem_response(503, "Not well", wrong, "UnreachableError")
-        return json_response({"ok": True})
-
-    async def well() -> Response:
-        return answer(alive())
-
-    async def takes_work() -> Response:
-        return answer(ready())
-
-    for path in ("/healthz", "/livez", "/startupz"):
-        app.add_api_route(path, well, methods=["GET"], response_class=Response, tags=["health"])
-    app.add_api_route("/readyz", takes_work, methods=["GET"], response_class=Response, tags=["health"])

@@ -79,7 +79,7 @@ class Client(Calls):
     def alive(self) -> bool:
         """Whether somebody answers; waits for the answer of one that is starting."""
         try:
-            return self._ask("GET", "/livez", None, {})[0] == 200
+            return self._ask("GET", "/startupz", None, {})[0] == 200
         except BideError:
             return False
 

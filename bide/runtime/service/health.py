@@ -39,6 +39,14 @@ class Alive:
             return why
         return await self._writer_commits(within_s)
 
+    async def vitals(self, within_s: float) -> dict[str, str]:
+        """What the proof consists of, each by itself: loop, engine, writer; "" for what is well."""
+        return {
+            "loop": await self._loop_turns(within_s),
+            "engine": self._engine_moves(within_s),
+            "writer": await self._writer_commits(within_s),
+        }
+
     async def _loop_turns(self, within_s: float) -> str:
         began = self._clock.elapsed()
         await asyncio.sleep(0)
@@ -64,7 +72,8 @@ class Alive:
             self._asked_at = self._clock.elapsed()
             self._asked = asyncio.create_task(self._commit(), name="bide proof of life")
         asked = self._asked
-        await asyncio.wait([asked], timeout=within_s)
+        waited_s = (self._clock.elapsed() - self._asked_at) / SECOND
+        await asyncio.wait([asked], timeout=max(0.01, within_s - waited_s))
         if not asked.done():
             return (
                 f"no commit has come to its end for {(self._clock.elapsed() - self._asked_at) / SECOND:.1f} s"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -64,6 +65,9 @@ def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
+CLOSED = "it is closed"
+
+
 class LiveHouse:
     """The views of an open runtime. Whoever opens it sets what stands here."""
 
@@ -79,6 +83,8 @@ class LiveHouse:
     _exporter: Exporter | None = None  # of lineage
     _feed: Feed | None = None
     _alive_proof: Alive | None = None
+    phase: str = "it is not open yet"
+    """Why it is not at work: not opened, opening, closed; "" when it is open."""
     _notifier: Notifier | None = None
 
     @property
@@ -107,6 +113,26 @@ class LiveHouse:
             len(world.waits),
             engine.full,
         )
+
+    @property
+    def over(self) -> bool:
+        """Whether it was open, and is closed."""
+        return self.phase == CLOSED
+
+    @property
+    def loop_lag_s(self) -> float:
+        """How late the loop was at worst in the last ten seconds."""
+        return self._engine.lag.worst(asyncio.get_running_loop().time())
+
+    @property
+    def failed(self) -> str:
+        """What ended the engine; "" while it goes."""
+        return "" if self._engine.failure is None else str(self._engine.failure)
+
+    @property
+    def full(self) -> str:
+        """Why nothing can be committed now; "" when it can."""
+        return self._engine.full
 
     @property
     def alive(self) -> Alive:
@@ -237,7 +263,11 @@ class LiveHouse:
 
     def _alive(self) -> str:
         """Why the runtime is not well; "" when it is."""
-        return self._engine.full or ("" if self._engine.failure is None else str(self._engine.failure))
+        return (
+            self.phase
+            or self._engine.full
+            or ("" if self._engine.failure is None else str(self._engine.failure))
+        )
 
     def _ready(self) -> str:
         """Why the runtime takes no new work; "" when it does."""

@@ -54,7 +54,7 @@ from bide.runtime.service.handles import RunHandle, RunResult
 from bide.runtime.service.holds import Holds
 from bide.runtime.service.hook_desk import HookDesk
 from bide.runtime.service.limits import Budget, limits
-from bide.runtime.service.live import LiveHouse
+from bide.runtime.service.live import CLOSED, LiveHouse
 from bide.runtime.service.rooms import Rooms
 from bide.runtime.service.unread import hiding, unread
 from bide.runtime.service.views import owner_of
@@ -199,6 +199,7 @@ class Runtime(LiveHouse, Rooms):
         return self
 
     async def _open(self) -> None:
+        self.phase = "it is starting: the database is opened, and what was under way is recovered"
         store = self._store
         if store is None:
             store = writer = await Writer.open(self.db, synchronous=self._synchronous, create=True)
@@ -294,6 +295,7 @@ class Runtime(LiveHouse, Rooms):
         self._raise_failure()
         self._engine.post(Opened())
         self._exporter = exporting(self._openlineage, self.db, self._engine, shell)
+        self.phase = ""
         point("recovered")
 
     def _executor(self, epoch: int) -> Executor:
@@ -367,6 +369,7 @@ class Runtime(LiveHouse, Rooms):
 
     async def _close(self) -> None:
         """Shielded and bounded: bodies are stopped, waits let go of, the database checkpointed."""
+        self.phase = CLOSED
         try:
             if self._assembled:
                 await self._stop()
@@ -525,8 +528,9 @@ class Runtime(LiveHouse, Rooms):
     def asgi(self) -> ASGIApp:
         """The REST API as an ASGI app: `app.mount("/bide", rt.asgi)`. Needs the extra `server`."""
         from bide.runtime.service.api import make_app
+        from bide.runtime.service.probes import Probes
 
-        return make_app(self.operations, self._alive, self._ready, self.feed, self._desk)
+        return make_app(self.operations, self._alive, self._ready, self.feed, self._desk, probes=Probes(self))
 
     # --- stopping ----------------------------------------------------------------------------------
 
