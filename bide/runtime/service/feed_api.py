@@ -67,7 +67,7 @@ def feed_routes(app: FastAPI, feed: Callable[[], Feed]) -> None:
     """Add the stream; `feed()` is that of the runtime."""
     scoped(app, "GET", "/api/v1/events", "read")
 
-    @app.get("/api/v1/events", tags=["events"], response_class=EventStream)
+    @app.get("/api/v1/events", tags=["events"], status_code=200, response_class=EventStream)
     async def live(
         since: Text = None,
         run: Text = None,

@@ -62,6 +62,12 @@ def _made(app: FastAPI) -> dict[str, Any]:
             "description": "A token of `bide token create`; not needed over the unix socket.",
         }
     }
+    for path in found["paths"].values():
+        for at in path.values():
+            if "422" in at["responses"]:  # the framework's own words for it are not ours
+                at["responses"]["422"] = _problem(_ERRORS[422])
+    for unused in ("HTTPValidationError", "ValidationError"):
+        parts["schemas"].pop(unused, None)
     for (method, path), scope in scopes_of(app).said.items():
         at = found["paths"].get(_PATH.sub("}", path), {}).get(method.lower())
         if at is not None:
