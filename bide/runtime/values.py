@@ -63,7 +63,7 @@ def storable(text: str) -> str:
 
 
 class Secret(msgspec.Struct, frozen=True):
-    """The name of a secret: `env:NAME`, `file:PATH` or `credential:NAME` (systemd's).
+    """The name of a secret: `env:NAME`, `file:PATH` or `credential:NAME` (systemd's; `cred:NAME` is the same).
 
     Accepted wherever a secret goes. Its value is read at each use, never stored, and masked in
     logs, errors and listings.
@@ -76,11 +76,13 @@ class Secret(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         kind, _, rest = self.ref.partition(":")
-        if kind not in ("env", "file", "credential") or not rest:
+        if kind not in ("env", "file", "credential", "cred") or not rest:
             raise UsageError(
                 f"Secret({self.ref!r}) names no secret: "
                 'write Secret("env:NAME"), Secret("file:PATH") or Secret("credential:NAME")'
             )
+        if kind in ("credential", "cred") and ("/" in rest or rest.startswith(".")):
+            raise UsageError(f"Secret({self.ref!r}): a credential has a name and no path")
 
     def __repr__(self) -> str:
         return f"Secret({self.ref!r})"

@@ -24,6 +24,7 @@ from bide.runtime.cli import (
     incident,
     init,
     schedule,
+    systemd,
     waits,
 )
 from bide.runtime.cli import (
@@ -86,6 +87,7 @@ asset_graph.add_to(assets.app)
 app.command(effects.app)
 app.command(db_commands.app)
 app.command(events.events)
+app.command(systemd.app)
 
 
 # --- run, serve ----------------------------------------------------------------------------------

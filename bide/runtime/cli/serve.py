@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import logging
+import os
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
@@ -12,20 +14,30 @@ from bide.runtime.config import Config
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.load import Loaded
 from bide.runtime.service.doors import Served
+from bide.runtime.service.journald import journal_handler
 from bide.runtime.service.opens import open_runtime
 from bide.runtime.service.places import database
 from bide.runtime.service.serve import Changes, serve
 
+_NOTICE: Final = logging.INFO + 5  # said whatever `log_level` leaves out, unless that is all but errors
 _LINE: Final = "%(levelname)s %(name)s: %(message)s"  # the journal and any supervisor add the time
 
 
 def serve_paths(config: Config, changes: Changes | None = None) -> int:
     """Serve until told to stop; the exit code. `changes` tells when the files are to be read again."""
-    logging.basicConfig(level=config.log_level.upper(), format=_LINE)
+    faulthandler.enable()  # a watchdog's SIGABRT leaves every thread's stack in the journal
+    journal = journal_handler(os.environ)
+    if journal is not None:
+        logging.basicConfig(level=config.log_level.upper(), handlers=[journal])
+    else:
+        logging.basicConfig(level=config.log_level.upper(), format=_LINE)
     db = database(config)
 
     def say(text: str) -> None:
-        note(f"bide: {text}")
+        if journal is not None:
+            logging.getLogger("bide.serve").log(_NOTICE, text)
+        else:
+            note(f"bide: {text}")
 
     def refused(dag: Dag, why: str) -> None:
         say(f"left out the DAG {dag.name!r}{f' of {dag.file}' if dag.file else ''}: {why}")

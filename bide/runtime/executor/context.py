@@ -37,6 +37,21 @@ DEFAULT_POLL: Final = timedelta(seconds=30)
 _current: ContextVar[Context] = ContextVar("bide_context")
 
 
+def about() -> dict[str, str]:
+    """Whose body runs here, as fields of the journal; none outside of a body."""
+    context = _current.get(None)
+    if context is None:
+        return {}
+    order = context._attempt.order
+    mapped = f"[{order.map_index}]" if order.map_index >= 0 else ""
+    return {
+        "BIDE_RUN": str(order.run_id),
+        "BIDE_DAG": order.dag,
+        "BIDE_TASK": f"{order.task.name}{mapped}",
+        "BIDE_ATTEMPT": str(order.number),
+    }
+
+
 def current() -> Context:
     """The context of the attempt that this code runs in: in its body, its threads and its tasks."""
     try:

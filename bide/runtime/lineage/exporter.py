@@ -212,7 +212,7 @@ def _revealed(config: dict[str, Any]) -> dict[str, Any]:
     auth = config.get("auth")
     if not isinstance(auth, dict):
         return dict(config)
-    named = ("env:", "file:", "credential:")
+    named = ("env:", "file:", "credential:", "cred:")
     return {
         **config,
         "auth": {

@@ -37,6 +37,7 @@ from bide.runtime.service.shapes import (
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from bide.runtime.engine.changes import Changes
     from bide.runtime.graph.dag import Dag
     from bide.runtime.lineage.exporter import Sent
     from bide.runtime.service.approval_doors import ApprovalDoors
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.plan_doors import PlanDoors
     from bide.runtime.service.stat_doors import StatDoors
+    from bide.runtime.store.names import Named
 
 
 ROOMS: Final = MappingProxyType(
@@ -381,8 +383,12 @@ class Served(Door, Live, Protocol):
         """Proves that the loop turns and the writer commits."""
         ...
 
-    def hear(self, told: Callable[[], None]) -> None:
+    def hear(self, told: Callable[[Changes], None]) -> None:
         """Have `told` called after each commit, when it is carried out."""
+        ...
+
+    async def named(self, runs: Sequence[int], instances: Sequence[int]) -> Named:
+        """The names that ids of runs and task instances stand for."""
         ...
 
     @property

@@ -16,12 +16,14 @@ from bide.runtime.engine.unread import dag_of, words
 from bide.runtime.engine.waiting import SEEN_HERE
 from bide.runtime.service.health import Alive
 from bide.runtime.service.views import refusal_of
+from bide.runtime.store.names import Named, names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from bide.runtime.clock import Clock
+    from bide.runtime.engine.changes import Changes
     from bide.runtime.engine.explain import Look, Progress, Refusal
     from bide.runtime.engine.loop import Engine
     from bide.runtime.engine.shell import EngineShell
@@ -141,9 +143,13 @@ class LiveHouse:
             self._alive_proof = Alive(self._engine)
         return self._alive_proof
 
-    def hear(self, told: Callable[[], None]) -> None:
+    def hear(self, told: Callable[[Changes], None]) -> None:
         """Have `told` called after each commit, when it is carried out, for as long as this is open."""
-        self._shell.listeners.append(lambda _: told())
+        self._shell.listeners.append(told)
+
+    async def named(self, runs: Sequence[int], instances: Sequence[int]) -> Named:
+        """The names that ids of runs and task instances stand for."""
+        return await self._engine.store.read(lambda conn: names(conn, runs, instances))
 
     @property
     def armed(self) -> int:

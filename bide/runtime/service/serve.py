@@ -23,6 +23,7 @@ from bide.runtime.errors import BideError, NotFoundError, UsageError
 from bide.runtime.graph.lint import as_words
 from bide.runtime.graph.load import Loaded, forget_beside, load_paths
 from bide.runtime.service.checking import all_warnings
+from bide.runtime.service.chronicle import Chronicle
 from bide.runtime.service.doors import Served
 from bide.runtime.service.listen import Listener
 from bide.runtime.service.places import socket_of
@@ -90,6 +91,7 @@ async def serve(
     """Runs until it is told to stop; the exit code. `changes` tells when the files are to be read again, as SIGHUP does."""
     _need_framework()
     systemd = Telling(Notifier.taken())
+    chronicle = Chronicle()
     signals = _Signals()
     listener = _listen(db)
     try:
@@ -103,6 +105,7 @@ async def serve(
             async with http.serving(listener.socket, runtime.asgi, runtime.end_streams):
                 say(f"serving {counted(len(runtime.dags), 'DAG')} on {db} (socket {listener.path})")
                 systemd.ready(runtime)
+                chronicle.follow(runtime)
                 warned = _Warned(say)
                 await asyncio.to_thread(warned.of, dags)
                 async with _told_of(changes, paths, signals.reload, say):
@@ -112,6 +115,7 @@ async def serve(
                 await _drain(runtime, signals, drain_s)
                 left = len(runtime.bodies)
                 systemd.closing()
+                await chronicle.close()
         cut = f", {counted(left, 'attempt')} cut short: the next start takes up what was under way"
         say(f"stopped{cut if left else ''}")
         return 0
@@ -141,6 +145,7 @@ def _need_framework() -> None:
 
 def _import_http() -> ModuleType:
     """The web framework, in a thread while work goes on: it takes longer than a recovery."""
+    import_module("anyio._backends._asyncio")  # else imported at the first use, in the loop
     import_module("bide.runtime.service.api")
     return import_module("bide.runtime.service.http_server")
 

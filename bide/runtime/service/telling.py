@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from bide.runtime.clock import monotonic_us
+from bide.runtime.engine.changes import Changes
 from bide.runtime.service.health import Alive
 from bide.runtime.service.live import Counts
 from bide.runtime.service.systemd import Notifier
@@ -36,7 +37,7 @@ class Told(Protocol):
     @property
     def alive(self) -> Alive: ...
 
-    def hear(self, told: Callable[[], None]) -> None:
+    def hear(self, told: Callable[[Changes], None]) -> None:
         """Have `told` called after each commit, when it is carried out."""
         ...
 
@@ -110,7 +111,7 @@ class Telling:
         if self._timer is not None:
             self._timer.cancel()
 
-    def changed(self) -> None:
+    def changed(self, _: object = None) -> None:
         """Something was committed: the status is looked at again, soon."""
         if self._timer is None and self._runtime is not None:
             wait = max(0.0, self._said_at + STATUS_EVERY_S - self._loop.time())
