@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from bide import Param, Runtime, dag, task
 from bide.hooks import CloudEvents, Webhook
 from bide.runtime.clock import SECOND
+from bide.runtime.service.api import make_app
 from bide.testing import SimClock
 from tests.hooks.signed import OTHER, SECRET, WHSEC
 
@@ -56,9 +58,15 @@ class House:
                 "SELECT d.name, r.params FROM run r JOIN dag d USING (dag_id) ORDER BY run_id"
             ).fetchall()
         )
-        import json
-
         return [(name, json.loads(params)) for name, params in found]
+
+    async def deliveries(self) -> list[tuple[str, str, int]]:
+        """(hook, outcome, times) of what is known, in order."""
+        sql = "SELECT hook, outcome, times FROM hook_delivery ORDER BY delivery_id"
+        return [(str(hook), str(outcome), int(times)) for hook, outcome, times in await self.rows(sql)]
+
+    async def close(self) -> None:
+        await self.rt.__aexit__(None, None, None)
 
     async def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return await self.rt.store.read(lambda conn: conn.execute(sql).fetchall())
@@ -79,7 +87,8 @@ async def opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             rt = await stack.enter_async_context(
                 Runtime(tmp_path / "bide.db", list(dags), clock=clock, hooks=hooks, synchronous="NORMAL")
             )
-            transport = httpx.ASGITransport(rt.asgi)
+            app = make_app(rt.operations, lambda: "", hooks=rt.desk)
+            transport = httpx.ASGITransport(app)
             client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
             return House(rt, await stack.enter_async_context(client), clock)
 

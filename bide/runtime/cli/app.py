@@ -21,6 +21,7 @@ from bide.runtime.cli import (
     dev,
     effects,
     events,
+    hooks,
     incident,
     init,
     schedule,
@@ -85,6 +86,7 @@ app.command(approvals.app)
 app.command(incident.app)
 asset_graph.add_to(assets.app)
 app.command(effects.app)
+app.command(hooks.app)
 app.command(db_commands.app)
 app.command(events.events)
 app.command(systemd.app)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Final
 
-from bide.runtime.assets.declarations import Said, collecting
+from bide.runtime.assets.declarations import Said, collecting, declared
 from bide.runtime.errors import BideError, GraphError, NotFoundError, UsageError
 from bide.runtime.graph.contract_files import contract_files, read_contracts
 from bide.runtime.graph.dag import Dag
@@ -82,6 +82,7 @@ def load_paths(paths: Iterable[str | Path]) -> Loaded:
         else:
             loaded.errors[str(path)] = f"there is no file or folder {str(path)!r}"
     owners: dict[str, Path] = {}
+    hooks: dict[str, Path] = {}
     for file in files:
         try:
             dags = dags_of(import_file(file))
@@ -99,6 +100,7 @@ def load_paths(paths: Iterable[str | Path]) -> Loaded:
                 continue
             owners[dag.name] = file
             loaded.dags.append(dag)
+        _hooks_of(file, hooks, loaded)
     loaded.errors.update(read_contracts(places))
     loaded.contracts = contract_files(places)
     return loaded
@@ -126,6 +128,15 @@ def _home(module: ModuleType) -> Path | None:
         return None
     place = Path(file)
     return place.parent.parent if place.name == "__init__.py" else place.parent
+
+
+def _hooks_of(file: Path, owners: dict[str, Path], loaded: Loaded) -> None:
+    """Of two files with a hook of one name the first is heard, and the second told of."""
+    for name in declared().get(str(file), Said()).hooks:
+        if (owner := owners.setdefault(name, file)) != file:
+            loaded.errors[str(file)] = (
+                f"two hooks are named {name!r}, in {owner} and in {file}: rename one; the first is kept"
+            )
 
 
 def dag_files(folder: Path) -> list[Path]:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.evidence_doors import EvidenceDoors
     from bide.runtime.service.health import Alive
     from bide.runtime.service.holds import Held
+    from bide.runtime.service.hook_doors import HookDoors
     from bide.runtime.service.live import Counts
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.plan_doors import PlanDoors
@@ -64,6 +65,7 @@ ROOMS: Final = MappingProxyType(
         "approvals": "approval_doors:ApprovalDoors",
         "evidence": "evidence_doors:EvidenceDoors",
         "effects": "effect_doors:EffectDoors",
+        "hooks": "hook_doors:HookDoors",
         "stats": "stat_doors:StatDoors",
     }
 )
@@ -208,6 +210,11 @@ class Doors(Protocol):
     @property
     def effects(self) -> EffectDoors:
         """The ledger of external effects."""
+        ...
+
+    @property
+    def hooks(self) -> HookDoors:
+        """The webhooks and CloudEvents, and what was delivered."""
         ...
 
     @get("/dags")

@@ -38,6 +38,7 @@ class HookLine(_Shape, frozen=True):
     scheme: str
     type: str | None
     dags: tuple[str, ...]
+    loaded: bool
     accepted: int
     ignored: int
     refused: int
@@ -45,6 +46,7 @@ class HookLine(_Shape, frozen=True):
     last_delivery_at: str | None
     last_outcome: str | None
     last_rejected_at: str | None
+    last_rejected_for: str | None
     doc: str = ""
 
 

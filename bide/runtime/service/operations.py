@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.effects import Effects
     from bide.runtime.service.event_shapes import EventLine
     from bide.runtime.service.evidence import Evidence
+    from bide.runtime.service.hooks import Hooks
     from bide.runtime.service.plans import Plans
     from bide.runtime.service.stats import Stats
 
@@ -152,6 +153,13 @@ class Operations:
         from bide.runtime.service.stats import Stats
 
         return Stats(self._reader, self._clock)
+
+    @property
+    def hooks(self) -> Hooks:
+        """The webhooks and CloudEvents, and what was delivered."""
+        from bide.runtime.service.hooks import Hooks
+
+        return Hooks(self._reader)
 
     @property
     def effects(self) -> Effects:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.backfills import Backfills
     from bide.runtime.service.effects import Effects
     from bide.runtime.service.evidence import Evidence
+    from bide.runtime.service.hooks import Hooks
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.stats import Stats
 
@@ -46,6 +47,11 @@ class Rooms:
     def effects(self: _Operated) -> Effects:
         """The ledger of external effects: list it, show a delivery."""
         return self.operations.effects
+
+    @property
+    def hooks(self: _Operated) -> Hooks:
+        """List the hooks, and what was delivered to them."""
+        return self.operations.hooks
 
     @property
     def stats(self: _Operated) -> Stats:

@@ -158,7 +158,7 @@ class Runtime(LiveHouse, Rooms):
         self._load_errors = dict(errors or {})
         self._contracts = contracts
         self._given = given_contracts(contracts)
-        self._desk = HookDesk(hooks)
+        self.desk = HookDesk(hooks)
         self._schedules = schedules
         self._refused = refused
         self._vain: dict[str, str] = {}
@@ -271,7 +271,7 @@ class Runtime(LiveHouse, Rooms):
         shell.post = self._engine.post
         shell.restore = self._restored
         shell.watermarks = await self.store.read(watermarks)
-        await self._desk.open(self.clock, self.store, self.command, self._engine.post, shell.dags)
+        await self.desk.open(self.clock, self.store, self.command, self._engine.post, shell.dags)
         shell.triggerer = Triggerer(
             self.clock, self._engine.post, predicates=shell.predicate, log=self._waiting_log
         )
@@ -390,7 +390,7 @@ class Runtime(LiveHouse, Rooms):
         await shell.triggerer.close()
         point("triggerer-closed")
         await shell.close()
-        self._desk.write()
+        self.desk.write()
         if self._exporter is not None or self._notifier is not None:
             await self._engine.settled()
         if self._exporter is not None:
@@ -409,7 +409,7 @@ class Runtime(LiveHouse, Rooms):
         catalog = self._engine.world.assets.catalog
         said = declared_for(self._shell.dags.values(), self._given, catalog)
         self._shell.gates = loaded_gates()
-        return [AssetsDeclared(said), *(dag_loaded(dag) for dag in dags), *self._desk.loads()]
+        return [AssetsDeclared(said), *(dag_loaded(dag) for dag in dags), *self.desk.loads()]
 
     async def load(self, dags: Sequence[Dag], errors: Mapping[str, str]) -> None:
         """Take the DAGs as they now stand; `errors` (by file) leave theirs as they were.
@@ -530,7 +530,7 @@ class Runtime(LiveHouse, Rooms):
         from bide.runtime.service.api import make_app
         from bide.runtime.service.probes import Probes
 
-        return make_app(self.operations, self._alive, self._ready, self.feed, self._desk, probes=Probes(self))
+        return make_app(self.operations, self._alive, self._ready, self.feed, self.desk, probes=Probes(self))
 
     # --- stopping ----------------------------------------------------------------------------------
 
