@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from bide.runtime.cli.asking import Db, Json, asked
+from bide.runtime.cli.asking import Db, Json, Where, asked
 from bide.runtime.cli.output import print_json, print_table, stamp
 
 app = App(name="hooks", help="Webhooks and CloudEvents: list (bare), deliveries.")
@@ -14,7 +14,7 @@ Outcome = Annotated[str | None, Parameter(help="Only those accepted, ignored or 
 Limit = Annotated[int, Parameter(help="At most so many, the newest.")]
 
 
-def _list(db: str | None, json: bool) -> int:
+def _list(db: Where | None, json: bool) -> int:
     found = asked(db, lambda ops: ops.hooks.listed())
     if json:
         print_json(found)
