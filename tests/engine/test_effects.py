@@ -550,3 +550,14 @@ def test_s1_34_an_idempotent_one_whose_process_died_is_left_to_a_person_when_it_
     gold(scene)
     scene.command("rerun", run_id=run)
     assert (scene.going, made_of(scene, 2)) == (["export"], [3])
+
+
+def test_b66_a_delivery_that_fails_is_told_to_the_owner_of_the_effect(partner: Scene) -> None:
+    gold(partner)
+    deliver(partner)
+    partner.fails("export")
+    kinds = [kind for (kind,) in partner._rows("SELECT kind FROM alert ORDER BY alert_id")]
+    assert sorted(kinds) == ["effect", "failure"]
+    [(text, severity)] = partner._rows("SELECT text, severity FROM alert WHERE kind = 'effect'")
+    assert "delivery 1 of partner-export to partner-a" in text
+    assert severity == "major"

@@ -9,7 +9,7 @@ import pytest
 
 from bide import Asset, Every, OnAssets
 from bide.runtime.assets import AssetSpec, Contract, ContractSpec, GateSpec
-from bide.runtime.assets.contract import SameInterval
+from bide.runtime.assets.contract import SameInterval, SchemaCompat
 from bide.runtime.assets.declarations import collecting
 from bide.runtime.assets.evaluate import replay
 from bide.runtime.assets.gate import CheckResult
@@ -529,3 +529,28 @@ def test_d21_a_decision_is_made_again_of_its_evidence(made: Scene) -> None:
         again = replay(msgspec.json.decode(observed, type=Evidence))
         assert (again.level, again.reason) == (level, reason)
         assert msgspec.json.encode(again.issues).decode() == issues
+
+
+def test_b66_what_only_waits_for_its_time_is_no_news(made: Scene) -> None:
+    made.declare(edge(missing="block_execution"))
+    run(made, "gold")
+    assert made.state("gold") == "blocked"
+    assert made._rows("SELECT count(*) FROM alert") == [(0,)], "the version may still come"
+
+
+def test_b66_a_schema_that_breaks_what_depends_on_it_is_told_once(made: Scene) -> None:
+    made.declare(
+        AssetSpec("gold", owner="finance"),
+        edge(require=(SameInterval(), SchemaCompat("backward_transitive")), schema="block_execution"),
+    )
+    for hour, schema in enumerate(({"id": "int64"}, {"id": "string"})):
+        made.trigger("make_silver", logical_us=T0 + hour * HOUR_US, new=True)
+        data = msgspec.json.encode({"label": f"silver/{hour}", "schema": schema})
+        made.feed(AssetCalled(made.attempt("silver"), 1, "stage", "silver", data))
+        made.end("silver")
+    run(made, "gold", 1)
+    assert made.state("gold") == "blocked"
+    told = made._rows("SELECT kind, subject, owners FROM alert")
+    assert told == [("blocked", "gold", '["finance"]')]
+    made.crash()
+    assert made._rows("SELECT count(*) FROM alert") == [(1,)]

@@ -24,6 +24,7 @@ from bide.runtime.cli import (
     hooks,
     incident,
     init,
+    notify,
     schedule,
     systemd,
     waits,
@@ -87,6 +88,7 @@ app.command(incident.app)
 asset_graph.add_to(assets.app)
 app.command(effects.app)
 app.command(hooks.app)
+app.command(notify.app)
 app.command(db_commands.app)
 app.command(events.events)
 app.command(systemd.app)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PENDING, SENDING, SENT, FAILED, GONE, MOOT = "pending", "sending", "sent", "failed", "gone", "moot"
 """States of a notice. Gone: its receiver said that it is; moot: nobody has to be told any more."""
 ENDS: Final = frozenset({SENT, FAILED, GONE, MOOT})
+STATES: Final = (PENDING, SENDING, SENT, FAILED, GONE, MOOT)
 TEST: Final = "test"
 
 
@@ -59,12 +60,16 @@ def make(t: Turn, each: NoticeMade) -> int:
 def test(t: Turn, args: dict[str, Any]) -> Any:
     """{route} -> {notice_id}: a notice that says nothing but that it has arrived. Its route is on again."""
     route = args["route"]
-    title = f"a test of the route {route}: whoever reads it is told of what it takes"
+    title = test_words(route)
     made = NoticeMade(route, f"{TEST}:{t.world.next_id['notice']}", TEST, "info", title, t.now, t.now)
     number = make(t, made)
     t.changes.notices_on.append((route,))
     t.journal("notice", number, None, "", PENDING, title)
     return {"notice_id": str(number)}
+
+
+def test_words(route: str) -> str:
+    return f"a test of the route {route}: whoever reads it is told of what it takes"
 
 
 def again(t: Turn, args: dict[str, Any]) -> Any:

@@ -36,11 +36,22 @@ WORDS: Final = {
 class _Notice:
     """One in the making. `number` is its place among the new ones as in `NoticesMoved`, or its id."""
 
-    __slots__ = ("count", "from_us", "key", "kind", "next_us", "number", "sealed", "severity", "subject")
+    __slots__ = (
+        "count",
+        "from_us",
+        "key",
+        "kind",
+        "next_us",
+        "number",
+        "sealed",
+        "severity",
+        "subject",
+        "told",
+    )
 
     def __init__(
         self, number: int, key: str, kind: str, subject: str, severity: str, count: int, from_us: int, next_us: int,
-        sealed: bool,
+        sealed: bool, told: str,
     ) -> None:  # fmt: skip
         self.number = number
         self.key = key
@@ -51,6 +62,7 @@ class _Notice:
         self.from_us = from_us
         self.next_us = next_us
         self.sealed = sealed
+        self.told = told  # the severity of what was told last; "": nothing
 
     @property
     def title(self) -> str:
@@ -116,7 +128,7 @@ def folded(
         ):
             key = STORM
             before = of.get((route.name, key))
-        worse = before is not None and RANK[alert.severity] > RANK[before.severity]
+        worse = before is not None and RANK[alert.severity] > RANK.get(before.told, -1)
         if before is not None and not before.sealed:
             _join(before, alert, now, worse)
             if before.number > 0:
@@ -126,7 +138,18 @@ def folded(
             at = now
             if before is not None and now < before.from_us + window and not worse:
                 at = before.from_us + window
-            one = _Notice(-1 - len(new), key, alert.kind, alert.subject, alert.severity, 1, at, at, False)
+            one = _Notice(
+                -1 - len(new),
+                key,
+                alert.kind,
+                alert.subject,
+                alert.severity,
+                1,
+                at,
+                at,
+                False,
+                before.told if before is not None else "",
+            )
             new.append((route.name, one))
             of[route.name, key] = one
             if key != STORM:
@@ -145,15 +168,16 @@ def folded(
 def _join(one: _Notice, alert: AlertRead, now: int, worse: bool) -> None:
     one.count += 1
     one.subject, one.kind = alert.subject, alert.kind
+    one.severity = max(one.severity, alert.severity, key=RANK.__getitem__)
     if worse:
-        one.severity, one.next_us = alert.severity, min(one.next_us, now)
-        one.from_us = min(one.from_us, now)
+        one.next_us, one.from_us = min(one.next_us, now), min(one.from_us, now)
 
 
 def _read(each: LastRead) -> _Notice:
     kind, _, subject = each.key.partition(":")
     return _Notice(
-        each.notice_id, each.key, kind, subject, each.severity, each.count, each.from_us, each.next_us, bool(each.sealed)
+        each.notice_id, each.key, kind, subject, each.severity, each.count, each.from_us, each.next_us, bool(each.sealed),
+        each.told,
     )  # fmt: skip
 
 

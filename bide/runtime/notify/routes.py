@@ -115,6 +115,14 @@ class Route(msgspec.Struct, frozen=True):
         return _tuple(self.kinds)
 
     @property
+    def owners(self) -> tuple[str, ...]:
+        return _tuple(self.owner)
+
+    @property
+    def all_tags(self) -> tuple[str, ...]:
+        return _tuple(self.tags)
+
+    @property
     def window_us(self) -> int:
         return span_us(self.window)
 
@@ -149,7 +157,7 @@ class Route(msgspec.Struct, frozen=True):
             return False
         if RANK.get(severity, 0) < RANK[self.at_least]:
             return False
-        return _fits(_tuple(self.owner), owners) and _fits(_tuple(self.tags), tags)
+        return _fits(self.owners, owners) and _fits(self.all_tags, tags)
 
 
 class RouteSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -41,6 +41,11 @@ def wait_number(text: str) -> int:
     return _number(text, "wait", "`bide waits` lists them")
 
 
+def notice_number(text: str) -> int:
+    """The number of a notice from what was typed."""
+    return _number(text, "notice", "`bide notify list` lists them")
+
+
 def alert_number(text: str) -> int:
     """The number of an alert from what was typed."""
     return _number(text, "alert", "`bide alerts` lists them")

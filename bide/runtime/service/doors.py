@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from bide.runtime.engine.changes import Changes
     from bide.runtime.graph.dag import Dag
     from bide.runtime.lineage.exporter import Sent
+    from bide.runtime.notify.notifier import Notifier
     from bide.runtime.service.approval_doors import ApprovalDoors
     from bide.runtime.service.asset_doors import AssetDoors
     from bide.runtime.service.asset_graph_doors import AssetGraphDoors
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.holds import Held
     from bide.runtime.service.hook_doors import HookDoors
     from bide.runtime.service.live import Counts
+    from bide.runtime.service.notice_doors import NoticeDoors
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.plan_doors import PlanDoors
     from bide.runtime.service.stat_doors import StatDoors
@@ -66,6 +68,7 @@ ROOMS: Final = MappingProxyType(
         "evidence": "evidence_doors:EvidenceDoors",
         "effects": "effect_doors:EffectDoors",
         "hooks": "hook_doors:HookDoors",
+        "notices": "notice_doors:NoticeDoors",
         "stats": "stat_doors:StatDoors",
     }
 )
@@ -127,6 +130,11 @@ class Live(Protocol):
     @property
     def exported(self) -> Sent | None:
         """How far lineage has been sent; None when nothing is to be."""
+        ...
+
+    @property
+    def notifier(self) -> Notifier | None:
+        """Who sends notices; None when nobody is to be told."""
         ...
 
     @property
@@ -205,6 +213,11 @@ class Doors(Protocol):
     @property
     def stats(self) -> StatDoors:
         """What runs did with their time."""
+        ...
+
+    @property
+    def notices(self) -> NoticeDoors:
+        """Routes of notices, and what went over them."""
         ...
 
     @property

@@ -34,6 +34,7 @@ from bide.runtime.service.addresses import (
 from bide.runtime.service.describe import alert_line, nodes_beside, schedule_words, standing_by, trigger_words
 from bide.runtime.service.doors import Door, Live
 from bide.runtime.service.logs import read_log
+from bide.runtime.service.operated import Operated
 from bide.runtime.service.shapes import (
     AlertLine,
     DagLine,
@@ -59,16 +60,7 @@ from bide.runtime.store.reader import Reader
 from bide.runtime.store.schedules import Standing, standing
 
 if TYPE_CHECKING:
-    from bide.runtime.service.approvals import Approvals
-    from bide.runtime.service.asset_graphs import AssetGraphs
-    from bide.runtime.service.assets import Assets
-    from bide.runtime.service.backfills import Backfills
-    from bide.runtime.service.effects import Effects
     from bide.runtime.service.event_shapes import EventLine
-    from bide.runtime.service.evidence import Evidence
-    from bide.runtime.service.hooks import Hooks
-    from bide.runtime.service.plans import Plans
-    from bide.runtime.service.stats import Stats
 
 T = TypeVar("T")
 _LOOKS = 3  # of a difference between the living and the database that is more than a moment's
@@ -92,7 +84,7 @@ class AtOnce:
         return question(self._reader, *args, **options)
 
 
-class Operations:
+class Operations(Operated):
     """What can be asked and done.
 
     `live` is the process that holds the database, if it is this one; `held` says that one does,
@@ -104,69 +96,6 @@ class Operations:
     ) -> None:
         self.db, self._reader, self._door, self._clock, self._live = db, reader, door, clock, live
         self._held = held or live is not None
-
-    @property
-    def backfills(self) -> Backfills:
-        """The operations on backfills."""
-        from bide.runtime.service.backfills import Backfills
-
-        return Backfills(self._reader, self._door, self._clock, self._live, self._held)
-
-    @property
-    def plans(self) -> Plans:
-        """The operations on rerun plans."""
-        from bide.runtime.service.plans import Plans
-
-        return Plans(self._reader, self._door, self._live, self._held)
-
-    @property
-    def assets(self) -> Assets:
-        """The operations on assets."""
-        from bide.runtime.service.assets import Assets
-
-        return Assets(self._reader, self._door, self._clock, self._live, self._held)
-
-    @property
-    def asset_graph(self) -> AssetGraphs:
-        """The operations on the asset graph, on contracts and promises."""
-        from bide.runtime.service.asset_graphs import AssetGraphs
-
-        return AssetGraphs(self._reader, self._clock)
-
-    @property
-    def approvals(self) -> Approvals:
-        """The operations on approvals."""
-        from bide.runtime.service.approvals import Approvals
-
-        return Approvals(self._reader, self._door)
-
-    @property
-    def evidence(self) -> Evidence:
-        """The operations on evidence: checklists, incidents, bundles."""
-        from bide.runtime.service.evidence import Evidence
-
-        return Evidence(self._reader, self._door, self._clock)
-
-    @property
-    def stats(self) -> Stats:
-        """What runs did with their time."""
-        from bide.runtime.service.stats import Stats
-
-        return Stats(self._reader, self._clock)
-
-    @property
-    def hooks(self) -> Hooks:
-        """The webhooks and CloudEvents, and what was delivered."""
-        from bide.runtime.service.hooks import Hooks
-
-        return Hooks(self._reader)
-
-    @property
-    def effects(self) -> Effects:
-        """The ledger of external effects."""
-        from bide.runtime.service.effects import Effects
-
-        return Effects(self._reader)
 
     @property
     def held(self) -> bool:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.effects import Effects
     from bide.runtime.service.evidence import Evidence
     from bide.runtime.service.hooks import Hooks
+    from bide.runtime.service.notices import Notices
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.stats import Stats
 
@@ -52,6 +53,11 @@ class Rooms:
     def hooks(self: _Operated) -> Hooks:
         """List the hooks, and what was delivered to them."""
         return self.operations.hooks
+
+    @property
+    def notices(self: _Operated) -> Notices:
+        """The routes of notices, and what went over them."""
+        return self.operations.notices
 
     @property
     def stats(self: _Operated) -> Stats:

@@ -29,7 +29,10 @@ class AlertRead(_Read, frozen=True):
 
 
 class LastRead(_Read, frozen=True):
-    """The newest notice of a route and key. `sealed`: an attempt has begun, so nothing joins it any more."""
+    """The newest notice of a route and key that was told, or will be. `sealed`: an attempt has begun, so nothing joins it any more.
+
+    `told` is the severity of the newest sealed one, "" where there is none.
+    """
 
     notice_id: int
     route: str
@@ -40,6 +43,7 @@ class LastRead(_Read, frozen=True):
     from_us: int
     next_us: int
     sealed: int
+    told: str
 
 
 class DueRead(_Read, frozen=True):
@@ -85,6 +89,7 @@ _ALERT: Final = (
     "a.alert_id, a.kind, a.subject, a.severity, a.owners, a.tags, a.run_id, a.fired_us, a.text, a.payload"
 )
 _SHOWN: Final = "notice_id, route, kind, severity, state, count, title, made_us, next_us, attempts, status, error, ended_us"
+_TOLD: Final = "state NOT IN ('failed', 'gone', 'moot')"
 _OPEN: Final = "state IN ('pending', 'sending')"
 MOST_RETRIED: Final = 1_000
 
@@ -117,13 +122,14 @@ def alerts_of(conn: sqlite3.Connection, notice_id: int, limit: int) -> list[Aler
 
 
 def last_of(conn: sqlite3.Connection, those: Iterable[tuple[str, str]]) -> list[LastRead]:
-    """Of each (route, key) the newest notice."""
+    """Of each (route, key) the newest notice; one that told nobody begins no window."""
     found: list[LastRead] = []
     for route, key in those:
         row = conn.execute(
             "SELECT notice_id, route, key, severity, count, title, from_us, next_us,"
-            " state <> 'pending' OR message IS NOT NULL FROM notice"
-            " WHERE route = ? AND key = ? ORDER BY notice_id DESC LIMIT 1",
+            " state <> 'pending' OR message IS NOT NULL, coalesce((SELECT severity FROM notice WHERE route = ?1 AND key = ?2"
+            " AND (state <> 'pending' OR message IS NOT NULL) ORDER BY notice_id DESC LIMIT 1), '') FROM notice"
+            f" WHERE route = ?1 AND key = ?2 AND {_TOLD} ORDER BY notice_id DESC LIMIT 1",
             (route, key),
         ).fetchone()
         if row is not None:

@@ -1,0 +1,104 @@
+"""The rooms of the operations: what leads from `Operations` to those on backfills, assets, notices and the others.
+
+A room is made when it is asked for: a command of the terminal loads its own alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bide.runtime.clock import Clock
+
+if TYPE_CHECKING:
+    from bide.runtime.service.approvals import Approvals
+    from bide.runtime.service.asset_graphs import AssetGraphs
+    from bide.runtime.service.assets import Assets
+    from bide.runtime.service.backfills import Backfills
+    from bide.runtime.service.doors import Door, Live
+    from bide.runtime.service.effects import Effects
+    from bide.runtime.service.evidence import Evidence
+    from bide.runtime.service.hooks import Hooks
+    from bide.runtime.service.notices import Notices
+    from bide.runtime.service.operations import Asks
+    from bide.runtime.service.plans import Plans
+    from bide.runtime.service.stats import Stats
+
+
+class Operated:
+    """Whoever is one of these sets what stands here."""
+
+    _reader: Asks
+    _door: Door
+    _clock: Clock
+    _live: Live | None
+    _held: bool
+
+    @property
+    def backfills(self) -> Backfills:
+        """The operations on backfills."""
+        from bide.runtime.service.backfills import Backfills
+
+        return Backfills(self._reader, self._door, self._clock, self._live, self._held)
+
+    @property
+    def plans(self) -> Plans:
+        """The operations on rerun plans."""
+        from bide.runtime.service.plans import Plans
+
+        return Plans(self._reader, self._door, self._live, self._held)
+
+    @property
+    def assets(self) -> Assets:
+        """The operations on assets."""
+        from bide.runtime.service.assets import Assets
+
+        return Assets(self._reader, self._door, self._clock, self._live, self._held)
+
+    @property
+    def asset_graph(self) -> AssetGraphs:
+        """The operations on the asset graph, on contracts and promises."""
+        from bide.runtime.service.asset_graphs import AssetGraphs
+
+        return AssetGraphs(self._reader, self._clock)
+
+    @property
+    def approvals(self) -> Approvals:
+        """The operations on approvals."""
+        from bide.runtime.service.approvals import Approvals
+
+        return Approvals(self._reader, self._door)
+
+    @property
+    def evidence(self) -> Evidence:
+        """The operations on evidence: checklists, incidents, bundles."""
+        from bide.runtime.service.evidence import Evidence
+
+        return Evidence(self._reader, self._door, self._clock)
+
+    @property
+    def stats(self) -> Stats:
+        """What runs did with their time."""
+        from bide.runtime.service.stats import Stats
+
+        return Stats(self._reader, self._clock)
+
+    @property
+    def hooks(self) -> Hooks:
+        """The webhooks and CloudEvents, and what was delivered."""
+        from bide.runtime.service.hooks import Hooks
+
+        return Hooks(self._reader)
+
+    @property
+    def notices(self) -> Notices:
+        """Routes of notices, and what went over them."""
+        from bide.runtime.service.notices import Notices
+
+        return Notices(self._reader, self._door, self._clock, self._live, self._held)
+
+    @property
+    def effects(self) -> Effects:
+        """The ledger of external effects."""
+        from bide.runtime.service.effects import Effects
+
+        return Effects(self._reader)
