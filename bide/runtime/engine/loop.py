@@ -111,6 +111,11 @@ class Engine:
             wake.set_result(None)
 
     @property
+    def waiting(self) -> int:
+        """Inputs in the mailbox."""
+        return len(self._inbox)
+
+    @property
     def quiet(self) -> bool:
         """Nothing to decide, nothing being committed."""
         return not (self._busy or self._inbox or self._more)

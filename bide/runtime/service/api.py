@@ -36,6 +36,8 @@ from bide.runtime.service.feed_api import feed_routes
 from bide.runtime.service.given import given
 from bide.runtime.service.hook_desk import HookDesk
 from bide.runtime.service.hook_routes import hook_routes
+from bide.runtime.service.metric_routes import metric_routes
+from bide.runtime.service.metrics import Metrics
 from bide.runtime.service.openapi import document
 from bide.runtime.service.probe_routes import probe_routes
 from bide.runtime.service.probes import Health, Said
@@ -63,11 +65,12 @@ def make_app(
     feed: Callable[[], Feed] | None = None,
     hooks: HookDesk | None = None,
     probes: Health | None = None,
+    metrics: Callable[[], Metrics] | None = None,
 ) -> FastAPI:
     """The ASGI app. `alive()` says what is wrong with the runtime, "" when it is well.
 
     `ready()` says why it takes no new work, as `alive` does when it is not given; `feed()` is the live feed.
-    `probes` answer for health in their place.
+    `probes` answer for health in their place; `metrics()` are what is scraped.
     """
     app = FastAPI(
         title="bide",
@@ -88,6 +91,8 @@ def make_app(
         feed_routes(app, feed)
     if hooks is not None:
         hook_routes(app, hooks, json_response, problem_response)
+    if metrics is not None:
+        metric_routes(app, metrics)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
 

@@ -15,6 +15,7 @@ from bide.runtime.engine.backfills import hold_words
 from bide.runtime.engine.unread import dag_of, words
 from bide.runtime.engine.waiting import SEEN_HERE
 from bide.runtime.service.health import Alive
+from bide.runtime.service.tally import Tally
 from bide.runtime.service.views import refusal_of
 from bide.runtime.store.names import Named, names
 
@@ -85,6 +86,7 @@ class LiveHouse:
     _exporter: Exporter | None = None  # of lineage
     _feed: Feed | None = None
     _alive_proof: Alive | None = None
+    _counting: Tally | None = None
     phase: str = "it is not open yet"
     """Why it is not at work: not opened, opening, closed; "" when it is open."""
     _notifier: Notifier | None = None
@@ -115,6 +117,24 @@ class LiveHouse:
             len(world.waits),
             engine.full,
         )
+
+    def count(self) -> Tally:
+        """What is committed is counted from the first call on."""
+        if self._counting is None:
+            self._counting = Tally()
+            if not self.phase:
+                self.begin_counting()
+        return self._counting
+
+    def begin_counting(self) -> None:
+        """It is open: what there is is known, and what comes is told."""
+        if self._counting is not None:
+            world = self._engine.world
+            self._counting.begin(
+                ((run.run_id, run.dag.name) for run in world.runs.values()),
+                ((dag.dag_id, dag.name) for dag in world.dags.values()),
+            )
+            self._shell.listeners.append(self._counting.committed)
 
     @property
     def over(self) -> bool:

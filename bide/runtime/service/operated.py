@@ -5,6 +5,7 @@ A room is made when it is asked for: a command of the terminal loads its own alo
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bide.runtime.clock import Clock
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
     from bide.runtime.service.effects import Effects
     from bide.runtime.service.evidence import Evidence
     from bide.runtime.service.hooks import Hooks
+    from bide.runtime.service.live import LiveHouse
+    from bide.runtime.service.metrics import Metrics
     from bide.runtime.service.notices import Notices
     from bide.runtime.service.operations import Asks
     from bide.runtime.service.plans import Plans
     from bide.runtime.service.stats import Stats
+    from bide.runtime.service.tally import Tally
 
 
 class Operated:
@@ -32,6 +36,12 @@ class Operated:
     _clock: Clock
     _live: Live | None
     _held: bool
+
+    def metrics(self, house: LiveHouse, tally: Tally, db: Path) -> Metrics:
+        """What is scraped of the runtime behind these."""
+        from bide.runtime.service.metrics import Metrics
+
+        return Metrics(house, tally, self._reader, db)
 
     @property
     def backfills(self) -> Backfills:

@@ -39,6 +39,7 @@ from bide.runtime.errors import (
     RefusedError,
     StoreError,
     StoreLostError,
+    UnreachableError,
     UsageError,
 )
 from bide.runtime.executor.executor import Executor
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
 
     from bide.runtime.executor.echo import Echo
     from bide.runtime.hooks.hook import CloudEvents, Webhook
+    from bide.runtime.service.metrics import Metrics
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.shapes import WaitLine
     from bide.runtime.store.open import Synchronous
@@ -174,6 +176,7 @@ class Runtime(LiveHouse, Rooms):
         self._assembled = False
         self._reader: AsyncReader | None = None
         self._operations: Operations | None = None
+        self._counted: Metrics | None = None
 
     # --- in and out ----------------------------------------------------------------------------
 
@@ -296,6 +299,7 @@ class Runtime(LiveHouse, Rooms):
         self._engine.post(Opened())
         self._exporter = exporting(self._openlineage, self.db, self._engine, shell)
         self.phase = ""
+        self.begin_counting()
         point("recovered")
 
     def _executor(self, epoch: int) -> Executor:
@@ -530,7 +534,24 @@ class Runtime(LiveHouse, Rooms):
         from bide.runtime.service.api import make_app
         from bide.runtime.service.probes import Probes
 
-        return make_app(self.operations, self._alive, self._ready, self.feed, self.desk, probes=Probes(self))
+        self.count()
+
+        return make_app(
+            self.operations,
+            self._alive,
+            self._ready,
+            self.feed,
+            self.desk,
+            probes=Probes(self),
+            metrics=self._metrics,
+        )
+
+    def _metrics(self) -> Metrics:
+        if self.phase:
+            raise UnreachableError(f"there are no metrics: {self.phase}")
+        if self._counted is None:
+            self._counted = self.operations.metrics(self, self.count(), self.db)
+        return self._counted
 
     # --- stopping ----------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from bide.runtime.clock import SECOND, Clock
 from bide.runtime.engine.states import State
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.compile import compile_spec
-from bide.runtime.graph.critical import Life, Link, Move, critical_path, last_life
+from bide.runtime.graph.critical import PHASES, Life, Link, Move, critical_path, last_life
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.service.addresses import asset_name, backfill_number, run_number
@@ -134,6 +134,20 @@ def _read_run(
         return None
     moves = reads.moves(conn, run_id, run.opened_seq)
     return run, moves, reads.attempts(conn, run_id, limit), reads.task_sums(conn, [run_id])
+
+
+def path_of_run(reader: Reader, run_id: int) -> dict[str, float]:
+    """What the critical path of a run that is over consists of: phase -> seconds; nothing when it is gone."""
+
+    def read(conn: sqlite3.Connection) -> tuple[reads.RunTimes, list[reads.InstanceMove]] | None:
+        run = reads.run_times(conn, run_id)
+        return None if run is None else (run, reads.moves(conn, run_id, run.opened_seq))
+
+    found = reader.read(read)
+    if found is None or found[0].opened_us is None or found[0].ended_us is None:
+        return {}
+    links = path_of(found[0].spec, found[1], found[0].opened_us, found[0].ended_us)
+    return {phase: sum(getattr(link, f"{phase}_s") for link in links) for phase in PHASES}
 
 
 def path_of(spec: str, moves: list[reads.InstanceMove], opened_us: int, until_us: int) -> list[PathLink]:
