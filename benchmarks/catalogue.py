@@ -182,6 +182,29 @@ ROWS: dict[str, Row] = {
         },
         repeat=3,
     ),
+    "feed": Row(
+        "1,000 events/s to a client of the feed",
+        Program("rows.feed:told"),
+        Program("rows.feed:bare"),
+        {
+            "p50_ms": Figure("commit to client p50 ms"),
+            "p99_ms": Figure("commit to client p99 ms", at_most=50),
+            "events_per_s": Figure("events/s", at_least=950),
+            "lag_p99_ms": Figure("loop lag p99 ms", at_most=20, limit=""),
+        },
+        repeat=3,
+    ),
+    "feed-1000": Row(
+        "1,000 readers of the feed",
+        Program("rows.feed:crowd"),
+        Program("limits:loop_lag"),
+        {
+            "kb_each": Figure("KB each", at_most=64, limit=""),
+            "more_mb": Figure("MB more when told", at_most=16, limit=""),
+            "lag_p99_ms": Figure("loop lag p99 ms", at_most=20),
+        },
+        repeat=3,
+    ),
     "contracts-1000": Row(
         "contracts of a run with 1,000 edges",
         Program("rows.contracts:evaluated", 1_000),

@@ -27,6 +27,7 @@ from bide.runtime.cli import (
     notify,
     schedule,
     systemd,
+    top,
     waits,
 )
 from bide.runtime.cli import (
@@ -92,6 +93,7 @@ app.command(notify.app)
 app.command(db_commands.app)
 app.command(events.events)
 app.command(systemd.app)
+app.command(top.top)
 
 
 # --- run, serve ----------------------------------------------------------------------------------

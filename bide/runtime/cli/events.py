@@ -10,13 +10,16 @@ import msgspec
 from cyclopts import Parameter
 
 from bide.runtime.cli.asking import Db, Json, asked, dag_name, place, service_at
-from bide.runtime.cli.output import clean, coloured, note, paint, print_json, write
+from bide.runtime.cli.output import GLYPHS, clean, coloured, note, paint, print_json, write
 from bide.runtime.clock import SystemClock
 from bide.runtime.service.event_shapes import EventLine
 from bide.runtime.service.places import database
 
 _LAST = 50
 _LAST_FOLLOWED = 10
+_ROOMY = 100  # columns: from here on thousandths of a second are shown
+_STATE = 14
+_LEAST = 6
 
 
 def events(
@@ -99,31 +102,26 @@ class Lines:
 
 
 def event_words(each: EventLine, width: int = 0, colour: bool = False) -> str:
-    """One event on one line, at most `width` wide; without a width whole, with its day."""
-    at = (
-        f"{each.at[11:19]}.{each.at[20:23].rstrip('Z').ljust(3, '0')}"
-        if len(each.at) > 20
-        else f"{each.at[11:19]}.000"
+    """One event on one line: of a terminal so wide, else whole, with its day and what it was before."""
+    clock, run, reason = (
+        each.at[11:19],
+        f"run {each.run_id}" if each.run_id is not None else "",
+        clean(each.reason),
     )
-    run = f"run {each.run_id}" if each.run_id is not None else ""
-    moved = f"{each.was} → {each.now}" if each.was and each.was != each.now else each.now
-    reason = clean(each.reason)
+    fraction = each.at[20:23].ljust(3, "0") if each.at[19:20] == "." else "000"
     if not width:
-        parts = (
-            f"{each.at[:10]} {at}Z",
-            run.ljust(8),
-            subject_words(each).ljust(28),
-            moved.ljust(22),
-            reason,
-        )
-        return "  ".join(parts).rstrip()
-    room = max(12, min(32, width - 13 - 9 - 24))
+        moved = f"{each.was} → {each.now}" if each.was and each.was != each.now else each.now
+        at = f"{each.at[:10]} {clock}.{fraction}Z"
+        return "  ".join((at, run.ljust(8), subject_words(each).ljust(28), moved.ljust(22), reason)).rstrip()
+    at = f"{clock}.{fraction}" if width >= _ROOMY else clock
+    room = max(12, min(36, (width - len(at) - 28) // 2))
     head = f"{at}  {run:<7}  {_cut(subject_words(each), room):<{room}}  "
-    moved = _cut(moved, max(8, width - len(head)))
-    rest = width - len(head) - max(20, len(moved)) - 2
-    tail = f"  {_cut(reason, rest)}" if reason and rest > 7 else ""
-    said = paint(moved, each.now, colour) + " " * (max(20, len(moved)) - len(moved) if tail else 0)
-    return f"{head}{said}{tail}".rstrip()
+    glyph = GLYPHS.get(each.now, (" ", ""))[0]  # type: ignore[call-overload]
+    moved = _cut(f"{glyph} {each.now}", max(_STATE, width - len(head)))
+    rest = width - len(head) - max(_STATE, len(moved)) - 2
+    if not reason or rest < _LEAST:
+        return head + paint(moved, each.now, colour)
+    return f"{head}{paint(moved.ljust(_STATE), each.now, colour)}  {_cut(reason, rest)}"
 
 
 def subject_words(each: EventLine) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol
 from msgspec import Meta
 
 from bide.runtime.engine.explain import Look, Progress, Refusal
-from bide.runtime.service.event_shapes import EventLine
+from bide.runtime.service.event_shapes import EventLine, Top
 from bide.runtime.service.route import Limit, Number, Text, get, post
 from bide.runtime.service.shapes import (
     AlertLine,
@@ -299,6 +299,11 @@ class Doors(Protocol):
 
         `since` is an event's id, an instant, or a span before now such as 10m; `kind` one or more, with commas.
         """
+        ...
+
+    @get("/top")
+    async def top(self) -> Top:
+        """Show how things stand: slots, what runs and waits by state and kind, the newest events."""
         ...
 
     @post("/alerts/{alert}/ack")

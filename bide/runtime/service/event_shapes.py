@@ -69,3 +69,38 @@ def event_line(line: FeedLine) -> EventLine:
         now=line.now,
         reason=line.reason,
     )
+
+
+class TopRun(_Shape, frozen=True):
+    """A run that is not over. `since` it runs, or is there; `tasks`: state -> how many."""
+
+    run_id: str
+    dag: str
+    state: str
+    kind: str
+    logical_date: str
+    since: str
+    tasks: dict[str, int]
+
+
+class Top(_Shape, frozen=True):
+    """How things stand. `runs` and `tasks` (of these) that are not over by state, open `waits` by kind.
+
+    `held`: a runtime holds the database. `slots`, `slots_in_use` and `loop_lag_ms` (how late its loop comes to
+    a timer) are null where it cannot be asked. `alerts` nobody has seen yet. `newest` runs first, `events` last.
+    """
+
+    at: str
+    held: bool
+    stopping: bool
+    slots: int | None
+    slots_in_use: int | None
+    loop_lag_ms: float | None
+    dags: int
+    paused: int
+    alerts: int
+    runs: dict[str, int]
+    tasks: dict[str, int]
+    waits: dict[str, int]
+    newest: tuple[TopRun, ...]
+    events: tuple[EventLine, ...]

@@ -32,7 +32,7 @@ RING_BYTES: Final = 4 * 1024 * 1024
 PING_S: Final = 15.0
 GATHER_S: Final = 0.01
 """Between two looks at the journal: what a busy runtime commits meanwhile is one message."""
-AT_ONCE: Final = 32
+AT_ONCE: Final = 16
 """Readers that are told between two turns of the loop."""
 _SHARE: Final = 3
 """The feed rests so many times as long as telling everybody took."""

@@ -60,7 +60,7 @@ from bide.runtime.store.reader import Reader
 from bide.runtime.store.schedules import Standing, standing
 
 if TYPE_CHECKING:
-    from bide.runtime.service.event_shapes import EventLine
+    from bide.runtime.service.event_shapes import EventLine, Top
 
 T = TypeVar("T")
 _LOOKS = 3  # of a difference between the living and the database that is more than a moment's
@@ -287,6 +287,11 @@ class Operations(Operated):
         from bide.runtime.service.events import events
 
         return await events(self._reader, self._clock, since, run, dag, kind, limit)
+
+    async def top(self) -> Top:
+        from bide.runtime.service.top import top
+
+        return await top(self._reader, self._clock, self._live, self._held)
 
     async def doctor(self) -> Health:
         from bide.runtime.service.doctor import examine, out_of_step, step
