@@ -55,6 +55,9 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     notify: list[RouteSetting] = []
     url: str | None = None
     token_file: str | None = None
+    host: str | None = None
+    port: int | None = None
+    hosts: list[str] = []
 
 
 class Config(Values, frozen=True, kw_only=True):
@@ -66,7 +69,8 @@ class Config(Values, frozen=True, kw_only=True):
     beside live runs. `asset_caps`: runs of backfills that may write an asset at once. `synchronous`:
     "NORMAL" may lose the last commits when the power fails. `stop_timeout`: seconds a stop waits for running
     attempts. `openlineage`: where lineage is sent. `notify`: who is told of what. `url`: the service that commands
-    ask in place of a database. `token_file`: the file with the token for it.
+    ask in place of a database. `token_file`: the file with the token for it. `host`, `port`: where a service
+    listens over TCP, beside its socket; without a port nowhere. `hosts`: the names it is asked by there.
     """
 
     origins: dict[str, str] = {}
@@ -164,7 +168,7 @@ def _from_environment(given: Mapping[str, str]) -> dict[str, Any]:
         key = variable[len(_PREFIX) :].lower()
         if key not in _KEYS and not get_close_matches(key, _KEYS, n=1, cutoff=0.8):
             continue  # the variable of another room, or of a program around us
-        if key == "paths":
+        if key in ("paths", "hosts"):
             values[key] = [part for part in text.split(",") if part]
         elif key in ("pools", "budgets", "asset_caps", "openlineage", "notify"):
             try:
@@ -188,9 +192,11 @@ def _checked(key: str, value: Any, place: str) -> Any:
     except msgspec.ValidationError as error:
         raise UsageError(f"{said} is {value!r}: {str(error).partition(' - at')[0]}") from None
     found = getattr(checked, key)
-    low = {"slots": 1, "stop_timeout": 0}.get(key)
-    if low is not None and found < low:
+    low = {"slots": 1, "stop_timeout": 0, "port": 0}.get(key)
+    if low is not None and found is not None and found < low:
         raise UsageError(f"{said} is {found}, and must be {low} or more")
+    if key == "port" and found is not None and found > 65_535:
+        raise UsageError(f"{said} is {found}, and must be 65535 or less")
     for pool, limits in checked.pools.items():
         for limit in (limits,) if isinstance(limits, int) else (limits.slots, limits.in_flight):
             if limit is not None and limit < 1:

@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 from bide import Every, Runtime, dag, task
 from bide.runtime.errors import UnreachableError
 from bide.runtime.service.backfill_shapes import BackfillRequest
+from bide.runtime.service.caller import Caller
 from bide.runtime.service.scopes import scopes_of
 from bide.runtime.service.tally import MOST, Tally
 from bide.sensors import FileSensor
@@ -33,7 +34,9 @@ LABELS = {"dag", "state", "kind", "pool", "asset", "phase", "severity", "outcome
 
 async def scraped(rt: Runtime, accept: str = "") -> dict[str, Any]:
     """Family name -> family, through the route."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(rt.asgi), base_url="http://bide") as client:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(rt.asgi_for(Caller("ann"))), base_url="http://bide"
+    ) as client:
         found = await client.get("/metrics", headers={"Accept": accept})
     assert found.status_code == 200, found.text
     parse = openmetrics if "openmetrics" in found.headers["content-type"] else plain
@@ -162,7 +165,7 @@ async def test_two_runtimes_in_one_process_do_not_clash(tmp_path: Path) -> None:
         a, b = await asyncio.gather(scraped(one), scraped(two))
         assert values(a["bide_runs"], "dag", "state") == {("small", "success"): 1}
         assert values(b["bide_runs"], "dag", "state") == {}
-        assert scopes_of(one.asgi).of("GET", "/metrics") == "read"  # type: ignore[arg-type]
+        assert scopes_of(one.asgi.app).of("GET", "/metrics") == "read"  # type: ignore[attr-defined]
     assert {family.name for family in REGISTRY.collect()} == before
 
 

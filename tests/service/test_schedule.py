@@ -13,6 +13,7 @@ import pytest
 
 from bide import AnyOf, Cron, On, dag, task
 from bide.runtime.errors import NotFoundError, RefusedError
+from bide.runtime.service.caller import Caller
 from bide.runtime.service.client import ServiceClient
 from bide.runtime.service.http_server import serving
 from bide.runtime.service.listen import Listener
@@ -37,7 +38,7 @@ def opened(tmp_path: Path) -> Any:
 
 async def rest(rt: SimRuntime, path: str) -> tuple[int, Any]:
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(rt.asgi), base_url="http://bide.example"
+        transport=httpx.ASGITransport(rt.asgi_for(Caller("ann"))), base_url="http://bide.example"
     ) as client:
         answer = await client.get(path)
         return answer.status_code, answer.json()

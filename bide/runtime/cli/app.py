@@ -15,6 +15,7 @@ from bide.runtime.cli import (
     approvals,
     asset_graph,
     assets,
+    audit,
     backfill,
     check,
     completion,
@@ -27,6 +28,7 @@ from bide.runtime.cli import (
     notify,
     schedule,
     systemd,
+    token,
     top,
     waits,
 )
@@ -94,6 +96,8 @@ app.command(db_commands.app)
 app.command(events.events)
 app.command(systemd.app)
 app.command(top.top)
+app.command(token.app)
+app.command(audit.audit)
 
 
 # --- run, serve ----------------------------------------------------------------------------------
@@ -128,13 +132,22 @@ def serve(
     *paths: Annotated[str, Parameter(help="DAG files, and folders whose *.py files declare DAGs.")],
     slots: Slots = None,
     drain: Annotated[str | None, Parameter(help="How long what runs may go on after SIGTERM.")] = None,
+    host: Annotated[str | None, Parameter(help="Also listen at this address, 127.0.0.1 by default.")] = None,
+    port: Annotated[int | None, Parameter(help="Also listen at this TCP port; without it at none.")] = None,
+    allow_host: Annotated[
+        list[str] | None, Parameter(negative="", help="A name that it is asked by over TCP; repeatable.")
+    ] = None,
     db: Database = None,
 ) -> int:
     """Serve the DAGs of files and folders: schedules, waits, runs, and the other commands' questions."""
     from bide.runtime.cli.serve import serve_paths
 
     limit = None if drain is None else read_span(drain) / SECOND
-    return serve_paths(settings(db=db, slots=slots, paths=list(paths) or None, stop_timeout=limit))
+    return serve_paths(
+        settings(
+            db=db, slots=slots, paths=list(paths) or None, stop_timeout=limit, host=host, port=port, hosts=allow_host,
+        )
+    )  # fmt: skip
 
 
 @app.command

@@ -13,6 +13,7 @@ from bide.runtime.cli.output import note
 from bide.runtime.config import Config
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.load import Loaded
+from bide.runtime.service import tcp
 from bide.runtime.service.doors import Served
 from bide.runtime.service.journald import journal_handler
 from bide.runtime.service.opens import open_runtime
@@ -25,7 +26,7 @@ _LINE: Final = "%(levelname)s %(name)s: %(message)s"  # the journal and any supe
 
 def serve_paths(config: Config, changes: Changes | None = None) -> int:
     """Serve until told to stop; the exit code. `changes` tells when the files are to be read again."""
-    faulthandler.enable()  # a watchdog's SIGABRT leaves every thread's stack in the journal
+    faulthandler.enable(2)  # a watchdog's SIGABRT leaves every thread's stack in the journal
     journal = journal_handler(os.environ)
     if journal is not None:
         logging.basicConfig(level=config.log_level.upper(), handlers=[journal])
@@ -45,4 +46,5 @@ def serve_paths(config: Config, changes: Changes | None = None) -> int:
     def opens(found: Loaded) -> AbstractAsyncContextManager[Served]:
         return open_runtime(config, db, found.dags, found.errors, refused=refused, whole=True)
 
-    return asyncio.run(serve(db, config.paths, opens, say, config.stop_timeout, changes))
+    port = tcp.asked(config.host, config.port, config.hosts)
+    return asyncio.run(serve(db, config.paths, opens, say, config.stop_timeout, changes, port))

@@ -42,6 +42,7 @@ class Changes:
         "assets_set",
         "attempts_new",
         "attempts_set",
+        "audit",
         "backfills_set",
         "backlogs",
         "budgets_set",
@@ -112,6 +113,8 @@ class Changes:
         "standing_gone",
         "standing_set",
         "steps",
+        "tokens_new",
+        "tokens_over",
         "versions_new",
         "waits_new",
         "waits_set",
@@ -330,6 +333,12 @@ class Changes:
         """(last_us, delivery_id): one that has made its run has come again; applied after `hook_deliveries`"""
         self.hook_refusals: list[Row] = []
         """(hook, kind, count, last_us): so many more"""
+        self.tokens_new: list[Row] = []
+        """(public, name, hash, scope, created_us, expires_us)"""
+        self.tokens_over: list[Row] = []
+        """(revoked_us, public); applied after `tokens_new`"""
+        self.audit: list[Row] = []
+        """(at_us, who, via, address, verb, target, args, outcome, message): one for each command"""
         self.events: list[Row] = []
         """(seq, at_us, epoch, subject, subject_id, run_id, was, now, reason)"""
 

@@ -27,6 +27,7 @@ from bide.runtime.engine import (
     plan_commands,
     runs,
     standing,
+    tokens,
     triggering,
     waiting,
 )
@@ -34,12 +35,12 @@ from bide.runtime.engine.assets import accepting, incidents
 from bide.runtime.engine.assets.commands import asset_drop, asset_replay
 from bide.runtime.engine.assets.invalidating import asset_invalidate
 from bide.runtime.engine.assets.using import asset_use
-from bide.runtime.engine.messages import Command, Reply, RunOpened
+from bide.runtime.engine.messages import RunOpened
 from bide.runtime.engine.restore import run_of, take_up
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
 from bide.runtime.engine.turn import Slices, Turn, Whole
 from bide.runtime.engine.world import Due, Instance, Run, Wait
-from bide.runtime.errors import BideError, NotFoundError, RefusedError, UsageError
+from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.handlers import CALLBACKS
 from bide.runtime.graph.spec import Role, TriggerRule
 
@@ -47,30 +48,6 @@ if TYPE_CHECKING:
     from bide.runtime.store.load import InstanceRow
 
 Args = dict[str, Any]
-
-
-def command(t: Turn, e: Command) -> Slices:
-    """Carry out a command; its error is its answer. One that bears a key is carried out once."""
-    key = e.args.get("key")
-    if key:
-        before = t.fact("idempotency", f"{e.verb}:{key}")
-        if before is None:  # unless it was asked a moment ago, in this very batch
-            before = next((row[1] for row in t.changes.idempotency if row[0] == f"{e.verb}:{key}"), None)
-        if before is not None:
-            t.effects.append(Reply(e.token, msgspec.json.decode(before)))
-            return
-    try:
-        if e.verb not in VERBS:
-            raise UsageError(f"there is no command {e.verb!r}; there are: {', '.join(VERBS)}")
-        result = VERBS[e.verb](t, e.args)
-        if isinstance(result, Generator):
-            result = yield from result
-    except BideError as error:
-        t.effects.append(Reply(e.token, None, type(error).__name__, str(error)))
-        return
-    if key:
-        t.changes.idempotency.append((f"{e.verb}:{key}", msgspec.json.encode(result).decode(), t.now))
-    t.effects.append(Reply(e.token, result))
 
 
 # --- cancel, pause -------------------------------------------------------------------------------
@@ -550,4 +527,5 @@ VERBS: dict[str, Callable[[Turn, Args], Any]] = {
     **approval_commands.VERBS,
     **plan_commands.VERBS,
     **hooking.VERBS,
+    **tokens.VERBS,
 }

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import msgspec
 
 from bide.runtime.clock import SECOND, Clock
+from bide.runtime.engine import auditing
 from bide.runtime.engine.aftermath import aftermath
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.decide import NO_FACTS, Decision, slices
@@ -448,6 +449,8 @@ class Engine:
         changes.events.append(
             (seq, self.clock.now(), self.world.epoch, "input", 0, None, "", "rejected", reason)
         )
+        if isinstance(culprit, Command):
+            changes.audit.append(auditing.row(culprit, self.clock.now(), "refused", reason))
         await self._write(changes)
         if told is not None:
             self.shell.act([told], committed=changes)

@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 from bide.runtime.assets.declarations import Declared
+from bide.runtime.engine.auditing import Asked
 from bide.runtime.engine.notices import NoticesMoved
 from bide.runtime.engine.states import AttemptState
 from bide.runtime.graph.spec import DagSpec, TaskSpec
@@ -374,6 +375,7 @@ class Command(msgspec.Struct, frozen=True):
     token: int
     verb: str
     args: dict[str, Any]
+    asked: Asked = Asked()
 
 
 Input = (

@@ -11,6 +11,7 @@ from typing import Any
 
 from bide.runtime import errors
 from bide.runtime.clock import Clock, SystemClock
+from bide.runtime.engine.auditing import Asked
 from bide.runtime.engine.decide import NO_FACTS, decide
 from bide.runtime.engine.messages import Command, DagLoaded, Input, Reply
 from bide.runtime.engine.restore import restore
@@ -25,6 +26,7 @@ from bide.runtime.values import COMMAND_LIMIT, encode
 
 _NEEDS_A_RUNTIME = frozenset({"wait_look"})
 _ENDLESS = 1_000_000_000
+_SOMEBODY = Asked("", "terminal")
 
 
 async def command_session(
@@ -34,10 +36,11 @@ async def command_session(
     *,
     loads: tuple[DagLoaded, ...] = (),
     clock: Clock | None = None,
+    asked: Asked = _SOMEBODY,
 ) -> Any:
     """The answer of one command, durable; raises its `BideError`, and then nothing has changed.
 
-    `loads` are DAGs to take in first. `StoreHeldError` when a runtime holds the database.
+    `loads` are DAGs to take in first; `asked` is its line of the audit log. `StoreHeldError` when a runtime holds the database.
     """
     if verb in _NEEDS_A_RUNTIME:
         raise UnreachableError(
@@ -49,7 +52,7 @@ async def command_session(
     try:
         store = await InlineWriter.open(db)
         try:
-            return await _decide(store, clock, [*loads, Command(1, verb, args)])
+            return await _decide(store, clock, [*loads, Command(1, verb, args, asked)])
         finally:
             await store.close()
     finally:

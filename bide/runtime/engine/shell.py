@@ -76,6 +76,7 @@ from bide.runtime.store import (
     plan_rows,
     safe_use,
     spreading,
+    who_reads,
 )
 from bide.runtime.store import facts as stored
 from bide.runtime.store import failures as failed
@@ -545,6 +546,8 @@ class EngineShell:
                 return plan_rows.plan_of_hash(conn, invalidation_id, digest)
             case ("hook_seen", str(hook), *keys):
                 return hook_rows.seen(conn, hook, keys)
+            case ("token", str(name)):
+                return who_reads.live_token(conn, name)
             case ("idempotency", str(name)):
                 return stored.idempotency_result(conn, name)
             case _:

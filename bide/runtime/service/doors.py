@@ -33,6 +33,7 @@ from bide.runtime.service.shapes import (
     WaitLine,
     WhyShown,
 )
+from bide.runtime.service.token_shapes import AuditLine
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.plan_doors import PlanDoors
     from bide.runtime.service.stat_doors import StatDoors
+    from bide.runtime.service.token_doors import TokenDoors
     from bide.runtime.store.names import Named
 
 
@@ -70,6 +72,7 @@ ROOMS: Final = MappingProxyType(
         "hooks": "hook_doors:HookDoors",
         "notices": "notice_doors:NoticeDoors",
         "stats": "stat_doors:StatDoors",
+        "tokens": "token_doors:TokenDoors",
     }
 )
 """The properties of `Doors` that lead to further operations, and where their protocols stand."""
@@ -228,6 +231,27 @@ class Doors(Protocol):
     @property
     def hooks(self) -> HookDoors:
         """The webhooks and CloudEvents, and what was delivered."""
+        ...
+
+    @property
+    def tokens(self) -> TokenDoors:
+        """The operations on tokens."""
+        ...
+
+    @get("/audit", scope="admin")
+    async def audit(
+        self,
+        since: str | None = None,
+        who: str | None = None,
+        verb: str | None = None,
+        outcome: str | None = None,
+        before: Number | None = None,
+        limit: Limit = 100,
+    ) -> list[AuditLine]:
+        """List the commands there were, with who asked and from where; the newest first.
+
+        `since`: an instant, or a span before now such as 2h; `before`: lines of lower numbers; `outcome`: ok, refused.
+        """
         ...
 
     @get("/dags")

@@ -1,20 +1,35 @@
-"""Serves the REST app on a socket within the runtime's own loop: no signals, no ticks, no log of its own."""
+"""Serves the REST app on sockets within the runtime's own loop: no signals, no ticks, no log of its own.
+
+What the edge cannot see is bounded here: how many connections there are, how long the head of a
+request may take, how large it may be. Each connection says who is at its other end.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from bide.runtime.service.caller import user_name
+from bide.runtime.service.edge import HEADER_BYTES, PEER, TARGET_BYTES, Peer
 from bide.runtime.service.feed_api import ABORT
+from bide.runtime.service.hosts import Hosts
+from bide.runtime.service.refusals import Refusal
 
 _GRACE_S: Final = 5
+CONNECTIONS: Final = 256
+"""At once, of a listener. One more is told so and closed."""
+HEAD_S: Final = 10.0
+"""How long the first request of a connection may take to say what it wants."""
+_PEERCRED: Final = struct.Struct("3i")
 
 
 class _QuietServer(uvicorn.Server):
@@ -34,11 +49,23 @@ class _QuietServer(uvicorn.Server):
         await self.end.wait()
 
 
-class _Abortable(H11Protocol):
-    """Closing waits for the peer to take what was written: who never does is got rid of by `ABORT`."""
+class _Connection(H11Protocol):
+    """One connection: counted, in time, and with a name.
+
+    Closing waits for the peer to take what was written: who never does is got rid of by `ABORT`.
+    """
+
+    hosts: Hosts | None = None
+    most: int = CONNECTIONS
+    head_s: float = HEAD_S
+    _late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > self.most:
+            transport.write(_TOO_MANY)
+            transport.close()
+            return
         app = self.app
 
         async def abortable(scope: Any, receive: Any, send: Any) -> None:
@@ -46,28 +73,82 @@ class _Abortable(H11Protocol):
             await app(scope, receive, send)
 
         self.app = abortable
+        self.app_state = {**self.app_state, PEER: _peer(transport, self.hosts)}
+        self._late = self.loop.call_later(self.head_s, self._too_late)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._late is not None and self.conn.their_state is not h11.IDLE:  # a request has its head
+            self._late.cancel()
+            self._late = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._late is not None:
+            self._late.cancel()
+        super().connection_lost(exc)
+
+    def _too_late(self) -> None:
+        self.transport.close()
 
 
-@asynccontextmanager
-async def serving(
-    listener: socket.socket, app: ASGIApp, ending: Callable[[], None] = lambda: None
-) -> AsyncIterator[None]:
-    """Answers on `listener` from entry to exit; requests under way get a few seconds at the end.
+def _peer(transport: asyncio.Transport, hosts: Hosts | None) -> Peer:
+    """Who is at the other end: of a unix socket as the kernel has it, of TCP by its address."""
+    sock: Any = transport.get_extra_info("socket")
+    if sock is not None and sock.family == socket.AF_UNIX:
+        pid, uid, _ = _PEERCRED.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEERCRED.size))
+        return Peer(user=user_name(uid), address=f"pid {pid}")
+    there = transport.get_extra_info("peername")
+    return Peer(address=str(there[0]) if there else "", hosts=hosts if hosts is not None else Hosts())
 
-    `ending()` ends what would not end by itself, before they are waited for.
-    """
-    config = uvicorn.Config(
+
+def _closing(refusal: Refusal) -> bytes:
+    body = refusal.body
+    head = (
+        f"HTTP/1.1 {refusal.status} {refusal.title}\r\nContent-Type: application/problem+json\r\n"
+        f"Content-Length: {len(body)}\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+_TOO_MANY: Final = _closing(
+    Refusal(503, "Too many connections", "there are as many connections as may be: ask again", "UnreachableError")
+)  # fmt: skip
+
+
+def _config(app: ASGIApp, connection: type[_Connection]) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
-        http=_Abortable,
         log_config=None,
         log_level="critical",
         access_log=False,
         lifespan="off",
         date_header=False,
         server_header=False,
+        proxy_headers=False,  # who asks is whoever has connected, whatever a header says
+        http=connection,
+        ws="none",
+        h11_max_incomplete_event_size=HEADER_BYTES + TARGET_BYTES,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    server = _QuietServer(config)
+
+
+@asynccontextmanager
+async def serving(
+    listener: socket.socket,
+    app: ASGIApp,
+    ending: Callable[[], None] = lambda: None,
+    *,
+    hosts: Hosts | None = None,
+    most: int = CONNECTIONS,
+    head_s: float = HEAD_S,
+) -> AsyncIterator[None]:
+    """Answers on `listener` from entry to exit; requests under way get a few seconds at the end.
+
+    `ending()` ends what would not end by itself, before they are waited for.
+    `hosts`: the names that a TCP listener may be asked by. `most` connections at once.
+    """
+    connection = type("_Bounded", (_Connection,), {"hosts": hosts, "most": most, "head_s": head_s})
+    server = _QuietServer(_config(app, connection))
     task = asyncio.create_task(server.serve(sockets=[listener]), name="bide http")
     try:
         up = asyncio.create_task(server.up.wait(), name="bide http up")

@@ -55,6 +55,7 @@ from bide.runtime.service.shapes import (
     iso,
     iso_or_none,
 )
+from bide.runtime.service.who import Who
 from bide.runtime.store import reader as store
 from bide.runtime.store.reader import Reader
 from bide.runtime.store.schedules import Standing, standing
@@ -84,7 +85,7 @@ class AtOnce:
         return question(self._reader, *args, **options)
 
 
-class Operations(Operated):
+class Operations(Who, Operated):
     """What can be asked and done.
 
     `live` is the process that holds the database, if it is this one; `held` says that one does,

@@ -52,10 +52,14 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def get(
-    path: str, *, names: Mapping[str, str] = _NONE, nulls: Mapping[str, str] = _NONE
+    path: str,
+    *,
+    scope: Scope = "read",
+    names: Mapping[str, str] = _NONE,
+    nulls: Mapping[str, str] = _NONE,
 ) -> Callable[[Call], Call]:
     """A question. It changes nothing."""
-    return _at(Route(method="GET", path=path, names=names, nulls=nulls))
+    return _at(Route(method="GET", path=path, scope=scope, names=names, nulls=nulls))
 
 
 def post(

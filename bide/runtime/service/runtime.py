@@ -39,7 +39,6 @@ from bide.runtime.errors import (
     RefusedError,
     StoreError,
     StoreLostError,
-    UnreachableError,
     UsageError,
 )
 from bide.runtime.executor.executor import Executor
@@ -50,12 +49,14 @@ from bide.runtime.graph.dag import Dag
 from bide.runtime.lineage.settings import OpenLineage, openlineage_of
 from bide.runtime.notify.routes import Notify, routes_of
 from bide.runtime.service.beside import exporting, notifying
+from bide.runtime.service.caller import asked
 from bide.runtime.service.declaring import Contracts, declared_for, given_contracts, loaded_gates
 from bide.runtime.service.handles import RunHandle, RunResult
 from bide.runtime.service.holds import Holds
 from bide.runtime.service.hook_desk import HookDesk
 from bide.runtime.service.limits import Budget, limits
-from bide.runtime.service.live import CLOSED, LiveHouse
+from bide.runtime.service.live import CLOSED
+from bide.runtime.service.mounting import Mounted
 from bide.runtime.service.rooms import Rooms
 from bide.runtime.service.unread import hiding, unread
 from bide.runtime.service.views import owner_of
@@ -67,11 +68,8 @@ from bide.runtime.triggerer.triggerer import Log, Triggerer
 from bide.runtime.values import COMMAND_LIMIT, encode
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
     from bide.runtime.executor.echo import Echo
     from bide.runtime.hooks.hook import CloudEvents, Webhook
-    from bide.runtime.service.metrics import Metrics
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.shapes import WaitLine
     from bide.runtime.store.open import Synchronous
@@ -88,7 +86,7 @@ class Pool(msgspec.Struct, frozen=True):
     in_flight: int | None = None
 
 
-class Runtime(LiveHouse, Rooms):
+class Runtime(Mounted, Rooms):
     """A runtime on one database.
 
     `dags` are `Dag` objects. `slots` bounds the attempts that run at once; `pools` are named
@@ -176,7 +174,6 @@ class Runtime(LiveHouse, Rooms):
         self._assembled = False
         self._reader: AsyncReader | None = None
         self._operations: Operations | None = None
-        self._counted: Metrics | None = None
 
     # --- in and out ----------------------------------------------------------------------------
 
@@ -514,7 +511,7 @@ class Runtime(LiveHouse, Rooms):
             raise RefusedError(f"not done: {self._engine.full}")
         encode(args, f"what {verb!r} was given", COMMAND_LIMIT)  # refused here, it concerns nobody else
         token, reply = self._shell.expect_reply()
-        self._engine.post(Command(token, verb, args))
+        self._engine.post(Command(token, verb, args, asked(verb, args)))
         return await reply
 
     @property
@@ -527,31 +524,6 @@ class Runtime(LiveHouse, Rooms):
             self._reader = AsyncReader(self.db)
             self._operations = Operations(self.db, self._reader, self, self.clock, self)
         return self._operations
-
-    @property
-    def asgi(self) -> ASGIApp:
-        """The REST API as an ASGI app: `app.mount("/bide", rt.asgi)`. Needs the extra `server`."""
-        from bide.runtime.service.api import make_app
-        from bide.runtime.service.probes import Probes
-
-        self.count()
-
-        return make_app(
-            self.operations,
-            self._alive,
-            self._ready,
-            self.feed,
-            self.desk,
-            probes=Probes(self),
-            metrics=self._metrics,
-        )
-
-    def _metrics(self) -> Metrics:
-        if self.phase:
-            raise UnreachableError(f"there are no metrics: {self.phase}")
-        if self._counted is None:
-            self._counted = self.operations.metrics(self, self.count(), self.db)
-        return self._counted
 
     # --- stopping ----------------------------------------------------------------------------------
 

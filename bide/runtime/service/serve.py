@@ -11,7 +11,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,11 +22,13 @@ from bide.runtime.clock import SystemClock
 from bide.runtime.errors import BideError, NotFoundError, UsageError
 from bide.runtime.graph.lint import as_words
 from bide.runtime.graph.load import Loaded, forget_beside, load_paths
+from bide.runtime.service import tcp
 from bide.runtime.service.checking import all_warnings
 from bide.runtime.service.chronicle import Chronicle
 from bide.runtime.service.doors import Served
 from bide.runtime.service.listen import Listener
 from bide.runtime.service.places import socket_of
+from bide.runtime.service.private import private
 from bide.runtime.service.systemd import Notifier
 from bide.runtime.service.telling import Telling
 from bide.runtime.service.unread import told
@@ -87,22 +89,37 @@ async def serve(
     say: Say,
     drain_s: float = DRAIN_S,
     changes: Changes | None = None,
+    port: tcp.Asked | None = None,
 ) -> int:
-    """Runs until it is told to stop; the exit code. `changes` tells when the files are to be read again, as SIGHUP does."""
+    """Runs until it is told to stop; the exit code. `changes` tells when the files are to be read again, as SIGHUP does.
+
+    `port`: where it listens over TCP, beside its socket.
+    """
     _need_framework()
     systemd = Telling(Notifier.taken())
     chronicle = Chronicle()
     signals = _Signals()
-    listener = _listen(db)
+    ports: tcp.Ports = []
+    listener: Listener | None = None
     try:
         systemd.starting()
+        private(db)
+        ports = await tcp.opened(db, port)
+        listener = _listen(db)
         dags = loaded(paths, say)
         async with opens(dags) as runtime:
             signals.started()
             if listener is None or not listener.still_there():
                 listener = _rebound(listener, db)
             http = await asyncio.to_thread(_import_http)
-            async with http.serving(listener.socket, runtime.asgi, runtime.end_streams):
+            async with AsyncExitStack() as doors:
+                app = runtime.asgi
+                await doors.enter_async_context(http.serving(listener.socket, app, runtime.end_streams))
+                for place, at in ports:
+                    await doors.enter_async_context(
+                        http.serving(at, app, runtime.end_streams, hosts=place.hosts)
+                    )
+                    say(f"listening at {tcp.url_of(at)}: asked with a token (`bide token create`)")
                 say(f"serving {counted(len(runtime.dags), 'DAG')} on {db} (socket {listener.path})")
                 systemd.ready(runtime)
                 chronicle.follow(runtime)
@@ -130,6 +147,8 @@ async def serve(
     finally:
         systemd.end()
         signals.forget()
+        for _, at in ports:
+            at.close()
         if listener is not None:
             listener.close()
 

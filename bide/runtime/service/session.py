@@ -35,8 +35,9 @@ class DatabaseDoor:
 
     async def command(self, verb: str, args: dict[str, Any]) -> Any:
         from bide.runtime.engine.session import command_session
+        from bide.runtime.service.caller import asked, terminal
 
-        return await command_session(self._db, verb, args)
+        return await command_session(self._db, verb, args, asked=asked(verb, args, terminal()))
 
 
 class NoDoor:

@@ -419,6 +419,9 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         _insert("hook_refusal", "hook, kind, count, last_us")
         + " ON CONFLICT (hook, kind) DO UPDATE SET count = count + excluded.count, last_us = excluded.last_us",
     ),
+    ("tokens_new", _insert("token", "public, name, hash, scope, created_us, expires_us")),
+    ("tokens_over", "UPDATE token SET revoked_us = ? WHERE public = ? AND revoked_us IS NULL"),
+    ("audit", _insert("audit", "at_us, who, via, address, verb, target, args, outcome, message")),
     ("events", _insert("event", "seq, at_us, epoch, subject, subject_id, run_id, was, now, reason")),
 )
 """(list of `Changes`, statement), in the order they are written: parents before children."""

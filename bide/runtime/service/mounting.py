@@ -1,0 +1,79 @@
+"""A runtime as an ASGI app: its routes behind the edge, for its own server or a host's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bide.runtime.errors import UnreachableError
+from bide.runtime.service.live import LiveHouse
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Scope
+
+    from bide.runtime.service.caller import Caller
+    from bide.runtime.service.hook_desk import HookDesk
+    from bide.runtime.service.metrics import Metrics
+    from bide.runtime.service.operations import Operations
+    from bide.runtime.service.tokens import TokenBook
+
+
+class Mounted(LiveHouse):
+    """What of an open runtime is asked over HTTP, and by whom."""
+
+    desk: HookDesk
+    _book: TokenBook | None = None
+    _counted: Metrics | None = None
+
+    @property
+    def operations(self) -> Operations:
+        """All that can be asked and done."""
+        raise NotImplementedError
+
+    @property
+    def asgi(self) -> ASGIApp:
+        """The REST API as an ASGI app: `app.mount("/bide", rt.asgi)`. Needs the extra `server`.
+
+        Nothing but its health is told without a name: a token's, or that of the `Caller` which the host puts
+        into `request.state.bide_caller`; see `asgi_for`.
+        """
+        from bide.runtime.service.api import make_app
+        from bide.runtime.service.edge import Edge
+        from bide.runtime.service.probes import Probes
+        from bide.runtime.service.scopes import scopes_of
+
+        self.count()
+        app = make_app(
+            self.operations,
+            self._alive,
+            self._ready,
+            self.feed,
+            self.desk,
+            probes=Probes(self),
+            metrics=self._metrics,
+        )
+        return Edge(app, scopes_of(app).of, self._tokens.caller_of)
+
+    def asgi_for(self, caller: Caller | Callable[[Scope], Caller | None]) -> ASGIApp:
+        """`asgi` for a host that knows who asks: a `Caller`, or a function of the ASGI scope that gives one.
+
+        What it gives no caller for, needs a token.
+        """
+        from bide.runtime.service.edge import naming
+
+        return naming(self.asgi, caller)
+
+    @property
+    def _tokens(self) -> TokenBook:
+        if self._book is None:
+            from bide.runtime.service.tokens import TokenBook
+
+            self._book = TokenBook(self.operations.reader, self.clock, self._shell.listeners.append)
+        return self._book
+
+    def _metrics(self) -> Metrics:
+        if self.phase:
+            raise UnreachableError(f"there are no metrics: {self.phase}")
+        if self._counted is None:
+            self._counted = self.operations.metrics(self, self.count(), self.db)
+        return self._counted

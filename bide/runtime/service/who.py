@@ -1,0 +1,82 @@
+"""Who may, and who did: the tokens, and the audit log of all commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bide.runtime.clock import Clock
+from bide.runtime.errors import UsageError
+from bide.runtime.service.addresses import read_date, read_span
+from bide.runtime.service.shapes import iso
+from bide.runtime.service.token_shapes import AuditLine
+from bide.runtime.store.reader import Reader
+
+if TYPE_CHECKING:
+    from bide.runtime.service.doors import Door
+    from bide.runtime.service.operations import Asks
+    from bide.runtime.service.tokens import Tokens
+
+
+class Who:
+    """The part of the operations that is about who asks."""
+
+    _reader: Asks
+    _door: Door
+    _clock: Clock
+
+    @property
+    def reader(self) -> Asks:
+        """Whom questions of the database are put to."""
+        return self._reader
+
+    @property
+    def tokens(self) -> Tokens:
+        """The operations on tokens."""
+        from bide.runtime.service.tokens import Tokens
+
+        return Tokens(self._reader, self._door, self._clock)
+
+    async def audit(
+        self,
+        since: str | None = None,
+        who: str | None = None,
+        verb: str | None = None,
+        outcome: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[AuditLine]:
+        """The commands there were, the newest first; `since`: an instant, or so long ago (`2h`)."""
+        from bide.runtime.store import who_reads
+
+        if outcome not in (None, "ok", "refused"):
+            raise UsageError(f"{outcome!r} is no outcome of a command: use ok or refused")
+        if not 1 <= limit <= 100_000:
+            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
+        since_us = None if since is None else _since(since, self._clock.now())
+        found = await self._reader.ask(
+            Reader.read, lambda conn: who_reads.audited(conn, since_us, who, verb, outcome, before, limit)
+        )
+        return [
+            AuditLine(
+                id=str(row.audit_id),
+                at=iso(row.at_us),
+                who=row.who,
+                via=row.via,
+                address=row.address,
+                verb=row.verb,
+                target=row.target,
+                args=msgspec.json.decode(row.args),
+                outcome=row.outcome,
+                message=row.message,
+            )
+            for row in found
+        ]
+
+
+def _since(text: str, now: int) -> int:
+    try:
+        return now - read_span(text)
+    except UsageError:
+        return read_date(text)

@@ -1,0 +1,69 @@
+"""What is asked of tokens and of the audit log."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from bide.runtime.store.rows import _Row, rows
+
+
+class TokenRow(_Row, frozen=True):
+    """A token, without what it is made of. `hash` is the SHA-256 of it, hex."""
+
+    public: str
+    name: str
+    hash: str
+    scope: str
+    created_us: int
+    expires_us: int | None
+    revoked_us: int | None
+
+
+class AuditRow(_Row, frozen=True):
+    """One command. `args` is JSON."""
+
+    audit_id: int
+    at_us: int
+    who: str
+    via: str
+    address: str
+    verb: str
+    target: str
+    args: str
+    outcome: str
+    message: str
+
+
+_TOKEN: Final = f"SELECT {', '.join(TokenRow.__struct_fields__)} FROM token"
+_AUDIT: Final = f"SELECT {', '.join(AuditRow.__struct_fields__)} FROM audit"
+
+
+def live_token(conn: sqlite3.Connection, name: str) -> str | None:
+    """The public part of the token of that name that is not revoked."""
+    found = conn.execute("SELECT public FROM token WHERE name = ? AND revoked_us IS NULL", (name,)).fetchone()
+    return found[0] if found else None
+
+
+def tokens(conn: sqlite3.Connection) -> list[TokenRow]:
+    """All there ever were, in the order they were made."""
+    return rows(conn, TokenRow, f"{_TOKEN} ORDER BY created_us, public")
+
+
+def audited(
+    conn: sqlite3.Connection,
+    since_us: int | None = None,
+    who: str | None = None,
+    verb: str | None = None,
+    outcome: str | None = None,
+    before: int | None = None,
+    limit: int = 100,
+) -> list[AuditRow]:
+    """The newest first; `before`: those of lower numbers."""
+    return rows(
+        conn,
+        AuditRow,
+        f"{_AUDIT} WHERE (?1 IS NULL OR at_us >= ?1) AND (?2 IS NULL OR who = ?2) AND (?3 IS NULL OR verb = ?3)"
+        " AND (?4 IS NULL OR outcome = ?4) AND (?5 IS NULL OR audit_id < ?5) ORDER BY audit_id DESC LIMIT ?6",
+        (since_us, who, verb, outcome, before, limit),
+    )
