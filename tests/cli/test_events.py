@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bide import Runtime, dag, task
+from bide import Context, Runtime, dag, task
 from bide.runtime.cli.events import event_words, subject_words
 from bide.runtime.clock import SystemClock
 from bide.runtime.service.event_shapes import EventLine
@@ -30,6 +30,24 @@ async def load() -> None:
 @dag
 def orders() -> None:
     load()
+
+
+gate = asyncio.Event()
+
+
+@task
+async def first() -> None:
+    await gate.wait()
+
+
+@task
+async def second(ctx: Context) -> None:
+    ctx.log.info("hello")
+
+
+@dag
+def chained() -> None:
+    first() >> second()
 
 
 class Follower:
@@ -67,7 +85,7 @@ class Follower:
 async def service(db: Path) -> AsyncIterator[Runtime]:
     listener = Listener(socket_of(db))
     async with (
-        Runtime(db=db, dags=[orders], watchdog=False) as runtime,
+        Runtime(db=db, dags=[orders, chained], watchdog=False) as runtime,
         serving(listener.socket, runtime.asgi, runtime.end_streams),
     ):
         yield runtime
@@ -101,6 +119,21 @@ async def test_a_terminal_follows_whoever_holds_the_database_and_says_so(tmp_pat
         await asyncio.sleep(0)
     assert first not in follower.runs
     assert follower.runs == [second, third, fourth], "each once, across the ends of who held it"
+
+
+async def test_a_log_is_followed_from_before_its_attempt_begins(tmp_path: Path, bide: Bide) -> None:
+    db = tmp_path / "bide.db"
+    async with service(db) as runtime:
+        run = await runtime.trigger(chained)
+        following = asyncio.create_task(
+            asyncio.to_thread(bide, "logs", f"{run.run_id}/second", "-f", "--db", str(db))
+        )
+        async with asyncio.timeout(20):
+            while not runtime.feed().readers:  # it waits for the task to begin, and asks nothing meanwhile
+                await asyncio.sleep(0.01)
+        gate.set()
+        said = await following
+    assert (said.code, said.out.split()[-1]) == (0, "hello")
 
 
 async def test_past_events_as_lines_and_as_json(tmp_path: Path, bide: Bide) -> None:

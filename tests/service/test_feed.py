@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,10 +52,10 @@ class Stream:
         self.heads = ""
 
     @classmethod
-    async def to(cls, path: Path, query: str = "", **headers: str) -> Stream:
+    async def to(cls, path: Path, query: str = "", under: str = "", **headers: str) -> Stream:
         made = cls(*await asyncio.open_unix_connection(str(path), limit=2**22))
         more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-        made._writer.write(f"GET /api/v1/events{query} HTTP/1.1\r\nHost: bide\r\n{more}\r\n".encode())
+        made._writer.write(f"GET {under}/api/v1/events{query} HTTP/1.1\r\nHost: bide\r\n{more}\r\n".encode())
         async with asyncio.timeout(20):
             made.heads = (await made._reader.readuntil(b"\r\n\r\n")).decode()
         if made.heads.startswith("HTTP/1.1 200"):
@@ -331,3 +332,44 @@ async def test_past_events_are_paged(tmp_path: Path) -> None:
             await ops.events(run="9")
         with pytest.raises(UsageError, match="limit"):
             await ops.events(limit=0)
+
+
+HOST = """
+import contextlib, sys
+import uvicorn
+from fastapi import FastAPI
+from bide import Runtime
+
+@contextlib.asynccontextmanager
+async def life(app):
+    async with Runtime(db=sys.argv[1]) as runtime:
+        app.mount("/bide", runtime.asgi)
+        yield
+    print("left", flush=True)
+
+uvicorn.run(FastAPI(lifespan=life), uds=sys.argv[2], log_level="critical")
+"""
+
+
+async def test_a_host_that_is_told_to_stop_does_not_wait_for_our_streams(tmp_path: Path) -> None:
+    host = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        HOST,
+        str(tmp_path / "bide.db"),
+        str(tmp_path / "s"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(30):
+            while not (tmp_path / "s").exists():
+                await asyncio.sleep(0.02)
+            stream = await Stream.to(tmp_path / "s", under="/bide")
+            host.terminate()
+            out, _ = await host.communicate()
+            stream.close()
+        assert out == b"left\n", "it has left in order, and waited for no time-out"
+    finally:
+        if host.returncode is None:
+            host.kill()
+            await host.wait()

@@ -293,7 +293,7 @@ def logs(
     json: Json = False,
 ) -> int:
     """Print the log of a task's attempt (RUN/TASK or RUN TASK)."""
-    from bide.runtime.cli.follow import print_log, whole_log
+    from bide.runtime.cli.follow import Moves, print_log, whole_log
 
     run, task = split_address(run, task, map_index)
     if task is None:
@@ -302,7 +302,7 @@ def logs(
     if json:
         print_json(asked(db, lambda ops: whole_log(ops, run, name, attempt, follow)))
     else:
-        asked(db, lambda ops: print_log(ops, run, name, attempt, follow))
+        asked(db, lambda ops: print_log(ops, run, name, attempt, follow, Moves(db, run).wait))
     return 0
 
 

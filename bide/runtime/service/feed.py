@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
@@ -24,7 +25,6 @@ from bide.runtime.service.event_shapes import event_line
 from bide.runtime.store.feed import ALL, FeedLine, Page, Wanted, last_line, lines_after
 from bide.runtime.store.reader import AsyncReader, Reader
 
-T = TypeVar("T")
 log = logging.getLogger("bide.feed")
 READERS: Final = 1_000
 PAGE: Final = 500
@@ -36,8 +36,15 @@ AT_ONCE: Final = 16
 """Readers that are told between two turns of the loop."""
 _SHARE: Final = 3
 """The feed rests so many times as long as telling everybody took."""
+_HOST_S: Final = 0.2
 _AGAIN_S: Final = 1.0
 _encoder = msgspec.json.Encoder()
+
+
+def _host() -> Any:
+    """A uvicorn that serves this process, known by its signal handler; it has no other way to tell of its end."""
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    return server if hasattr(server, "should_exit") else None
 
 
 def frame(line: FeedLine) -> bytes:
@@ -144,6 +151,7 @@ class Feed:
         self.kept_bytes = 0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._hosted: asyncio.Task[None] | None = None
         self._closed = False
         self.seq = 0
         self.kept_after = 0
@@ -167,6 +175,8 @@ class Feed:
             self._hooks.append(self.committed)
             self._wake.set()
             self._task = asyncio.create_task(self._run(), name="bide:feed")
+            if (host := _host()) is not None:
+                self._hosted = asyncio.create_task(self._end_with(host), name="bide:feed host")
         return reader
 
     def leave(self, reader: FeedReader) -> None:
@@ -176,6 +186,8 @@ class Feed:
         if not self._readers and self._task is not None:
             self._task.cancel()
             self._task = None
+            if self._hosted is not None:
+                self._hosted.cancel()
             self._hooks.remove(self.committed)
             self._ring.clear()
             self.kept_bytes = 0
@@ -185,9 +197,17 @@ class Feed:
         self._closed = True
         for reader in list(self._readers):
             reader.end()
-        if self._task is not None:
-            self._task.cancel()
+        for task in (self._task, self._hosted):
+            if task is not None:
+                task.cancel()
         self.asks.close()
+
+    async def _end_with(self, host: Any) -> None:
+        """A host's server waits for its connections before it tells anybody: end the streams when it is to exit."""
+        while not host.should_exit:
+            await asyncio.sleep(_HOST_S)
+        self._hosted = None
+        self.close()
 
     def committed(self, changes: Changes) -> None:
         """A batch has landed: there may be something to tell."""
