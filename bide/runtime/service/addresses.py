@@ -87,6 +87,13 @@ def asset_version_number(text: object) -> int:
     return _number(text, "version", "`bide assets show ASSET` lists them", "version", "version_id")
 
 
+def before_number(text: str | None) -> int:
+    """The number below which a page of a listing begins; None: at the newest."""
+    return (
+        2**63 - 1 if text is None else _number(text, "item", "it is that of the last one of the page before")
+    )
+
+
 def incident_number(text: str) -> int:
     """The number of an incident from what was typed."""
     return _number(text, "incident", "`bide incident list` lists them")

@@ -30,6 +30,7 @@ from bide.runtime.errors import (
     UnreachableError,
     UsageError,
 )
+from bide.runtime.service.cursor import MOST, cursor
 from bide.runtime.service.doors import Doors
 from bide.runtime.service.feed import Feed
 from bide.runtime.service.feed_api import feed_routes
@@ -103,10 +104,26 @@ def _add(app: FastAPI, ops: Doors, of: Operation) -> None:
         call: Callable[..., Awaitable[Any]] = getattr(room, of.name)
         query = request.query_params.multi_items()
         arguments = given(of, request.path_params, query, request.headers, await request.body())
+        if of.route.pages:
+            return await _page(of, request, call, arguments)
         return json_response(await call(**arguments), of.route.status)
 
     app.add_route(of.path, handle, methods=[of.route.method], name=of.id, include_in_schema=False)
     scoped(app, of.route.method, of.path, of.route.scope)
+
+
+async def _page(
+    of: Operation, request: Request, call: Callable[..., Awaitable[Any]], arguments: dict[str, Any]
+) -> Response:
+    """A page of a listing, and where the next one is: a `Link` header, as RFC 8288 has it."""
+    limit = min(arguments["limit"], MOST)
+    found = await call(**{**arguments, "limit": limit + 1})
+    answer = json_response(found[:limit])
+    if len(found) > limit:
+        word = cursor(of.id, getattr(found[limit - 1], of.route.pages))
+        at = request.url.include_query_params(cursor=word)
+        answer.headers["Link"] = f'<{at.path}?{at.query}>; rel="next"'
+    return answer
 
 
 def json_response(value: Any, status: int = 200) -> Response:

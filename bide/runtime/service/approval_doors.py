@@ -12,9 +12,13 @@ from bide.runtime.service.shapes import Done
 class ApprovalDoors(Protocol):
     """The operations on approvals; they are named by their number, "3"."""
 
-    @get("/approvals", nulls={"state": "all"})
+    @get("/approvals", pages="id", nulls={"state": "all"})
     async def listed(
-        self, state: str | None = "open", run: str | None = None, limit: Limit = 100
+        self,
+        state: str | None = "open",
+        run: str | None = None,
+        limit: Limit = 100,
+        before: str | None = None,
     ) -> list[ApprovalLine]:
         """List approvals, the newest first.
 

@@ -9,7 +9,7 @@ import msgspec
 from bide.runtime.engine.states import ApprovalState
 from bide.runtime.errors import RefusedError, UsageError
 from bide.runtime.graph.validate import suggestion
-from bide.runtime.service.addresses import approval_number, run_number
+from bide.runtime.service.addresses import approval_number, before_number, run_number
 from bide.runtime.service.approval_shapes import ApprovalLine
 from bide.runtime.service.shapes import Done, iso, iso_or_none
 from bide.runtime.store import approval_reads as reads
@@ -27,7 +27,11 @@ class Approvals:
         self._reader, self._door = reader, door
 
     async def listed(
-        self, state: str | None = "open", run: str | None = None, limit: int = 100
+        self,
+        state: str | None = "open",
+        run: str | None = None,
+        limit: int = 100,
+        before: str | None = None,
     ) -> list[ApprovalLine]:
         if state is not None and state not in set(ApprovalState):
             raise UsageError(
@@ -39,7 +43,9 @@ class Approvals:
         run_id = None if run is None else run_number(run)
         if run_id is not None:
             await self._reader.ask(Reader.run, run_id)
-        found = await self._reader.ask(Reader.read, lambda conn: reads.approvals(conn, state, run_id, limit))
+        found = await self._reader.ask(
+            Reader.read, lambda conn: reads.approvals(conn, state, run_id, limit, before_number(before))
+        )
         return [line(each) for each in found]
 
     async def approve(self, approval: str | None, by: str, why: str) -> Done:

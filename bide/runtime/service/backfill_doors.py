@@ -30,8 +30,10 @@ class BackfillDoors(Protocol):
         """Start a backfill; with the `hash` of a plan, only if that is still what it would do."""
         ...
 
-    @get("/backfills")
-    async def listed(self, dag: str | None = None, limit: Limit = 50) -> list[BackfillLine]:
+    @get("/backfills", pages="backfill_id")
+    async def listed(
+        self, dag: str | None = None, limit: Limit = 50, before: str | None = None
+    ) -> list[BackfillLine]:
         """List backfills, the newest first."""
         ...
 

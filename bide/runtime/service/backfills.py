@@ -11,7 +11,7 @@ from bide.runtime.engine.backfill_state import BackfillOptions
 from bide.runtime.engine.explain.backfill import BackfillFacts, explain_backfill
 from bide.runtime.engine.states import BackfillState, IntervalState
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
-from bide.runtime.service.addresses import backfill_number
+from bide.runtime.service.addresses import backfill_number, before_number
 from bide.runtime.service.backfill_plan import Planned, plan
 from bide.runtime.service.backfill_shapes import (
     BackfillInterval,
@@ -78,13 +78,15 @@ class Backfills:
             backfill_id=str(answer["backfill_id"]), intervals=answer["intervals"], skipped=answer["skipped"]
         )
 
-    async def listed(self, dag: str | None = None, limit: int = 50) -> list[BackfillLine]:
+    async def listed(
+        self, dag: str | None = None, limit: int = 50, before: str | None = None
+    ) -> list[BackfillLine]:
         """The newest first."""
         if not 1 <= limit <= 100_000:
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
 
         def ask(conn: sqlite3.Connection) -> Any:
-            found = store.backfills_shown(conn, dag, limit)
+            found = store.backfills_shown(conn, dag, limit, before_number(before))
             return found, store.counts(conn, [one.backfill_id for one in found])
 
         found, counts = await self._reader.ask(Reader.read, ask)

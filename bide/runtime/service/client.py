@@ -12,13 +12,14 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
 import msgspec
 
 from bide.runtime import errors
 from bide.runtime.errors import BideError, GaveUpError, UnreachableError
+from bide.runtime.service.cursor import cursor
 from bide.runtime.service.doors import ROOMS
 from bide.runtime.service.said import said
 from bide.runtime.service.shapes import Problem
@@ -60,6 +61,12 @@ class Calls:
         return ask
 
 
+class _Answer(NamedTuple):
+    status: int
+    data: bytes
+    more: bool
+
+
 class Client(Calls):
     """A service at the other end of a wire: a `Doors`. One connection a call."""
 
@@ -79,7 +86,7 @@ class Client(Calls):
     def alive(self) -> bool:
         """Whether somebody answers; waits for the answer of one that is starting."""
         try:
-            return self._ask("GET", "/startupz", None, {})[0] == 200
+            return self._ask("GET", "/startupz", None, {}).status == 200
         except BideError:
             return False
 
@@ -107,22 +114,31 @@ class Client(Calls):
             connection.close()
 
     def _carry(self, of: Operation, given: dict[str, Any]) -> Any:
+        found, more = self._asked(of, given)
+        if not of.route.pages:
+            return found
+        while more and len(found) < given["limit"]:  # an answer has a page of it at most
+            below = {"before": getattr(found[-1], of.route.pages), "limit": given["limit"] - len(found)}
+            page, more = self._asked(of, {**given, **below})
+            found += page
+        return found
+
+    def _asked(self, of: Operation, given: Mapping[str, Any]) -> tuple[Any, bool]:
+        """What is answered, and whether there is another page after it."""
         path, body, headers = request(of, given)
-        status, data = self._ask(of.route.method, path, body, headers)
+        answer = self._ask(of.route.method, path, body, headers)
         try:
-            if status < 300:
-                return msgspec.json.decode(data, type=of.result)
-            problem = msgspec.json.decode(data, type=Problem)
+            if answer.status < 300:
+                return msgspec.json.decode(answer.data, type=of.result), answer.more
+            problem = msgspec.json.decode(answer.data, type=Problem)
         except msgspec.DecodeError as error:
             raise UnreachableError(
-                f"what answers at {self._wire.place} is not this bide's service (HTTP {status}, {error}): "
+                f"what answers at {self._wire.place} is not this bide's service (HTTP {answer.status}, {error}): "
                 "let the service and this command be of one version"
             ) from None
         raise _error(problem)
 
-    def _ask(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[int, bytes]:
+    def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> _Answer:
         wire = self._wire
         wire.trust()
         connection = wire.connection(self._timeout_s)
@@ -130,7 +146,8 @@ class Client(Calls):
         try:
             connection.request(method, wire.prefix + path, body, said)
             response = connection.getresponse()
-            return response.status, response.read()
+            more = 'rel="next"' in response.getheader("Link", "")
+            return _Answer(response.status, response.read(), more)
         except TimeoutError:
             raise GaveUpError(
                 f"the service at {wire.place} has not answered for {self._timeout_s:g} s: it may be busy, "
@@ -165,7 +182,8 @@ def request(of: Operation, given: Mapping[str, Any]) -> tuple[str, bytes | None,
             query[each.said] = each.null
         elif value != each.default or each.default is msgspec.NODEFAULT:
             if each.where == "query":
-                query[each.said] = _word(value)
+                paged = of.route.pages and each.name == "before"
+                query[each.said] = cursor(of.id, str(said(value))) if paged else _word(value)
             elif each.where == "header":
                 headers[KEY_HEADER] = str(value)
             else:

@@ -274,9 +274,13 @@ class Doors(Protocol):
         """
         ...
 
-    @get("/runs")
+    @get("/runs", pages="run_id")
     async def runs(
-        self, dag: str | None = None, state: str | None = None, limit: Limit = 50
+        self,
+        dag: str | None = None,
+        state: str | None = None,
+        limit: Limit = 50,
+        before: str | None = None,
     ) -> list[RunLine]:
         """List runs, the newest first."""
         ...
@@ -303,9 +307,13 @@ class Doors(Protocol):
         """List the open waits, the nearest deadline first."""
         ...
 
-    @get("/alerts")
+    @get("/alerts", pages="id")
     async def alerts(
-        self, run: str | None = None, state: str | None = None, limit: Limit = 100
+        self,
+        run: str | None = None,
+        state: str | None = None,
+        limit: Limit = 100,
+        before: str | None = None,
     ) -> list[AlertLine]:
         """List alerts, the newest first."""
         ...

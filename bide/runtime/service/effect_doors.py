@@ -11,9 +11,13 @@ from bide.runtime.service.route import Limit, get
 class EffectDoors(Protocol):
     """The ledger of deliveries; they are named by their number, "3"."""
 
-    @get("/effects")
+    @get("/effects", pages="id")
     async def listed(
-        self, effect: str | None = None, state: str | None = None, limit: Limit = 100
+        self,
+        effect: str | None = None,
+        state: str | None = None,
+        limit: Limit = 100,
+        before: str | None = None,
     ) -> list[EffectLine]:
         """List the ledger of external effects, the newest delivery first."""
         ...

@@ -9,7 +9,7 @@ import msgspec
 from bide.runtime.engine.states import DeliveryState
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.validate import suggestion
-from bide.runtime.service.addresses import delivery_number
+from bide.runtime.service.addresses import before_number, delivery_number
 from bide.runtime.service.effect_shapes import EffectApproval, EffectInput, EffectLine, EffectShown
 from bide.runtime.service.shapes import Interval, iso, iso_or_none
 from bide.runtime.store import effect_reads as reads
@@ -28,7 +28,11 @@ class Effects:
         self._reader = reader
 
     async def listed(
-        self, effect: str | None = None, state: str | None = None, limit: int = 100
+        self,
+        effect: str | None = None,
+        state: str | None = None,
+        limit: int = 100,
+        before: str | None = None,
     ) -> list[EffectLine]:
         if state is not None and state not in set(DeliveryState):
             raise UsageError(
@@ -37,15 +41,19 @@ class Effects:
             )
         if not 1 <= limit <= 100_000:
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
-        return await self._reader.ask(Reader.read, lambda conn: _listed(conn, effect, state, limit))
+        return await self._reader.ask(
+            Reader.read, lambda conn: _listed(conn, effect, state, limit, before_number(before))
+        )
 
     async def show(self, delivery: str) -> EffectShown:
         number = delivery_number(delivery)
         return await self._reader.ask(Reader.read, lambda conn: _show(conn, number))
 
 
-def _listed(conn: sqlite3.Connection, effect: str | None, state: str | None, limit: int) -> list[EffectLine]:
-    found = reads.deliveries(conn, effect, state, limit)
+def _listed(
+    conn: sqlite3.Connection, effect: str | None, state: str | None, limit: int, before: int
+) -> list[EffectLine]:
+    found = reads.deliveries(conn, effect, state, limit, before)
     if not found and effect is not None and effect not in (known := reads.effects(conn)):
         there = suggestion(effect, known) or f": there are {', '.join(known[:8]) or 'none yet'}"
         raise NotFoundError(f"nothing was ever delivered by an effect {effect!r}{there}")

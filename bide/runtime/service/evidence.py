@@ -13,7 +13,7 @@ from bide.runtime.assets.runbook import missing, walk
 from bide.runtime.clock import Clock
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.validate import suggestion
-from bide.runtime.service.addresses import incident_number, invalidation_number, plan_number
+from bide.runtime.service.addresses import before_number, incident_number, invalidation_number, plan_number
 from bide.runtime.service.doors import Door
 from bide.runtime.service.evidence_shapes import (
     BundleShown,
@@ -45,13 +45,17 @@ class Evidence:
         """The eighteen questions of an asset, each with its answer and where that comes from."""
         return await self._reader.ask(Reader.read, lambda conn: _checklist(conn, asset))
 
-    async def incidents(self, state: str | None = None, limit: int = 50) -> list[IncidentLine]:
+    async def incidents(
+        self, state: str | None = None, limit: int = 50, before: str | None = None
+    ) -> list[IncidentLine]:
         """The newest first."""
         if state not in (None, "open", "closed"):
             raise UsageError(f"{state!r} is no state of an incident: use open or closed")
         if not 1 <= limit <= 100_000:
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
-        found = await self._reader.ask(Reader.read, lambda conn: store.listed(conn, state, limit))
+        found = await self._reader.ask(
+            Reader.read, lambda conn: store.listed(conn, state, limit, before_number(before))
+        )
         return [IncidentLine(**_line(one)) for one in found]
 
     async def incident(self, incident: str) -> IncidentShown:

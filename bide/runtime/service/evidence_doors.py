@@ -18,8 +18,10 @@ class EvidenceDoors(Protocol):
         """Show what is known of an asset against the questions of an audit."""
         ...
 
-    @get("/incidents")
-    async def incidents(self, state: str | None = None, limit: Limit = 50) -> list[IncidentLine]:
+    @get("/incidents", pages="incident_id")
+    async def incidents(
+        self, state: str | None = None, limit: Limit = 50, before: str | None = None
+    ) -> list[IncidentLine]:
         """List incidents, the newest first."""
         ...
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from bide.runtime.errors import UsageError
+from bide.runtime.service.cursor import read_cursor
 from bide.runtime.service.route import NAME
 from bide.runtime.service.table import KEY_HEADER, Operation, Parameter
 
@@ -28,7 +29,10 @@ def given(
 ) -> dict[str, Any]:
     """The arguments of an operation, by name."""
     asked, told = _query(of, query), _body(of, body)
-    return {each.name: _argument(each, path, asked, headers, told) for each in of.parameters}
+    found = {each.name: _argument(each, path, asked, headers, told) for each in of.parameters}
+    if of.route.pages and found["before"] is not None:
+        found["before"] = read_cursor(of.id, found["before"])
+    return found
 
 
 def _argument(

@@ -17,6 +17,7 @@ from bide.runtime.graph.validate import suggestion
 from bide.runtime.service.addresses import (
     asset_name,
     asset_version_number,
+    before_number,
     invalidation_number,
     read_date,
     read_interval,
@@ -156,11 +157,13 @@ class Impacts:
             by=by,
         )
 
-    async def invalidations(self, limit: int = 50) -> list[InvalidationLine]:
+    async def invalidations(self, limit: int = 50, before: str | None = None) -> list[InvalidationLine]:
         """The newest first."""
         if not 1 <= limit <= 100_000:
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
-        found = await self._reader.ask(Reader.read, lambda conn: spreading.invalidations(conn, limit))
+        found = await self._reader.ask(
+            Reader.read, lambda conn: spreading.invalidations(conn, limit, before_number(before))
+        )
         return [_line(root, hits) for root, hits in found]
 
     async def lineage(self, version: object, depth: int = 3) -> LineageShown:

@@ -55,8 +55,8 @@ class ImpactDoors(Protocol):
         """
         ...
 
-    @get("/invalidations")
-    async def invalidations(self, limit: Limit = 50) -> list[InvalidationLine]:
+    @get("/invalidations", pages="invalidation_id")
+    async def invalidations(self, limit: Limit = 50, before: str | None = None) -> list[InvalidationLine]:
         """List invalidations, the newest first."""
         ...
 

@@ -92,6 +92,11 @@ def _operation(of: Operation, schema: dict[int, Any], components: dict[str, Any]
             "default": {"$ref": "#/components/responses/Problem"},
         },
     }
+    if of.route.pages:
+        link = 'The next page, `rel="next"`; there is none when this is the last one.'
+        said["responses"][str(of.route.status)]["headers"] = {
+            "Link": {"description": link, "schema": {"type": "string"}}
+        }
     if rest:
         said["description"] = " ".join(rest.split())
     if of.body is not None:

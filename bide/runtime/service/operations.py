@@ -25,6 +25,7 @@ from bide.runtime.graph.spec import DagSpec, Lane, Role, TaskSpec
 from bide.runtime.service import facts
 from bide.runtime.service.addresses import (
     alert_number,
+    before_number,
     read_date,
     read_span,
     run_number,
@@ -157,14 +158,18 @@ class Operations(Who, Operated):
             code_error=self._code_error(dag),
         )
 
-    async def runs(self, dag: str | None = None, state: str | None = None, limit: int = 50) -> list[RunLine]:
+    async def runs(
+        self, dag: str | None = None, state: str | None = None, limit: int = 50, before: str | None = None
+    ) -> list[RunLine]:
         if state is not None and state not in set(RunState):
             raise UsageError(f"{state!r} is no state of a run: use one of {', '.join(RunState)}")
         if not 1 <= limit <= 100_000:
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
         if dag is not None:
             await self._dag(dag)
-        found = await self._reader.ask(Reader.runs, dag=dag, state=state, limit=limit)
+        found = await self._reader.ask(
+            Reader.runs, dag=dag, state=state, limit=limit, before=before_number(before)
+        )
         return [
             RunLine(
                 run_id=str(run.run_id),
@@ -266,7 +271,11 @@ class Operations(Who, Operated):
         )
 
     async def alerts(
-        self, run: str | None = None, state: str | None = None, limit: int = 100
+        self,
+        run: str | None = None,
+        state: str | None = None,
+        limit: int = 100,
+        before: str | None = None,
     ) -> list[AlertLine]:
         if state is not None and state not in ALERT_STATES:
             raise UsageError(f"{state!r} is no state of an alert: use one of {', '.join(ALERT_STATES)}")
@@ -275,7 +284,8 @@ class Operations(Who, Operated):
         run_id = None if run is None else run_number(run)
         if run_id is not None:
             await self._reader.ask(Reader.run, run_id)
-        return [alert_line(each) for each in await self._reader.ask(Reader.alerts, run_id, state, limit)]
+        found = await self._reader.ask(Reader.alerts, run_id, state, limit, before_number(before))
+        return [alert_line(each) for each in found]
 
     async def events(
         self,

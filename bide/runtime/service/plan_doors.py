@@ -21,8 +21,8 @@ class PlanDoors(Protocol):
         """
         ...
 
-    @get("/plans")
-    async def listed(self, limit: Limit = 50) -> list[PlanLine]:
+    @get("/plans", pages="plan_id")
+    async def listed(self, limit: Limit = 50, before: str | None = None) -> list[PlanLine]:
         """List rerun plans, the newest first."""
         ...
 

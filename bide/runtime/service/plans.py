@@ -10,7 +10,7 @@ from bide.runtime.assets.plan import differences, plan_of
 from bide.runtime.assets.rerun import RerunPlan, named
 from bide.runtime.engine.states import PlanState
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
-from bide.runtime.service.addresses import invalidation_number, plan_number
+from bide.runtime.service.addresses import before_number, invalidation_number, plan_number
 from bide.runtime.service.doors import Door, Live
 from bide.runtime.service.plan_shapes import PlanLine, PlanRun, PlanShown, PlanStepLine
 from bide.runtime.service.shapes import Done, Interval, iso, iso_or_none
@@ -48,13 +48,16 @@ class Plans:
     async def _now(self, number: int) -> RerunPlan:
         return await self._reader.ask(Reader.read, lambda conn: plan_now(conn, number))
 
-    async def listed(self, limit: int = 50) -> list[PlanLine]:
+    async def listed(self, limit: int = 50, before: str | None = None) -> list[PlanLine]:
         """The newest first."""
         if not 1 <= limit <= 100_000:
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
         return await self._reader.ask(
             Reader.read,
-            lambda conn: [_line(each, store.counts(conn, each.plan_id)) for each in store.plans(conn, limit)],
+            lambda conn: [
+                _line(each, store.counts(conn, each.plan_id))
+                for each in store.plans(conn, limit, before_number(before))
+            ],
         )
 
     async def show(self, plan: str | int) -> PlanShown:

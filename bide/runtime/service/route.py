@@ -40,7 +40,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Where an operation is found, below `/api/v1`, and who may call it.
 
     `names`: what parameters are called there, where that differs. `nulls`: the word that stands for
-    None, where there is no leaving it out.
+    None, where there is no leaving it out. `pages`: the field of a listing's items, newest first, by which it
+    is read page by page; the operation's `before` is its `cursor` there.
     """
 
     method: str
@@ -49,6 +50,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     scope: Scope = "read"
     names: Mapping[str, str] = _NONE
     nulls: Mapping[str, str] = _NONE
+    pages: str = ""
 
 
 def get(
@@ -57,9 +59,10 @@ def get(
     scope: Scope = "read",
     names: Mapping[str, str] = _NONE,
     nulls: Mapping[str, str] = _NONE,
+    pages: str = "",
 ) -> Callable[[Call], Call]:
     """A question. It changes nothing."""
-    return _at(Route(method="GET", path=path, scope=scope, names=names, nulls=nulls))
+    return _at(Route(method="GET", path=path, scope=scope, names=names, nulls=nulls, pages=pages))
 
 
 def post(

@@ -130,7 +130,7 @@ def _read(room: str, name: str, function: Any, route: Route) -> Operation:
 
 
 def _parameter(of: inspect.Parameter, kind: Any, route: Route, in_path: set[str]) -> Parameter:
-    said = route.names.get(of.name, of.name)
+    said = "cursor" if route.pages and of.name == "before" else route.names.get(of.name, of.name)
     where: Literal["path", "query", "body", "header"] = "query" if route.method == "GET" else "body"
     if said in in_path:
         where = "path"

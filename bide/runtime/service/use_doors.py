@@ -23,9 +23,13 @@ class UseDoors(Protocol):
         """
         ...
 
-    @get("/asset-decisions")
+    @get("/asset-decisions", pages="id")
     async def decisions(
-        self, asset: str | None = None, run: str | None = None, limit: Limit = 50
+        self,
+        asset: str | None = None,
+        run: str | None = None,
+        limit: Limit = 50,
+        before: str | None = None,
     ) -> list[DecisionLine]:
         """List decisions, the newest first."""
         ...

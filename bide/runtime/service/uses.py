@@ -13,6 +13,7 @@ from bide.runtime.errors import UsageError
 from bide.runtime.service.addresses import (
     asset_name,
     asset_version_number,
+    before_number,
     read_date,
     read_interval,
     run_number,
@@ -66,14 +67,20 @@ class Uses:
         )
 
     async def decisions(
-        self, asset: Asset | str | None = None, run: str | None = None, limit: int = 50
+        self,
+        asset: Asset | str | None = None,
+        run: str | None = None,
+        limit: int = 50,
+        before: str | None = None,
     ) -> list[DecisionLine]:
         """What was decided, the newest first: of an asset, of a run, or of all."""
         asset = None if asset is None else asset_name(asset)
         if not 1 <= limit <= 100_000:
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
         run_id = None if run is None else run_number(run)
-        found = await self._reader.ask(Reader.read, lambda conn: reads.decisions(conn, asset, run_id, limit))
+        found = await self._reader.ask(
+            Reader.read, lambda conn: reads.decisions(conn, asset, run_id, limit, before_number(before))
+        )
         return [_line(each) for each in found]
 
     async def made_by(self, instance_id: int) -> tuple[tuple[str, str], ...]:

@@ -77,16 +77,21 @@ _SHOWN: Final = (
     " LEFT JOIN asset_version v ON p.kind IN ('publication', 'degraded') AND v.asset_version_id = p.subject_id"
     " LEFT JOIN asset a ON a.asset_id = v.asset_id"
 )
+_NEWEST = " ORDER BY 1 DESC LIMIT ?3"
 
 
 def approvals(
-    conn: sqlite3.Connection, state: str | None = None, run_id: int | None = None, limit: int = 100
+    conn: sqlite3.Connection,
+    state: str | None = None,
+    run_id: int | None = None,
+    limit: int = 100,
+    before: int = 2**63 - 1,
 ) -> list[ApprovalShown]:
-    """Of one state or of all, of one run or of all; the newest first."""
-    sql = f"{_SHOWN} WHERE (?1 IS NULL OR p.state = ?1) AND (?2 IS NULL OR p.run_id = ?2) ORDER BY 1 DESC LIMIT ?3"
+    """Of one state or of all, of one run or of all; the newest first, of those below `before`."""
+    sql = f"{_SHOWN} WHERE (?1 IS NULL OR p.state = ?1) AND (?2 IS NULL OR p.run_id = ?2) AND p.approval_id < ?4{_NEWEST}"
     if state == ApprovalState.OPEN:  # by the index of those that are open
-        sql = f"{_SHOWN} WHERE p.state = 'open' AND (?2 IS NULL OR p.run_id = ?2) AND ?1 IS ?1 ORDER BY 1 DESC LIMIT ?3"
-    return rows(conn, ApprovalShown, sql, (state, run_id, limit))
+        sql = f"{_SHOWN} WHERE p.state = 'open' AND (?2 IS NULL OR p.run_id = ?2) AND ?1 IS ?1 AND p.approval_id < ?4{_NEWEST}"
+    return rows(conn, ApprovalShown, sql, (state, run_id, limit, before))
 
 
 def open_of_instance(conn: sqlite3.Connection, instance_id: int) -> ApprovalShown | None:

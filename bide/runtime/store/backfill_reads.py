@@ -95,10 +95,13 @@ _BACKFILL = (
 )
 
 
-def backfills_shown(conn: sqlite3.Connection, dag: str | None, limit: int) -> list[BackfillShown]:
-    """The newest first."""
+def backfills_shown(
+    conn: sqlite3.Connection, dag: str | None, limit: int, before: int = 2**63 - 1
+) -> list[BackfillShown]:
+    """The newest first, of those below `before`."""
     found = conn.execute(
-        f"{_BACKFILL} WHERE ?1 IS NULL OR d.name = ?1 ORDER BY b.backfill_id DESC LIMIT ?2", (dag, limit)
+        f"{_BACKFILL} WHERE (?1 IS NULL OR d.name = ?1) AND b.backfill_id < ?3 ORDER BY b.backfill_id DESC LIMIT ?2",
+        (dag, limit, before),
     ).fetchall()
     return msgspec.convert(found, list[BackfillShown])
 

@@ -28,15 +28,15 @@ class DecisionRead(msgspec.Struct, frozen=True, array_like=True):
 
 
 def decisions(
-    conn: sqlite3.Connection, asset: str | None, run_id: int | None, limit: int
+    conn: sqlite3.Connection, asset: str | None, run_id: int | None, limit: int, before: int = 2**63 - 1
 ) -> list[DecisionRead]:
     """The newest first."""
     found = conn.execute(
         "SELECT d.decision_id, d.at_us, d.phase, a.name, d.start_us, d.end_us, d.consumer, d.level, d.retryable,"
         " d.reason, d.issues, d.run_id, i.task, d.asset_version_id, d.by FROM decision d JOIN asset a USING (asset_id)"
         " LEFT JOIN task_instance i ON i.instance_id = d.instance_id WHERE (?1 IS NULL OR a.name = ?1)"
-        " AND (?2 IS NULL OR d.run_id = ?2) ORDER BY d.decision_id DESC LIMIT ?3",
-        (asset, run_id, limit),
+        " AND (?2 IS NULL OR d.run_id = ?2) AND d.decision_id < ?4 ORDER BY d.decision_id DESC LIMIT ?3",
+        (asset, run_id, limit, before),
     ).fetchall()
     return msgspec.convert(found, list[DecisionRead])
 

@@ -58,14 +58,15 @@ _DELIVERY: Final = (
 
 
 def deliveries(
-    conn: sqlite3.Connection, effect: str | None, state: str | None, limit: int
+    conn: sqlite3.Connection, effect: str | None, state: str | None, limit: int, before: int = 2**63 - 1
 ) -> list[EffectRead]:
     """Of one effect or of all, in one state or in any; the newest first."""
     return rows(
         conn,
         EffectRead,
-        f"{_DELIVERY} WHERE (?1 IS NULL OR a.name = ?1) AND (?2 IS NULL OR d.state = ?2) ORDER BY 1 DESC LIMIT ?3",
-        (effect, state, limit),
+        f"{_DELIVERY} WHERE (?1 IS NULL OR a.name = ?1) AND (?2 IS NULL OR d.state = ?2) AND d.delivery_id < ?4"
+        " ORDER BY 1 DESC LIMIT ?3",
+        (effect, state, limit, before),
     )
 
 

@@ -88,10 +88,13 @@ def newest_plan(conn: sqlite3.Connection, invalidation_id: int) -> int | None:
     return None if found is None else int(found)
 
 
-def listed(conn: sqlite3.Connection, state: str | None, limit: int) -> list[IncidentRead]:
+def listed(
+    conn: sqlite3.Connection, state: str | None, limit: int, before: int = 2**63 - 1
+) -> list[IncidentRead]:
     """The newest first."""
     found = conn.execute(
-        f"{_INCIDENT} WHERE ?1 IS NULL OR i.state = ?1 ORDER BY i.incident_id DESC LIMIT ?2", (state, limit)
+        f"{_INCIDENT} WHERE (?1 IS NULL OR i.state = ?1) AND i.incident_id < ?3 ORDER BY i.incident_id DESC LIMIT ?2",
+        (state, limit, before),
     ).fetchall()
     return msgspec.convert(found, list[IncidentRead])
 

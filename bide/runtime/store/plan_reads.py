@@ -74,9 +74,11 @@ _PLANS: Final = (
 )
 
 
-def plans(conn: sqlite3.Connection, limit: int) -> list[PlanRead]:
+def plans(conn: sqlite3.Connection, limit: int, before: int = 2**63 - 1) -> list[PlanRead]:
     """The newest first."""
-    found = conn.execute(f"{_PLANS} ORDER BY p.plan_id DESC LIMIT ?", (limit,)).fetchall()
+    found = conn.execute(
+        f"{_PLANS} WHERE p.plan_id < ? ORDER BY p.plan_id DESC LIMIT ?", (before, limit)
+    ).fetchall()
     return msgspec.convert(found, list[PlanRead])
 
 

@@ -21,7 +21,7 @@ SELECT r.run_id, d.name, r.state, r.kind, r.run_key, r.logical_us, r.start_us, r
 FROM run r JOIN dag d ON d.dag_id = r.dag_id
 WHERE (:dag IS NULL OR d.name = :dag)
   AND (:state IS NULL OR r.state = :state)
-  AND (:before IS NULL OR r.run_id < :before)
+  AND r.run_id < :before
 ORDER BY r.run_id DESC
 LIMIT :limit;
 
@@ -32,7 +32,7 @@ SELECT r.run_id, d.name, r.state, r.kind, r.run_key, r.logical_us, r.start_us, r
 FROM run r INDEXED BY run_of_dag JOIN dag d ON d.dag_id = r.dag_id
 WHERE r.dag_id = (SELECT dag_id FROM dag WHERE name = :dag)
   AND (:state IS NULL OR r.state = :state)
-  AND (:before IS NULL OR r.run_id < :before)
+  AND r.run_id < :before
 ORDER BY r.run_id DESC
 LIMIT :limit;
 
@@ -119,7 +119,7 @@ LIMIT :limit;
 -- `bide alerts`: who was late, newest first; `state` narrows it.
 SELECT alert_id, kind, run_id, subject, promise, due_us, fired_us, text, payload, state
 FROM alert
-WHERE (:state IS NULL OR state = :state)
+WHERE (:state IS NULL OR state = :state) AND alert_id < :before
 ORDER BY alert_id DESC
 LIMIT :limit;
 
@@ -127,7 +127,7 @@ LIMIT :limit;
 -- `bide show`, `bide why`: those of one run, along their index.
 SELECT alert_id, kind, run_id, subject, promise, due_us, fired_us, text, payload, state
 FROM alert INDEXED BY alert_of_run
-WHERE run_id = :run_id AND (:state IS NULL OR state = :state)
+WHERE run_id = :run_id AND (:state IS NULL OR state = :state) AND alert_id < :before
 ORDER BY alert_id DESC
 LIMIT :limit;
 

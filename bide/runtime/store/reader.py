@@ -143,6 +143,10 @@ class Counts(msgspec.Struct, frozen=True):
     waits: dict[str, int]
 
 
+NEWEST: Final = 2**63 - 1
+"""Below it is every id."""
+
+
 class Reader:
     """A read-only look at one database, from one thread at a time. `with Reader(path) as r:`."""
 
@@ -187,7 +191,7 @@ class Reader:
         return (found[0], found[1]) if found else None
 
     def runs(
-        self, dag: str | None = None, state: str | None = None, limit: int = 50, before: int | None = None
+        self, dag: str | None = None, state: str | None = None, limit: int = 50, before: int = NEWEST
     ) -> list[RunShown]:
         """Newest first. `before`: only ids below it, to page on."""
         name = "runs" if dag is None else "runs_of_dag"
@@ -237,11 +241,15 @@ class Reader:
         return self._all(WaitShown, "waits", run_id=run_id, after=after, limit=limit)
 
     def alerts(
-        self, run_id: int | None = None, state: str | None = None, limit: int = 100
+        self,
+        run_id: int | None = None,
+        state: str | None = None,
+        limit: int = 100,
+        before: int = NEWEST,
     ) -> list[AlertShown]:
-        """The newest first, of everything or of one run."""
+        """The newest first, of everything or of one run. `before`: only ids below it, to page on."""
         name = "alerts" if run_id is None else "alerts_of_run"
-        return self._all(AlertShown, name, run_id=run_id, state=state, limit=limit)
+        return self._all(AlertShown, name, run_id=run_id, state=state, limit=limit, before=before)
 
     def events(self, after: int = 0, run_id: int | None = None, limit: int = 1000) -> list[EventShown]:
         """The journal after the sequence number `after`, of everything or of one run."""

@@ -109,9 +109,14 @@ def invalidation(conn: sqlite3.Connection, invalidation_id: int) -> Invalidation
     return None if row is None else _invalidation(row)
 
 
-def invalidations(conn: sqlite3.Connection, limit: int) -> list[tuple[Invalidation, int]]:
+def invalidations(
+    conn: sqlite3.Connection, limit: int, before: int = 2**63 - 1
+) -> list[tuple[Invalidation, int]]:
     """The newest first, each with how many versions it has hit."""
-    found = conn.execute(f"{_INVALIDATION} ORDER BY n.invalidation_id DESC LIMIT ?", (limit,)).fetchall()
+    found = conn.execute(
+        f"{_INVALIDATION} WHERE n.invalidation_id < ? ORDER BY n.invalidation_id DESC LIMIT ?",
+        (before, limit),
+    ).fetchall()
     sql = "SELECT count(*) FROM invalidation_hit WHERE invalidation_id = ?"
     return [(_invalidation(row), conn.execute(sql, (row[12],)).fetchone()[0]) for row in found]
 
