@@ -94,6 +94,7 @@ class Attempt:
         "stopping",
         "stuck",
         "task",
+        "traceparent",
         "unprinted",
         "wait_count",
         "waits",
@@ -138,6 +139,8 @@ class Attempt:
         self._awake: set[asyncio.Task[Any]] | None = None
         self._answers = 0
         self._making: Making | None = None
+        self.traceparent = ""
+        """Of its span, as W3C has it; "" when nothing is traced."""
         self.gates: Gates
 
     # --- assets that the body makes
@@ -158,6 +161,11 @@ class Attempt:
         answered = self.making.calls.pop(order.call, None)
         if answered is not None and not answered.done():
             answered.set_result(order)
+
+    @property
+    def traced(self) -> dict[str, str]:
+        """What a process of it is told of its trace."""
+        return {"TRACEPARENT": self.traceparent} if self.traceparent else {}
 
     @property
     def id(self) -> int:

@@ -186,6 +186,11 @@ class Context:
         return f"{order.dag}/{order.run_id}/{order.task.name}/{order.map_index}"
 
     @property
+    def traceparent(self) -> str | None:
+        """Of this attempt's span in a trace (W3C), to be handed on; None when nothing is traced."""
+        return self._attempt.traceparent or None
+
+    @property
     def delivery(self) -> Delivery:
         """What an effect delivers now: its key, its inputs, and the delivery that stands. `UsageError` in any other task."""
         job = self._attempt.job

@@ -84,6 +84,8 @@ class Executor:
         self._flush_timer: asyncio.TimerHandle | None = None
         self._closing = False
         self._on_blocked = on_blocked
+        self.enter_trace: Callable[[Start], str] | None = None
+        """Called in the task of each attempt before its body begins: its `traceparent`."""
         self.watchdog = Watchdog(self._blocked, loop=self._loop)
         logs.on_dirty = self._dirty
 
@@ -211,6 +213,8 @@ class Executor:
         if attempt.stopping:
             raise asyncio.CancelledError
         attempt.begun = True
+        if self.enter_trace is not None:
+            attempt.traceparent = self.enter_trace(order)
         if order.task.lane is Lane.SHELL:  # its command may be made by a function of the author's
             self.watchdog.touch()
         try:

@@ -30,6 +30,7 @@ class Work(msgspec.Struct, frozen=True, tag=True):
     watermark: bytes | None
     path: list[str]
     pythonpath: str | None
+    traceparent: str = ""
 
 
 class Recorded(msgspec.Struct, frozen=True, tag=True):

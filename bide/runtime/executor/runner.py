@@ -101,6 +101,7 @@ class RemoteAttempt:
         self.stopping = False
         self.watermark: bytes | None = None
         self.metrics: dict[str, int | float] | None = None
+        self.traceparent = work.traceparent
         self._line = line
         self._steps: dict[str, threading.Event] = {}
         self._masked: set[str] = set()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from bide.runtime.notify.notifier import Notifier
     from bide.runtime.service.feed import Feed
     from bide.runtime.service.holds import Held, Holds
+    from bide.runtime.service.traces import Traces
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -86,6 +88,7 @@ class LiveHouse:
     _exporter: Exporter | None = None  # of lineage
     _feed: Feed | None = None
     _alive_proof: Alive | None = None
+    _traces: Traces | None = None
     _counting: Tally | None = None
     phase: str = "it is not open yet"
     """Why it is not at work: not opened, opening, closed; "" when it is open."""

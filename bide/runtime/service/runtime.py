@@ -48,7 +48,7 @@ from bide.runtime.failpoints import armed, point
 from bide.runtime.graph.dag import Dag
 from bide.runtime.lineage.settings import OpenLineage, openlineage_of
 from bide.runtime.notify.routes import Notify, routes_of
-from bide.runtime.service.beside import exporting, notifying
+from bide.runtime.service.beside import exporting, notifying, tracing
 from bide.runtime.service.caller import asked
 from bide.runtime.service.declaring import Contracts, declared_for, given_contracts, loaded_gates
 from bide.runtime.service.handles import RunHandle, RunResult
@@ -68,6 +68,8 @@ from bide.runtime.triggerer.triggerer import Log, Triggerer
 from bide.runtime.values import COMMAND_LIMIT, encode
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
+
     from bide.runtime.executor.echo import Echo
     from bide.runtime.hooks.hook import CloudEvents, Webhook
     from bide.runtime.service.operations import Operations
@@ -124,6 +126,7 @@ class Runtime(Mounted, Rooms):
         contracts: Contracts = (),
         notify: Notify = (),
         hooks: Sequence[Webhook | CloudEvents] | None = None,
+        tracer_provider: TracerProvider | None = None,
     ) -> None:
         """`store` replaces the database thread by a writer of the caller's; `errors`: file -> sentence.
 
@@ -138,6 +141,7 @@ class Runtime(Mounted, Rooms):
         a broken file, or two contracts of an edge, is a `GraphError` here, and leaves all as it was in `load`.
         `notify`: `Route`s, who is told of failures, late runs, stale assets and the like.
         `hooks`: these and no others; None: those declared in and beside the DAGs' files, or for one of the DAGs.
+        `tracer_provider` is OpenTelemetry's, for traces of runs; without it the process's, where one is set.
         """
         if slots < 1:
             raise UsageError(f"slots={slots} runs nothing: give 1 or more")
@@ -148,6 +152,7 @@ class Runtime(Mounted, Rooms):
             name: (pool, None) if isinstance(pool, int) else (pool.slots, pool.in_flight)
             for name, pool in (pools or {}).items()
         }
+        self._tracer_provider = tracer_provider
         self._limits = limits(backfill_share, budgets, asset_caps)
         self._synchronous: Synchronous = synchronous
         self.clock: Clock = clock if clock is not None else SystemClock()
@@ -282,6 +287,7 @@ class Runtime(Mounted, Rooms):
         shell.runs = {run.run_id: run.meta for run in world.runs.values()}
         shell.dag_ids = {row.name: row.dag_id for row in rows.dags}
         self._assembled = True
+        self._traces = await tracing(self._tracer_provider, self.db, self.store, shell)
         await shell.triggerer.start()
         point("triggerer-started")
         for each in (*self._loads(self._dags), *in_vain):
@@ -399,6 +405,8 @@ class Runtime(Mounted, Rooms):
         if self._notifier is not None:
             await self._notifier.close()
         await self._engine.stop()
+        if self._traces is not None:
+            await self._traces.close()
         point("engine-stopped")
         shell.fail_all(StoreLostError("the runtime was closed while this was waited for"))
 

@@ -51,7 +51,7 @@ async def run_process(attempt: Attempt, job: Job) -> bytes | None:
             child = await Child.start(
                 attempt,
                 [sys.executable, "-u", "-P", "-m", "bide.runtime.executor.runner", str(theirs.fileno())],
-                env={"PYTHONPATH": os.pathsep.join(work.path)},
+                env={"PYTHONPATH": os.pathsep.join(work.path), **attempt.traced},
                 cwd=job.cwd,
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
@@ -161,6 +161,7 @@ def work_of(attempt: Attempt, job: Job) -> Work:
         watermark=job.watermark,
         path=[entry or os.getcwd() for entry in sys.path],  # noqa: PTH109 - as the interpreter reads it
         pythonpath=os.environ.get("PYTHONPATH"),
+        traceparent=attempt.traceparent,
     )
 
 

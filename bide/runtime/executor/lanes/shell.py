@@ -32,7 +32,7 @@ async def run_shell(attempt: Attempt, job: Job) -> str | None:
         child = await Child.start(
             attempt,
             ["/bin/sh", "-c", gate, "sh", job.shell.command],
-            env={**env, "BIDE_IDEMPOTENCY_KEY": attempt.context.idempotency_key},
+            env={**env, "BIDE_IDEMPOTENCY_KEY": attempt.context.idempotency_key, **attempt.traced},
             cwd=job.cwd or job.shell.cwd,
             stdin=theirs,
         )
