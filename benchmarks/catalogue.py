@@ -253,6 +253,20 @@ ROWS: dict[str, Row] = {
         Program("limits:loading"),
         {"watched_s": Figure("start to all watched s", at_most=1.0, peer="APScheduler 0.56 (1,000)")},
     ),
+    "webhook": Row(
+        "200 signed webhooks/s over HTTP, each a durable run",
+        Program("rows.webhook:delivered"),
+        Program("rows.webhook:bare"),
+        {
+            "per_s": Figure("deliveries/s", at_least=198, limit=""),
+            "p50_ms": Figure("acknowledged p50 ms"),
+            "p99_ms": Figure("acknowledged p99 ms", at_most=25),
+            "worst_ms": Figure("worst ms"),
+            "left": Figure("runs not over at the end", limit=""),
+            "lag_p99_ms": Figure("loop lag p99 ms", limit=""),
+        },
+        repeat=3,
+    ),
     "simulate": Row(
         "a simulated month, 11,966 runs",
         Program("rows.simulate:month"),
