@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -51,3 +52,10 @@ def standard(body: bytes, at: int, delivery: str = "msg_1", *secrets: str) -> He
         "webhook-timestamp": str(at),
         "webhook-signature": " ".join(f"v1,{mac}" for mac in macs),
     }
+
+
+def assert_nowhere(folder: Path, secret: str) -> None:
+    """No file of a database in `folder` holds the secret."""
+    files = [file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    assert any(file.name == "b.db" for file in files)
+    assert [file for file in files if secret.encode() in file.read_bytes()] == []

@@ -14,7 +14,7 @@ import pytest
 
 from bide.runtime.clock import SECOND, SystemClock
 from tests.cli.conftest import environment
-from tests.hooks.signed import WHSEC, body_of, standard
+from tests.hooks.signed import WHSEC, assert_nowhere, body_of, standard
 
 FILE = """
 from bide import dag, task
@@ -77,9 +77,3 @@ async def test_b65_what_was_acknowledged_before_a_kill_is_the_same_run_after_it(
         third = await deliver(tmp_path, "m3")
         assert (third.status_code, third.json()["run_id"]) == (201, "3")
     assert_nowhere(tmp_path, WHSEC)
-
-
-def assert_nowhere(folder: Path, secret: str) -> None:
-    files = [file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
-    assert any(file.name == "b.db" for file in files)
-    assert [file for file in files if secret.encode() in file.read_bytes()] == []

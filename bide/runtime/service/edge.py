@@ -117,7 +117,8 @@ class Edge:
             same_origin(headers.all(b"origin"), headers.one(b"sec-fetch-site"), headers.one(b"host"))
         address = _address(scope, peer)
         if is_open(method, path):
-            return Caller("", "http", address, "read")
+            nobody = Caller("", "http", address, "read")
+            return await self._sender(scope, headers, peer, nobody) if path.startswith(HOOKS) else nobody
         needed = self._scope_of(method, path)
         who = await self._who(scope, headers, peer, address)
         if needed is None:
@@ -152,6 +153,13 @@ class Edge:
             raise _nobody(str(error), error="invalid_token") from None
         except BideError as error:
             raise Refusal(503, "Out of reach", f"who asks cannot be looked up: {error}") from None
+
+    async def _sender(self, scope: Scope, headers: _Headers, peer: Peer | None, nobody: Caller) -> Caller:
+        """Who delivers to a hook, where that is said: one that is not signed asks. `Authorization` may be the sender's own."""
+        try:
+            return await self._who(scope, headers, peer, nobody.address)
+        except Refusal:
+            return nobody
 
     def _no_route(self, method: str, path: str) -> Refusal:
         there = [one for one in _METHODS if is_open(one, path) or self._scope_of(one, path) is not None]

@@ -23,8 +23,9 @@ from bide.runtime.hooks.cloudevent import Event
 from bide.runtime.hooks.hook import CloudEvents, HookSpec, RouteSpec, Webhook
 from bide.runtime.hooks.mapped import chosen, date_of, document_of, kept_key, key_of, matches, params_of
 from bide.runtime.hooks.pointer import Headers
-from bide.runtime.hooks.signing import Forged, Signed, Unusable, verified
+from bide.runtime.hooks.signing import UNSIGNED, Forged, Signed, Unusable, verified
 from bide.runtime.service.addresses import read_date
+from bide.runtime.service.caller import Caller, acting, caller
 from bide.runtime.store.hook_rows import hooks as stored_hooks
 from bide.runtime.store.writer import StorePort
 from bide.runtime.values import Secret
@@ -89,6 +90,8 @@ class HookDesk:
     async def take_webhook(self, hook: HookSpec, headers: Headers, body: bytes) -> Taken:
         """Raises `Forged` for what no known sender signed, `Unusable` when that cannot be checked."""
         now = self._clock.now()
+        if hook.scheme == UNSIGNED:
+            self._known(hook)
         try:
             secrets = await _resolved(hook.secrets)
             signed = verified(hook.scheme, secrets, headers, body, now, hook.tolerance_us)
@@ -102,7 +105,21 @@ class HookDesk:
                 f"the hook {hook.name} cannot check signatures now: its secret is missing or not in its form; "
                 "the log of the service says which"
             ) from None
-        return await self._deliver(hook, signed, headers, body)
+        who = caller.get()
+        if hook.scheme == UNSIGNED and who is not None:
+            return await self._deliver(hook, signed, headers, body)
+        with acting(Caller(hook.name, "hook", who.address if who is not None else "", "run")):
+            return await self._deliver(hook, signed, headers, body)
+
+    def _known(self, hook: HookSpec) -> None:
+        """Of a hook that nobody signs: whoever sends has a name, and may start runs."""
+        who = caller.get()
+        if who is None or not who.who or not who.may("run"):
+            self.count(hook.name, "nobody")
+            raise Forged(
+                "nobody", f"nobody signs what comes to the hook {hook.name}: send a token of scope run, as "
+                "`Authorization: Bearer ...`, or use the service's socket",
+            )  # fmt: skip
 
     async def _deliver(self, hook: HookSpec, signed: Signed, headers: Headers, body: bytes) -> Taken:
         keys: tuple[str, ...] = signed.keys
