@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import signal
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -27,6 +28,7 @@ from bide.runtime.store.reader import AsyncReader, Reader
 
 log = logging.getLogger("bide.feed")
 READERS: Final = 1_000
+"""At once, and of the files that the process may have open half at most."""
 PAGE: Final = 500
 RING_BYTES: Final = 4 * 1024 * 1024
 PING_S: Final = 15.0
@@ -45,6 +47,12 @@ def _host() -> Any:
     """A uvicorn that serves this process, known by its signal handler; it has no other way to tell of its end."""
     server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     return server if hasattr(server, "should_exit") else None
+
+
+def files() -> int:
+    """How many files this process may have open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return soft if soft != resource.RLIM_INFINITY else 1_000_000
 
 
 def frame(line: FeedLine) -> bytes:
@@ -165,8 +173,8 @@ class Feed:
         """A reader of what comes after line `after`, of news only without it. `leave` takes it away."""
         if self._closed:
             raise UnreachableError("the runtime is stopping: ask again when it is back")
-        if len(self._readers) >= READERS:
-            raise UnreachableError(f"{READERS} follow the feed already: end one of them, or ask later")
+        if len(self._readers) >= (most := min(READERS, files() // 2)):
+            raise UnreachableError(f"{most} follow the feed already: end one of them, or ask later")
         newest = await self.asks.ask(Reader.read, last_line)
         reader = FeedReader(self, wanted, newest if after is None else min(after, newest))
         self._readers[reader] = None

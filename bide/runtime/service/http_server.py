@@ -20,13 +20,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bide.runtime.service.caller import user_name
 from bide.runtime.service.edge import HEADER_BYTES, PEER, TARGET_BYTES, Peer
+from bide.runtime.service.feed import READERS, files
 from bide.runtime.service.feed_api import ABORT
 from bide.runtime.service.hosts import Hosts
 from bide.runtime.service.refusals import Refusal
 
 _GRACE_S: Final = 5
-CONNECTIONS: Final = 256
-"""At once, of a listener. One more is told so and closed."""
+CONNECTIONS: Final = READERS + 256
+"""At once, of a listener: readers of the feed keep theirs, the rest is for questions. One more is told so and closed."""
 HEAD_S: Final = 10.0
 """How long the first request of a connection may take to say what it wants."""
 _PEERCRED: Final = struct.Struct("3i")
@@ -145,8 +146,9 @@ async def serving(
     """Answers on `listener` from entry to exit; requests under way get a few seconds at the end.
 
     `ending()` ends what would not end by itself, before they are waited for.
-    `hosts`: the names that a TCP listener may be asked by. `most` connections at once.
+    `hosts`: the names that a TCP listener may be asked by. `most` connections at once, where so many files may be open.
     """
+    most = min(most, files() * 3 // 4)
     connection = type("_Bounded", (_Connection,), {"hosts": hosts, "most": most, "head_s": head_s})
     server = _QuietServer(_config(app, connection))
     task = asyncio.create_task(server.serve(sockets=[listener]), name="bide http")
