@@ -38,6 +38,25 @@ class BudgetSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backfill_units: float | None = None
 
 
+class RetentionOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept of one DAG's runs; an empty `keep` is that of all."""
+
+    keep: str = ""
+    last: int = 1
+
+
+class RetentionSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long what is over is kept: runs that ended within `keep`, and the newest `last` of each DAG.
+
+    `every`: a service prunes by itself so often; empty: only `bide db prune` does.
+    """
+
+    keep: str = "90d"
+    last: int = 1
+    dags: dict[str, RetentionOf] = {}
+    every: str = ""
+
+
 class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every key, its type, its range and its default."""
 
@@ -52,6 +71,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     stop_timeout: float = 30.0
     openlineage: OpenLineage | None = None
+    retention: RetentionSetting = RetentionSetting()
     notify: list[RouteSetting] = []
     url: str | None = None
     token_file: str | None = None
@@ -68,7 +88,7 @@ class Config(Values, frozen=True, kw_only=True):
     an hour by name, or `{units = 100, per = "1d", backfill_units = 60}`. `backfill_share`: what backfills are sure of
     beside live runs. `asset_caps`: runs of backfills that may write an asset at once. `synchronous`:
     "NORMAL" may lose the last commits when the power fails. `stop_timeout`: seconds a stop waits for running
-    attempts. `openlineage`: where lineage is sent. `notify`: who is told of what. `url`: the service that commands
+    attempts. `openlineage`: where lineage is sent. `retention`: how long runs are kept. `notify`: who is told of what. `url`: the service that commands
     ask in place of a database. `token_file`: the file with the token for it. `host`, `port`: where a service
     listens over TCP, beside its socket; without a port nowhere. `hosts`: the names it is asked by there.
     """
@@ -170,7 +190,7 @@ def _from_environment(given: Mapping[str, str]) -> dict[str, Any]:
             continue  # the variable of another room, or of a program around us
         if key in ("paths", "hosts"):
             values[key] = [part for part in text.split(",") if part]
-        elif key in ("pools", "budgets", "asset_caps", "openlineage", "notify"):
+        elif key in ("pools", "budgets", "asset_caps", "openlineage", "notify", "retention"):
             try:
                 values[key] = msgspec.json.decode(text)
             except msgspec.DecodeError:

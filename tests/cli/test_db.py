@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from bide.runtime.clock import SystemClock
+from bide.runtime.store.inline import InlineWriter
 from bide.runtime.store.lock import Lock
 from tests.cli.conftest import Bide
-from tests.store.rows import three_runs
+from tests.store.rows import Book, three_runs, whole_run
 
 
 @pytest.fixture
@@ -79,3 +80,33 @@ def test_t18_no_database_is_said(bide: Bide) -> None:
         said = bide(*words)
         assert said.code == 3, said
         assert said.err.startswith("bide: there is no ")
+
+
+def test_p14_prune_at_the_terminal_first_dry_then_for_good(bide: Bide, tmp_path: Path) -> None:
+    folder = tmp_path / ".bide"
+    folder.mkdir(mode=0o700)
+    db = folder / "bide.db"
+    writer = InlineWriter.open_here(db, synchronous="NORMAL", create=True)
+    book = Book()
+    for run_id in range(1, 8):
+        for changes, batch in whole_run(book, run_id):
+            writer.commit_here(changes, batch)
+    writer.close_here()
+    (folder / "bide.db.logs").mkdir()
+    for [attempt] in sqlite3.connect(db).execute("SELECT attempt_id FROM attempt").fetchall():
+        (folder / "bide.db.logs" / f"{attempt}.log").write_text("said\n")
+    dry = json.loads(bide("db", "prune", "--keep", "0s", "--last", "2", "--dry-run", "--json").out)
+    assert (dry["dry_run"], dry["runs"], dry["removed"]["run"]) == (True, 5, 5)
+    assert len(json.loads(bide("runs", "--json").out)) == 7
+    assert not list(folder.glob(".bide-dry-run*"))
+    (tmp_path / "bide.toml").write_text('[retention]\nkeep = "0s"\n[retention.dags.etl]\nlast = 2\n')
+    went = bide("db", "prune")
+    assert went.code == 0, went.err
+    assert "5 runs went" in went.out
+    assert [run["run_id"] for run in json.loads(bide("runs", "--json").out)] == ["7", "6"]
+    left = len(list((folder / "bide.db.logs").iterdir()))
+    assert left == sqlite3.connect(db).execute("SELECT count(*) FROM attempt").fetchone()[0]
+    assert bide("db", "check", "--full").code == 0, bide("db", "check", "--full").out
+    assert "0 runs went" in bide("db", "prune").out
+    assert "no span of time" in bide("db", "prune", "--keep", "soon").err
+    assert "last is 1 or more" in bide("db", "prune", "--last", "0").err

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from bide.runtime.cli.asking import Database, Json
-from bide.runtime.cli.output import clean, note, print_json, stamp, write
+from bide.runtime.cli.asking import Database, Db, Json, asked, place
+from bide.runtime.cli.output import clean, note, print_json, print_table, stamp, write
 from bide.runtime.clock import SystemClock
+from bide.runtime.errors import UsageError
 from bide.runtime.service.places import database, settings
 
 if TYPE_CHECKING:
+    from bide.runtime.service.doors import Doors
     from bide.runtime.store.backup import Progress
 
-app = App(name="db", help="The database itself: backup, restore, check.")
+app = App(name="db", help="The database itself: backup, restore, check, prune.")
 
 
 @app.command
@@ -131,6 +134,83 @@ def check(
             f"ok   {found.db}: schema {found.schema}, {found.runs} runs, {_size(found.bytes)}, all holds ({found.how})"
         )
     return 0 if found.ok else 1
+
+
+@app.command
+def prune(
+    *,
+    keep: Annotated[
+        str | None, Parameter(help="Runs that ended longer ago go: 90d. Without it what is configured.")
+    ] = None,
+    last: Annotated[int | None, Parameter(help="But the newest so many of each DAG.")] = None,
+    dry_run: Annotated[
+        bool, Parameter(negative="", help="Do it on a copy beside the database, and say what went.")
+    ] = False,
+    db: Db = None,
+    json: Json = False,
+) -> int:
+    """Remove runs that ended long ago with all that is theirs, and what else is as old. Never what still lives.
+
+    A service may run: it goes on meanwhile, the work is done in slices. `[tool.bide.retention]` says what is
+    kept, of each DAG too. Examples: `bide db prune --dry-run`, `bide db prune --keep 30d --last 20`
+    """
+    import msgspec
+
+    from bide.runtime.service.retaining import on_a_copy, to_the_end
+    from bide.runtime.service.retaining_doors import Pruned
+    from bide.runtime.service.session import doors
+
+    config = place(db)
+    kept = config.retention
+    span, newest = keep or kept.keep, kept.last if last is None else last
+    dags = {} if keep or last is not None else msgspec.to_builtins(kept.dags)
+    if dry_run and config.url is not None:
+        raise UsageError("a dry run is done on a copy, beside the database: ask there, with --db")
+
+    async def go(ops: Doors, said: Callable[[str], None]) -> Pruned:
+        async def ask(cursor: str) -> Pruned:
+            if cursor:
+                return await ops.retaining.prune(cursor=cursor)
+            return await ops.retaining.prune(span, newest, dags)
+
+        return await to_the_end(
+            ask, lambda so_far: said(f"{so_far.runs} runs, {sum(so_far.removed.values())} rows")
+        )
+
+    async def on_copy(said: Callable[[str], None]) -> Pruned:
+        with shown("copying") as progress:
+            async with (
+                on_a_copy(database(config), progress) as copy,
+                doors(copy, SystemClock()) as ops,
+            ):
+                return await go(ops, said)
+
+    with counted("pruning") as said:
+        found = asyncio.run(on_copy(said)) if dry_run else asked(db, lambda ops: go(ops, said))
+    if json:
+        print_json({"dry_run": dry_run, **msgspec.to_builtins(found)})
+        return 0
+    print_table(
+        ("table", "rows"),
+        [(table, str(rows)) for table, rows in sorted(found.removed.items())],
+        "nothing is that old",
+    )
+    went = "would go" if dry_run else "went"
+    logs = "" if dry_run else f", {found.logs} logs"
+    write(f"{found.runs} runs {went} (kept: {span}, the newest {newest} of each DAG{logs})")
+    return 0
+
+
+@contextmanager
+def counted(what: str) -> Iterator[Callable[[str], None]]:
+    """How far it is, on stderr when that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what) as status:
+        yield lambda said: status.update(f"{what}: {said}")
 
 
 @contextmanager

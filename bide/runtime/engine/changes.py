@@ -7,10 +7,23 @@ columns hold `str`, JSON included. `..._set` rows are whole: the last one for an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 Row = tuple[Any, ...]
+
+
+class Removal(NamedTuple):
+    """A slice of what retention removes: runs that are marked to go, and ids by what they are of.
+
+    `journal_from`: the last line of the journal that goes by its age, 0 where none does.
+    """
+
+    at_us: int
+    marked: list[int]
+    gone: Mapping[str, list[Any]]
+    journal_from: int
 
 
 class Changes:
@@ -104,6 +117,7 @@ class Changes:
         "plans_set",
         "processes",
         "processes_gone",
+        "pruned",
         "readings",
         "readings_gone",
         "run_triggers",
@@ -339,6 +353,8 @@ class Changes:
         """(revoked_us, public); applied after `tokens_new`"""
         self.audit: list[Row] = []
         """(at_us, who, via, address, verb, target, args, outcome, message): one for each command"""
+        self.pruned: list[Removal] = []
+        """What retention removes, after all else: by then nothing of the batch may refer to it"""
         self.events: list[Row] = []
         """(seq, at_us, epoch, subject, subject_id, run_id, was, now, reason)"""
 

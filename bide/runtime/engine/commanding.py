@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import msgspec
 
-from bide.runtime.engine import auditing
+from bide.runtime.engine import auditing, retention
 from bide.runtime.engine.commands import VERBS
 from bide.runtime.engine.messages import Command, Reply
 from bide.runtime.engine.turn import Slices, Turn
@@ -34,7 +34,8 @@ def command(t: Turn, e: Command) -> Slices:
         auditing.record(t, e, refused=str(error))
         t.effects.append(Reply(e.token, None, type(error).__name__, str(error)))
         return
-    auditing.record(t, e)
+    if not retention.goes_on(e):
+        auditing.record(t, e)
     if key:
         t.changes.idempotency.append((f"{e.verb}:{key}", msgspec.json.encode(result).decode(), t.now))
     t.effects.append(Reply(e.token, result))

@@ -25,6 +25,7 @@ from bide.runtime.engine import (
     noticing,
     pausing,
     plan_commands,
+    retention,
     runs,
     standing,
     tokens,
@@ -528,4 +529,5 @@ VERBS: dict[str, Callable[[Turn, Args], Any]] = {
     **plan_commands.VERBS,
     **hooking.VERBS,
     **tokens.VERBS,
+    **retention.VERBS,
 }

@@ -7,6 +7,7 @@ arms nothing and judges no timer: all that is the next runtime's.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from bide.runtime import errors
@@ -37,10 +38,13 @@ async def command_session(
     loads: tuple[DagLoaded, ...] = (),
     clock: Clock | None = None,
     asked: Asked = _SOMEBODY,
+    again: Callable[[Any], dict[str, Any] | None] = lambda _: None,
 ) -> Any:
     """The answer of one command, durable; raises its `BideError`, and then nothing has changed.
 
-    `loads` are DAGs to take in first; `asked` is its line of the audit log. `StoreHeldError` when a runtime holds the database.
+    `loads` are DAGs to take in first; `asked` is its line of the audit log. `again` is told the answer and may
+    have the same asked once more with other arguments, while the lock is held: for work in slices, of a second
+    at most. `StoreHeldError` when a runtime holds the database.
     """
     if verb in _NEEDS_A_RUNTIME:
         raise UnreachableError(
@@ -52,7 +56,10 @@ async def command_session(
     try:
         store = await InlineWriter.open(db)
         try:
-            return await _decide(store, clock, [*loads, Command(1, verb, args, asked)])
+            answer = await _decide(store, clock, [*loads, Command(1, verb, args, asked)])
+            while (following := again(answer)) is not None:
+                answer = await _decide(store, clock, [Command(1, verb, following, asked)])
+            return answer
         finally:
             await store.close()
     finally:

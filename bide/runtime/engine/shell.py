@@ -548,6 +548,10 @@ class EngineShell:
                 return hook_rows.seen(conn, hook, keys)
             case ("token", str(name)):
                 return who_reads.live_token(conn, name)
+            case ("prunable", str(policy), str(cursor)):
+                from bide.runtime.store.retention import asked
+
+                return asked(conn, policy, cursor)
             case ("idempotency", str(name)):
                 return stored.idempotency_result(conn, name)
             case _:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.notice_doors import NoticeDoors
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.plan_doors import PlanDoors
+    from bide.runtime.service.retaining_doors import RetainingDoors
     from bide.runtime.service.stat_doors import StatDoors
     from bide.runtime.service.token_doors import TokenDoors
     from bide.runtime.store.names import Named
@@ -71,6 +72,7 @@ ROOMS: Final = MappingProxyType(
         "effects": "effect_doors:EffectDoors",
         "hooks": "hook_doors:HookDoors",
         "notices": "notice_doors:NoticeDoors",
+        "retaining": "retaining_doors:RetainingDoors",
         "stats": "stat_doors:StatDoors",
         "tokens": "token_doors:TokenDoors",
     }
@@ -221,6 +223,11 @@ class Doors(Protocol):
     @property
     def notices(self) -> NoticeDoors:
         """Routes of notices, and what went over them."""
+        ...
+
+    @property
+    def retaining(self) -> RetainingDoors:
+        """How long what is over is kept."""
         ...
 
     @property

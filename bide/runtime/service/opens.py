@@ -56,6 +56,7 @@ async def open_runtime(
         whole=whole,
         openlineage=config.openlineage,
         notify=config.notify,
+        retention=config.retention,
     )
     with recorded():
         async with runtime:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.notices import Notices
     from bide.runtime.service.operations import Asks
     from bide.runtime.service.plans import Plans
+    from bide.runtime.service.retaining import Retaining
     from bide.runtime.service.stats import Stats
     from bide.runtime.service.tally import Tally
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 class Operated:
     """Whoever is one of these sets what stands here."""
 
+    db: Path
     _reader: Asks
     _door: Door
     _clock: Clock
@@ -112,3 +114,10 @@ class Operated:
         from bide.runtime.service.effects import Effects
 
         return Effects(self._reader)
+
+    @property
+    def retaining(self) -> Retaining:
+        """How long what is over is kept."""
+        from bide.runtime.service.retaining import Retaining
+
+        return Retaining(self.db, self._reader, self._door, self._clock)

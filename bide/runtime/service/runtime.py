@@ -70,6 +70,7 @@ from bide.runtime.values import COMMAND_LIMIT, encode
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
+    from bide.runtime.config import RetentionSetting
     from bide.runtime.executor.echo import Echo
     from bide.runtime.hooks.hook import CloudEvents, Webhook
     from bide.runtime.service.operations import Operations
@@ -123,6 +124,7 @@ class Runtime(Mounted, Rooms):
         echo: Echo | None = None,
         whole: bool = False,
         openlineage: OpenLineage | Mapping[str, Any] | None = None,
+        retention: RetentionSetting | None = None,
         contracts: Contracts = (),
         notify: Notify = (),
         hooks: Sequence[Webhook | CloudEvents] | None = None,
@@ -136,6 +138,7 @@ class Runtime(Mounted, Rooms):
         `sys.stdout` and `sys.stderr` while this is open: what tasks print goes to their logs, all
         else where it went. `echo` is told of each line that a task writes. `whole=True`: `dags` are all
         there are; any other that the database knows is gone, unless one of `errors` may hide it.
+        `retention`: how long runs are kept; with `every` it is seen to so often.
         `openlineage` says where lineage is sent: `{"transport": {"type": "http", "url": ...}}`; it needs the extra.
         `contracts`: `Contract`s, and TOML files and folders of them, beside what the DAGs' own files declare;
         a broken file, or two contracts of an edge, is a `GraphError` here, and leaves all as it was in `load`.
@@ -172,6 +175,7 @@ class Runtime(Mounted, Rooms):
         self._echo = echo
         self._whole = whole
         self._openlineage = openlineage_of(openlineage)
+        self._retention = retention
         self._routes = routes_of(notify)
         self._captured = ExitStack()
         self._draining = False
@@ -300,6 +304,12 @@ class Runtime(Mounted, Rooms):
         await self._engine.settled()
         self._raise_failure()
         self._engine.post(Opened())
+        if self._retention is not None and self._retention.every:
+            from bide.runtime.service.retaining import keep_pruning
+
+            shell.spawn(
+                keep_pruning(self._retention, self.clock, self.operations.retaining.prune), "bide:prune"
+            )
         self._exporter = exporting(self._openlineage, self.db, self._engine, shell)
         self.phase = ""
         self.begin_counting()

@@ -8,7 +8,7 @@ lock without a socket is a guest's or `bide run`'s: reads still work, writes are
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, cast
@@ -38,6 +38,15 @@ class DatabaseDoor:
         from bide.runtime.service.caller import asked, terminal
 
         return await command_session(self._db, verb, args, asked=asked(verb, args, terminal()))
+
+    async def commands(
+        self, verb: str, args: dict[str, Any], again: Callable[[Any], dict[str, Any] | None]
+    ) -> None:
+        """Several, one after the other, in one session: work in slices, of a second at most."""
+        from bide.runtime.engine.session import command_session
+        from bide.runtime.service.caller import asked, terminal
+
+        await command_session(self._db, verb, args, asked=asked(verb, args, terminal()), again=again)
 
 
 class NoDoor:

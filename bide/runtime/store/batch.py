@@ -482,6 +482,14 @@ def write(conn: sqlite3.Connection, changes: Changes, batch: int, at: Hook | Non
             done = conn.executemany(sql, rows).rowcount
             if done != len(rows) and name not in _MAYBE:
                 raise BatchRejected(name, "no such row", f"{len(rows)} rows were to be set, {done} are there")
+        if changes.pruned:
+            from bide.runtime.store.removal import carry_out
+
+            step = "pruned"
+            if at:
+                at(step)
+            for removal in changes.pruned:
+                carry_out(conn, removal)
         step = "meta"
         if at:
             at(step)

@@ -503,8 +503,9 @@ def _belongs(what: str, owner: str, found: list[R], of: Callable[[R], int], know
 
 
 def load_run(conn: sqlite3.Connection, run_id: int) -> RunRows | None:
-    """One run with all that a rerun of it needs; None when there is no such run."""
-    found = rows(conn, RunRow, f"SELECT {RUN} FROM run WHERE run_id = ?", (run_id,))
+    """One run with all that a rerun of it needs; None when there is no such run, or it is being removed."""
+    gone = "run_id NOT IN (SELECT run_id FROM pruning)"
+    found = rows(conn, RunRow, f"SELECT {RUN} FROM run WHERE run_id = ? AND {gone}", (run_id,))
     if not found:
         return None
     run = found[0]

@@ -55,11 +55,14 @@ BORN: Final[dict[str, frozenset[str]]] = {
 """The states a row may begin in, whether or not the journal has a line for it."""
 _EARLY: Final = frozenset({TriggerRule.ONE_SUCCESS, TriggerRule.ONE_FAILED, TriggerRule.ALWAYS})
 """Rules under which a task does not wait for all of its upstreams."""
+_GOING: Final = "SELECT run_id FROM pruning"
+"""Runs that retention removes in slices: of these neither all rows nor all lines are there."""
+_OF_GOING: Final = f"SELECT instance_id FROM task_instance WHERE run_id IN ({_GOING})"
 _ROWS: Final = {
-    "run": "SELECT run_id, state FROM run",
-    "instance": "SELECT instance_id, state FROM task_instance",
-    "attempt": "SELECT attempt_id, state FROM attempt",
-    "wait": "SELECT wait_id, state FROM wait",
+    "run": f"SELECT run_id, state FROM run WHERE run_id NOT IN ({_GOING})",
+    "instance": f"SELECT instance_id, state FROM task_instance WHERE run_id NOT IN ({_GOING})",
+    "attempt": f"SELECT attempt_id, state FROM attempt WHERE instance_id NOT IN ({_OF_GOING})",
+    "wait": f"SELECT wait_id, state FROM wait WHERE instance_id NOT IN ({_OF_GOING})",
     "plan": "SELECT plan_id, state FROM rerun_plan",
     "approval": "SELECT approval_id, state FROM approval",
     "delivery": "SELECT delivery_id, state FROM delivery",
@@ -224,7 +227,8 @@ def replay(conn: sqlite3.Connection) -> list[Violation]:
     journal = _Journal(instances)
     for line in conn.execute(
         "SELECT seq, subject, subject_id, was, now FROM event"
-        " WHERE subject IN ('run', 'instance', 'attempt', 'wait', 'plan', 'approval', 'delivery') ORDER BY seq"
+        " WHERE subject IN ('run', 'instance', 'attempt', 'wait', 'plan', 'approval', 'delivery')"
+        f" AND (run_id IS NULL OR run_id NOT IN ({_GOING}) OR subject IN ('plan', 'approval', 'delivery')) ORDER BY seq"
     ):
         journal.line(*line)
     for instance, wait in journal.asleep.items():

@@ -1,0 +1,444 @@
+"""What retention may remove, found a slice at a time: so many rows that a turn stays short, whatever there is.
+
+A run goes when it ended before its DAG's horizon and is not among its newest. It takes its instances,
+attempts, waits, outputs and its lines of the journal with it, so that nothing is ever half told. All
+else goes by its own age, once nothing refers to it any more.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from bide.runtime.store.removal import UNFINISHED_PLAN, UNSENT, free, referring, removable, statements
+
+ROWS: Final = 800
+"""Rows of a slice, about: what is removed in a few milliseconds."""
+PAGE: Final = 200
+"""Runs of a DAG that are looked at in a slice."""
+MARKS: Final = 40
+_LINEAGE_US: Final = 30 * 24 * 3600 * 1_000_000
+"""So much longer than any other a run stays whose lineage is still to be sent."""
+REPLAYED: Final = "('run', 'instance', 'attempt', 'wait', 'plan', 'approval', 'delivery')"
+"""Subjects whose lines go with what they tell of, never alone: their replay always begins at the beginning."""
+
+
+class Of(msgspec.Struct, frozen=True, array_like=True):
+    """For the runs of a DAG: those that ended before `before_us` go, but the newest `last` of them."""
+
+    before_us: int
+    last: int = 1
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What is to go: instants, fixed when a prune begins. `dags` by name; `rest` is all that is no run."""
+
+    of: Of
+    dags: dict[str, Of] = {}
+
+    def of_dag(self, name: str) -> Of:
+        return self.dags.get(name, self.of)
+
+
+class Cursor(msgspec.Struct, frozen=True, array_like=True):
+    """Where the next slice begins: the stage, and how far it has come."""
+
+    stage: int = 0
+    at: tuple[Any, ...] = ()
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A run that may go, as far as the database tells."""
+
+    run_id: int
+    dag: str
+    logical_us: int
+
+
+class Slice(msgspec.Struct):
+    """The next rows to go: runs to be marked, and ids by what they are of (`removal.STEPS`)."""
+
+    cursor: Cursor
+    done: bool = False
+    marked: list[Candidate] = []
+    gone: dict[str, list[Any]] = {}
+    counts: dict[str, int] = {}
+    journal_from: int = 0
+
+
+def asked(conn: sqlite3.Connection, policy: str, cursor: str) -> Slice:
+    """`next_slice` of what stands in JSON."""
+    return next_slice(
+        conn, msgspec.json.decode(policy, type=Policy), msgspec.json.decode(cursor, type=Cursor)
+    )
+
+
+def policy_json(policy: Policy) -> str:
+    return msgspec.json.encode(policy).decode()
+
+
+def without_row(conn: sqlite3.Connection, attempts: list[int]) -> list[int]:
+    """Those of these attempts that the database does not know."""
+    given = msgspec.json.encode(attempts).decode()
+    return _ids(
+        conn, "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT attempt_id FROM attempt)", given
+    )
+
+
+def next_slice(conn: sqlite3.Connection, policy: Policy, cursor: Cursor) -> Slice:
+    """The slice at a cursor. Runs that are marked already come first, whoever marked them."""
+    found = Slice(cursor)
+    _marked(conn, found)
+    if not found.gone:
+        find = _STAGES[cursor.stage]
+        at = find(conn, policy, cursor.at, found)
+        stage = cursor.stage if at is not None else cursor.stage + 1
+        found.cursor = Cursor(stage, at or ())
+        found.done = stage >= len(_STAGES)
+    _count(conn, found)
+    return found
+
+
+def _count(conn: sqlite3.Connection, found: Slice) -> None:
+    """How many rows of each table go: of each statement that deletes, what it would find now."""
+    for what, ids in found.gone.items():
+        values = (msgspec.json.encode(ids).decode(),)
+        for sql in statements(conn, what):
+            table = sql.split(" ", 3)[2]
+            if not sql.startswith("DELETE") or table == "pruning":
+                continue
+            count = len(ids)
+            if table not in ("run", "asset_version"):  # what refers to these goes in this very slice
+                asked = sql.replace("DELETE FROM", "SELECT count(*) FROM", 1)
+                count = conn.execute(asked, values).fetchone()[0]
+            if count:
+                found.counts[table] = found.counts.get(table, 0) + count
+
+
+# --- runs ----------------------------------------------------------------------------------------
+
+
+def _marked(conn: sqlite3.Connection, found: Slice) -> None:
+    left = ROWS
+    for (run_id,) in conn.execute(
+        "SELECT run_id FROM pruning ORDER BY run_id LIMIT ?", (MARKS * 2,)
+    ).fetchall():
+        if left <= 0:
+            return
+        instances = _ids(
+            conn,
+            "SELECT instance_id FROM task_instance WHERE run_id = ? LIMIT ?",
+            run_id,
+            max(1, left // 3) + 1,
+        )
+        more = len(instances) > max(1, left // 3)
+        instances = instances[: max(1, left // 3)]
+        found.gone.setdefault("instances", []).extend(instances)
+        left -= 3 * len(instances)
+        if more:
+            return
+        lines = _ids(
+            conn,
+            "SELECT seq FROM event WHERE run_id = ? AND subject NOT IN ('approval', 'delivery', 'plan')"
+            " ORDER BY seq LIMIT ?",
+            run_id,
+            max(1, left) + 1,
+        )
+        more = len(lines) > max(1, left)
+        found.gone.setdefault("events", []).extend(lines[: max(1, left)])
+        left -= len(lines)
+        if more:
+            return
+        found.gone.setdefault("runs", []).append(run_id)
+        left -= 2
+
+
+def _runs(
+    conn: sqlite3.Connection, policy: Policy, at: tuple[Any, ...], found: Slice
+) -> tuple[Any, ...] | None:
+    """At: (dag_id, run_id), the last one looked at."""
+    dag_id, after = at or (0, 0)
+    dag = conn.execute(
+        "SELECT dag_id, name FROM dag WHERE dag_id >= ? ORDER BY dag_id LIMIT 1", (dag_id,)
+    ).fetchone()
+    if dag is None:
+        return None
+    if dag[0] != dag_id:
+        dag_id, after = dag[0], 0
+    keep = policy.of_dag(dag[1])
+    newest = conn.execute(
+        "SELECT run_id FROM run INDEXED BY run_of_dag WHERE dag_id = ? ORDER BY run_id DESC LIMIT 1 OFFSET ?",
+        (dag_id, max(keep.last, 1) - 1),
+    ).fetchone()
+    if newest is None:
+        return (dag_id + 1, 0)
+    page = conn.execute(
+        "SELECT run_id, logical_us, created_us, ended_us FROM run INDEXED BY run_of_dag"
+        " WHERE dag_id = ? AND run_id > ? AND run_id < ? ORDER BY run_id LIMIT ?",
+        (dag_id, after, newest[0], PAGE),
+    ).fetchall()
+    old = [row for row in page if row[3] is not None and row[3] < keep.before_us]
+    if old:
+        guarded = (
+            f"SELECT run_id FROM run WHERE run_id IN (SELECT value FROM json_each(?)) AND {removable(conn)}"
+        )
+        ids = msgspec.json.encode([row[0] for row in old[:MARKS]]).decode()
+        free_now = {run for (run,) in conn.execute(guarded, (ids,))} - _past(conn, dag_id)
+        free_now -= _unsent(conn, free_now, keep.before_us)
+        latest = conn.execute(
+            "SELECT run_id FROM run WHERE dag_id = ? ORDER BY logical_us DESC, run_id DESC LIMIT 1", (dag_id,)
+        ).fetchone()[0]  # the next run may go by it
+        found.marked = [
+            Candidate(run, dag[1], logical)
+            for run, logical, *_ in old[:MARKS]
+            if run in free_now and run != latest
+        ]
+    if len(old) > MARKS:
+        return (dag_id, old[MARKS - 1][0])
+    if len(page) < PAGE or all(row[2] >= keep.before_us for row in page):
+        return (dag_id + 1, 0)
+    return (dag_id, page[-1][0])
+
+
+def _past(conn: sqlite3.Connection, dag_id: int) -> set[int]:
+    """Runs that an unfinished run of the DAG goes by (`depends_on_past`)."""
+    rows = conn.execute(
+        "SELECT logical_us, coalesce(run.started_us, run.created_us) FROM run JOIN dag_version v USING (version_id)"
+        " WHERE run.ended_us IS NULL AND run.dag_id = ? AND instr(v.spec, '\"depends_on_past\":true')",
+        (dag_id,),
+    ).fetchall()
+    before = (
+        "SELECT run_id FROM run WHERE dag_id = ? AND logical_us < ? AND coalesce(started_us, ended_us) <= ?"
+        " AND kind NOT IN ('plan', 'shadow') ORDER BY logical_us DESC, run_id DESC LIMIT 1"
+    )
+    found = (conn.execute(before, (dag_id, logical, began)).fetchone() for logical, began in rows)
+    return {row[0] for row in found if row is not None}
+
+
+def _unsent(conn: sqlite3.Connection, runs: set[int], before_us: int) -> set[int]:
+    """Runs with lines that lineage has still to send, unless nobody has sent any for long."""
+    sent = conn.execute("SELECT min(seq) FROM lineage_sent").fetchone()[0]
+    if sent is None:
+        return set()
+    newer = (
+        "SELECT 1 FROM run WHERE run_id = ?1 AND ended_us >= ?2"
+        " AND (SELECT max(seq) FROM event WHERE event.run_id = ?1) > ?3"
+    )
+    return {run for run in runs if conn.execute(newer, (run, before_us - _LINEAGE_US, sent)).fetchone()}
+
+
+# --- assets --------------------------------------------------------------------------------------
+
+_SEEN: Final = "('published', 'stale', 'degraded')"
+_VERSION: Final = (
+    "v.created_us < :before AND v.held = 0 AND v.run_id IS NULL"
+    f" AND v.state NOT IN {_SEEN} AND (v.shadow = 1 OR v.state NOT IN ('building', 'staged', 'validated')"
+    " AND EXISTS (SELECT 1 FROM asset_version n WHERE n.asset_id = v.asset_id AND n.start_us = v.start_us"
+    " AND n.end_us = v.end_us AND n.shadow = 0 AND n.asset_version_id > v.asset_version_id))"
+    " AND NOT EXISTS (SELECT 1 FROM asset_cursor c WHERE c.asset_id = v.asset_id"
+    " AND c.asset_version_id <= v.asset_version_id)"
+    " AND NOT EXISTS (SELECT 1 FROM approval p WHERE p.kind = 'degraded' AND p.subject_id = v.asset_version_id"
+    " AND p.state = 'open')"
+    " AND NOT EXISTS (SELECT 1 FROM decision d JOIN approval p USING (decision_id)"
+    " WHERE d.asset_version_id = v.asset_version_id AND p.state = 'open')"
+)
+"""Not seen, not the newest of its interval, had by every consumer, of a run that is gone, and nobody is asked."""
+_SETTLED_HERE: Final = frozenset({"asset_check", "asset_drop", "decision"})
+
+
+def _versions(
+    conn: sqlite3.Connection, policy: Policy, at: tuple[Any, ...], found: Slice
+) -> tuple[Any, ...] | None:
+    """From the newest to the oldest: what was made of others goes before them. At: (the last id looked at,)."""
+    refused = " AND ".join(
+        f"NOT EXISTS (SELECT 1 FROM {child} x WHERE x.{column} = v.{to})"
+        for child, column, to in _references_to_versions(conn)
+    )
+    page = conn.execute(
+        f"SELECT v.asset_version_id, ({_VERSION}) AND {refused} FROM asset_version v"
+        " WHERE v.asset_version_id < :at ORDER BY v.asset_version_id DESC LIMIT :page",
+        {"before": policy.of.before_us, "at": at[0] if at else 2**62, "page": PAGE},
+    ).fetchall()
+    found.gone = _some("versions", [version for version, goes in page if goes])
+    return (page[-1][0],) if len(page) == PAGE else None
+
+
+def _references_to_versions(conn: sqlite3.Connection) -> list[tuple[str, str, str]]:
+    return [
+        each
+        for each in referring(conn, "asset_version")
+        if each[0] not in _SETTLED_HERE and each[:2] != ("asset_input", "asset_version_id")
+    ]
+
+
+_OPEN_INCIDENT: Final = (
+    "EXISTS (SELECT 1 FROM incident c WHERE c.state = 'open' AND (c.invalidation_id = n.invalidation_id"
+    " OR c.plan_id IN (SELECT plan_id FROM rerun_plan q WHERE q.invalidation_id = n.invalidation_id)))"
+)
+_OLD_INVALIDATION: Final = (
+    "n.discovered_us < :before AND n.state = 'spread'"
+    f" AND NOT {_OPEN_INCIDENT} AND NOT EXISTS (SELECT 1 FROM rerun_plan q"
+    f" WHERE q.invalidation_id = n.invalidation_id AND q.state IN {UNFINISHED_PLAN})"
+)
+_HITS: Final = (
+    "SELECT h.invalidation_id, h.asset_version_id, n.invalidation_id IS NOT NULL AND v.state NOT IN "
+    f"{_SEEN} AND h.next_id IS NULL FROM invalidation_hit h JOIN asset_version v USING (asset_version_id)"
+    f" LEFT JOIN invalidation n ON n.invalidation_id = h.invalidation_id AND {_OLD_INVALIDATION}"
+    " WHERE (h.invalidation_id, h.asset_version_id) > (:a, :b) ORDER BY h.invalidation_id, h.asset_version_id LIMIT :page"
+)
+
+
+def _hits(
+    conn: sqlite3.Connection, policy: Policy, at: tuple[Any, ...], found: Slice
+) -> tuple[Any, ...] | None:
+    a, b = at or (0, 0)
+    values = {"before": policy.of.before_us, "a": a, "b": b, "page": PAGE}
+    page = conn.execute(_HITS, values).fetchall()
+    found.gone = _some("hits", [[one, version] for one, version, goes in page if goes])
+    return (page[-1][0], page[-1][1]) if len(page) == PAGE else None
+
+
+def _intervals(
+    conn: sqlite3.Connection, policy: Policy, at: tuple[Any, ...], found: Slice
+) -> tuple[Any, ...] | None:
+    a, b = at or (0, -1)
+    page = conn.execute(
+        "SELECT i.backfill_id, i.place FROM backfill_interval i WHERE (i.backfill_id, i.place) > (?, ?)"
+        " AND i.backfill_id IN (SELECT backfill_id FROM backfill WHERE ended_us < ?)"
+        " AND i.run_id IS NULL ORDER BY i.backfill_id, i.place LIMIT ?",
+        (a, b, policy.of.before_us, ROWS // 2),
+    ).fetchall()
+    found.gone = _some("intervals", [list(row) for row in page])
+    return tuple(page[-1]) if len(page) == ROWS // 2 else None
+
+
+# --- what goes by its age ------------------------------------------------------------------------
+
+
+def _aged(what: str, sql: str) -> Callable[..., tuple[Any, ...] | None]:
+    """A stage whose rows are found by one query: `:before`, ids after `:at`, so many at a time."""
+
+    def find(
+        conn: sqlite3.Connection, policy: Policy, at: tuple[Any, ...], found: Slice
+    ) -> tuple[Any, ...] | None:
+        table = sql.split(" FROM ", 1)[1].split(" ", 1)[0]
+        asked = sql.replace("{free}", free(conn, table) or "1")
+        values = {"before": policy.of.before_us, "at": at[0] if at else -1, "page": ROWS // 2}
+        page = [row[0] for row in conn.execute(asked, values)]
+        found.gone = _some(what, page)
+        return (page[-1],) if len(page) == ROWS // 2 else None
+
+    return find
+
+
+_PLAN_OVER: Final = "('published', 'failed', 'cancelled')"
+_AFTER: Final = "{0} > :at ORDER BY {0} LIMIT :page"
+
+
+def _lines(
+    conn: sqlite3.Connection, policy: Policy, at: tuple[Any, ...], found: Slice
+) -> tuple[Any, ...] | None:
+    """Lines of the journal that tell of no run: commands, the clock, DAGs. At: (subject, its id, seq)."""
+    page = conn.execute(
+        "SELECT subject, subject_id, seq, at_us FROM event INDEXED BY event_apart WHERE run_id IS NULL"
+        " AND (subject, subject_id, seq) > (?, ?, ?) ORDER BY subject, subject_id, seq LIMIT ?",
+        (*(at or ("", -1, -1)), ROWS // 2),
+    ).fetchall()
+    replayed = REPLAYED
+    old = [row[2] for row in page if row[3] < policy.of.before_us and f"'{row[0]}'" not in replayed]
+    found.gone = _some("events", old)
+    found.journal_from = max(old, default=0)
+    return tuple(page[-1][:3]) if len(page) == ROWS // 2 else None
+
+
+def _marks(
+    conn: sqlite3.Connection, policy: Policy, at: tuple[Any, ...], found: Slice
+) -> tuple[Any, ...] | None:
+    page = conn.execute(
+        "SELECT standing_id, name FROM standing_mark WHERE standing_id IN"
+        " (SELECT standing_id FROM standing WHERE ended_us < ?) AND (standing_id, name) > (?, ?)"
+        " ORDER BY standing_id, name LIMIT ?",
+        (policy.of.before_us, *(at or (0, "")), ROWS // 2),
+    ).fetchall()
+    found.gone = _some("marks", [list(row) for row in page])
+    return tuple(page[-1]) if len(page) == ROWS // 2 else None
+
+
+def _some(what: str, ids: list[Any]) -> dict[str, list[Any]]:
+    return {what: ids} if ids else {}
+
+
+def _ids(conn: sqlite3.Connection, sql: str, *values: Any) -> list[int]:
+    return [row[0] for row in conn.execute(sql, values)]
+
+
+_STAGES: Final[tuple[Callable[..., tuple[Any, ...] | None], ...]] = (
+    _runs,
+    _aged(
+        "incidents",
+        "SELECT incident_id FROM incident WHERE state = 'closed' AND closed_us < :before AND "
+        + _AFTER.format("incident_id"),
+    ),
+    _aged(
+        "plans",
+        f"SELECT plan_id FROM rerun_plan WHERE state IN {_PLAN_OVER} AND coalesce(ended_us, created_us) < :before"
+        " AND NOT EXISTS (SELECT 1 FROM incident c WHERE c.plan_id = rerun_plan.plan_id)"
+        " AND NOT EXISTS (SELECT 1 FROM asset_version v WHERE v.plan_id = rerun_plan.plan_id AND v.held > 0)"
+        " AND NOT EXISTS (SELECT 1 FROM approval p WHERE p.kind = 'plan' AND p.subject_id = rerun_plan.plan_id"
+        " AND p.state = 'open') AND " + _AFTER.format("plan_id"),
+    ),
+    _hits,
+    _aged(
+        "invalidations",
+        f"SELECT invalidation_id FROM invalidation AS n WHERE {_OLD_INVALIDATION}"
+        " AND n.invalidation_id < (SELECT max(invalidation_id) FROM invalidation)"
+        " AND NOT EXISTS (SELECT 1 FROM invalidation_hit h WHERE h.invalidation_id = n.invalidation_id)"
+        " AND NOT EXISTS (SELECT 1 FROM rerun_plan q WHERE q.invalidation_id = n.invalidation_id)"
+        " AND NOT EXISTS (SELECT 1 FROM incident c WHERE c.invalidation_id = n.invalidation_id) AND "
+        + _AFTER.format("invalidation_id"),
+    ),
+    _versions,
+    _aged(
+        "decisions",
+        "SELECT decision_id FROM decision WHERE at_us < :before AND run_id IS NULL AND asset_version_id IS NULL"
+        " AND decision_id < (SELECT max(n.decision_id) FROM decision n WHERE n.asset_id = decision.asset_id"
+        " AND n.phase = decision.phase AND n.consumer = decision.consumer AND n.start_us = decision.start_us"
+        " AND n.end_us = decision.end_us) AND {free} AND " + _AFTER.format("decision_id"),
+    ),
+    _intervals,
+    _aged("backfills", "SELECT backfill_id FROM backfill WHERE ended_us < :before AND {free} AND " + _AFTER.format("backfill_id")),
+    _aged(
+        "codes",
+        "SELECT version_id FROM dag_version WHERE created_us < :before"
+        " AND NOT EXISTS (SELECT 1 FROM dag d WHERE d.version_id = dag_version.version_id) AND {free} AND "
+        + _AFTER.format("version_id"),
+    ),
+    _aged("skips", "SELECT skip_id FROM skipped_firing WHERE at_us < :before AND " + _AFTER.format("skip_id")),
+    _aged(
+        "notices",
+        f"SELECT notice_id FROM notice WHERE state NOT IN {UNSENT} AND coalesce(ended_us, made_us) < :before AND "
+        + _AFTER.format("notice_id"),
+    ),
+    _aged(
+        "alerts",
+        "SELECT alert_id FROM alert WHERE run_id IS NULL AND fired_us < :before AND state <> 'taken' AND {free}"
+        " AND NOT EXISTS (SELECT 1 FROM notice_alert m JOIN notice n USING (notice_id)"
+        f" WHERE m.alert_id = alert.alert_id AND n.state IN {UNSENT}) AND "
+        + _AFTER.format("alert_id"),
+    ),
+    _aged(
+        "keys", "SELECT key FROM idempotency WHERE created_us < :before AND key > coalesce(nullif(:at, -1), '')"
+        " ORDER BY key LIMIT :page",
+    ),
+    _aged("audit", "SELECT audit_id FROM audit WHERE at_us < :before AND " + _AFTER.format("audit_id")),
+    _marks,
+    _aged(
+        "standings",
+        "SELECT standing_id FROM standing WHERE ended_us < :before AND {free} AND " + _AFTER.format("standing_id"),
+    ),
+    _lines,
+)  # fmt: skip
+"""In an order in which what refers goes before what is referred to."""
