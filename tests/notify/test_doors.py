@@ -54,6 +54,10 @@ async def test_b66_the_terminal_lists_tests_and_retries_over_the_socket(
                 ops, down = json.loads(capsys.readouterr().out)
                 assert (ops["name"], ops["kinds"], ops["failing"]) == ("ops", ["failure"], None)
                 assert (down["pending"], down["failing"]) == (1, "500: broken")
+                well, wrong = [c for c in (await rt.operations.doctor()).checks if c.name == "notices"]
+                assert (well.ok, wrong.ok) == (True, False)
+                assert "500: broken" in wrong.found
+                assert "`bide notify test down`" in wrong.advice
                 assert await typed("notify", "list", "--db", str(db), "--state", "pending", "--json") == 0
                 [notice] = json.loads(capsys.readouterr().out)
                 assert (notice["route"], notice["kind"], notice["attempts"]) == ("down", "test", 1)

@@ -128,7 +128,7 @@ def test_the_terminal_lists_and_acknowledges(tmp_path: Path, capsys: pytest.Capt
     assert bide(["alerts", "--db", db, "--json"]) == 0
     first = json.loads(capsys.readouterr().out)[0]
     assert list(first) == [
-        "id", "kind", "subject", "run_id", "promise", "due", "fired", "state", "text",
+        "id", "kind", "subject", "run_id", "promise", "due", "fired", "state", "text", "severity", "owners",
     ]  # fmt: skip
     assert bide(["alerts", "ack", first["id"], "--db", db]) == 0
     assert capsys.readouterr().out == f"alert {first['id']} is acknowledged\n"

@@ -1,4 +1,4 @@
-"""`bide alerts`: what was late, and who knows of it."""
+"""`bide alerts`: what was late, has failed or needs a person, and who knows of it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from cyclopts import App, Parameter
 from bide.runtime.cli.asking import Db, Json, asked, done
 from bide.runtime.cli.output import print_json, print_table, stamp
 
-app = App(name="alerts", help="What was late: list (bare), ack.")
+app = App(name="alerts", help="What was late, has failed or needs a person: list (bare), ack.")
 
+WORDS = {"run": "late", "task": "late", "asset": "late"}
+"""Kinds of alerts that say what is late: their subjects tell which is which."""
 State = Annotated[str | None, Parameter(help="Only those in this state: new, taken or acked.")]
 Limit = Annotated[int, Parameter(help="At most so many, the newest.")]
 OfRun = Annotated[str | None, Parameter(help="Only those of this run and of its tasks.")]
@@ -21,9 +23,13 @@ def _list_alerts(run: str | None, state: str | None, limit: int, db: Db, json: b
     if json:
         print_json(found)
     else:
-        rows = [(a.id, a.subject, a.run_id, a.promise, stamp(a.due), stamp(a.fired), a.state) for a in found]
-        heads = ("alert", "late", "run", "promised", "due", "found", "state")
-        print_table(heads, rows, "nothing was late")
+        rows = [
+            (a.id, WORDS.get(a.kind, a.kind), a.subject, a.severity, a.run_id, a.promise or None,
+             stamp(a.due) if a.due != a.fired or a.kind in WORDS else None, stamp(a.fired), a.state)
+            for a in found
+        ]  # fmt: skip
+        heads = ("alert", "kind", "subject", "severity", "run", "promised", "due", "found", "state")
+        print_table(heads, rows, "nobody has to know of anything")
     return 0
 
 
@@ -31,7 +37,7 @@ def _list_alerts(run: str | None, state: str | None, limit: int, db: Db, json: b
 def bare(
     *, run: OfRun = None, state: State = None, limit: Limit = 100, db: Db = None, json: Json = False
 ) -> int:
-    """List what was late, the newest first."""
+    """List what was late, has failed or needs a person, the newest first."""
     return _list_alerts(run, state, limit, db, json)
 
 
@@ -39,7 +45,7 @@ def bare(
 def listed(
     *, run: OfRun = None, state: State = None, limit: Limit = 100, db: Db = None, json: Json = False
 ) -> int:
-    """List what was late, the newest first."""
+    """List what was late, has failed or needs a person, the newest first."""
     return _list_alerts(run, state, limit, db, json)
 
 

@@ -68,6 +68,8 @@ def alert_line(alert: AlertShown) -> AlertLine:
         fired=iso(alert.fired_us),
         state=alert.state,
         text=alert.text,
+        severity=alert.severity,
+        owners=msgspec.json.decode(alert.owners, type=tuple[str, ...]),
     )
 
 

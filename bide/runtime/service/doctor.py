@@ -43,6 +43,7 @@ def examine(reader: Reader, db: Path, now_us: int, live: Live | None) -> Health:
         *_dag_files(live),
         *_unread(live),
         *_lineage(live),
+        *_notices(live),
     )
     return Health(ok=all(check.ok for check in checks), checks=checks)
 
@@ -176,6 +177,17 @@ def _lineage(live: Live | None) -> Iterator[Check]:
     found += f"; it takes no events ({sent.tries} tries): {sent.failing}"
     advice = "start the collector or correct [tool.bide.openlineage]; nothing is lost, work goes on meanwhile"
     yield Check(name="OpenLineage", ok=False, found=found, advice=advice)
+
+
+def _notices(live: Live | None) -> Iterator[Check]:
+    """Whether those who are to be told hear anything: whoever hears nothing does not know that."""
+    for each in live.notifier.status if live is not None and live.notifier is not None else ():
+        wrong, name = each.off or each.failing, each.route.name
+        found = f"{name} ({each.route.where}): " + (
+            f"{'off: ' if each.off else ''}{wrong}" if wrong else "well"
+        )
+        advice = f"correct the route, then `bide notify test {name}`, and `bide notify retry --route {name}`"
+        yield Check(name="notices", ok=not wrong, found=found, advice=advice if wrong else "")
 
 
 def step(out_of_step: Sequence[str], bodies: int, watched: int) -> Check:

@@ -147,7 +147,10 @@ class TaskLine(_Shape, frozen=True):
 
 
 class AlertLine(_Shape, frozen=True):
-    """Somebody was late. `kind` says what `subject` is; `state` is new, taken or acked."""
+    """What somebody should know. `kind`: run, task or asset (it is late), failure, quality, approval, ...
+
+    `state` is new, taken or acked. `promise` and `due` say what was not kept, where something was promised.
+    """
 
     id: str
     kind: str
@@ -158,6 +161,8 @@ class AlertLine(_Shape, frozen=True):
     fired: str
     state: str
     text: str
+    severity: str = "major"
+    owners: tuple[str, ...] = ()
 
 
 class RunShown(_Shape, frozen=True):

@@ -116,8 +116,8 @@ ORDER BY w.wait_id
 LIMIT :limit;
 
 -- :name alerts
--- `bide alerts`: who was late, newest first; `state` narrows it.
-SELECT alert_id, kind, run_id, subject, promise, due_us, fired_us, text, payload, state
+-- `bide alerts`: what people should know, newest first; `state` narrows it.
+SELECT alert_id, kind, run_id, subject, promise, due_us, fired_us, text, payload, state, severity, owners
 FROM alert
 WHERE (:state IS NULL OR state = :state) AND alert_id < :before
 ORDER BY alert_id DESC
@@ -125,7 +125,7 @@ LIMIT :limit;
 
 -- :name alerts_of_run
 -- `bide show`, `bide why`: those of one run, along their index.
-SELECT alert_id, kind, run_id, subject, promise, due_us, fired_us, text, payload, state
+SELECT alert_id, kind, run_id, subject, promise, due_us, fired_us, text, payload, state, severity, owners
 FROM alert INDEXED BY alert_of_run
 WHERE run_id = :run_id AND (:state IS NULL OR state = :state) AND alert_id < :before
 ORDER BY alert_id DESC

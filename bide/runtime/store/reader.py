@@ -121,6 +121,8 @@ class AlertShown(_Shown, frozen=True):
     text: str
     payload: str
     state: str
+    severity: str
+    owners: str
 
 
 class EventShown(_Shown, frozen=True):
