@@ -97,7 +97,7 @@ def _dies(journal: list[JournalLine]) -> Claim:
 
 
 def _alert(stage: Stage, journal: list[JournalLine]) -> Claim:
-    alerts = [line for line in journal if line.subject == "alert" and line.now == "new"]
+    alerts = [line for line in journal if line.subject == "alert" and " is late: " in line.reason]
     said = [f"{line.dag} at {_local(line)}" for line in alerts]
     right = len(alerts) == 1 and alerts[0].dag == "salesforce_to_raw" and _local(alerts[0]) < "02:00"
     return Claim("S3-49", right, f"alerts: {', '.join(said) or 'none'}; the CRM's promise was 01:30")

@@ -224,7 +224,7 @@ class Stage:
         scene.now_us = self.clock.now()
         scene.slots = self.rt.slots_in_use
         scene.waits = len(await self.rt.waits())
-        scene.alerts = len(await ask.alerts())
+        scene.alerts = sum(each.kind in ("run", "task", "asset") for each in await ask.alerts())  # late ones
 
 
 def _span(run: RunLine) -> Span:

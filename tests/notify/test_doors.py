@@ -13,6 +13,7 @@ import pytest
 from bide import Runtime, approval, dag
 from bide.notify import Route
 from bide.runtime.cli.main import run as bide
+from bide.runtime.service.caller import Caller
 from bide.runtime.service.http_server import serving
 from bide.runtime.service.listen import Listener
 from tests.notify.conftest import Hook, orders, received
@@ -78,7 +79,7 @@ async def test_b66_rest_has_the_same(tmp_path: Path, hook: Hook) -> None:
         tmp_path / "bide.db", [orders], notify=[Route(hook("/ops", reply(204)), name="ops")]
     ) as rt:
         await fails(rt)
-        transport = httpx.ASGITransport(rt.asgi)
+        transport = httpx.ASGITransport(rt.asgi_for(Caller("ann")))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost/api/v1") as client:
             [line] = (await client.get("/notify/routes")).json()
             assert (line["name"], line["window_seconds"]) == ("ops", 300)

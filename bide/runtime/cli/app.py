@@ -254,7 +254,7 @@ def show(run: Run, /, *, db: Db = None, json: Json = False) -> int:
     print_table(("task", "state", "attempts", "reason"), list(by_group(rows)), "no tasks")
     if len(rows) < len(found.tasks):
         note(f"{len(found.tasks) - len(rows):,} instances of mapped tasks are not shown: --json has them all")
-    for alert in found.alerts:
+    for alert in [each for each in found.alerts if each.kind != "failure"]:  # the tasks say who failed
         write(f"alert {alert.id} ({alert.state}): {alert.text}")
     return 0
 
