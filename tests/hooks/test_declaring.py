@@ -19,6 +19,7 @@ from bide.runtime.errors import GraphError, UsageError
 from bide.runtime.graph.load import load_paths
 from bide.runtime.hooks.hook import HookSpec
 from bide.runtime.hooks.pointer import MISSING, pointer
+from bide.runtime.service.checking import check
 
 FILE = """
 from bide import dag, shell
@@ -152,3 +153,23 @@ async def test_b65_a_runtime_without_hooks_writes_nothing_of_them(tmp_path: Path
             before = rt._engine.batch
             assert [line.hook for line in await rt.hooks.listed()] == expected
             assert rt._engine.batch == before
+
+
+def test_b65_a_hook_that_cannot_make_a_run_is_warned_of_before_its_first_delivery(tmp_path: Path) -> None:
+    file = tmp_path / "a.py"
+    head = (
+        "from bide import Param, dag, shell\nfrom bide.hooks import CloudEvents, Route, Unsigned, Webhook\n"
+    )
+    body = '@dag(params={"order": Param(type=str)})\ndef ship():\n    shell("said", "true")\n'
+    wrong = (
+        'Webhook("h", scheme=Unsigned(), routes=[Route("shipp"), Route("ship", params={"ordr": "$.id"})])\n'
+    )
+    right = 'CloudEvents("*", ship, params={"order": "$.id"})\n'
+    file.write_text(head + body + wrong + right)
+    said = [(each.code, each.message) for each in check([str(file)], 0)[1] if each.code.startswith("hook")]
+    assert [code for code, _ in said] == ["hook-dag", "hook-params", "hook-params"]
+    assert "did you mean 'ship'" in said[0][1]
+    assert "'ordr'" in said[1][1]
+    assert "no parameter 'order'" in said[2][1]
+    file.write_text(head + body + right)
+    assert [each for each in check([str(file)], 0)[1] if each.code.startswith("hook")] == []

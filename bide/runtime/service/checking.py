@@ -11,9 +11,11 @@ from bide.runtime.graph.asset_graph import AssetGraph, programs_of
 from bide.runtime.graph.contract_lint import contract_findings, guarded
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.external import concerned, refused
+from bide.runtime.graph.hook_lint import hook_findings
 from bide.runtime.graph.lint import Warn, lint
 from bide.runtime.graph.load import Loaded, load_paths
 from bide.runtime.service.declaring import declared_for
+from bide.runtime.service.hook_files import hooks_for
 from bide.runtime.service.shapes import Finding
 
 LOAD, VAIN = "load", "waits-in-vain"
@@ -62,11 +64,12 @@ def warnings(found: Loaded, now_us: int) -> list[Finding]:
 
 
 def all_warnings(found: Loaded, now_us: int) -> list[Warn]:
-    """About the DAGs, about the contracts and assets that concern them, and about all that files of contracts say."""
+    """About the DAGs, their hooks, the contracts and assets that concern them, and all that files of contracts say."""
     sources = declared()
     read = {str(file): sources[str(file)] for file in found.contracts if str(file) in sources}
     graph = AssetGraph(programs_of(found.dags, now_us), declared_for(found.dags, read))
-    return [*lint(found.dags, now_us, guarded(graph)), *contract_findings(graph, sources, now_us)]
+    hooks = hook_findings(hooks_for(found.dags, sources), found.dags)
+    return [*lint(found.dags, now_us, guarded(graph)), *hooks, *contract_findings(graph, sources, now_us)]
 
 
 def _files(dags: Sequence[Dag]) -> dict[str, str | None]:

@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from bide.runtime.assets.declarations import Sources, declared
+from bide.runtime.assets.declarations import declared
 from bide.runtime.clock import Clock
 from bide.runtime.engine.messages import Command, Input
-from bide.runtime.errors import BideError, GraphError, NotFoundError, UsageError
+from bide.runtime.errors import BideError, NotFoundError, UsageError
 from bide.runtime.graph.dag import Dag
 from bide.runtime.hooks.cloudevent import Event
 from bide.runtime.hooks.hook import CloudEvents, HookSpec, RouteSpec, Webhook
@@ -26,6 +25,7 @@ from bide.runtime.hooks.pointer import Headers
 from bide.runtime.hooks.signing import UNSIGNED, Forged, Signed, Unusable, verified
 from bide.runtime.service.addresses import read_date
 from bide.runtime.service.caller import Caller, acting, caller
+from bide.runtime.service.hook_files import given_hooks, hooks_for
 from bide.runtime.store.hook_rows import hooks as stored_hooks
 from bide.runtime.store.writer import StorePort
 from bide.runtime.values import Secret
@@ -240,32 +240,3 @@ def _check_content(headers: Headers, body: bytes) -> None:
             f"the body is {kind[:80]!a}, and must be JSON: have the sender use application/json "
             "(GitHub: the content type in the webhook's settings)"
         )
-
-
-def given_hooks(hooks: Iterable[Webhook | CloudEvents]) -> dict[str, HookSpec]:
-    """By name; two of one name are a `GraphError`."""
-    found: dict[str, HookSpec] = {}
-    for hook in hooks:
-        if found.setdefault(hook.spec.name, hook.spec) != hook.spec:
-            raise GraphError(f"there are two hooks named {hook.spec.name!r}: rename one")
-    return found
-
-
-def hooks_for(dags: Iterable[Dag], sources: Sources) -> dict[str, HookSpec]:
-    """The hooks that start one of these DAGs, or stand in or beside one of their files; the first of a name.
-
-    Of a file that is gone nothing counts.
-    """
-    dags = list(dags)
-    names = {dag.name for dag in dags}
-    near = {dag.folder for dag in dags if dag.folder is not None}
-    found: dict[str, HookSpec] = {}
-    for source, said in sources.items():
-        for hook in said.hooks.values():
-            place = Path(source)
-            if source and place.is_absolute() and not place.exists():
-                continue
-            starts = any(route.dag in names for route in hook.routes)
-            if starts or (source and place.parent in near):
-                found.setdefault(hook.name, hook)
-    return found

@@ -7,7 +7,9 @@ is not wanted; everything else is a problem (RFC 9457), and the sender may send 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -72,6 +74,7 @@ def hook_routes(app: FastAPI, desk: HookDesk, answer: Json, problem: Problem) ->
         """Deliver a CloudEvent, in binary or structured mode."""
         try:
             headers = _headers(request)
+            await _at_hand("cloudevents.core.bindings.http")
             event = event_of(headers, await _body(request, BODY))
             taken = await desk.take_event(event, headers)
         except NoEvent as error:
@@ -126,6 +129,12 @@ def _shape(taken: Taken) -> Delivered:
         reason=taken.get("reason") or "",
         paused=bool(taken.get("paused")),
     )
+
+
+async def _at_hand(library: str) -> None:
+    """Import what the first of its kind needs in a thread: it takes longer than a loop may be held."""
+    if library not in sys.modules:
+        await asyncio.to_thread(import_module, library)
 
 
 # --- the request ---------------------------------------------------------------------------------
