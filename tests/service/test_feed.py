@@ -334,6 +334,24 @@ async def test_past_events_are_paged(tmp_path: Path) -> None:
             await ops.events(limit=0)
 
 
+async def test_a_token_that_is_revoked_ends_its_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house(tmp_path) as it:
+        tokens = it.runtime.operations.tokens
+        for name in ("wall", "desk"):
+            await tokens.create(name)
+        feed = it.runtime.feed()
+        by_token, by_socket = await feed.open(token=True), await feed.open()
+        await tokens.revoke("wall")
+        assert (by_token.ended, by_socket.ended) == (True, False)
+        monkeypatch.setattr(feeds, "TOKEN_S", 0.0)
+        expired = await feed.open(token=True)
+        assert [piece async for piece in expired] == [b"retry: 2000\nid: %d\n\n" % expired.seq]
+        for reader in (by_token, by_socket, expired):
+            feed.leave(reader)
+
+
 HOST = """
 import contextlib, sys
 import uvicorn

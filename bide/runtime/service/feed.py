@@ -36,6 +36,8 @@ GATHER_S: Final = 0.01
 """Between two looks at the journal: what a busy runtime commits meanwhile is one message."""
 AT_ONCE: Final = 16
 """Readers that are told between two turns of the loop."""
+TOKEN_S: Final = 900.0
+"""How long a token is taken for good without being shown again: it may have expired."""
 _SHARE: Final = 3
 """The feed rests so many times as long as telling everybody took."""
 _HOST_S: Final = 0.2
@@ -88,8 +90,8 @@ class _Told:
 class FeedReader:
     """One who listens: a place in the journal, and what is wanted. Made by `Feed.open`."""
 
-    def __init__(self, feed: Feed, wanted: Wanted, seq: int) -> None:
-        self._feed, self._wanted, self.seq = feed, wanted, seq
+    def __init__(self, feed: Feed, wanted: Wanted, seq: int, token: bool) -> None:
+        self._feed, self._wanted, self.seq, self.token = feed, wanted, seq, token
         self._wake = asyncio.Event()
         self._limit: asyncio.Timeout | None = None
         self.ended = False
@@ -115,8 +117,10 @@ class FeedReader:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """What is to be sent, as it comes; a comment where nothing has for a while."""
         feed = self._feed
+        loop = asyncio.get_running_loop()
+        until = loop.time() + TOKEN_S if self.token else None
         yield b"retry: 2000\nid: %d\n\n" % self.seq
-        while not self.ended:
+        while not self.ended and (until is None or loop.time() < until):
             self._wake.clear()
             if text := await self._next():
                 yield text
@@ -169,14 +173,17 @@ class Feed:
     def readers(self) -> int:
         return len(self._readers)
 
-    async def open(self, wanted: Wanted = ALL, after: int | None = None) -> FeedReader:
-        """A reader of what comes after line `after`, of news only without it. `leave` takes it away."""
+    async def open(self, wanted: Wanted = ALL, after: int | None = None, token: bool = False) -> FeedReader:
+        """A reader of what comes after line `after`, of news only without it. `leave` takes it away.
+
+        One that a `token` let in has to come again from time to time, and at once when any is revoked.
+        """
         if self._closed:
             raise UnreachableError("the runtime is stopping: ask again when it is back")
         if len(self._readers) >= (most := min(READERS, files() // 2)):
             raise UnreachableError(f"{most} follow the feed already: end one of them, or ask later")
         newest = await self.asks.ask(Reader.read, last_line)
-        reader = FeedReader(self, wanted, newest if after is None else min(after, newest))
+        reader = FeedReader(self, wanted, newest if after is None else min(after, newest), token)
         self._readers[reader] = None
         if self._task is None:
             self.seq = self.kept_after = newest
@@ -218,7 +225,11 @@ class Feed:
         self.close()
 
     def committed(self, changes: Changes) -> None:
-        """A batch has landed: there may be something to tell."""
+        """A batch has landed: there may be something to tell, or nothing more for who has lost a token."""
+        if changes.tokens_over:
+            for reader in self._readers:
+                if reader.token:
+                    reader.end()
         if changes.events:
             self._wake.set()
 

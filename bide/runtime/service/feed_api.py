@@ -16,6 +16,7 @@ from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from bide.runtime.errors import UsageError
+from bide.runtime.service.caller import caller
 from bide.runtime.service.events import place, wanted
 from bide.runtime.service.feed import Feed, FeedReader
 from bide.runtime.service.scopes import scoped
@@ -82,4 +83,5 @@ def feed_routes(app: FastAPI, feed: Callable[[], Feed]) -> None:
         which = await wanted(of.asks, run, dag, kind)
         begins = last_event_id or since
         after = None if begins is None else await place(of.asks, begins, of.now())
-        return EventStream(of, await of.open(which, after))
+        who = caller.get()
+        return EventStream(of, await of.open(which, after, token=who is not None and who.via == "http"))
