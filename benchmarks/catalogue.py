@@ -251,7 +251,10 @@ ROWS: dict[str, Row] = {
         "kill -9 with 10,000 waits",
         Program("rows.recovery:killed"),
         Program("limits:loading"),
-        {"watched_s": Figure("start to all watched s", at_most=1.0, peer="APScheduler 0.56 (1,000)")},
+        {
+            "watched_s": Figure("start to all watched s", at_most=1.0, peer="APScheduler 0.56 (1,000)"),
+            "ready_s": Figure("start of the service to READY=1 s", at_most=2.0),
+        },
     ),
     "webhook": Row(
         "200 signed webhooks/s over HTTP, each a durable run",

@@ -102,9 +102,9 @@ def test_b73_a_record_has_its_priority_its_place_and_whose_it_is(
 def test_b73_a_traceback_is_one_record_and_secrets_are_masked(
     journald: Journald, logger: logging.Logger
 ) -> None:
-    redactor.register("s3cret-of-the-journal")
+    redactor.register("canary-7741-in-the-journal")
     try:
-        raise RuntimeError("no entry with s3cret-of-the-journal")
+        raise RuntimeError("no entry with canary-7741-in-the-journal")
     except RuntimeError:
         logger.exception("it failed")
     message = journald.read()["MESSAGE"]

@@ -193,10 +193,10 @@ def test_b73_the_mark_knows_every_change() -> None:
 
 
 def test_b73_credentials_are_names_and_no_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "token").write_text("s3cret\n")
+    (tmp_path / "token").write_text("unit-canary-99\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert Secret("credential:token").resolve() == "s3cret"
-    assert Secret("cred:token").resolve() == "s3cret"
+    assert Secret("credential:token").resolve() == "unit-canary-99"
+    assert Secret("cred:token").resolve() == "unit-canary-99"
     for ref in ("cred:../token", "credential:/etc/passwd", "cred:.hidden", "cred:"):
         with pytest.raises(UsageError):
             Secret(ref)
