@@ -10,6 +10,7 @@ import io
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -355,6 +356,27 @@ def locked_in_and_alone() -> None:
     assert record["BIDE_DAG"] == "failing", record
     assert record["PRIORITY"] == "3", record
     assert "the source is empty" in record["MESSAGE"], record
+
+
+@scenario
+def a_socket_of_systemd_starts_it() -> None:
+    """The first connection starts the service, waits while it recovers, and is answered."""
+    ctl("stop", "bide", ok=False)
+    Path("/etc/systemd/system/bide.socket").write_text(
+        "[Socket]\nListenStream=/run/bide-api.sock\nSocketMode=0600\n"
+    )
+    ctl("daemon-reload")
+    ctl("start", "bide.socket")
+    assert shown("ActiveState") == "inactive"
+    for path in ("/run/bide-api.sock", "/run/bide/bide.sock"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as at:
+            at.settimeout(30)
+            at.connect(path)
+            at.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            answer = at.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 200"), answer
+    assert shown("ActiveState") == "active"
+    ctl("stop", "bide.socket", "bide")
 
 
 def _output(run: str, task: str) -> dict[str, Any]:

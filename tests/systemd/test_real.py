@@ -1,4 +1,4 @@
-"""T8: the unit in a real systemd as PID 1: one boot, ten scenarios, each a test.
+"""T8: the unit in a real systemd as PID 1: one boot, eleven scenarios, each a test.
 
 Where no such machine can be made every one of them is skipped, and says why.
 """
@@ -70,3 +70,7 @@ def test_t8_b73_p7_it_is_locked_in_and_alone_on_its_database(played: Results) ->
 
 def test_t8_b73_a_person_has_one_of_their_own_without_root(played: Results) -> None:
     _well(played, "a_person_has_one_of_their_own")
+
+
+def test_t8_b73_a_socket_of_systemd_starts_it_and_keeps_who_asks_waiting(played: Results) -> None:
+    _well(played, "a_socket_of_systemd_starts_it")

@@ -47,4 +47,4 @@ def serve_paths(config: Config, changes: Changes | None = None) -> int:
         return open_runtime(config, db, found.dags, found.errors, refused=refused, whole=True)
 
     port = tcp.asked(config.host, config.port, config.hosts)
-    return asyncio.run(serve(db, config.paths, opens, say, config.stop_timeout, changes, port))
+    return asyncio.run(serve(db, config.paths, opens, say, config.stop_timeout, changes, port, config.hosts))

@@ -22,7 +22,7 @@ from bide.runtime.clock import SystemClock
 from bide.runtime.errors import BideError, NotFoundError, UsageError
 from bide.runtime.graph.lint import as_words
 from bide.runtime.graph.load import Loaded, forget_beside, load_paths
-from bide.runtime.service import tcp
+from bide.runtime.service import activation, tcp
 from bide.runtime.service.checking import all_warnings
 from bide.runtime.service.chronicle import Chronicle
 from bide.runtime.service.doors import Served
@@ -90,37 +90,44 @@ async def serve(
     drain_s: float = DRAIN_S,
     changes: Changes | None = None,
     port: tcp.Asked | None = None,
+    names: Sequence[str] = (),
 ) -> int:
     """Runs until it is told to stop; the exit code. `changes` tells when the files are to be read again, as SIGHUP does.
 
-    `port`: where it listens over TCP, beside its socket.
+    `port`: where it listens over TCP, beside its socket; `names`: by which a port that systemd passes is asked.
     """
     _need_framework()
     systemd = Telling(Notifier.taken())
     chronicle = Chronicle()
     signals = _Signals()
+    extras: list[Listener] = []
     ports: tcp.Ports = []
     listener: Listener | None = None
+    given = activation.taken()
     try:
         systemd.starting()
         private(db)
-        ports = await tcp.opened(db, port)
+        ports = [*await tcp.opened(db, port), *await tcp.passed(db, given.tcp, names)]
         listener = _listen(db)
         dags = loaded(paths, say)
         async with opens(dags) as runtime:
             signals.started()
             if listener is None or not listener.still_there():
                 listener = _rebound(listener, db)
+            extras = _at_runtime_directory()
             http = await asyncio.to_thread(_import_http)
             async with AsyncExitStack() as doors:
                 app = runtime.asgi
-                await doors.enter_async_context(http.serving(listener.socket, app, runtime.end_streams))
+                for each in (listener.socket, *(extra.socket for extra in extras), *given.unix):
+                    await doors.enter_async_context(http.serving(each, app, runtime.end_streams))
                 for place, at in ports:
                     await doors.enter_async_context(
                         http.serving(at, app, runtime.end_streams, hosts=place.hosts)
                     )
                     say(f"listening at {tcp.url_of(at)}: asked with a token (`bide token create`)")
                 say(f"serving {counted(len(runtime.dags), 'DAG')} on {db} (socket {listener.path})")
+                for also in (*(str(extra.path) for extra in extras), *map(activation.said, given.unix)):
+                    say(f"answering at {also} too")
                 systemd.ready(runtime)
                 chronicle.follow(runtime)
                 warned = _Warned(say)
@@ -149,8 +156,17 @@ async def serve(
         signals.forget()
         for _, at in ports:
             at.close()
+        given.close()
+        for extra in extras:
+            extra.close()
         if listener is not None:
             listener.close()
+
+
+def _at_runtime_directory() -> list[Listener]:
+    """Under systemd the service also answers at a place that can be named without its database: /run/bide/bide.sock."""
+    folder = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return [Listener(Path(folder) / "bide.sock")] if folder else []
 
 
 def _need_framework() -> None:

@@ -68,10 +68,25 @@ def looked_up(ask: Asked) -> list[Place]:
     names = LOCAL | {name_of(each) for each in ask.names}
     for family, *_, there in found:
         address = (str(there[0]), int(there[1]))
-        public = not is_loopback(ip_address(address[0].partition("%")[0]))
-        known = names | {host.lower(), socket.gethostname().lower()} if public else names
-        places[address] = Place(family, address, public, Hosts(frozenset(known), any_address=public))
+        places[address] = _place(family, address, names, host)
     return list(places.values())
+
+
+def _place(family: int, address: tuple[str, int], names: frozenset[str], host: str) -> Place:
+    public = not is_loopback(ip_address(address[0].partition("%")[0]))
+    known = names | {host.lower(), socket.gethostname().lower()} if public else names
+    return Place(family, address, public, Hosts(frozenset(known), any_address=public))
+
+
+async def passed(db: Path, sockets: Sequence[socket.socket], names: Sequence[str]) -> Ports:
+    """Ports that somebody else has bound: judged as those that are asked for, by the address they have."""
+    own = LOCAL | {name_of(each) for each in names}
+    ports = []
+    for at in sockets:
+        host, port = at.getsockname()[:2]
+        ports.append((_place(at.family, (str(host), int(port)), own, str(host)), at))
+    await need_token(db, [place for place, _ in ports], SystemClock())
+    return ports
 
 
 async def opened(db: Path, ask: Asked | None) -> Ports:
