@@ -29,7 +29,7 @@ def serve_paths(config: Config, changes: Changes | None = None) -> int:
     faulthandler.enable(2)  # a watchdog's SIGABRT leaves every thread's stack in the journal
     journal = journal_handler(os.environ)
     if journal is not None:
-        logging.basicConfig(level=config.log_level.upper(), handlers=[journal])
+        logging.basicConfig(level=config.log_level.upper(), format="%(message)s", handlers=[journal])
     else:
         logging.basicConfig(level=config.log_level.upper(), format=_LINE)
     db = database(config)
