@@ -447,3 +447,19 @@ async def test_b66_t3_a_death_between_sending_and_knowing_sends_it_again_as_the_
     assert len(told) == delivered
     assert len({each.id for each in told}) == 1
     assert len({asked.body for asked in http_server.asked}) == 1
+
+
+async def test_b66_p16_what_sends_is_imported_where_it_holds_up_no_loop() -> None:
+    """In a fresh process: a route and the sender load neither an HTTP client nor apprise."""
+    code = (
+        "import asyncio, sys\nfrom pathlib import Path\nfrom bide import Secret\n"
+        "from bide.runtime.notify.notifier import Notifier\n"
+        "from bide.notify import Route, Webhook\n"
+        "assert 'httpx' not in sys.modules and 'standardwebhooks' not in sys.modules\n"
+        "Route(Webhook('https://ops.example.org', Secret('env:X')))\n"
+        "assert 'httpx' not in sys.modules\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    )
+    assert await process.wait() == 0

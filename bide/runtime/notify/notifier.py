@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from random import random
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -30,7 +31,6 @@ from bide.runtime.notify.message import SHOWN, Message, body_of, message_of
 from bide.runtime.notify.people import PeopleSender
 from bide.runtime.notify.retrying import Outcome, next_try, rest_until
 from bide.runtime.notify.routes import Route, Webhook
-from bide.runtime.notify.webhook import WebhookSender
 from bide.runtime.store import notice_rows as rows
 from bide.runtime.store.reader import Reader
 from bide.runtime.values import redactor
@@ -38,6 +38,8 @@ from bide.triggers.http_policy import HttpPolicy
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from bide.runtime.notify.webhook import WebhookSender
 
 log = logging.getLogger("bide.notify")
 T = TypeVar("T")
@@ -152,9 +154,10 @@ class Notifier:
             try:
                 more = await self._route_some()
                 next_us = await self._begin_due()
-            except BideError as error:
+            except Exception as error:
                 if not self._ill:
-                    log.warning("no notice is sent for now, it is tried again: %s", error)
+                    trace = None if isinstance(error, BideError) else error
+                    log.warning("no notice is sent for now, it is tried again: %s", error, exc_info=trace)
                 self._ill, more, next_us = True, False, self._clock.now() + round(AGAIN_S * SECOND)
             else:
                 self._ill = False
@@ -288,16 +291,22 @@ class Notifier:
     async def _send(self, route: Route, due: rows.DueRead, message: Message) -> Outcome:
         try:
             if isinstance(route.to, Webhook):
-                sender = self._webhooks.get(route.name)
-                if sender is None:
-                    sender = self._webhooks[route.name] = WebhookSender(
-                        route.to, self._clock, self._in_thread
-                    )
+                sender = await self._webhook(route.name, route.to)
                 return await sender.send(message.id, body_of(due, message))
             return await self._people.send(route.to, message, due.severity)
+        except ModuleNotFoundError as error:
+            return Outcome(error=f"{error.name} is missing: pip install 'bide[notify]'")
         except Exception as error:
             log.exception("the notice %d over %s could not be sent", due.notice_id, route.name)
             return Outcome(error=redactor(f"{type(error).__name__}: {error}")[:500], down=True)
+
+    async def _webhook(self, name: str, to: Webhook) -> WebhookSender:
+        """The client of a route. Its modules are imported in a thread: they take longer than a host's loop may wait."""
+        if name not in self._webhooks:
+            await self._in_thread(lambda: import_module("standardwebhooks.webhooks"))
+            room = await self._in_thread(lambda: import_module("bide.runtime.notify.webhook"))
+            self._webhooks[name] = room.WebhookSender(to, self._clock, self._in_thread)
+        return self._webhooks[name]
 
     async def _ended(self, route: Route, due: rows.DueRead, outcome: Outcome) -> None:
         """Write down what came of an attempt, and when the next one is."""
