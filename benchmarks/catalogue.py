@@ -205,6 +205,15 @@ ROWS: dict[str, Row] = {
         },
         repeat=3,
     ),
+    "guest": Row(
+        "the loop of a host whose guest it is",
+        Program("rows.guest:guest"),
+        Program("limits:loop_lag"),
+        {
+            "lag_p99_ms": Figure("loop lag p99 ms"),
+            "worst_ms": Figure("longest hold of the loop ms", at_most=50, limit=""),
+        },
+    ),
     "contracts-1000": Row(
         "contracts of a run with 1,000 edges",
         Program("rows.contracts:evaluated", 1_000),
