@@ -40,15 +40,14 @@ async def guest() -> dict[str, float]:
         async with Runtime(db=folder / "bide.db", dags=[waiting]) as rt:
             await rt.trigger(waiting)
             await rt.settled()
-        async with LoopLag() as lag:
-            async with Runtime(db=folder / "bide.db", dags=[waiting, busy], slots=64) as rt:
-                host.mount("/bide", rt.asgi)
-                run = await rt.trigger(busy)
-                transport = httpx.ASGITransport(host)
-                async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-                    for _ in range(ASKED):
-                        answer = await client.get("/bide/api/v1/runs")
-                        assert answer.status_code == 200, answer.text
-                result = await run.wait()
-                assert result.state == "success", result.state
+        async with LoopLag() as lag, Runtime(db=folder / "bide.db", dags=[waiting, busy], slots=64) as rt:
+            host.mount("/bide", rt.asgi)
+            run = await rt.trigger(busy)
+            transport = httpx.ASGITransport(host)
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+                for _ in range(ASKED):
+                    answer = await client.get("/bide/api/v1/runs")
+                    assert answer.status_code == 200, answer.text
+            result = await run.wait()
+            assert result.state == "success", result.state
     return {"lag_p99_ms": lag.p99, "worst_ms": lag.worst}

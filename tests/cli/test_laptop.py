@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
+from cyclopts import App
 
+from bide.runtime.cli.app import app
+from bide.runtime.cli.examples import CHAPTERS, EXAMPLES
 from bide.runtime.graph.load import forget_beside, load_paths
 from tests.cli.conftest import Bide, environment
 from tests.service.test_serve import Service, said, start
@@ -164,3 +169,33 @@ def test_bash_completes_commands_and_options(bide: Bide, words: str, offered: se
 def test_other_shells_have_a_script_as_well(bide: Bide, shell: str) -> None:
     said = bide("completion", shell)
     assert (said.code, "backfill" in said.out) == (0, True)
+
+
+# --- help ----------------------------------------------------------------------------------------
+
+
+def commands(app: App, path: tuple[str, ...] = ()) -> Iterator[str]:
+    for name in app:
+        if not name.startswith("-"):
+            yield " ".join((*path, name))
+            yield from commands(app[name], (*path, name))
+
+
+def test_every_command_has_an_example_in_its_help_and_each_example_is_one_that_it_takes() -> None:
+    there = set(commands(app))
+    assert there <= set(EXAMPLES)
+    for path, lines in EXAMPLES.items():
+        if path not in there:
+            continue
+        for line in lines:
+            bide, *words = shlex.split(line)
+            assert (bide, words[: len(path.split())]) in (("bide", path.split()), ("bide", words[:1])), line
+            app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+def test_the_help_names_each_command_once_under_a_chapter(bide_process: Bide) -> None:
+    said = bide_process("--help").out
+    assert {name for name in app if name[0] != "-"} <= set(" ".join(CHAPTERS.values()).split())
+    assert all(title in said for title in CHAPTERS)
+    assert "╭" not in said  # no frames for a pipe
+    assert "bide waits extend 7 +2h" in bide_process("waits", "extend", "--help").out

@@ -11,13 +11,27 @@ from jupyter_client.manager import KernelManager
 
 from tests.cli.conftest import environment
 
+DECLARED = """
+@task
+async def double(n: int) -> int:
+    return n * 2
+
+@task(lane="thread")
+def word(n: int) -> str:
+    return str(n)
+
+@dag
+def doubling():
+    word(double(double(3)))
+"""
+OPENED = """
+async with Runtime(db="cells.db", dags=[doubling]) as rt:
+    result = await (await rt.trigger(doubling)).wait()
+"""
 CELLS = (
     "from bide import Runtime, dag, task",
-    "@task\nasync def double(n: int) -> int:\n    return n * 2\n\n"
-    "@task(lane='thread')\ndef word(n: int) -> str:\n    return str(n)\n\n"
-    "@dag\ndef doubling():\n    word(double(double(3)))",
-    "async with Runtime(db='cells.db', dags=[doubling]) as rt:\n"
-    "    result = await (await rt.trigger(doubling)).wait()",
+    DECLARED,
+    OPENED,
     "rt = await Runtime(db='cells.db', dags=[doubling]).__aenter__()",  # open over several cells, as people do
     "run = await rt.trigger(doubling, new=True)",
     "again = await run.wait()",
@@ -40,7 +54,9 @@ def kernel(tmp_path: Path) -> Iterator[BlockingKernelClient]:
         manager.shutdown_kernel(now=True)
 
 
-def test_p16_cells_with_await_at_their_top_run_dags_and_leave_the_kernel_well(kernel: BlockingKernelClient) -> None:
+def test_p16_cells_with_await_at_their_top_run_dags_and_leave_the_kernel_well(
+    kernel: BlockingKernelClient,
+) -> None:
     said = ""
 
     def hear(message: dict[str, dict[str, str]]) -> None:

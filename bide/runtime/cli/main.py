@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bide.runtime.errors import INTERRUPTED, BideError, ScheduleError
+
+if TYPE_CHECKING:
+    from cyclopts.help import DefaultFormatter
 
 _USAGE: Final = 2
 
@@ -42,11 +45,29 @@ def run(words: list[str]) -> int:
         return INTERRUPTED
 
 
+def _unframed() -> DefaultFormatter:
+    """Help without frames, for pipes, pagers and those who read it aloud."""
+    from cyclopts.help import DefaultFormatter, PanelSpec
+    from rich.box import Box
+
+    return DefaultFormatter(panel_spec=PanelSpec(box=Box("    \n" * 8, ascii=True)))
+
+
+def _wants_help(words: list[str]) -> bool:
+    return not words or any(word in ("-h", "--help") for word in words)
+
+
 def _dispatch(words: list[str]) -> int:
     from cyclopts import CycloptsError
 
     from bide.runtime.cli.app import app
 
+    if _wants_help(words):
+        from bide.runtime.cli import examples
+
+        examples.add_to(app)
+        if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+            app.help_formatter = _unframed()
     try:
         code = app(words, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
