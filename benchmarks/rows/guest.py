@@ -9,6 +9,7 @@ import httpx
 
 from benchmarks.measure import LoopLag, scratch
 from bide import Dag, Runtime, dag, task
+from bide.runtime.service.caller import Caller
 from bide.sensors import TimeSensor
 
 WAITS, TASKS, ASKED = 1_000, 1_000, 100
@@ -41,7 +42,7 @@ async def guest() -> dict[str, float]:
             await rt.trigger(waiting)
             await rt.settled()
         async with LoopLag() as lag, Runtime(db=folder / "bide.db", dags=[waiting, busy], slots=64) as rt:
-            host.mount("/bide", rt.asgi)
+            host.mount("/bide", rt.asgi_for(Caller("host")))
             run = await rt.trigger(busy)
             transport = httpx.ASGITransport(host)
             async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

@@ -11,10 +11,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Request
+from starlette.types import Scope
 
 from bide import Runtime
 from bide.runtime.errors import NotFoundError
+from bide.runtime.service.caller import Caller
 from examples.embed_fastapi.dags import fulfil
 
 
@@ -26,10 +28,11 @@ def shop(folder: Path | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with Runtime(db=place / "shop.db", dags=[fulfil], slots=16) as runtime:
             app.state.runtime = runtime
-            app.mount("/bide", runtime.asgi)
+            app.mount("/bide", runtime.asgi_for(lambda scope: staff(app, scope)))
             yield
 
     app = FastAPI(title="shop", lifespan=lifespan)
+    app.state.sessions = {}  # session -> who; the shop's own login fills it
 
     @app.post("/orders/{order}", status_code=202)
     async def take(order: int) -> dict[str, str]:
@@ -53,3 +56,10 @@ def shop(folder: Path | None = None) -> FastAPI:
         return {"ok": True}
 
     return app
+
+
+def staff(app: FastAPI, scope: Scope) -> Caller | None:
+    """Who of the shop asks bide, by the shop's own session: they may start and stop runs. Anybody else needs a token."""
+    session = Request(scope).cookies.get("session", "")
+    who = app.state.sessions.get(session)
+    return None if who is None else Caller(who, scope="run")

@@ -52,7 +52,9 @@ async def until(client: httpx.AsyncClient, run_id: str, task: str, state: str) -
 
 
 async def test_b69_an_order_waits_in_the_hosts_process_and_the_same_order_is_one_run(tmp_path: Path) -> None:
-    async with served(shop(tmp_path)) as client:
+    app = shop(tmp_path)
+    app.state.sessions["s-1"] = "ada"
+    async with served(app) as client:
         taken = await client.post("/orders/7")
         again = await client.post("/orders/7")
         assert (taken.status_code, taken.json()) == (202, again.json())
@@ -62,8 +64,14 @@ async def test_b69_an_order_waits_in_the_hosts_process_and_the_same_order_is_one
         await until(client, run_id, "ship", "success")
         assert (await client.get("/shipments/999")).status_code == 404
         assert (await client.get("/healthz")).json() == {"ok": True}
-        [wait] = [run for run in (await client.get("/bide/api/v1/runs")).json() if run["run_id"] == run_id]
-        assert (wait["dag"], wait["state"]) == ("fulfil", "success")
+        assert (await client.get("/bide/api/v1/runs")).status_code == 401
+        client.cookies.set("session", "s-1")
+        [run] = (await client.get("/bide/api/v1/runs")).json()
+        assert (run["run_id"], run["dag"], run["state"]) == (run_id, "fulfil", "success")
+        paused = await client.post("/bide/api/v1/dags/fulfil/pause")
+        assert paused.status_code == 200, paused.text
+        newest = (await app.state.runtime.operations.audit())[0]
+        assert (newest.who, newest.via, newest.verb) == ("ada", "host", "pause")
 
 
 async def test_p16_the_host_is_after_it_as_it_was_before(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ async def doorstep(
 ) -> AsyncIterator[Doorstep]:
     [(place, at)] = tcp.bound(tcp.looked_up(tcp.Asked(host, 0, names)))
     async with Runtime(db, dags=[one()]) as rt:
-        app = rt.asgi
+        app = rt.asgi.now()
         async with serving(at, app, hosts=place.hosts, **options):
             step = Doorstep(rt, tcp.url_of(at).replace("0.0.0.0", "127.0.0.1"), app)
             async with step.client:

@@ -165,7 +165,7 @@ async def test_two_runtimes_in_one_process_do_not_clash(tmp_path: Path) -> None:
         a, b = await asyncio.gather(scraped(one), scraped(two))
         assert values(a["bide_runs"], "dag", "state") == {("small", "success"): 1}
         assert values(b["bide_runs"], "dag", "state") == {}
-        assert scopes_of(one.asgi.app).of("GET", "/metrics") == "read"  # type: ignore[attr-defined]
+        assert scopes_of(one.asgi.now().app).of("GET", "/metrics") == "read"  # type: ignore[attr-defined]
     assert {family.name for family in REGISTRY.collect()} == before
 
 

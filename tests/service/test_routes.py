@@ -193,7 +193,7 @@ def test_values_are_said_as_the_operations_read_them() -> None:
 async def the_app(db: Path) -> FastAPI:
     """That of a runtime, without what stands before it."""
     async with Runtime(db) as rt:
-        app: Any = rt.asgi
+        app: Any = rt.asgi.now()
         while not isinstance(app, FastAPI):
             app = app.app
         return app

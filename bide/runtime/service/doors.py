@@ -36,8 +36,6 @@ from bide.runtime.service.shapes import (
 from bide.runtime.service.token_shapes import AuditLine
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
     from bide.runtime.engine.changes import Changes
     from bide.runtime.graph.dag import Dag
     from bide.runtime.lineage.exporter import Sent
@@ -51,6 +49,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.health import Alive
     from bide.runtime.service.holds import Held
     from bide.runtime.service.hook_doors import HookDoors
+    from bide.runtime.service.later_app import LaterApp
     from bide.runtime.service.live import Counts
     from bide.runtime.service.notice_doors import NoticeDoors
     from bide.runtime.service.operations import Operations
@@ -459,7 +458,7 @@ class Served(Door, Live, Protocol):
     def operations(self) -> Operations: ...
 
     @property
-    def asgi(self) -> ASGIApp: ...
+    def asgi(self) -> LaterApp: ...
 
     @property
     def dags(self) -> tuple[str, ...]:

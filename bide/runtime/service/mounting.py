@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from bide.runtime.errors import UnreachableError
+from bide.runtime.errors import UnreachableError, UsageError
+from bide.runtime.service.later_app import LaterApp
 from bide.runtime.service.live import LiveHouse
 
 if TYPE_CHECKING:
@@ -31,18 +33,25 @@ class Mounted(LiveHouse):
         raise NotImplementedError
 
     @property
-    def asgi(self) -> ASGIApp:
-        """The REST API as an ASGI app: `app.mount("/bide", rt.asgi)`. Needs the extra `server`.
+    def asgi(self) -> LaterApp:
+        """The REST API as an ASGI app: `app.mount("/bide", rt.asgi)`. Needs the extra `server`. Made when it is first asked.
 
         Nothing but its health is told without a name: a token's, or that of the `Caller` which the host puts
         into `request.state.bide_caller`; see `asgi_for`.
         """
+        if find_spec("fastapi") is None:
+            raise UsageError(
+                "the REST API needs the extra `server` (fastapi is missing): pip install 'bide[server]'"
+            )
+        self.count()
+        return LaterApp(self._app)
+
+    def _app(self) -> ASGIApp:
         from bide.runtime.service.api import make_app
         from bide.runtime.service.edge import Edge
         from bide.runtime.service.probes import Probes
         from bide.runtime.service.scopes import scopes_of
 
-        self.count()
         app = make_app(
             self.operations,
             self._alive,

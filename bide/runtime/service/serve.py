@@ -117,7 +117,7 @@ async def serve(
             extras = _at_runtime_directory()
             http = await asyncio.to_thread(_import_http)
             async with AsyncExitStack() as doors:
-                app = runtime.asgi
+                app = await asyncio.to_thread(runtime.asgi.now)
                 for each in (listener.socket, *(extra.socket for extra in extras), *given.unix):
                     await doors.enter_async_context(http.serving(each, app, runtime.end_streams))
                 for place, at in ports:
