@@ -170,6 +170,12 @@ def test_a_line_fits_the_terminal(width: int) -> None:
     assert ("OSError: no route" in line) is (width >= 80), "why it failed is what is looked for"
 
 
+def test_of_a_long_name_the_task_is_kept() -> None:
+    line = event_words(msgspec.structs.replace(SHOWN, dag="waiting_for_the_partner_file"), 80)
+    assert line.split()[3].endswith("load[3]")
+    assert len(line) <= 80
+
+
 def test_a_line_that_is_piped_is_whole() -> None:
     line = event_words(SHOWN)
     assert line.startswith("2026-06-15 02:00:00.123Z  run 12    orders.load[3]")

@@ -115,7 +115,7 @@ def event_words(each: EventLine, width: int = 0, colour: bool = False) -> str:
         return "  ".join((at, run.ljust(8), subject_words(each).ljust(28), moved.ljust(22), reason)).rstrip()
     at = f"{clock}.{fraction}" if width >= _ROOMY else clock
     room = max(12, min(36, (width - len(at) - 28) // 2))
-    head = f"{at}  {run:<7}  {_cut(subject_words(each), room):<{room}}  "
+    head = f"{at}  {run:<7}  {_shortened(subject_words(each), room):<{room}}  "
     glyph = GLYPHS.get(each.now, (" ", ""))[0]  # type: ignore[call-overload]
     moved = _cut(f"{glyph} {each.now}", max(_STATE, width - len(head)))
     rest = width - len(head) - max(_STATE, len(moved)) - 2
@@ -143,6 +143,13 @@ def subject_words(each: EventLine) -> str:
     of = task or each.dag
     name = each.kind if each.number == "0" else f"{each.kind} {each.number}"
     return f"{name} of {of}" if of else name
+
+
+def _shortened(text: str, room: int) -> str:
+    """A name cut in its middle: what it is stands at its head, and which task at its end."""
+    text = clean(text)
+    head = room // 3
+    return text if len(text) <= room else f"{text[:head]}…{text[head + 1 - room :]}"
 
 
 def _cut(text: str, room: int) -> str:
