@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -41,6 +42,16 @@ class Doorstep:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         return await self.client.request(method, path, headers=headers, **more)
+
+    async def raw(self, text: str) -> list[str]:
+        """The lines of what comes back for these very bytes, until the connection is closed."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(text.encode())
+        try:
+            async with asyncio.timeout(20):
+                return (await reader.read()).decode().split("\r\n")
+        finally:
+            writer.close()
 
 
 def problem(answer: httpx.Response, status: int) -> str:

@@ -27,6 +27,7 @@ from bide.runtime.errors import INTERRUPTED, RefusedError
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.params import checked, schema_of
 from bide.runtime.service.addresses import read_date, read_params
+from bide.runtime.service.caller import acting, terminal
 from bide.runtime.service.doors import Served
 from bide.runtime.service.opens import open_runtime
 from bide.runtime.service.places import database, socket_of
@@ -57,7 +58,8 @@ def run_target(
     checked(dag.spec, params)
     _refuse_service(db, dag.name, date, params, new, shadow)
     asked = Asked(target=target, logical_us=logical_us, params=params, new=new, shadow=shadow, json=json)
-    return asyncio.run(_run(dag, db, config, asked))
+    with acting(terminal()):
+        return asyncio.run(_run(dag, db, config, asked))
 
 
 def _refuse_service(

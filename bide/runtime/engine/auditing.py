@@ -36,13 +36,14 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def record(t: Turn, e: Command, *, refused: str = "", repeated: bool = False) -> None:
-    """Put the line of a command among the changes of this turn."""
+    """Put the line of a command among the changes of this turn, unless it is bide's own."""
+    if e.asked is None:
+        return
     outcome = "refused" if refused else "ok"
-    t.changes.audit.append(row(e, t.now, outcome, refused or (_REPEATED if repeated else "")))
+    t.changes.audit.append(row(e, e.asked, t.now, outcome, refused or (_REPEATED if repeated else "")))
 
 
-def row(e: Command, now: int, outcome: str, message: str) -> Row:
+def row(e: Command, who: Asked, now: int, outcome: str, message: str) -> Row:
     """The line of a command, as `Changes.audit` has it."""
-    who = e.asked
     said = storable(message[:_MESSAGE])
     return (now, who.who, who.via, who.address, storable(e.verb[:100]), who.target, who.args, outcome, said)

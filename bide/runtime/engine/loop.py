@@ -449,8 +449,8 @@ class Engine:
         changes.events.append(
             (seq, self.clock.now(), self.world.epoch, "input", 0, None, "", "rejected", reason)
         )
-        if isinstance(culprit, Command):
-            changes.audit.append(auditing.row(culprit, self.clock.now(), "refused", reason))
+        if isinstance(culprit, Command) and culprit.asked is not None:
+            changes.audit.append(auditing.row(culprit, culprit.asked, self.clock.now(), "refused", reason))
         await self._write(changes)
         if told is not None:
             self.shell.act([told], committed=changes)

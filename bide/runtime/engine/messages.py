@@ -375,7 +375,7 @@ class Command(msgspec.Struct, frozen=True):
     token: int
     verb: str
     args: dict[str, Any]
-    asked: Asked = Asked()
+    asked: Asked | None = Asked()  # None: nobody did, it is bide's own, and no line of the audit log
 
 
 Input = (

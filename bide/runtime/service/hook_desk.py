@@ -73,7 +73,7 @@ class HookDesk:
         if rows == self._stored:
             return []
         self._stored = rows
-        return [Command(UNHEARD, "hooks_declare", {"hooks": rows})]
+        return [Command(UNHEARD, "hooks_declare", {"hooks": rows}, None)]
 
     def webhook(self, name: str) -> HookSpec:
         """`NotFoundError` when no webhook has that name."""
@@ -214,7 +214,7 @@ class HookDesk:
         if self._rejected:
             rows = tuple((*key, count, last) for key, (count, last) in self._rejected.items())
             self._rejected.clear()
-            self._post(Command(UNHEARD, "hooks_reject", {"rows": rows}))
+            self._post(Command(UNHEARD, "hooks_reject", {"rows": rows}, None))
 
 
 async def _resolved(references: Iterable[str]) -> list[str]:
