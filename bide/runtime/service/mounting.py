@@ -13,6 +13,7 @@ from bide.runtime.service.live import LiveHouse
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Scope
 
+    from bide.runtime.engine.changes import Changes
     from bide.runtime.service.caller import Caller
     from bide.runtime.service.hook_desk import HookDesk
     from bide.runtime.service.metrics import Metrics
@@ -77,8 +78,12 @@ class Mounted(LiveHouse):
         if self._book is None:
             from bide.runtime.service.tokens import TokenBook
 
-            self._book = TokenBook(self.operations.reader, self.clock, self._shell.listeners.append)
+            self._book = TokenBook(self.operations.reader, self.clock, self._told_of_commits)
         return self._book
+
+    def _told_of_commits(self, listener: Callable[[Changes], None]) -> None:
+        """An app may be made before the runtime is opened: then there is nobody yet to tell it."""
+        self._shell.listeners.append(listener)
 
     def _metrics(self) -> Metrics:
         if self.phase:
