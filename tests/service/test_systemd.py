@@ -115,6 +115,20 @@ async def test_b73_a_reload_is_told_with_the_monotonic_clock_and_ends_in_ready(
         assert (await heard.next("READY"))["STATUS"].startswith("serving: 2 DAGs")  # kept as it was
 
 
+async def test_b73_p12_a_stop_does_not_wait_for_a_reload(folder: Path, heard: Heard) -> None:
+    async with unit(folder, heard, "dags") as service:
+        await heard.next("READY")
+        (folder / "dags" / "slow.py").write_text("import threading\nthreading.Event().wait(2)\n" + ONE)
+        service.process.send_signal(signal.SIGHUP)
+        await heard.next("RELOADING")
+        began = time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+        await heard.next("STOPPING")
+        assert time.monotonic() - began < 1.5
+        assert await service.ends() == 0
+        assert "Traceback" not in service.heard
+
+
 async def test_b73_what_a_task_starts_cannot_speak_for_the_service(folder: Path, heard: Heard) -> None:
     (folder / "dags" / "shell.py").write_text(
         "from bide import dag, shell\n\n@dag\ndef leaks():\n"

@@ -267,19 +267,27 @@ async def _until_told(
     ended = asyncio.create_task(runtime.stopped(), name="bide engine end")
     stop = asyncio.create_task(signals.stop.wait(), name="bide stop signal")
     reload = asyncio.create_task(signals.reload.wait(), name="bide reload signal")
+    reading: asyncio.Task[None] | None = None  # a slow one keeps no stop waiting
     try:
         while True:
-            await asyncio.wait({ended, stop, reload}, return_when=asyncio.FIRST_COMPLETED)
+            waited = {ended, stop, reload} if reading is None else {ended, stop, reading}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
                 ended.result()
                 return
             if stop.done():
                 return
-            signals.reload.clear()
-            await _reload(runtime, paths, systemd, say, warned)
-            reload = asyncio.create_task(signals.reload.wait(), name="bide reload signal")
+            if reading is None:
+                signals.reload.clear()
+                reading = asyncio.create_task(
+                    _reload(runtime, paths, systemd, say, warned), name="bide reload"
+                )
+            else:
+                reading.result()
+                reading = None
+                reload = asyncio.create_task(signals.reload.wait(), name="bide reload signal")
     finally:
-        for task in (ended, stop, reload):
+        for task in (ended, stop, reload, *([reading] if reading is not None else [])):
             task.cancel()
 
 
