@@ -113,10 +113,11 @@ class WebhookSender:
         return addresses
 
     async def _connected(self, url: str) -> Any:
-        if self._client is None:
-            plain = urlsplit(url).scheme == "http"
-            tls = no_tls() if plain else await self._in_thread(lambda: trusting(self._to.ca))
-            self._client = new_client(tls, env_proxies=False)
+        if self._client is None:  # in a thread: the first one of a process takes longer than a loop may wait
+            plain, ca = urlsplit(url).scheme == "http", self._to.ca
+            self._client = await self._in_thread(
+                lambda: new_client(no_tls() if plain else trusting(ca), env_proxies=False)
+            )
         return self._client
 
 
