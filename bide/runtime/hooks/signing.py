@@ -152,7 +152,7 @@ def _one(headers: Headers, name: str) -> str:
         raise Forged("unsigned", f"the header {name} is missing: nothing says who sent this")
     if len(found) > 1:
         raise Forged("malformed", f"the header {name} was given {len(found)} times: it must stand once")
-    return found[0]
+    return next(iter(found))
 
 
 def _id(text: str, name: str) -> str:
