@@ -33,7 +33,7 @@ After=basic.target dbus.socket systemd-journald.service
 Type=oneshot
 WorkingDirectory=/srv/bide
 Environment=PYTHONPATH={root} PYTHONUNBUFFERED=1 HOME=/root
-ExecStart={python} -m tests.systemd.inside /out {names}
+ExecStart={command}
 ExecStopPost=/bin/touch /out/done
 StandardOutput=file:/out/log
 StandardError=file:/out/log
@@ -51,8 +51,13 @@ def cannot() -> str:
     if not Path("/usr/lib/systemd/system/dbus.socket").exists():
         return "dbus is missing (apt-get install dbus)"
     try:
-        with _overlay():
-            return ""
+        with tempfile.TemporaryDirectory(prefix="bide-probe-") as folder:
+            out = Path(folder)
+            _play(out, "/bin/true", 30)
+            if (out / "done").exists():
+                return ""
+            said = (out / "console").read_text(errors="replace").strip().splitlines()
+            return f"systemd-nspawn boots nothing ({said[-1] if said else 'it said nothing'})"
     except subprocess.CalledProcessError as error:
         return f"no overlay can be mounted ({error.stderr.decode().strip()})"
 
@@ -82,14 +87,19 @@ def _do(*words: str) -> None:
 
 def boot(out: Path, *names: str) -> dict[str, Any]:
     """Boot, play the scenarios (all, or those named), halt: the results by name. What it said is in `out / "log"`."""
+    _play(out, " ".join([sys.executable, "-m", "tests.systemd.inside", "/out", *names]), LIMIT_S)
+    found = out / "results.json"
+    return dict(json.loads(found.read_text())) if found.exists() else {}
+
+
+def _play(out: Path, command: str, limit_s: float) -> None:
+    """Boot, run one command, switch off."""
     with _overlay() as root:
         (root / "etc/machine-id").unlink(missing_ok=True)
         (root / "etc/machine-id").write_text("")
         units = root / "etc/systemd/system"
         (units / "only.target").write_text(BOOTS)
-        (units / "only.service").write_text(
-            RUNS.format(root=ROOT, python=sys.executable, names=" ".join(names))
-        )
+        (units / "only.service").write_text(RUNS.format(root=ROOT, command=command))
         for noise in ("systemd-networkd-wait-online.service", "systemd-resolved.service", "apt-daily.timer"):
             (units / noise).unlink(missing_ok=True)
             (units / noise).symlink_to("/dev/null")
@@ -101,12 +111,10 @@ def boot(out: Path, *names: str) -> dict[str, Any]:
                  "--link-journal=no", "--console=pipe", f"--bind={out}:/out", *binds, "-b", "--", "--unit=only.target"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console,
             )  # fmt: skip
-            until = time.monotonic() + LIMIT_S
+            until = time.monotonic() + limit_s
             while machine.poll() is None and not (out / "done").exists() and time.monotonic() < until:
                 time.sleep(0.1)
             _switch_off(machine)
-    found = out / "results.json"
-    return dict(json.loads(found.read_text())) if found.exists() else {}
 
 
 def _switch_off(machine: subprocess.Popen[bytes]) -> None:
