@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.stamp
 SIZE   ?= 10
+JOBS   ?= 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
@@ -34,8 +35,8 @@ demo-cadences: $(STAMP)-examples   ## a day of three cadences and a mart, with w
 demo-case: $(STAMP)-base   ## a threshold corrected three days late, from the first symptom to the closed incident, in 5 s
 	@$(BIN)/python -m examples.enforcement_lifecycle $(ARGS)
 
-test: $(STAMP)-test   ## all tests (ARGS="-k name -x" narrows them)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP)-test   ## all tests, JOBS=2 at a time (ARGS="-k name -x" narrows them; JOBS=0 for a debugger)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope $(ARGS)
 
 lint: $(STAMP)-test $(STAMP)-lint   ## ruff, mypy, basedpyright, import-linter, deptry
 	$(BIN)/ruff check .

@@ -29,7 +29,8 @@ LIMIT_S = 90
 
 def environment(tmp_path: Path, **more: str) -> dict[str, str]:
     """The temporary folders of the demo are below `tmp_path`, so that what it leaves is seen."""
-    return {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT), **more}
+    mine = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    return {**mine, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT), **more}
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -348,30 +348,16 @@ async def test_c71_ten_thousand_mapped_sensors_are_armed_without_a_stall(tmp_pat
     def d() -> None:
         FileSensor.map("drop", path=[f"{tmp_path}/in/{place}" for place in range(n)])
 
-    lag: list[float] = []
-
-    async def probe() -> None:
-        while True:
-            at = time.perf_counter()
-            await asyncio.sleep(0.001)
-            lag.append(time.perf_counter() - at - 0.001)
-
+    armed: list[int] = [0]
     async with Runtime(tmp_path / "b.db", [d], slots=1) as rt:
-        began = time.perf_counter()
         run = await rt.trigger(d)
-        watching = asyncio.create_task(probe())
         async with asyncio.timeout(60):
             while rt.armed < n:
-                await asyncio.sleep(0.01)
-        took = time.perf_counter() - began
-        watching.cancel()
+                await asyncio.sleep(0)  # each turn of the loop
+                armed.append(rt.armed)
         assert rt.slots_in_use == 0
         why = await rt.operations.why(run.run_id, "drop")
         assert why.why == f"0 of its {n:,} instances have ended"
         await run.cancel()
         assert rt.armed == 0
-    lag.sort()
-    print(
-        f"{took:.1f} s; the loop was late by {lag[len(lag) * 99 // 100] * 1000:.0f} ms (p99), {lag[-1] * 1000:.0f} ms at most"
-    )
-    assert lag[-1] < 1.0
+    assert max(after - before for before, after in pairwise(armed)) <= n // 10

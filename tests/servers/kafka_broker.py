@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import socket
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,13 @@ class NoidaBroker(ServerProcess):
             program("noida-db"), "start", "--data-dir", str(self.folder),
             "--only", "kafka", "--kafka-port", str(self.port),
         ]  # fmt: skip
+
+    def answers(self, peer: socket.socket) -> bool:
+        """It listens before it serves: ready is who answers which versions of the protocol it speaks."""
+        peer.settimeout(1)
+        asked = struct.pack(">hhih", 18, 0, 1, -1)  # ApiVersions, version 0, number 1, no client's name
+        peer.sendall(struct.pack(">i", len(asked)) + asked)
+        return len(peer.recv(4)) > 0
 
     async def create(self, topic: str, partitions: int = 1) -> None:
         from aiokafka.admin import NewTopic

@@ -44,13 +44,18 @@ class ServerProcess:
         )
         until = time.monotonic() + 15
         while time.monotonic() < until:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as peer:
+                if self.answers(peer):
+                    return
             if self._process.poll() is not None:
                 break
             time.sleep(0.02)
         self.kill()
         pytest.fail(f"{self.command()[0]} did not start on port {self.port}")
+
+    def answers(self, peer: socket.socket) -> bool:
+        """Whether it is ready to serve, and not only to be connected to; asked over a connection that was just made."""
+        return True
 
     def signal(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:
