@@ -16,7 +16,6 @@ from bide.runtime.engine.backfills import hold_words
 from bide.runtime.engine.unread import dag_of, words
 from bide.runtime.engine.waiting import SEEN_HERE
 from bide.runtime.service.health import Alive
-from bide.runtime.service.tally import Tally
 from bide.runtime.service.views import refusal_of
 from bide.runtime.store.names import Named, names
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from bide.runtime.notify.notifier import Notifier
     from bide.runtime.service.feed import Feed
     from bide.runtime.service.holds import Held, Holds
+    from bide.runtime.service.tally import Tally
     from bide.runtime.service.traces import Traces
 
 
@@ -124,6 +124,8 @@ class LiveHouse:
     def count(self) -> Tally:
         """What is committed is counted from the first call on."""
         if self._counting is None:
+            from bide.runtime.service.tally import Tally
+
             self._counting = Tally()
             if not self.phase:
                 self.begin_counting()
