@@ -214,6 +214,27 @@ ROWS: dict[str, Row] = {
             "worst_ms": Figure("longest hold of the loop ms", at_most=50, limit=""),
         },
     ),
+    "prune": Row(
+        "prune of 20,000 runs beside hand-offs",
+        Program("rows.prune:prune"),
+        Program("limits:hand_off"),
+        {
+            "rows_per_s": Figure("rows/s", limit=""),
+            "slice_p50_ms": Figure("a slice, p50 ms", at_most=25, limit=""),
+            "handoff_p99_ms": Figure("hand-off p99 ms meanwhile", limit="p99_ms"),
+        },
+        repeat=3,
+    ),
+    "backup": Row(
+        "backup beside hand-offs",
+        Program("rows.prune:backup"),
+        Program("limits:hand_off"),
+        {
+            "mb_per_s": Figure("MB/s", limit=""),
+            "handoff_p99_ms": Figure("hand-off p99 ms meanwhile", limit="p99_ms"),
+        },
+        repeat=3,
+    ),
     "contracts-1000": Row(
         "contracts of a run with 1,000 edges",
         Program("rows.contracts:evaluated", 1_000),

@@ -7,7 +7,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bide.runtime.engine.changes import Changes, Removal
 from bide.runtime.store.inline import InlineWriter
@@ -232,3 +235,35 @@ def test_p14_keys_skips_and_marks_of_what_is_over_go_by_age(db: Path) -> None:
     assert removed == {"idempotency": 1, "skipped_firing": 1, "standing_mark": 1, "standing": 1}
     assert of(db, "SELECT name FROM standing_mark") == [("b",)], "a living one tells of each file once"
     assert json.dumps(of(db, "SELECT key FROM idempotency")) == '[["new"]]'
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    stages=st.lists(st.integers(1, 12), min_size=2, max_size=9), at=st.integers(0, 10), last=st.integers(1, 4)
+)
+def test_p14_whenever_it_is_pruned_what_lives_is_as_in_a_twin_that_never_was(
+    tmp_path_factory: pytest.TempPathFactory, stages: list[int], at: int, last: int
+) -> None:
+    """Runs left at random stages, ended at random instants: everything holds, and a start finds the same world."""
+    db = tmp_path_factory.mktemp("twin") / "bide.db"
+    writer = InlineWriter.open_here(db, synchronous="NORMAL", create=True)
+    book = Book()
+    for run_id, until in enumerate(stages, 1):
+        for n, (changes, batch) in enumerate(whole_run(book, run_id), 1):
+            writer.commit_here(changes, batch)
+            if n == until:
+                break
+    writer._raw.execute("UPDATE run SET ended_us = run_id, created_us = 0 WHERE ended_us IS NOT NULL")
+    before = writer.read_here(load_world)
+    live = writer.read_here(
+        lambda conn: conn.execute("SELECT run_id FROM run WHERE ended_us IS NULL").fetchall()
+    )
+    writer.close_here()
+    prune(db, Policy(Of(at, last)))
+    with closing(sqlite3.connect(db)) as conn:
+        after = load_world(conn)
+        kept = {run for (run,) in conn.execute("SELECT run_id FROM run")}
+    assert msgspec.structs.replace(after, batch=before.batch) == before
+    assert {run for (run,) in live} <= kept
+    assert set(range(1, len(stages) + 1)[-last:]) <= kept
+    assert {run for run in range(1, len(stages) + 1) if run >= at} <= kept

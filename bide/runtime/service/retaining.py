@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("bide.retention")
 
 _GOES_ON_US: Final = SECOND
+_REST_S: Final = 0.005
+"""Between two slices of a living runtime: what else it has to do goes first."""
 _FILES: Final = 2_000
 """Logs that are looked at in one go."""
 
@@ -83,6 +85,7 @@ class Retaining:
         following: dict[str, Any] | None = args
         while following is not None:
             following = again(await self._door.command("prune", following))
+            await asyncio.sleep(_REST_S)
 
     async def _begun(self, keep: str, last: int, dags: dict[str, Any] | None) -> tuple[str, str]:
         try:

@@ -15,7 +15,7 @@ import msgspec
 
 from bide.runtime.store.removal import UNFINISHED_PLAN, UNSENT, free, referring, removable, statements
 
-ROWS: Final = 800
+ROWS: Final = 400
 """Rows of a slice, about: what is removed in a few milliseconds."""
 PAGE: Final = 200
 """Runs of a DAG that are looked at in a slice."""
