@@ -27,8 +27,8 @@ def dump(conn: sqlite3.Connection) -> list[str]:
 
 def test_every_list_of_changes_has_its_statement() -> None:
     names = [name for name, _ in STATEMENTS]
-    assert sorted(names) == sorted(Changes.__slots__)
-    fields = [name for name in vars_in_order() if name not in ("outputs", "outputs_gone")]
+    assert sorted([*names, "pruned"]) == sorted(Changes.__slots__)  # a removal names its tables itself
+    fields = [name for name in vars_in_order() if name not in ("outputs", "outputs_gone", "pruned")]
     assert [name for name in names if name not in ("outputs", "outputs_gone")] == fields
     assert names.index("outputs_gone") < names.index("outputs")
 
@@ -262,7 +262,7 @@ async def test_facts_answer_what_decide_asks(store: Store) -> None:
     for changes, batch in whole_run(Book()):
         await store.commit(changes, batch)
     changes = Changes()
-    changes.idempotency.append(("k", '{"run_id":"1"}', T0))
+    changes.idempotency.append(("k", '{"run_id":"1"}', T0, "d"))
     await store.commit(changes, 99)
 
     def ask(conn: sqlite3.Connection) -> None:
@@ -275,7 +275,7 @@ async def test_facts_answer_what_decide_asks(store: Store) -> None:
         assert (at.state, [(t.map_index, t.state) for t in at.tasks]) == ("success", [(-1, "success")])
         assert facts.run_at(conn, 1, T0 + 2) is None
         assert facts.outputs(conn, [11, 12, 13]) == {11: '{"path":"x"}', 12: "42"}
-        assert facts.idempotency_result(conn, "k") == '{"run_id":"1"}'
+        assert facts.idempotency_result(conn, "k") == ('{"run_id":"1"}', "d")
         assert facts.idempotency_result(conn, "x") is None
         assert facts.watermark(conn, 1, "load") == "1"
 

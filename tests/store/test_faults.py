@@ -131,7 +131,7 @@ def small_disk(at: Path) -> Iterator[None]:
     if os.geteuid() != 0:
         pytest.skip("no root: a small tmpfs cannot be mounted")
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(at)], check=False, capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=1000k", "tmpfs", str(at)], check=False, capture_output=True
     )
     if done.returncode != 0:
         pytest.skip(f"no tmpfs: {done.stderr.decode().strip()}")
@@ -147,7 +147,7 @@ def make_room(at: Path) -> None:
 
 def large(batch: int) -> Changes:
     changes = Changes()
-    changes.idempotency += [(f"key-{batch}-{n}", "x" * 900, 0) for n in range(20)]
+    changes.idempotency += [(f"key-{batch}-{n}", "x" * 900, 0, "") for n in range(20)]
     return changes
 
 
@@ -194,7 +194,7 @@ async def test_closing_on_a_full_disk_keeps_the_log_and_the_next_start_reads_it(
 
 def test_a_new_database_on_a_full_disk_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk"):
-        (tmp_path / "disk" / "ballast").write_bytes(b"x" * 560_000)
+        (tmp_path / "disk" / "ballast").write_bytes(b"x" * 960_000)
         with pytest.raises(StoreFullError, match="no room"):
             InlineWriter.open_here(tmp_path / "disk" / "bide.db", create=True)
         (tmp_path / "disk" / "ballast").unlink()

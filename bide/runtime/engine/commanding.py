@@ -17,12 +17,12 @@ def command(t: Turn, e: Command) -> Slices:
     """Carry out a command; its error is its answer. One that bears a key is carried out once."""
     key = e.args.get("key")
     if key:
-        before = t.fact("idempotency", f"{e.verb}:{key}")
+        name = f"{e.verb}:{key}"
+        before = t.fact("idempotency", name)
         if before is None:  # unless it was asked a moment ago, in this very batch
-            before = next((row[1] for row in t.changes.idempotency if row[0] == f"{e.verb}:{key}"), None)
+            before = next(((row[1], row[3]) for row in t.changes.idempotency if row[0] == name), None)
         if before is not None:
-            auditing.record(t, e, repeated=True)
-            t.effects.append(Reply(e.token, msgspec.json.decode(before)))
+            _again(t, e, *before)
             return
     try:
         if e.verb not in VERBS:
@@ -37,5 +37,19 @@ def command(t: Turn, e: Command) -> Slices:
     if not retention.goes_on(e):
         auditing.record(t, e)
     if key:
-        t.changes.idempotency.append((f"{e.verb}:{key}", msgspec.json.encode(result).decode(), t.now))
+        t.changes.idempotency.append((name, msgspec.json.encode(result).decode(), t.now, e.digest))
     t.effects.append(Reply(e.token, result))
+
+
+def _again(t: Turn, e: Command, result: str, digest: str) -> None:
+    """The answer of the first time, unless another thing is asked for under the same key."""
+    if e.digest and digest and e.digest != digest:
+        wrong = (
+            f"the key {e.args['key']!r} was used for another request: nothing was changed; "
+            "use a new key for a new request"
+        )
+        auditing.record(t, e, refused=wrong)
+        t.effects.append(Reply(e.token, None, UsageError.__name__, wrong))
+        return
+    auditing.record(t, e, repeated=True)
+    t.effects.append(Reply(e.token, msgspec.json.decode(result)))

@@ -376,6 +376,7 @@ class Command(msgspec.Struct, frozen=True):
     verb: str
     args: dict[str, Any]
     asked: Asked | None = Asked()  # None: nobody did, it is bide's own, and no line of the audit log
+    digest: str = ""  # of the request that bore the key, where there is one
 
 
 Input = (

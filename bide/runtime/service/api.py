@@ -39,12 +39,13 @@ from bide.runtime.service.hook_desk import HookDesk
 from bide.runtime.service.hook_routes import hook_routes
 from bide.runtime.service.metric_routes import metric_routes
 from bide.runtime.service.metrics import Metrics
+from bide.runtime.service.once import once
 from bide.runtime.service.openapi import document
 from bide.runtime.service.probe_routes import probe_routes
 from bide.runtime.service.probes import Health, Said
 from bide.runtime.service.scopes import scoped
 from bide.runtime.service.shapes import Problem
-from bide.runtime.service.table import Operation, operations
+from bide.runtime.service.table import KEY_HEADER, Operation, operations
 
 _STATUS: Final[tuple[tuple[type[BideError], int, str], ...]] = (
     (UsageError, 422, "Cannot be meant"),
@@ -106,7 +107,11 @@ def _add(app: FastAPI, ops: Doors, of: Operation) -> None:
         arguments = given(of, request.path_params, query, request.headers, await request.body())
         if of.route.pages:
             return await _page(of, request, call, arguments)
-        return json_response(await call(**arguments), of.route.status)
+        key = request.headers.get(KEY_HEADER)
+        if key is None or of.route.method == "GET":
+            return json_response(await call(**arguments), of.route.status)
+        with once(key, of.id, arguments):
+            return json_response(await call(**arguments), of.route.status)
 
     app.add_route(of.path, handle, methods=[of.route.method], name=of.id, include_in_schema=False)
     scoped(app, of.route.method, of.path, of.route.scope)

@@ -28,6 +28,13 @@ def given(
     body: bytes,
 ) -> dict[str, Any]:
     """The arguments of an operation, by name."""
+    key = headers.get(KEY_HEADER) if of.route.method != "GET" else None
+    if key is not None and not of.route.once:
+        raise _wrong(
+            f"this route takes no {KEY_HEADER}: its answer is kept nowhere, and cannot be given twice"
+        )
+    if key is not None and not 1 <= len(key) <= 255:
+        raise _wrong(f"the header {KEY_HEADER} has {len(key)} characters, and may have 1 to 255")
     asked, told = _query(of, query), _body(of, body)
     found = {each.name: _argument(each, path, asked, headers, told) for each in of.parameters}
     if of.route.pages and found["before"] is not None:
@@ -45,8 +52,6 @@ def _argument(
                 raise _wrong(f"{of.said} has {len(found)} characters, and may have {NAME}")
         case "header":
             found = headers.get(KEY_HEADER)
-            if found is not None and not 1 <= len(found) <= 255:
-                raise _wrong(f"the header {KEY_HEADER} has {len(found)} characters, and may have 1 to 255")
         case "query":
             found = getattr(query, of.name)
         case _ if of.struct is not None:

@@ -117,7 +117,7 @@ def _parameters(of: Operation, components: dict[str, Any]) -> list[dict[str, Any
         for name, schema in query["properties"].items():
             required = name in query.get("required", ())
             found.append({"name": name, "in": "query", "required": required, "schema": _plain(schema)})
-    if of.of("header"):
+    if of.route.method != "GET" and of.route.once:
         about = "The same key does a thing once: a call that is made again gets the answer of the first."
         text = {"type": "string", "minLength": 1, "maxLength": 255}
         found.append({"name": KEY_HEADER, "in": "header", "schema": text, "description": about})

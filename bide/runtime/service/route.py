@@ -41,7 +41,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     `names`: what parameters are called there, where that differs. `nulls`: the word that stands for
     None, where there is no leaving it out. `pages`: the field of a listing's items, newest first, by which it
-    is read page by page; the operation's `before` is its `cursor` there.
+    is read page by page; the operation's `before` is its `cursor` there. `once`: whether a command takes an
+    Idempotency-Key; it cannot where the answer is kept nowhere.
     """
 
     method: str
@@ -51,6 +52,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     names: Mapping[str, str] = _NONE
     nulls: Mapping[str, str] = _NONE
     pages: str = ""
+    once: bool = True
 
 
 def get(
@@ -72,9 +74,12 @@ def post(
     scope: Scope = "run",
     names: Mapping[str, str] = _NONE,
     nulls: Mapping[str, str] = _NONE,
+    once: bool = True,
 ) -> Callable[[Call], Call]:
     """A command, or a question that is recorded."""
-    return _at(Route(method="POST", path=path, status=status, scope=scope, names=names, nulls=nulls))
+    return _at(
+        Route(method="POST", path=path, status=status, scope=scope, names=names, nulls=nulls, once=once)
+    )
 
 
 def _at(route: Route) -> Callable[[Call], Call]:

@@ -57,6 +57,7 @@ from bide.runtime.service.hook_desk import HookDesk
 from bide.runtime.service.limits import Budget, limits
 from bide.runtime.service.live import CLOSED
 from bide.runtime.service.mounting import Mounted
+from bide.runtime.service.once import keyed
 from bide.runtime.service.rooms import Rooms
 from bide.runtime.service.unread import hiding, unread
 from bide.runtime.service.views import owner_of
@@ -527,9 +528,10 @@ class Runtime(Mounted, Rooms):
             raise RefusedError("the runtime is stopping and starts nothing new: ask again when it is back")
         if self._engine.full:
             raise RefusedError(f"not done: {self._engine.full}")
+        args, digest = keyed(args)
         encode(args, f"what {verb!r} was given", COMMAND_LIMIT)  # refused here, it concerns nobody else
         token, reply = self._shell.expect_reply()
-        self._engine.post(Command(token, verb, args, asked(verb, args)))
+        self._engine.post(Command(token, verb, args, asked(verb, args), digest))
         return await reply
 
     @property

@@ -157,14 +157,11 @@ def _struct(title: str, parameters: Sequence[Parameter]) -> Any:
     fields: list[tuple[str, Any, Any]] = []
     for each in parameters:
         if each.struct is not None:
-            fields += [
-                (
-                    field.name,
-                    limited(field.type),
-                    msgspec.field(name=field.encode_name, **_default(field.default)),
-                )
-                for field in msgspec.structs.fields(each.struct)
-            ]
+            for field in msgspec.structs.fields(each.struct):
+                made = field.default_factory
+                default = made() if made is not msgspec.NODEFAULT else field.default
+                said = msgspec.field(name=field.encode_name, **_default(default))
+                fields.append((field.name, limited(field.type), said))
         else:
             default = each.null if each.null and each.default is None else each.default
             fields.append((each.name, each.type, msgspec.field(name=each.said, **_default(default))))

@@ -12,7 +12,7 @@ from bide.runtime.service.token_shapes import TokenLine, TokenMade
 class TokenDoors(Protocol):
     """The operations on tokens; they are named by their names."""
 
-    @post("/tokens", status=201, scope="admin")
+    @post("/tokens", status=201, scope="admin", once=False)
     async def create(self, name: str, scope: str = "read", expires: str | None = None) -> TokenMade:
         """Make a token, which is said this once and kept nowhere.
 

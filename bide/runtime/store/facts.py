@@ -204,10 +204,10 @@ def backfill(conn: sqlite3.Connection, backfill_id: int) -> BackfillRows | None:
     return BackfillRows(found[0], dict(counts.fetchall()), bad)
 
 
-def idempotency_result(conn: sqlite3.Connection, key: str) -> str | None:
-    """The JSON that a command with this key was answered with before, or None."""
-    found = conn.execute("SELECT result FROM idempotency WHERE key = ?", (key,)).fetchone()
-    return found[0] if found else None
+def idempotency_result(conn: sqlite3.Connection, key: str) -> tuple[str, str] | None:
+    """The JSON that a command with this key was answered with before, and the digest of its request, or None."""
+    found = conn.execute("SELECT result, digest FROM idempotency WHERE key = ?", (key,)).fetchone()
+    return (found[0], found[1]) if found else None
 
 
 def outputs(conn: sqlite3.Connection, instance_ids: Iterable[int]) -> dict[int, str]:

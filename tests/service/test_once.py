@@ -1,0 +1,102 @@
+"""Idempotency-Key: what is asked twice is done once, and another request under the same key is told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from bide import Asset, Runtime, dag, task
+from bide.runtime.service.api import make_app
+from bide.runtime.service.openapi import document
+from bide.runtime.service.table import operations
+
+Http = httpx.AsyncClient
+KEY: Final = "Idempotency-Key"
+gold = Asset("gold", grain="day")
+
+
+@task(outlets=[gold])
+async def step() -> None: ...
+
+
+@dag
+def etl() -> None:
+    step()
+
+
+def asking(rt: Runtime) -> Http:
+    app = httpx.ASGITransport(app=make_app(rt.operations, lambda: ""))
+    return httpx.AsyncClient(transport=app, base_url="http://bide/api/v1")
+
+
+@pytest.fixture
+async def rt(tmp_path: Path) -> AsyncIterator[Runtime]:
+    async with Runtime(tmp_path / "bide.db", [etl]) as runtime:
+        await (await runtime.trigger("etl", logical_date="2026-06-15")).wait(timeout=20)
+        yield runtime
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "other"),
+    [
+        ("/dags/etl/runs", {"logical_date": "2026-06-16"}, {"logical_date": "2026-06-17"}),
+        ("/runs/1/rerun", {"whole": True}, {"task": "step"}),
+        (
+            "/invalidations",
+            {"version": "1", "reason": "a", "by": "b"},
+            {"version": "1", "reason": "c", "by": "b"},
+        ),
+        (
+            "/incidents",
+            {"title": "a", "asset": "gold", "by": "c"},
+            {"title": "b", "asset": "gold", "by": "c"},
+        ),
+        ("/dags/etl/pause", {}, None),
+        ("/backfills", {"dag": "etl", "from": "2026-06-01", "to": "2026-06-03", "every": "1d"}, None),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_the_same_key_is_carried_out_once(rt: Runtime, path: str, body: Any, other: Any) -> None:
+    async with asking(rt) as http:
+        first = await http.post(path, json=body, headers={KEY: "k-1"})
+        assert first.is_success, first.text
+        await rt.settled()
+        again = await http.post(path, json=body, headers={KEY: "k-1"})
+        assert (again.status_code, again.json()) == (first.status_code, first.json())
+        if other is not None:
+            told = await http.post(path, json=other, headers={KEY: "k-1"})
+            assert told.status_code == 422
+            assert "another request" in told.json()["detail"]
+        assert (await http.post(path, json=body, headers={KEY: ""})).status_code == 422
+        assert (await http.post(path, json=body, headers={KEY: "x" * 256})).status_code == 422
+
+
+async def test_a_key_outlives_the_runtime_and_a_refusal_takes_none(tmp_path: Path) -> None:
+    db = tmp_path / "bide.db"
+    async with Runtime(db, [etl]) as rt, asking(rt) as http:
+        assert (await http.post("/runs/7/cancel", headers={KEY: "c"})).status_code == 404
+        assert (await http.post("/dags/etl/runs", json={}, headers={KEY: "t"})).json() == {"run_id": "1"}
+        assert (await http.post("/dags/etl/runs", json={"new": True}, headers={KEY: "t"})).status_code == 422
+        await rt.settled()
+    async with Runtime(db, [etl]) as rt, asking(rt) as http:
+        assert (await http.post("/dags/etl/runs", json={}, headers={KEY: "t"})).json() == {"run_id": "1"}
+        assert (await http.post("/dags/etl/runs", json={"new": True}, headers={KEY: "t"})).status_code == 422
+        assert len(await rt.operations.runs()) == 1
+
+
+async def test_every_post_takes_a_key_but_those_whose_answer_is_kept_nowhere(rt: Runtime) -> None:
+    said = document(make_app(rt.operations, lambda: ""))
+    for each in operations():
+        if each.route.method == "GET":
+            continue
+        at = said["paths"][each.path.replace(":path}", "}")][each.route.method.lower()]
+        assert (KEY in {one["name"] for one in at["parameters"]}) == each.route.once
+    assert {each.id for each in operations() if not each.route.once} == {"tokens_create"}
+    async with asking(rt) as http:
+        told = await http.post("/tokens", json={"name": "ci"}, headers={KEY: "k"})
+    assert told.status_code == 422
+    assert "kept nowhere" in told.json()["detail"]
