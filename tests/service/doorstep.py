@@ -64,6 +64,11 @@ def problem(answer: httpx.Response, status: int) -> str:
     return str(found["detail"])
 
 
+def everything(folder: Path) -> bytes:
+    """All that stands in the files of a folder."""
+    return b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+
+
 @asynccontextmanager
 async def doorstep(
     db: Path, host: str = "127.0.0.1", names: tuple[str, ...] = (), **options: Any
