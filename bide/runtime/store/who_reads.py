@@ -47,7 +47,7 @@ def live_token(conn: sqlite3.Connection, name: str) -> str | None:
 
 def tokens(conn: sqlite3.Connection) -> list[TokenRow]:
     """All there ever were, in the order they were made."""
-    return rows(conn, TokenRow, f"{_TOKEN} ORDER BY created_us, public")
+    return rows(conn, TokenRow, f"{_TOKEN} ORDER BY created_us, revoked_us IS NULL, public")
 
 
 def audited(
