@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from bide.runtime.clock import Clock, from_us
+from bide.runtime.errors import RefusedError
+from bide.runtime.executor import log_files
 from bide.runtime.values import redactor
 
 LINE_LIMIT: Final = 16 * 1024
@@ -59,7 +61,7 @@ class LogBook:
 
     def path(self, attempt_id: int) -> Path:
         """Where the log of an attempt stands, whether or not it has one. Ids are integers: no name gets in."""
-        return self.folder / f"{int(attempt_id)}.log"
+        return self.folder / log_files.name_of(attempt_id)
 
     def write(self, attempt_id: int, line: str, level: str = "INFO") -> None:
         """Add a line, or several when `line` has line breaks; each is cut at the line limit."""
@@ -70,7 +72,7 @@ class LogBook:
             was_clean = not self._pending
             pending = self._pending.get(attempt_id)
             if pending is None:
-                pending = self._pending[attempt_id] = _Pending(self._size_of(attempt_id))
+                pending = self._pending[attempt_id] = _Pending(log_files.size(self.folder, attempt_id))
             for part in parts:
                 if attempt_id in self._full:
                     break
@@ -102,7 +104,7 @@ class LogBook:
         """What stands after `offset` (bytes), in whole lines, and the offset to go on from."""
         self.flush(attempt_id)
         try:
-            with self.path(attempt_id).open("rb") as file:
+            with log_files.reading(self.folder, attempt_id) as file:
                 file.seek(offset)
                 data = file.read()
         except FileNotFoundError:
@@ -114,7 +116,7 @@ class LogBook:
         """The last lines, oldest first, without reading more of the file than needed."""
         self.flush(attempt_id)
         try:
-            with self.path(attempt_id).open("rb") as file:
+            with log_files.reading(self.folder, attempt_id) as file:
                 at = file.seek(0, os.SEEK_END)
                 data = b""
                 while at > 0 and data.count(b"\n") <= lines:
@@ -131,7 +133,7 @@ class LogBook:
             for attempt_id in attempt_ids:
                 self._pending.pop(attempt_id, None)
                 self._full.discard(attempt_id)
-                self.path(attempt_id).unlink(missing_ok=True)
+                log_files.remove(self.folder, attempt_id)
 
     def forget_after(self, last_id: int) -> None:
         """Forget the logs of attempts after `last_id`, the newest that the database knows.
@@ -160,36 +162,17 @@ class LogBook:
             return kept + b" [cut: %d more bytes]\n" % more
         return data + b"\n"
 
-    def _size_of(self, attempt_id: int) -> int:
-        try:
-            return self.path(attempt_id).stat().st_size
-        except OSError:
-            return 0
-
     def _flush_one(self, attempt_id: int) -> None:
         pending = self._pending.pop(attempt_id, None)
         if pending is None or not pending.lines:
             return
         try:
-            self._append(attempt_id, b"".join(pending.lines))
+            log_files.append(self.folder, attempt_id, b"".join(pending.lines))
             self.problem = ""
         except OSError as error:
             self.problem = f"the log {self.path(attempt_id)} cannot be written: {error.strerror}"
-
-    def _append(self, attempt_id: int, data: bytes) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        path = self.path(attempt_id)
-        try:
-            fd = os.open(path, flags, 0o600)
-        except FileNotFoundError:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            fd = os.open(path, flags, 0o600)
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(fd, view) :]
-        finally:
-            os.close(fd)
+        except RefusedError as error:
+            self.problem = str(error)
 
 
 def _iso(at_us: int) -> str:

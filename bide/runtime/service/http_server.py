@@ -149,6 +149,8 @@ async def serving(
     `hosts`: the names that a TCP listener may be asked by. `most` connections at once, where so many files may be open.
     """
     most = min(most, files() * 3 // 4)
+    if listener.family != socket.AF_UNIX:  # asyncio does it for sockets that say their protocol, and few do
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # each connection has it from here
     connection = type("_Bounded", (_Connection,), {"hosts": hosts, "most": most, "head_s": head_s})
     server = _QuietServer(_config(app, connection))
     task = asyncio.create_task(server.serve(sockets=[listener]), name="bide http")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bide.runtime.executor.log_files import reading
 from bide.runtime.service.places import log_of
 
 
@@ -13,7 +14,7 @@ def read_log(db: Path, attempt_id: int, offset: int, limit: int) -> tuple[str, i
     Bytes that are not UTF-8 are replaced. An offset past the end gives nothing and stays.
     """
     try:
-        with log_of(db, attempt_id).open("rb") as file:
+        with reading(log_of(db, attempt_id).parent, attempt_id) as file:
             file.seek(offset)
             data = file.read(limit + 1)
     except FileNotFoundError:
