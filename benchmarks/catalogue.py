@@ -205,6 +205,16 @@ ROWS: dict[str, Row] = {
         },
         repeat=3,
     ),
+    "scrape": Row(
+        "/metrics of 100,000 instances",
+        Program("rows.scrape:scraped"),
+        Program("limits:loop_lag"),
+        {
+            "p50_ms": Figure("p50 ms", limit=""),
+            "p99_ms": Figure("p99 ms", limit=""),
+            "lag_p99_ms": Figure("loop lag p99 ms", at_most=10),
+        },
+    ),
     "guest": Row(
         "the loop of a host whose guest it is",
         Program("rows.guest:guest"),

@@ -180,7 +180,8 @@ async def crowd() -> dict[str, float]:
     from bide.runtime.service.http_server import serving
     from bide.runtime.service.listen import Listener
 
-    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with scratch() as folder:
         listener = Listener(folder / "s")
         async with (

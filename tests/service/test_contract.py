@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import pytest
 import schemathesis
+import schemathesis.checks
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
@@ -27,6 +28,9 @@ from bide.sensors import FileSensor
 from tests.service.bridge import Bridge, bridged
 
 TABLE: Final = tuple(operations())
+SUPPRESSED: Final = [
+    HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large, HealthCheck.large_base_example,
+]  # fmt: skip
 EXAMPLES: Final = 300 if os.environ.get("BIDE_SOAK") else 3
 KNOWN: Final = {"dag": "etl", "task": "load", "asset": "gold"}  # all else that has a name is number 1
 CHECKS: Any = [
@@ -95,7 +99,7 @@ def test_every_answer_is_as_the_document_says(said: Any, each: Operation) -> Non
     statuses: Counter[int] = Counter()
 
     @seed(20260615)
-    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=SUPPRESSED)
     @given(case=right | wrong, known=st.booleans())
     def ask(case: Case[Any], known: bool) -> None:
         for name in case.path_parameters if known else ():

@@ -292,7 +292,7 @@ async def test_p13_a_commit_that_hangs_is_no_life_and_asks_no_second_time(tmp_pa
             await let_go.wait()
             return await real(fn)  # type: ignore[arg-type]
 
-        rt._engine.store = type("Hung", (), {"read": staticmethod(hangs)})()
+        rt._engine.store = type("Hung", (), {"read": staticmethod(hangs)})()  # pyright: ignore[reportAttributeAccessIssue]
         assert "no commit has come to its end" in await rt.alive.proof(0.01)
         assert "no commit has come to its end" in await rt.alive.proof(0.01)
         assert asked == 1  # a hung disk is not given one question more at each pulse
@@ -308,7 +308,7 @@ async def test_p13_a_full_disk_is_not_death_and_a_lost_database_is(tmp_path: Pat
         async def answers(fn: object) -> object:
             raise error
 
-        rt._engine.store = type("Says", (), {"read": staticmethod(answers)})()
+        rt._engine.store = type("Says", (), {"read": staticmethod(answers)})()  # pyright: ignore[reportAttributeAccessIssue]
         assert await rt.alive.proof(1) == ""
         error = StoreLostError("the disk is gone")
         assert await rt.alive.proof(1) == "the disk is gone"

@@ -197,7 +197,8 @@ async def test_t17_the_log_is_asked_by_time_person_command_and_outcome(sim: SimR
     assert ids(await ops.audit(outcome="ok")) == [3, 2, 1]
     assert ids(await ops.audit(since="90m")) == [4, 3]
     assert ids(await ops.audit(since="2026-06-15T01:00:00Z")) == [4, 3, 2]
-    for wrong in ({"outcome": "maybe"}, {"since": "long ago"}, {"limit": 0}):
+    wrongs: list[dict[str, Any]] = [{"outcome": "maybe"}, {"since": "long ago"}, {"limit": 0}]
+    for wrong in wrongs:
         with pytest.raises(UsageError):
             await ops.audit(**wrong)
 

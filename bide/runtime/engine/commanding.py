@@ -16,8 +16,8 @@ from bide.runtime.errors import BideError, UsageError
 def command(t: Turn, e: Command) -> Slices:
     """Carry out a command; its error is its answer. One that bears a key is carried out once."""
     key = e.args.get("key")
+    name = f"{e.verb}:{key}"
     if key:
-        name = f"{e.verb}:{key}"
         before = t.fact("idempotency", name)
         if before is None:  # unless it was asked a moment ago, in this very batch
             before = next(((row[1], row[3]) for row in t.changes.idempotency if row[0] == name), None)

@@ -109,9 +109,9 @@ def _in_headers(headers: Headers) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     for name, values in headers.items():
         if name.startswith("ce-"):
-            if len(values) > 1:
+            if len(values) != 1:
                 raise NoEvent(f"the header {name} was given {len(values)} times: send it once")
-            attributes[name.removeprefix("ce-")] = values[0]
+            [attributes[name.removeprefix("ce-")]] = values
     _bounded(attributes)
     return attributes
 

@@ -178,6 +178,9 @@ def write_copy(path: Path, gathered: Gathered) -> None:
     conn = open_database(path, create=True)
     try:
         conn.execute("PRAGMA foreign_keys = OFF")  # rows beside the incident are not taken
+        conn.execute(
+            "DELETE FROM meta WHERE key = 'database'"
+        )  # it is a part of another one: the same each time
         conn.execute("BEGIN")
         for table, (columns, rows) in gathered.tables.items():
             marks = ", ".join("?" * len(columns))

@@ -175,7 +175,8 @@ def free(conn: sqlite3.Connection, table: str) -> str:
 
 def statements(conn: sqlite3.Connection, what: str) -> list[str]:
     """The SQL that removes rows of a kind; `?1` are their ids as JSON, `?2` the instant."""
-    return [_FREE.sub(lambda match: free(conn, match[1]), sql) for sql in dict(STEPS)[what]]
+    steps: dict[str, tuple[str, ...]] = dict(STEPS)
+    return [_FREE.sub(lambda match: free(conn, match[1]), sql) for sql in steps[what]]
 
 
 def carry_out(conn: sqlite3.Connection, removal: Removal) -> None:
@@ -263,7 +264,7 @@ _HELD: Final = (
 
 def removable(conn: sqlite3.Connection) -> str:
     """The condition that a row of `run` is over, and nothing living refers to it."""
-    held = list(_HELD)
+    held: list[str] = list(_HELD)
     for parent, join in _ROWS_OF_RUN.items():
         for child, column, _ in referring(conn, parent):
             if child not in _KNOWN:
