@@ -49,6 +49,10 @@ class RefusedError(BideError):
     exit_code = 4
 
 
+class ChangedError(RefusedError):
+    """What an edit was meant for has changed since it was seen (HTTP 412). Nothing changed."""
+
+
 class UnreachableError(BideError, ConnectionError):
     """The service that should answer does not."""
 

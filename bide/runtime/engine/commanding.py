@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import msgspec
 
-from bide.runtime.engine import auditing, retention
+from bide.runtime.engine import auditing, precondition, retention
 from bide.runtime.engine.commands import VERBS
 from bide.runtime.engine.messages import Command, Reply
 from bide.runtime.engine.turn import Slices, Turn
@@ -25,6 +25,8 @@ def command(t: Turn, e: Command) -> Slices:
             _again(t, e, *before)
             return
     try:
+        if e.match is not None:
+            precondition.check(t, e.match)
         if e.verb not in VERBS:
             raise UsageError(f"there is no command {e.verb!r}; there are: {', '.join(VERBS)}")
         result = VERBS[e.verb](t, e.args)

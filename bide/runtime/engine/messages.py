@@ -15,6 +15,7 @@ from msgspec.structs import force_setattr
 from bide.runtime.assets.declarations import Declared
 from bide.runtime.engine.auditing import Asked
 from bide.runtime.engine.notices import NoticesMoved
+from bide.runtime.engine.precondition import Match
 from bide.runtime.engine.states import AttemptState
 from bide.runtime.graph.spec import DagSpec, TaskSpec
 from bide.runtime.values import storable
@@ -211,10 +212,7 @@ class ClockStepped(msgspec.Struct, frozen=True):
 
 
 class Recover(msgspec.Struct, frozen=True):
-    """The world was restored from the database: settle what died with the former process.
-
-    `running` are the attempts that the database calls running although their process is gone.
-    """
+    """The world was restored: settle what died; `running` are attempts that the database calls running."""
 
     running: tuple[int, ...]
 
@@ -377,6 +375,7 @@ class Command(msgspec.Struct, frozen=True):
     args: dict[str, Any]
     asked: Asked | None = Asked()  # None: nobody did, it is bide's own, and no line of the audit log
     digest: str = ""  # of the request that bore the key, where there is one
+    match: Match | None = None  # how its entity must still stand
 
 
 Input = (

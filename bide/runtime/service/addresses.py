@@ -109,6 +109,14 @@ def plan_number(text: object) -> int:
     return _number(text, "plan", "`bide assets plans` lists them", "plan_id", "id")
 
 
+def entity(kind: str, said: str) -> str | int | None:
+    """The id of what has a number as it stands (store/revisions.py), a DAG by its name; None: such have none."""
+    if kind == "dag":
+        return said
+    read = _NUMBERS.get(kind)
+    return None if read is None else read(said)
+
+
 def _number(given: object, what: str, advice: str, *fields: str) -> int:
     """The number that was typed or handed, or the one in a field of what was handed."""
     said = next((getattr(given, field) for field in fields if hasattr(given, field)), given)
@@ -116,6 +124,16 @@ def _number(given: object, what: str, advice: str, *fields: str) -> int:
     if not isinstance(text, str) or not re.fullmatch(r"[0-9]{1,18}", text):
         raise UsageError(f"{given!r} names no {what}: {what}s have whole numbers; {advice}")
     return int(text)
+
+
+_NUMBERS: Final = {
+    "run": run_number,
+    "wait": wait_number,
+    "approval": approval_number,
+    "backfill": backfill_number,
+    "plan": plan_number,
+    "incident": incident_number,
+}
 
 
 def task_address(text: str) -> TaskAddress:

@@ -9,6 +9,7 @@ in `make_app`, each saying its scope with `scoped`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -19,8 +20,10 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 import bide
+from bide.runtime.engine.precondition import Match
 from bide.runtime.errors import (
     BideError,
+    ChangedError,
     GaveUpError,
     NotFoundError,
     RefusedError,
@@ -30,6 +33,7 @@ from bide.runtime.errors import (
     UnreachableError,
     UsageError,
 )
+from bide.runtime.service.addresses import entity
 from bide.runtime.service.cursor import MOST, cursor
 from bide.runtime.service.doors import Doors
 from bide.runtime.service.feed import Feed
@@ -46,10 +50,12 @@ from bide.runtime.service.probes import Health, Said
 from bide.runtime.service.scopes import scoped
 from bide.runtime.service.shapes import Problem
 from bide.runtime.service.table import KEY_HEADER, Operation, operations
+from bide.runtime.service.tags import IF_MATCH, IF_NONE_MATCH, matching, numbers, seen, tag
 
 _STATUS: Final[tuple[tuple[type[BideError], int, str], ...]] = (
     (UsageError, 422, "Cannot be meant"),
     (NotFoundError, 404, "Not found"),
+    (ChangedError, 412, "Precondition failed"),
     (RefusedError, 409, "Refused"),
     (StoreFullError, 503, "No room"),
     (StoreLostError, 503, "Store lost"),
@@ -107,6 +113,14 @@ def _add(app: FastAPI, ops: Doors, of: Operation) -> None:
         arguments = given(of, request.path_params, query, request.headers, await request.body())
         if of.route.pages:
             return await _page(of, request, call, arguments)
+        if of.route.tagged and of.route.method == "GET":
+            return await _tagged(of, request, ops, call, arguments)
+        with _as_seen(of, request, arguments):
+            return await asked(request, call, arguments)
+
+    async def asked(
+        request: Request, call: Callable[..., Awaitable[Any]], arguments: dict[str, Any]
+    ) -> Response:
         key = request.headers.get(KEY_HEADER)
         if key is None or of.route.method == "GET":
             return json_response(await call(**arguments), of.route.status)
@@ -115,6 +129,45 @@ def _add(app: FastAPI, ops: Doors, of: Operation) -> None:
 
     app.add_route(of.path, handle, methods=[of.route.method], name=of.id, include_in_schema=False)
     scoped(app, of.route.method, of.path, of.route.scope)
+
+
+async def _tagged(
+    of: Operation,
+    request: Request,
+    ops: Doors,
+    call: Callable[..., Awaitable[Any]],
+    arguments: dict[str, Any],
+) -> Response:
+    """An answer with its entity tag, or 304 to whoever has it. The number is read first: it is never newer than the answer."""
+    number = await ops.revision(of.route.tagged, arguments[of.route.tagged])
+    answer = json_response(await call(**arguments), of.route.status)
+    answer.headers["ETag"] = known = tag(number, bytes(answer.body))
+    told = ", ".join(request.headers.getlist(IF_NONE_MATCH))
+    if told and seen(told, known):
+        return Response(status_code=304, headers={"ETag": known})
+    return answer
+
+
+def _as_seen(
+    of: Operation, request: Request, arguments: dict[str, Any]
+) -> contextlib.AbstractContextManager[None]:
+    """What is commanded within goes by the If-Match of the request, where it has one."""
+    said = request.headers.getlist(IF_MATCH) if of.route.method != "GET" else []
+    if not said:
+        return contextlib.nullcontext()
+    if not of.route.tagged:
+        raise UsageError(
+            f"this route takes no {IF_MATCH}: what it does is not compared with what was seen of anything"
+        )
+    found = numbers(", ".join(said))
+    named = arguments[of.route.tagged]
+    if found is None:
+        return contextlib.nullcontext()
+    if named is None:
+        raise UsageError(f"{IF_MATCH} goes with a {of.route.tagged} that is named by its number")
+    known = entity(of.route.tagged, named)
+    assert known is not None
+    return matching(Match(of.route.tagged, known, found))
 
 
 async def _page(

@@ -26,7 +26,12 @@ class ApprovalDoors(Protocol):
         """
         ...
 
-    @post("/approvals/{approval}/approve", scope="admin", nulls={"approval": "only"})
+    @get("/approvals/{approval}", tagged="approval")
+    async def show(self, approval: str) -> ApprovalLine:
+        """Show an approval."""
+        ...
+
+    @post("/approvals/{approval}/approve", scope="admin", nulls={"approval": "only"}, tagged="approval")
     async def approve(self, approval: str | None, by: Person, why: Text) -> Done:
         """Approve what is asked for; who decides and why are kept.
 
@@ -34,7 +39,7 @@ class ApprovalDoors(Protocol):
         """
         ...
 
-    @post("/approvals/{approval}/reject", scope="admin", nulls={"approval": "only"})
+    @post("/approvals/{approval}/reject", scope="admin", nulls={"approval": "only"}, tagged="approval")
     async def reject(self, approval: str | None, by: Person, why: Text) -> Done:
         """Reject what is asked for; who decides and why are kept.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bide.runtime.engine.states import ApprovalState
-from bide.runtime.errors import RefusedError, UsageError
+from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.service.addresses import approval_number, before_number, run_number
 from bide.runtime.service.approval_shapes import ApprovalLine
@@ -47,6 +47,15 @@ class Approvals:
             Reader.read, lambda conn: reads.approvals(conn, state, run_id, limit, before_number(before))
         )
         return [line(each) for each in found]
+
+    async def show(self, approval: str) -> ApprovalLine:
+        number = approval_number(approval)
+        found = await self._reader.ask(
+            Reader.read, lambda conn: reads.approvals(conn, None, None, 1, number + 1)
+        )
+        if not found or found[0].approval_id != number:
+            raise NotFoundError(f"there is no approval {number}: `bide approvals --state all` lists them")
+        return line(found[0])
 
     async def approve(self, approval: str | None, by: str, why: str) -> Done:
         return await self._decide("approve", "approved", approval, by, why)

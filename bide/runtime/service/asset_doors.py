@@ -20,7 +20,7 @@ class AssetDoors(UseDoors, ImpactDoors, Protocol):
         """List the assets."""
         ...
 
-    @get("/assets/{asset:path}")
+    @get("/assets/{asset:path}", tagged="asset")
     async def show(self, asset: str, limit: Limit = 20) -> AssetShown:
         """Show an asset with its newest versions."""
         ...
@@ -33,7 +33,7 @@ class AssetDoors(UseDoors, ImpactDoors, Protocol):
         """
         ...
 
-    @post("/dags/{dag}/asset-events/drop", names={"everything": "all"})
+    @post("/dags/{dag}/asset-events/drop", names={"everything": "all"}, tagged="dag")
     async def drop(
         self,
         dag: str,
@@ -49,7 +49,7 @@ class AssetDoors(UseDoors, ImpactDoors, Protocol):
         """
         ...
 
-    @post("/dags/{dag}/asset-events/replay", names={"start": "from"})
+    @post("/dags/{dag}/asset-events/replay", names={"start": "from"}, tagged="dag")
     async def replay(self, dag: str, start: str, asset: str | None = None, reason: Text = "") -> Done:
         """Put published versions before a DAG once more.
 

@@ -37,22 +37,22 @@ class BackfillDoors(Protocol):
         """List backfills, the newest first."""
         ...
 
-    @get("/backfills/{backfill}")
+    @get("/backfills/{backfill}", tagged="backfill")
     async def show(self, backfill: str, state: str | None = None, limit: Limit = 100_000) -> BackfillShown:
         """Show a backfill and its intervals."""
         ...
 
-    @post("/backfills/{backfill}/pause")
+    @post("/backfills/{backfill}/pause", tagged="backfill")
     async def pause(self, backfill: str) -> Done:
         """Let a backfill make no more runs."""
         ...
 
-    @post("/backfills/{backfill}/resume")
+    @post("/backfills/{backfill}/resume", tagged="backfill")
     async def resume(self, backfill: str, failed: bool = False) -> Done:
         """Let a backfill go on; `failed`: what failed or was cancelled is taken up again."""
         ...
 
-    @post("/backfills/{backfill}/cancel")
+    @post("/backfills/{backfill}/cancel", tagged="backfill")
     async def cancel(self, backfill: str, reason: Text = "") -> Done:
         """Cancel a backfill and its runs."""
         ...

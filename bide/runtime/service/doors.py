@@ -244,6 +244,10 @@ class Doors(Protocol):
         """The operations on tokens."""
         ...
 
+    async def revision(self, kind: str, name: str) -> int | None:
+        """The number that an entity has as it stands; None when it is not there, or has none."""
+        ...
+
     @get("/audit", scope="admin")
     async def audit(
         self,
@@ -265,7 +269,7 @@ class Doors(Protocol):
         """List the DAGs."""
         ...
 
-    @get("/dags/{dag}")
+    @get("/dags/{dag}", tagged="dag")
     async def dag(self, dag: str) -> DagShown:
         """Show a DAG: its tasks, and what a run of it takes."""
         ...
@@ -291,7 +295,7 @@ class Doors(Protocol):
         """List runs, the newest first."""
         ...
 
-    @get("/runs/{run}")
+    @get("/runs/{run}", tagged="run")
     async def show(self, run: str) -> RunShown:
         """Show a run and its tasks."""
         ...
@@ -311,6 +315,11 @@ class Doors(Protocol):
     @get("/waits")
     async def waits(self) -> list[WaitLine]:
         """List the open waits, the nearest deadline first."""
+        ...
+
+    @get("/waits/{wait}", tagged="wait")
+    async def wait_shown(self, wait: str) -> WaitLine:
+        """Show an open wait."""
         ...
 
     @get("/alerts", pages="id")
@@ -366,12 +375,12 @@ class Doors(Protocol):
         """
         ...
 
-    @post("/runs/{run}/cancel")
+    @post("/runs/{run}/cancel", tagged="run")
     async def cancel(self, run: str) -> Done:
         """Cancel a run: what waits and what runs of it."""
         ...
 
-    @post("/runs/{run}/rerun")
+    @post("/runs/{run}/rerun", tagged="run")
     async def rerun(
         self, run: str, task: str | None = None, downstream: bool = False, whole: bool = False
     ) -> Done:
@@ -381,7 +390,7 @@ class Doors(Protocol):
         """
         ...
 
-    @post("/runs/{run}/tasks/{task}/mark")
+    @post("/runs/{run}/tasks/{task}/mark", tagged="run")
     async def mark(self, run: str, task: str, state: str, downstream: bool = False) -> Done:
         """Mark a task success, failed or skipped.
 
@@ -389,27 +398,27 @@ class Doors(Protocol):
         """
         ...
 
-    @post("/runs/{run}/tasks/{task}/skip")
+    @post("/runs/{run}/tasks/{task}/skip", tagged="run")
     async def skip(self, run: str, task: str, downstream: bool = False) -> Done:
         """Let a task not run, and let that be well."""
         ...
 
-    @post("/dags/{dag}/pause")
+    @post("/dags/{dag}/pause", tagged="dag")
     async def pause(self, dag: str) -> Done:
         """Let a DAG start nothing; its waits and their deadlines stand still."""
         ...
 
-    @post("/dags/{dag}/unpause")
+    @post("/dags/{dag}/unpause", tagged="dag")
     async def unpause(self, dag: str) -> Done:
         """Let a paused DAG go on."""
         ...
 
-    @post("/waits/{wait}/look")
+    @post("/waits/{wait}/look", tagged="wait")
     async def wait_look(self, wait: str) -> Done:
         """Look now at what a wait waits for."""
         ...
 
-    @post("/waits/{wait}/extend")
+    @post("/waits/{wait}/extend", tagged="wait")
     async def wait_extend(self, wait: str, deadline: str) -> Done:
         """Give a wait more time.
 
@@ -417,12 +426,12 @@ class Doors(Protocol):
         """
         ...
 
-    @post("/waits/{wait}/satisfy")
+    @post("/waits/{wait}/satisfy", tagged="wait")
     async def wait_satisfy(self, wait: str, event: Any = None) -> Done:
         """End a wait well, as if what it waits for had come."""
         ...
 
-    @post("/waits/{wait}/fail")
+    @post("/waits/{wait}/fail", tagged="wait")
     async def wait_fail(self, wait: str, reason: Text = "") -> Done:
         """End a wait as failed."""
         ...

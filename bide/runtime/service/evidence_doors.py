@@ -25,7 +25,7 @@ class EvidenceDoors(Protocol):
         """List incidents, the newest first."""
         ...
 
-    @get("/incidents/{incident}")
+    @get("/incidents/{incident}", tagged="incident")
     async def incident(self, incident: str) -> IncidentShown:
         """Show an incident: its steps, what was noted, and what is missing."""
         ...
@@ -44,21 +44,21 @@ class EvidenceDoors(Protocol):
         """Open an incident of an asset, or of an invalidation."""
         ...
 
-    @post("/incidents/{incident}/notes")
+    @post("/incidents/{incident}/notes", tagged="incident")
     async def note(
         self, incident: str, step: str, text: Text, by: Person = "", data: dict[str, Any] | None = None
     ) -> Done:
         """Note what was done at one of the runbook's steps."""
         ...
 
-    @post("/incidents/{incident}/plan")
+    @post("/incidents/{incident}/plan", tagged="incident")
     async def plan(
         self, incident: str, plan: str | None = None, invalidation: str | None = None, by: Person = ""
     ) -> Done:
         """Link a plan or an invalidation to an incident; neither: the newest plan of its invalidation."""
         ...
 
-    @post("/incidents/{incident}/close")
+    @post("/incidents/{incident}/close", tagged="incident")
     async def close(self, incident: str, text: Text = "", by: Person = "", anyway: bool = False) -> Done:
         """Close an incident; `anyway`: although a step is open."""
         ...

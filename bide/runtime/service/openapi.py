@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from bide.runtime.service.scopes import scopes_of
 from bide.runtime.service.shapes import Problem
 from bide.runtime.service.table import KEY_HEADER, Operation, operations
+from bide.runtime.service.tags import IF_MATCH, IF_NONE_MATCH, LONGEST, PATTERN
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _PATH: Final = re.compile(r":path\}")
@@ -23,6 +24,14 @@ _ERRORS: Final = {
     413: "The request is too large.",
     422: "The request cannot be meant; nothing was changed.",
     503: "The service cannot answer now; `Retry-After` says when to ask again.",
+}
+_TAGS: Final = {
+    IF_MATCH: "Tags as they were answered: it is done only if the entity has not changed since.",
+    IF_NONE_MATCH: "Tags as they were answered: 304 when the answer would be one of them.",
+}
+_TAG: Final = {
+    "description": "The entity tag: the entity's number (`If-Match` compares it), and a digest of the answer.",
+    "schema": {"type": "string"},
 }
 _ABOUT: Final = """\
 What the terminal can do, over HTTP. Instants are ISO 8601 in UTC, ids are strings, absent is null. Errors are
@@ -97,6 +106,11 @@ def _operation(of: Operation, schema: dict[int, Any], components: dict[str, Any]
         said["responses"][str(of.route.status)]["headers"] = {
             "Link": {"description": link, "schema": {"type": "string"}}
         }
+    if of.route.tagged and of.route.method == "GET":
+        said["responses"][str(of.route.status)]["headers"] = {"ETag": _TAG}
+        said["responses"]["304"] = {"description": "It is as it was seen.", "headers": {"ETag": _TAG}}
+    elif of.route.tagged:
+        said["responses"]["412"] = _problem("What it is meant for has changed since; nothing was changed.")
     if rest:
         said["description"] = " ".join(rest.split())
     if of.body is not None:
@@ -121,6 +135,10 @@ def _parameters(of: Operation, components: dict[str, Any]) -> list[dict[str, Any
         about = "The same key does a thing once: a call that is made again gets the answer of the first."
         text = {"type": "string", "minLength": 1, "maxLength": 255}
         found.append({"name": KEY_HEADER, "in": "header", "schema": text, "description": about})
+    if of.route.tagged:
+        name = IF_NONE_MATCH if of.route.method == "GET" else IF_MATCH
+        text = {"type": "string", "pattern": PATTERN, "maxLength": LONGEST}
+        found.append({"name": name, "in": "header", "schema": text, "description": _TAGS[name]})
     return found
 
 

@@ -246,6 +246,17 @@ class Operations(Who, Operated):
     async def waits(self) -> list[WaitLine]:
         return await self._reader.ask(self._wait_lines)
 
+    async def wait_shown(self, wait: str) -> WaitLine:
+        number = wait_number(wait)
+        one = await self._reader.ask(Reader.waits, after=number - 1, limit=1)
+        of_schedules = await self._reader.ask(Reader.read, standing)
+        found = next((each for each in one if each.wait_id == number), None) or next(
+            (each for each in of_schedules if each.standing_id == number), None
+        )
+        if found is None:
+            raise NotFoundError(f"there is no open wait {wait}: `bide waits` lists them")
+        return self._wait_line(found)
+
     def _wait_lines(self, reader: Reader) -> list[WaitLine]:
         """Put into words where it was read: a hundred thousand of them would hold the loop."""
         of_runs = sorted(reader.waits(), key=lambda wait: wait.deadline_us)

@@ -26,17 +26,17 @@ class PlanDoors(Protocol):
         """List rerun plans, the newest first."""
         ...
 
-    @get("/plans/{plan}")
+    @get("/plans/{plan}", tagged="plan")
     async def show(self, plan: str) -> PlanShown:
         """Show a rerun plan and how far it is."""
         ...
 
-    @post("/plans/{plan}/approve", scope="admin", names={"plan_hash": "hash"})
+    @post("/plans/{plan}/approve", scope="admin", names={"plan_hash": "hash"}, tagged="plan")
     async def approve(self, plan: str, plan_hash: str, by: Person, why: Text) -> Done:
         """Approve the plan that was read: `hash` is its own."""
         ...
 
-    @post("/plans/{plan}/run", names={"plan_hash": "hash"})
+    @post("/plans/{plan}/run", names={"plan_hash": "hash"}, tagged="plan")
     async def run(self, plan: str, plan_hash: str) -> PlanRun:
         """Run the plan that was read; of one that runs or ran, nothing is changed.
 
@@ -44,7 +44,7 @@ class PlanDoors(Protocol):
         """
         ...
 
-    @post("/plans/{plan}/cancel")
+    @post("/plans/{plan}/cancel", tagged="plan")
     async def cancel(self, plan: str, reason: Text = "") -> Done:
         """Cancel a plan, and its runs with it."""
         ...

@@ -42,7 +42,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     `names`: what parameters are called there, where that differs. `nulls`: the word that stands for
     None, where there is no leaving it out. `pages`: the field of a listing's items, newest first, by which it
     is read page by page; the operation's `before` is its `cursor` there. `once`: whether a command takes an
-    Idempotency-Key; it cannot where the answer is kept nowhere.
+    Idempotency-Key; it cannot where the answer is kept nowhere. `tagged`: the parameter that names the entity which a question
+    answers with a tag of, and which a command edits as it was seen (`tags.py`).
     """
 
     method: str
@@ -53,6 +54,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     nulls: Mapping[str, str] = _NONE
     pages: str = ""
     once: bool = True
+    tagged: str = ""
 
 
 def get(
@@ -62,9 +64,12 @@ def get(
     names: Mapping[str, str] = _NONE,
     nulls: Mapping[str, str] = _NONE,
     pages: str = "",
+    tagged: str = "",
 ) -> Callable[[Call], Call]:
     """A question. It changes nothing."""
-    return _at(Route(method="GET", path=path, scope=scope, names=names, nulls=nulls, pages=pages))
+    return _at(
+        Route(method="GET", path=path, scope=scope, names=names, nulls=nulls, pages=pages, tagged=tagged)
+    )
 
 
 def post(
@@ -75,10 +80,20 @@ def post(
     names: Mapping[str, str] = _NONE,
     nulls: Mapping[str, str] = _NONE,
     once: bool = True,
+    tagged: str = "",
 ) -> Callable[[Call], Call]:
     """A command, or a question that is recorded."""
     return _at(
-        Route(method="POST", path=path, status=status, scope=scope, names=names, nulls=nulls, once=once)
+        Route(
+            method="POST",
+            path=path,
+            status=status,
+            scope=scope,
+            names=names,
+            nulls=nulls,
+            once=once,
+            tagged=tagged,
+        )
     )
 
 

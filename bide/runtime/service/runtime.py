@@ -59,6 +59,7 @@ from bide.runtime.service.live import CLOSED
 from bide.runtime.service.mounting import Mounted
 from bide.runtime.service.once import keyed
 from bide.runtime.service.rooms import Rooms
+from bide.runtime.service.tags import taken
 from bide.runtime.service.unread import hiding, unread
 from bide.runtime.service.views import owner_of
 from bide.runtime.store.facts import ended_waits, run_result, watermarks
@@ -531,7 +532,7 @@ class Runtime(Mounted, Rooms):
         args, digest = keyed(args)
         encode(args, f"what {verb!r} was given", COMMAND_LIMIT)  # refused here, it concerns nobody else
         token, reply = self._shell.expect_reply()
-        self._engine.post(Command(token, verb, args, asked(verb, args), digest))
+        self._engine.post(Command(token, verb, args, asked(verb, args), digest, taken()))
         return await reply
 
     @property

@@ -8,7 +8,7 @@ import msgspec
 
 from bide.runtime.clock import Clock
 from bide.runtime.errors import UsageError
-from bide.runtime.service.addresses import read_date, read_span
+from bide.runtime.service.addresses import entity, read_date, read_span
 from bide.runtime.service.shapes import iso
 from bide.runtime.service.token_shapes import AuditLine
 from bide.runtime.store.reader import Reader
@@ -37,6 +37,17 @@ class Who:
         from bide.runtime.service.tokens import Tokens
 
         return Tokens(self._reader, self._door, self._clock)
+
+    async def revision(self, kind: str, name: str) -> int | None:
+        """The number that an entity has as it stands; None when it is not there, or has none."""
+        from bide.runtime.store.revisions import revision
+
+        known = entity(kind, name)
+        return (
+            None
+            if known is None
+            else await self._reader.ask(Reader.read, lambda conn: revision(conn, kind, known))
+        )
 
     async def audit(
         self,

@@ -103,6 +103,9 @@ def note(t: Turn, args: Args) -> Any:
     n = _entry(
         t, row.incident_id, row.entries, args["step"], _somebody(args), args["text"], args.get("data") or {}
     )
+    t.journal(
+        "incident", row.incident_id, None, OPEN, OPEN, f"{args['step']}, by {_somebody(args)}: {args['text']}"
+    )
     return {"incident_id": row.incident_id, "n": n}
 
 
@@ -121,6 +124,7 @@ def link(t: Turn, args: Args) -> Any:
     _set(t, row)
     said = f"plan {row.plan_id}" if plan_id is not None else f"invalidation {invalidation}"
     _entry(t, row.incident_id, row.entries, Step.PLAN, by, f"linked {said}", {"plan": row.plan_id})
+    t.journal("incident", row.incident_id, None, OPEN, OPEN, f"linked {said}, by {by}")
     return {"incident_id": row.incident_id, "plan_id": row.plan_id, "invalidation": row.invalidation_id}
 
 
