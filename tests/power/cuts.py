@@ -1,0 +1,114 @@
+"""Cuts: a disk lives through some of them, each in the midst of work, and is judged after every one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import random
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from tests.power.disk import found_on, without_cache
+from tests.power.machine import ROOT, Machine
+from tests.power.verdict import Fact, acknowledged, judged
+
+Level = Literal["FULL", "NORMAL"]
+LIVES: Final = 3
+"""Cuts that one disk lives through: the second and third start by recovering."""
+RECORD: Final = Path(os.environ.get("BIDE_POWER_RECORD", Path(__file__).with_name("record.tsv")))
+OPEN_S: Final = 90
+
+
+@dataclass
+class Tally:
+    """What came of the cuts of a seed."""
+
+    level: Level
+    seed: int
+    cuts: int = 0
+    images: int = 0  # disks that were judged: one as the machine left it, others without the disk's own cache
+    acknowledged: int = 0
+    lost: list[Fact] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    unflushed: int = 0  # writes that were under way or in the disk's cache, and were lost with it
+
+    @property
+    def replay(self) -> str:
+        return f"BIDE_SEED={self.seed} pytest tests/power"
+
+
+def cut(
+    machine: Machine, level: Level, seed: int, *, lives: int = LIVES, caches: int = 2, longest_s: float = 5
+) -> Tally:
+    """Work and cut, so many times on one disk. `caches`: disks without their cache that are judged at each cut."""
+    dice = random.Random(seed)
+    tally = Tally(level, seed)
+    folder = machine.folder / f"{level}-{seed}"
+    folder.mkdir()
+    disk = machine.blank(folder / "disk")
+    facts: list[Fact] = []
+    for life in range(lives):
+        before = _copy(disk, folder / "before")
+        guest = machine.start(disk, level)
+        try:
+            if level == "FULL" and dice.random() < 0.2:
+                time.sleep(dice.uniform(0, 1.5))  # in the midst of opening
+            else:
+                guest.until("open", OPEN_S)
+                time.sleep(dice.uniform(0.1 if level == "FULL" else longest_s / 2, longest_s))
+        finally:
+            guest.cut()
+        failed = [line for line in guest.lines() if line.startswith("failed")]
+        tally.wrong += [f"life {life + 1}: {line}" for line in failed]
+        said = acknowledged(guest.lines())
+        facts += said
+        tally.cuts += 1
+        tally.acknowledged += len(said)
+        made = [_copy(disk, folder / "found")]
+        for number in range(caches):
+            made.append(folder / f"cache-{number}")
+            tally.unflushed += without_cache(before, Path(f"{disk}.log"), made[-1], dice)[1]
+        for image in made:
+            place = folder / f"{image.name}-files"
+            verdict = judged(found_on(image, place), facts)
+            tally.images += 1
+            tally.lost += verdict.lost
+            tally.wrong += [f"life {life + 1}, {image.name}: {each}" for each in verdict.wrong]
+            shutil.rmtree(place)
+    if not tally.wrong and (level == "NORMAL" or not tally.lost):
+        shutil.rmtree(folder)
+    return tally
+
+
+def _copy(disk: Path, at: Path) -> Path:
+    subprocess.run(["cp", "--sparse=always", str(disk), str(at)], check=True)
+    return at
+
+
+# --- what is kept of a soak ------------------------------------------------------------------------------
+
+_HEAD: Final = "date\tcommit\tkernel\tlevel\tseed\tcuts\timages\tunflushed\tacknowledged\tlost\twrong\n"
+
+
+def record(machine: Machine, tally: Tally) -> None:
+    """One line more."""
+    done = subprocess.run(
+        ["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    today = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%MZ")
+    words = (today, done.stdout.strip() or "-", machine.release, tally.level, tally.seed, tally.cuts, tally.images,
+             tally.unflushed, tally.acknowledged, len(tally.lost), len(tally.wrong))  # fmt: skip
+    if not RECORD.exists():
+        RECORD.write_text(_HEAD)
+    with RECORD.open("a") as file:
+        file.write("\t".join(map(str, words)) + "\n")
+
+
+def following() -> int:
+    """The seed after the last on record: where a soak that was broken off goes on."""
+    rows = RECORD.read_text().splitlines()[1:] if RECORD.exists() else []
+    return max((int(row.split("\t")[4]) for row in rows), default=0) + 1
