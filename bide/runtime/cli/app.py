@@ -19,6 +19,7 @@ from bide.runtime.cli import (
     backfill,
     check,
     completion,
+    config,
     dev,
     effects,
     events,
@@ -81,6 +82,7 @@ app.command(stats_command)
 app.command(schedule.schedule)
 app.command(backfill.app)
 app.command(check.check)
+app.command(config.app)
 app.command(assets.app)
 app.command(dev.dev)
 app.command(init.init)
@@ -308,15 +310,18 @@ def logs(
 
 @app.command
 def doctor(*, db: Db = None, json: Json = False) -> int:
-    """Check the database and what it rests on; exit 1 when something is wrong."""
+    """Check the database, its files, who serves it, the settings and the machine; exit 1 when something is wrong.
+
+    A line says `ok`, `note` (well, and there is something to know) or `BAD`; below it what to do.
+    """
+    from bide.runtime.cli.doctor import health_lines
+
     health = asked(db, lambda ops: ops.doctor())
     if json:
         print_json(health)
     else:
-        for check in health.checks:
-            write(f"{'ok ' if check.ok else 'BAD'}  {check.name}: {check.found}")
-            if check.advice:
-                write(f"     {check.advice}")
+        for line in health_lines(health):
+            write(line)
     return 0 if health.ok else 1
 
 

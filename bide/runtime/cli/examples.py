@@ -27,6 +27,8 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "events": ("bide events -f", "bide events --dag daily --json"),
     "top": ("bide top", "bide top --once"),
     "stats": ("bide stats", "bide stats 12", "bide stats daily"),
+    "config": ("bide config show",),
+    "config show": ("bide config show --origin", "bide config show --json"),
     "doctor": ("bide doctor", "bide doctor --json"),
     # act
     "trigger": ("bide trigger daily", "bide trigger daily --date 2026-06-15 --idempotency-key order-7"),
@@ -134,7 +136,7 @@ CHAPTERS: Final[dict[str, str]] = {
     "Act": "trigger cancel rerun mark skip pause unpause backfill",
     "What is safe to use": "assets effects incident approvals alerts",
     "The outside": "hooks notify token audit",
-    "Keep": "db systemd completion version",
+    "Keep": "db config systemd completion version",
 }
 """The commands of the first level, as `bide --help` orders them."""
 

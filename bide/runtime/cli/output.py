@@ -95,6 +95,20 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str | None]], empt
     write("\n".join(out))
 
 
+def wrapped(text: str, indent: int) -> list[str]:
+    """A line as several that fit the terminal, those after the first indented; as it is where there is none."""
+    if not sys.stdout.isatty():
+        return [text]
+    import shutil
+    import textwrap
+
+    width = max(shutil.get_terminal_size().columns, 40)
+    lines = textwrap.wrap(
+        text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+    return lines or [""]
+
+
 def print_why(head: str, details: Sequence[Detail], after: str | None) -> None:
     """An answer to `why`: its sentence, the facts behind it, what comes next."""
     write(head)

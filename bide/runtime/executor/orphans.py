@@ -52,6 +52,27 @@ def kill_orphans(rows: Iterable[tuple[int, int, int, str]]) -> list[int]:
     return list(killed)
 
 
+def living(rows: Iterable[tuple[int, int, int, str]]) -> list[tuple[int, int]]:
+    """(attempt, pid) of the processes among those of `kill_orphans` that live; nothing is touched."""
+    here = boot_id()
+    known = {pid: (attempt_id, started) for attempt_id, pid, started, boot in rows if here and boot == here}
+    if not known:
+        return []
+    found = []
+    for pid, session in _sessions():
+        attempt_id, started = known.get(session, (0, 0))
+        theirs = session in known and not _over(pid)
+        if theirs and ((pid == session and started_ticks(pid) == started) or _bears(pid, attempt_id)):
+            found.append((attempt_id, pid))
+    return found
+
+
+def _over(pid: int) -> bool:
+    """Whether it has ended, and only nobody has asked how."""
+    fields = _stat(pid)
+    return fields is None or fields[0] in ("Z", "X")
+
+
 def _kill(pid: int) -> bool:
     """Kill one process, held by a pidfd where there is one, so that no other can be hit.
 

@@ -58,6 +58,14 @@ def verified(
     return _VERIFY[scheme](secrets, headers, body, now_us, tolerance_us)
 
 
+def usable(scheme: str, secrets: Sequence[str]) -> None:
+    """Raises `Unusable` when deliveries could not be checked with any of these secrets."""
+    if scheme in (GITHUB, STRIPE):
+        _keys(secrets)
+    elif scheme == STANDARD:
+        _signers(secrets)
+
+
 def digest(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 

@@ -10,6 +10,8 @@ from typing import Final
 
 from bide.runtime.clock import DAY, SECOND
 from bide.runtime.engine.explain import span_words
+from bide.runtime.service.doctor_life import around
+from bide.runtime.service.doctor_place import place
 from bide.runtime.service.doors import Live
 from bide.runtime.service.holds import ADVICE
 from bide.runtime.service.places import log_of
@@ -30,15 +32,18 @@ _BUILT_US: Final = 1_767_225_600 * SECOND  # 2026-01-01: no clock that is right 
 
 def examine(reader: Reader, db: Path, now_us: int, live: Live | None) -> Health:
     """All checks, whatever the first ones found. Reads only."""
+    holder = Lock(reader.path).holder()
     checks = (
         _sqlite(reader.sqlite_version()),
         _schema(reader),
         *_invariants(reader, db),
+        *place(reader, holder, now_us),
         _disk(db),
         _filesystem(db),
         *_inotify(),
         _lock(db, now_us),
         _clock(reader, now_us),
+        *around(reader, holder, now_us, live),
         *_slots(live),
         *_dag_files(live),
         *_unread(live),

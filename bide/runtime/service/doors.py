@@ -36,6 +36,7 @@ from bide.runtime.service.shapes import (
 from bide.runtime.service.token_shapes import AuditLine
 
 if TYPE_CHECKING:
+    from bide.runtime.config import Config
     from bide.runtime.engine.changes import Changes
     from bide.runtime.graph.dag import Dag
     from bide.runtime.lineage.exporter import Sent
@@ -169,6 +170,11 @@ class Live(Protocol):
     @property
     def unwatched(self) -> frozenset[int]:
         """The waits that a source should watch and none does, by id."""
+        ...
+
+    @property
+    def config(self) -> Config | None:
+        """The settings that it was opened with; None where a program gave it what it has."""
         ...
 
     async def settled(self) -> None:

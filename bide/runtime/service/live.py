@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bide.runtime.clock import Clock
+    from bide.runtime.config import Config
     from bide.runtime.engine.changes import Changes
     from bide.runtime.engine.explain import Look, Progress, Refusal
     from bide.runtime.engine.loop import Engine
@@ -90,6 +91,8 @@ class LiveHouse:
     _alive_proof: Alive | None = None
     _traces: Traces | None = None
     _counting: Tally | None = None
+    config: Config | None = None
+    """The settings that it was opened with; None: a program gave it what it has."""
     phase: str = "it is not open yet"
     """Why it is not at work: not opened, opening, closed; "" when it is open."""
     _notifier: Notifier | None = None

@@ -53,6 +53,15 @@ def masked(args: dict[str, Any]) -> str:
     return msgspec.json.encode({"cut": text[: LIMIT // 2]}).decode()
 
 
+def unmasked_part(value: Any, *, by_name: bool) -> Any:
+    """Plain data without its secrets; without `by_name` only those that are known as such or stand in a URL.
+
+    >>> unmasked_part({"auth": "hunter2", "url": "http://ada:pw@host/"}, by_name=True)
+    {'auth': '***', 'url': 'http://***@host/'}
+    """
+    return _Walk(by_name).of(value, 0)
+
+
 def target_of(verb: str, args: dict[str, Any]) -> str:
     """What a command is about, in words.
 
@@ -71,12 +80,12 @@ def target_of(verb: str, args: dict[str, Any]) -> str:
 class _Walk:
     """One walk through arguments, which looks at so many values and no more."""
 
-    def __init__(self) -> None:
-        self._left = _MANY
+    def __init__(self, by_name: bool = True) -> None:
+        self._left, self._by_name = _MANY, by_name
 
     def of(self, value: Any, depth: int, name: str = "") -> Any:
         self._left -= 1
-        if name and is_secret(name) and value not in (None, "", False, True):
+        if self._by_name and name and is_secret(name) and value not in (None, "", False, True):
             return MASK
         match value:
             case str():

@@ -58,6 +58,7 @@ async def open_runtime(
         notify=config.notify,
         retention=config.retention,
     )
+    runtime.config = config
     with recorded():
         async with runtime:
             gc.freeze()  # what was loaded stays to the end: no collection walks it again and holds up the loop

@@ -243,6 +243,14 @@ class Check(_Shape, frozen=True):
     advice: str
 
 
+class Setting(_Shape, frozen=True):
+    """A setting in force. `origin`: default, a file's path, a variable's name, or flag."""
+
+    key: str
+    value: Any
+    origin: str
+
+
 class Health(_Shape, frozen=True):
     ok: bool
     checks: tuple[Check, ...]

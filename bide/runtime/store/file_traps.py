@@ -17,8 +17,11 @@ import msgspec
 
 from bide.runtime.store.lock import Holder, network_file_system
 from bide.runtime.store.open import staged_of, uri_of
+from bide.runtime.store.peeking import peeked
 
 _WAL_MAGIC: Final = (0x377F0682, 0x377F0683)
+_MODES: Final = {b"\x01": "delete", b"\x02": "wal"}
+"""The format's version for writers, at 18 of the file."""
 
 
 class Trap(msgspec.Struct, frozen=True):
@@ -29,16 +32,16 @@ class Trap(msgspec.Struct, frozen=True):
     advice: str
 
 
-def file_traps(db: Path, holder: Holder | None) -> list[Trap]:
+def file_traps(db: Path, holder: Holder | None, *, rights: bool = True, network: bool = True) -> list[Trap]:
     """Every trap there is; `holder` is who holds the lock of the database now."""
     return [
-        *_rights(db),
+        *(_rights(db) if rights else ()),
         *_names(db),
         *_log(db),
         *_journal(db),
         *_held_file(db, holder),
         *_left_over(db),
-        *_network(db),
+        *(_network(db) if network else ()),
     ]
 
 
@@ -107,7 +110,8 @@ def _as_it_is(db: Path) -> tuple[int, str]:
         try:
             page = int(conn.execute("PRAGMA page_size").fetchone()[0])
             conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            mode = str(conn.execute("PRAGMA journal_mode").fetchone()[0])
+            # An immutable database has no log for SQLite, whatever its header says: the header is asked.
+            mode = _MODES.get(peeked(db, 19)[18:], "")
         finally:
             conn.close()
     except (sqlite3.Error, UnicodeDecodeError):
