@@ -63,7 +63,7 @@ def test_pools_are_a_number_of_slots_or_limits(tmp_path: Path) -> None:
         ("slots = '8'", {}, "bide.toml: slots is '8': Expected `int`"),
         ("slots = 0", {}, "slots is 0, and must be 1 or more"),
         ("stop_timeout = -1", {}, "stop_timeout is -1"),
-        ("port = 8080", {}, "there is no setting 'port'"),
+        ("door = 8080", {}, "there is no setting 'door'"),
         ("synchronous = 'OFF'", {}, "synchronous is 'OFF'"),
         ("pools = {gpu = 0}", {}, "a limit of the pool 'gpu' is 0"),
         ("slots = ", {}, "bide.toml is not TOML"),

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -170,6 +171,8 @@ def test_t14_any_bytes_are_json_or_refused(body: bytes) -> None:
         b"[]" * (BODY_LIMIT // 2),
         b'{"' * (BODY_LIMIT // 2),
         b'"' + b"\\" * BODY_LIMIT,
+        b"[" * 70 + b'"' + b'\\"' * (BODY_LIMIT // 2 - 100),
+        b"[" * 70 + b'["\\"",' * (BODY_LIMIT // 7),
         (b"[" * 63 + b"]" * 63) * 8_000,
     ],
 )
@@ -178,3 +181,40 @@ def test_t14_judging_a_body_of_the_most_that_may_be_takes_no_time_worth_telling(
     with pytest.raises(Refusal):
         check_json(body)
     assert time.perf_counter() - began < 1
+
+
+def test_t14_judging_a_large_body_that_is_as_it_should_be_takes_no_time_worth_telling() -> None:
+    body = b'{"a":[' + b",".join([rb'{"k":"\"v\\"}'] * (BODY_LIMIT // 20)) + b"]}"
+    began = time.process_time()
+    check_json(body)
+    assert time.process_time() - began < 0.1
+    check_json(b'["' + b"[" * 100 + b'"]')
+    check_json(b'"' + b"[" * 100 + b'"')
+
+
+async def test_t17_a_body_of_a_question_is_bounded_as_any_other(step: Doorstep) -> None:
+    token = await step.token("t", "read")
+    read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(64):
+            read += 1_000_000
+            yield b"x" * 1_000_000
+
+    try:
+        answer = await step.ask("GET", "/api/v1/dags", token, content=endless())
+    except (httpx.WriteError, httpx.ReadError):  # it was hung up on
+        return
+    problem(answer, 413)
+    assert (await step.ask("GET", "/api/v1/dags", token, content=b"{}")).status_code == 200
+
+
+async def test_t17_who_does_not_say_what_it_wants_next_is_hung_up_on_as_well(step: Doorstep) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", step.port)
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await reader.readuntil(b"}")
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: loc")
+    async with asyncio.timeout(2):
+        assert b"200" not in await reader.read()
+    writer.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -86,6 +87,21 @@ async def test_a_key_outlives_the_runtime_and_a_refusal_takes_none(tmp_path: Pat
         assert (await http.post("/dags/etl/runs", json={}, headers={KEY: "t"})).json() == {"run_id": "1"}
         assert (await http.post("/dags/etl/runs", json={"new": True}, headers={KEY: "t"})).status_code == 422
         assert len(await rt.operations.runs()) == 1
+
+
+async def test_a_key_is_of_each_command_that_a_request_becomes(rt: Runtime) -> None:
+    """A prune is a command a slice: the answer of the first one is not that of all."""
+    async with asking(rt) as http:
+        began = time.perf_counter()
+        first = await http.post("/database/prune", json={"keep": "1d"}, headers={KEY: "p"})
+        assert (first.status_code, first.json()["done"]) == (200, True), first.text
+        again = await http.post("/database/prune", json={"keep": "1d"}, headers={KEY: "p"})
+        assert again.json()["done"]
+        assert time.perf_counter() - began < 1
+    assert [each.message for each in await rt.operations.audit(verb="prune")] == [
+        "answered as before: it was carried out under this key already",
+        "",
+    ]
 
 
 async def test_every_post_takes_a_key_but_those_whose_answer_is_kept_nowhere(rt: Runtime) -> None:

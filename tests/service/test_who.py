@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bide import Runtime, Secret
+from bide import Param, Runtime, Secret, dag
 from bide.runtime.errors import BideError, NotFoundError, RefusedError, UsageError
 from bide.runtime.service.caller import Caller, acting
 from bide.runtime.service.client import ServiceClient
@@ -25,7 +25,7 @@ from bide.runtime.service.masking import LIMIT, masked, target_of
 from bide.runtime.service.token_shapes import AuditLine
 from bide.runtime.service.tokens import TokenBook, UnknownTokenError, hash_of, new_token
 from bide.testing import SimClock, SimRuntime, sim_runtime
-from tests.service.doorstep import everything, one
+from tests.service.doorstep import everything, one, quick
 
 
 @pytest.fixture
@@ -249,7 +249,7 @@ def test_t17_what_is_a_secret_by_its_name_its_value_or_its_place_is_masked(
             "dag": "etl",
             "params": {
                 "password": "hunter2", "db_passwd": "hunter2", "API-Key": ["hunter2"], "nested": {"authToken": "hunter2"},
-                "url": "postgres://me:hunter2@db/x", "text": "is c4n4ry-value here", "c4n4ry-value": 1,
+                "url": "postgres://me:hunter2@db/x", "at": "postgres://me:p@hunter2@db/x", "pin_token": 1, "text": "is c4n4ry-value here", "c4n4ry-value": 1,
                 "long": "x" * 499 + "c4n4ry-value" + "x" * 500, "endless": "c4n4ry-value" * 10_000, "path": "/in/a",
                 "rows": 12,
             },
@@ -259,6 +259,24 @@ def test_t17_what_is_a_secret_by_its_name_its_value_or_its_place_is_masked(
     assert "c4n4ry" not in said
     found = msgspec.json.decode(said)["params"]
     assert (found["path"], found["rows"], found["url"]) == ("/in/a", 12, "postgres://***@db/x")
+    assert (found["at"], found["pin_token"]) == ("postgres://***@db/x", "***")
+
+
+@pytest.mark.parametrize("given", ["hunter2", {"password": "hunter2"}])
+async def test_t17_a_refusal_does_not_put_into_the_audit_log_what_its_arguments_hide(
+    tmp_path: Path, given: Any
+) -> None:
+    @dag(params={"password": Param(type=str, max_length=3), "login": Param(type=str)})
+    def guarded() -> None:
+        quick()
+
+    async with Runtime(tmp_path / "bide.db", dags=[guarded()]) as rt:
+        for name in ("password", "login") if isinstance(given, dict) else ("password",):
+            with pytest.raises(UsageError, match=f"the parameter '{name}'") as refused:
+                await rt.trigger("guarded", params={"password": "abc", "login": "x", name: given})
+            assert "hunter2" not in str(refused.value)
+        assert "hunter2" not in str(await rt.operations.audit())
+    assert b"hunter2" not in everything(tmp_path)
 
 
 JSONS = st.recursive(

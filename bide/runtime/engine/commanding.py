@@ -53,5 +53,6 @@ def _again(t: Turn, e: Command, result: str, digest: str) -> None:
         auditing.record(t, e, refused=wrong)
         t.effects.append(Reply(e.token, None, UsageError.__name__, wrong))
         return
-    auditing.record(t, e, repeated=True)
+    if not retention.goes_on(e):
+        auditing.record(t, e, repeated=True)
     t.effects.append(Reply(e.token, msgspec.json.decode(result)))

@@ -15,6 +15,7 @@ import msgspec
 from bide.runtime.errors import GraphError, UsageError
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.graph.validate import suggestion
+from bide.runtime.secret_names import is_secret
 from bide.runtime.values import decode, encode
 
 _TYPES: Final[dict[type, str]] = {
@@ -163,7 +164,7 @@ def checked(spec: DagSpec, given: Mapping[str, Any]) -> dict[str, Any]:
             )
         if known and (wrong := _wrong(known[name], given[name])):
             raise UsageError(
-                f"the parameter {name!r} of the DAG {spec.name!r} is {_shown(given[name])}, and must be {wrong}"
+                f"the parameter {name!r} of the DAG {spec.name!r} is {_shown(name, given[name])}, and must be {wrong}"
             )
     for name in schema["required"]:
         if name not in given:
@@ -174,7 +175,12 @@ def checked(spec: DagSpec, given: Mapping[str, Any]) -> dict[str, Any]:
     return {**spec.params, **given}
 
 
-def _shown(value: Any) -> str:
+def _shown(name: str, value: Any) -> str:
+    """What was given: this sentence is kept in the audit log, and by whoever sent it."""
+    if is_secret(name):
+        return "not shown"
+    if isinstance(value, dict):
+        return "an object"
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:79]}…"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
+from array import array
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 DEPTH: Final = 64
 """Levels of lists and objects that JSON may have."""
 _DRAIN: Final = 8  # times the limit: so much is read and thrown away, that a sender hears the answer
-_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _OTHER: Final = bytes(set(range(256)) - set(b"[]{}"))
+_STEP: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # one level in, one out, as signed bytes
 
 
 async def read_body(receive: Receive, lengths: Sequence[bytes], limit: int, within_s: float) -> bytes:
@@ -55,24 +56,25 @@ def check_json(body: bytes) -> None:
 
     >>> check_json(b'{"a": ["]]"]}')
     """
-    if body.count(b"[") + body.count(b"{") > DEPTH and _is_deep(body):
-        said = f"the JSON is nested deeper than {DEPTH} levels"
-        raise Refusal(400, "Too deep", said, "UsageError")
     try:
         msgspec.json.decode(body, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except RecursionError:
+        raise _too_deep() from None
+    except msgspec.DecodeError as error:
         raise Refusal(400, "Not JSON", f"the body is not JSON: {error}", "UsageError") from None
+    if body.count(b"[") + body.count(b"{") > DEPTH and _depth(body) > DEPTH:
+        raise _too_deep()
 
 
-def _is_deep(body: bytes) -> bool:
-    """Take away the innermost pairs, level by level; what is left then is deeper."""
-    left = _STRING.sub(b"", body).translate(None, _OTHER)
-    for _ in range(DEPTH):
-        inner = left.replace(b"[]", b"").replace(b"{}", b"")
-        if len(inner) == len(left):
-            break
-        left = inner
-    return bool(left)
+def _too_deep() -> Refusal:
+    return Refusal(400, "Too deep", f"the JSON is nested deeper than {DEPTH} levels", "UsageError")
+
+
+def _depth(body: bytes) -> int:
+    """Of what is known to be JSON: its strings end, so that what is left between them are its brackets."""
+    bare = body.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in body else body
+    brackets = b"".join(bare.split(b'"')[::2]).translate(_STEP, _OTHER)
+    return max(accumulate(array("b", brackets)), default=0)
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

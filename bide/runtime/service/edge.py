@@ -31,6 +31,8 @@ HOOKS: Final = "/hooks/"
 BODY_LIMIT: Final = 1024 * 1024
 SOCKET_BODY_LIMIT: Final = 17 * 1024 * 1024
 """Of the owner's own socket: a command may have 16 MiB."""
+QUESTION_LIMIT: Final = 8 * 1024
+"""Of a GET or HEAD, which mean nothing by it."""
 HEADERS, HEADER_BYTES, TARGET_BYTES = 100, 32 * 1024, 8 * 1024
 PEER: Final = "bide_peer"
 """Where our own server says who is at the other end: in the state of the scope, which no request can reach."""
@@ -174,9 +176,12 @@ class Edge:
 
     async def _received(self, scope: Scope, receive: Receive, peer: Peer | None) -> Receive:
         """What the app receives: the whole body, within its limits. Raises `Refusal`."""
-        if scope["method"] in _SAFE:
-            return receive
         path, headers = path_of(scope), _Headers(scope)
+        if scope["method"] in _SAFE:
+            if not _has_body(scope, headers):
+                return receive
+            body = await read_body(receive, headers.all(b"content-length"), QUESTION_LIMIT, self._body_s)
+            return replayed(body, receive)
         limit = SOCKET_BODY_LIMIT if peer is not None and peer.user else BODY_LIMIT
         own = path.startswith(HOOKS) or path in self._own_content
         content = headers.one(b"content-type")
@@ -241,6 +246,12 @@ class _Headers:
     def one(self, name: bytes) -> str:
         found = self.all(name)
         return found[-1].decode("latin-1") if found else ""
+
+
+def _has_body(scope: Scope, headers: _Headers) -> bool:
+    """Whether one may come: HTTP/1 says so in its headers, what came after it need not."""
+    said = headers.all(b"content-length") or headers.all(b"transfer-encoding")
+    return bool(said) or not str(scope.get("http_version", "")).startswith("1")
 
 
 def _bounded(scope: Scope) -> None:

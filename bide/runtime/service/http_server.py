@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
-import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -29,7 +28,7 @@ _GRACE_S: Final = 5
 CONNECTIONS: Final = READERS + 256
 """At once, of a listener: readers of the feed keep theirs, the rest is for questions. One more is told so and closed."""
 HEAD_S: Final = 10.0
-"""How long the first request of a connection may take to say what it wants."""
+"""How long a request may take to say what it wants, from its first byte, the first one of a connection from its opening."""
 _PEERCRED: Final = struct.Struct("3i")
 
 
@@ -79,9 +78,14 @@ class _Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._late is not None and self.conn.their_state is not h11.IDLE:  # a request has its head
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if answering and self._late is not None:  # a request has its head
             self._late.cancel()
             self._late = None
+        elif (
+            not answering and self._late is None
+        ):  # it has begun the next one, or goes on with what nobody reads
+            self._late = self.loop.call_later(self.head_s, self._too_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._late is not None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime.secret_names import is_secret
 from bide.runtime.values import redactor, storable
 
 LIMIT: Final = 4_000
@@ -19,26 +20,12 @@ MASK: Final = "***"
 _TEXT: Final = 500
 _UNREAD: Final = 65_536  # a longer text is not looked into, and not shown
 _DEEP, _WIDE, _MANY = 6, 50, 200
-_SECRET: Final = re.compile(
-    r"pass(word|wd|phrase)?$|password|passwd|passphrase|secret|token|api_?key|access_?key|account_?key|"
-    r"private_?key|signing_?key|encryption_?key|ssh_?key|keyfile|key_?data|authorization|^auth$|credential|cookie|"
-    r"session_?id|connection_?string|^dsn$|jwt|bearer|signature|service_?account|sas_?url|webhook_?url"
-)
-_USERINFO: Final = re.compile(r"(?<=://)[^/@\s\"']+@")
+_USERINFO: Final = re.compile(r"(?<=://)[^/\s\"']+@")  # up to the last @: a password may hold one
 _WHAT: Final = (
     ("dag", "dag"), ("run_id", "run"), ("wait_id", "wait"), ("backfill_id", "backfill"), ("approval_id", "approval"),
     ("alert_id", "alert"), ("incident_id", "incident"), ("plan_id", "plan"), ("invalidation_id", "invalidation"),
     ("asset", "asset"), ("version", "version"), ("name", ""),
 )  # fmt: skip
-
-
-def is_secret(name: str) -> bool:
-    """Whether what stands under this name is a secret, whatever it looks like.
-
-    >>> is_secret("db_Password"), is_secret("X-Api-Key"), is_secret("path")
-    (True, True, False)
-    """
-    return _SECRET.search(name.lower().replace("-", "_")) is not None
 
 
 def masked(args: dict[str, Any]) -> str:
@@ -85,7 +72,8 @@ class _Walk:
 
     def of(self, value: Any, depth: int, name: str = "") -> Any:
         self._left -= 1
-        if self._by_name and name and is_secret(name) and value not in (None, "", False, True):
+        hides = self._by_name and bool(name) and is_secret(name)
+        if hides and value not in (None, "") and not isinstance(value, bool):
             return MASK
         match value:
             case str():

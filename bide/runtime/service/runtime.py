@@ -529,7 +529,7 @@ class Runtime(Mounted, Rooms):
             raise RefusedError("the runtime is stopping and starts nothing new: ask again when it is back")
         if self._engine.full:
             raise RefusedError(f"not done: {self._engine.full}")
-        args, digest = keyed(args)
+        args, digest = keyed(verb, args)
         encode(args, f"what {verb!r} was given", COMMAND_LIMIT)  # refused here, it concerns nobody else
         token, reply = self._shell.expect_reply()
         self._engine.post(Command(token, verb, args, asked(verb, args), digest, taken()))
