@@ -260,6 +260,7 @@ ROWS: dict[str, Row] = {
         Program("limits:interpreter"),
         {
             "import_ms": Figure("import bide ms", at_most=80),
+            "version_ms": Figure("bide --version ms", at_most=120),
             "script_s": Figure("3-task script s", at_most=0.25, peer="huey 0.22; luigi 0.27"),
             "run_s": Figure("bide run of the same s", at_most=0.5, peer="Airflow 9.4"),
         },

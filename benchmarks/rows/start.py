@@ -1,4 +1,4 @@
-"""From nothing: `import bide`, a script of three tasks, and `bide run` of the same file."""
+"""From nothing: `import bide`, `bide --version`, a script of three tasks, and `bide run` of the same file."""
 
 from __future__ import annotations
 
@@ -59,10 +59,12 @@ async def cold() -> dict[str, float]:
         script.write_text(SCRIPT)
         run = [sys.executable, "-m", "bide", "run", f"{script}:steps", "--db"]
         imports = [wall_s([sys.executable, "-c", "import bide"]) for _ in range(TIMES)]
+        versions = [wall_s([sys.executable, "-m", "bide", "--version"]) for _ in range(TIMES)]
         scripts = [wall_s([sys.executable, str(script), str(folder / f"s{n}.db")]) for n in range(TIMES)]
         runs = [wall_s([*run, str(folder / f"r{n}.db")]) for n in range(TIMES)]
     return {
         "import_ms": quantile(imports, 0.5) * 1e3,
+        "version_ms": quantile(versions, 0.5) * 1e3,
         "script_s": quantile(scripts, 0.5),
         "run_s": quantile(runs, 0.5),
     }

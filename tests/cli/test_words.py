@@ -25,6 +25,7 @@ def world(tmp_path: Path) -> str:
         (["waits", "lst"], "did you mean `bide waits list`?; see `bide waits --help`"),
         (["trigger"], "`bide trigger` needs a DAG: see `bide trigger --help`"),
         (["waits", "extend"], "`bide waits extend` needs a WAIT: see `bide waits extend --help`"),
+        (["assets", "show"], "`bide assets show` needs an ASSET: see"),
         (["show", "1", "2"], "`bide show` takes no '2' there"),
         (["runs", "--limt", "5"], "Did you mean --limit? see `bide runs --help`"),
         (["run", "a.py", "--db"], "--db needs a value"),
@@ -45,7 +46,7 @@ def test_help_names_every_argument_and_the_exit_codes(bide: Bide) -> None:
     assert "130 interrupted" in re.sub(r"\s+", " ", bide("--help").out)
     for command in ("run", "serve", "show", "why", "logs", "mark", "rerun", "trigger", "pause"):
         out = bide(command, "--help").out
-        arguments = out[out.index("Arguments") :].split("╰")[0]
+        arguments = out[out.index("Arguments") :].split("Parameters")[0]
         for line in arguments.splitlines()[1:]:
             words = line.strip("│ *").replace("[required]", "").split()
             assert len(words) > 2 or not words, f"{command}: {line}"
@@ -80,3 +81,40 @@ def test_work_for_nobody_is_said(bide: Bide, world: str) -> None:
 def test_a_wait_that_a_person_satisfied_says_so(bide: Bide, world: str) -> None:
     assert bide("waits", "satisfy", "2", "--db", world).code == 0
     assert "satisfied by hand" in bide("why", "2", "drop", "--db", world).out
+
+
+def test_a_table_is_folded_where_the_terminal_is_narrower_and_never_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bide.runtime.cli.output import print_table
+
+    rows = [
+        (
+            "7",
+            "a file that is waited for at /var/spool/incoming/2026-06-15.csv, once " * 2,
+            "2026-06-15 02:00:00Z",
+        )
+    ]
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    print_table(("wait", "for", "since"), rows, "")
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_table(("wait", "for", "since"), rows, "")
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) > 2
+    assert max(map(len, shown)) <= 80
+    assert " ".join(" ".join(line[6:58].split()) for line in shown[1:]) == " ".join(rows[0][1].split())
+    assert shown[1].endswith("2026-06-15 02:00:00Z")
+    monkeypatch.setenv("COLUMNS", "40")  # what cannot be folded is left to the terminal
+    print_table(("a", "b"), [("2026-06-15 02:00:00Z", "2026-06-15 02:00:00Z")], "")
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_the_paragraphs_of_a_help_are_folded_where_the_terminal_ends_and_nowhere_else(
+    bide_process: Bide,
+) -> None:
+    said = bide_process("db", "prune", "--help").out
+    assert [line for line in said.splitlines() if line and len(line) < 40 and line.endswith("what is")] == []
+    assert "says what is kept" in " ".join(said.split())
+    assert said.count("Examples:") == 1

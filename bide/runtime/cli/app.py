@@ -71,7 +71,7 @@ app = App(
     version=f"bide {bide.__version__}",
     help_format="plaintext",
     help_epilogue=(
-        "Exit codes: 0 done, 1 the run failed, 2 usage, 3 not found, 4 refused, 5 service out of reach, "
+        "Exit codes: 0 done, 1 the run or the check failed, 2 usage, 3 not found, 4 refused, 5 service out of reach, "
         "6 gave up waiting, 130 interrupted."
     ),
     default_parameter=Parameter(show_default=False),

@@ -38,10 +38,7 @@ def backup(
     db: Database = None,
     json: Json = False,
 ) -> int:
-    """Copy the database while it is in use, prove the copy good, and only then give it its name.
-
-    Examples: `bide db backup /var/backups/bide/`, `bide db backup before-upgrade.db`
-    """
+    """Copy the database while it is in use, prove the copy good, and only then give it its name."""
     from bide.runtime.service import keeping
 
     target = None
@@ -77,7 +74,7 @@ def restore(
     """Put a backup in the place of the database; refused while a service runs. The old one stays beside it.
 
     Runs that were going when the backup was taken are taken up again by the next start; what happened
-    since is gone, and said. Example: `bide db restore backups/bide-20260615T020000.000Z.db`
+    since is gone, and said.
     """
     from bide.runtime.service import keeping
 
@@ -114,10 +111,7 @@ def check(
     db: Database = None,
     json: Json = False,
 ) -> int:
-    """Check the database, its invariants and its files; exit 1 when something is wrong. Changes nothing.
-
-    Examples: `bide db check`, `bide db check --full --db backup.db`
-    """
+    """Check the database, its invariants and its files; exit 1 when something is wrong. Changes nothing."""
     from bide.runtime.service import keeping
 
     found = keeping.check(database(settings(db=db)), full=full)
@@ -152,7 +146,7 @@ def prune(
     """Remove runs that ended long ago with all that is theirs, and what else is as old. Never what still lives.
 
     A service may run: it goes on meanwhile, the work is done in slices. `[tool.bide.retention]` says what is
-    kept, of each DAG too. Examples: `bide db prune --dry-run`, `bide db prune --keep 30d --last 20`
+    kept, of each DAG too.
     """
     import msgspec
 

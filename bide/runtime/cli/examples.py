@@ -107,18 +107,18 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "hooks": ("bide hooks",),
     "hooks list": ("bide hooks list",),
     "hooks deliveries": ("bide hooks deliveries github --outcome refused",),
-    "notify": ("bide notify list",),
+    "notify": ("bide notify routes", "bide notify test ops"),
     "notify routes": ("bide notify routes",),
-    "notify list": ("bide notify list",),
+    "notify list": ("bide notify list", "bide notify list --state failed"),
     "notify test": ("bide notify test pager",),
     "notify secret": ("bide notify secret",),
-    "notify retry": ("bide notify retry 9",),
+    "notify retry": ("bide notify retry 9", "bide notify retry --route ops"),
     # keep
     "db": ("bide db check",),
-    "db backup": ("bide db backup backups/",),
-    "db restore": ("bide db restore backups/bide.db",),
-    "db check": ("bide db check --full",),
-    "db prune": ("bide db prune --dry-run",),
+    "db backup": ("bide db backup /var/backups/bide/", "bide db backup before-upgrade.db"),
+    "db restore": ("bide db restore backups/bide-20260615T020000.000Z.db",),
+    "db check": ("bide db check", "bide db check --full --db backup.db"),
+    "db prune": ("bide db prune --dry-run", "bide db prune --keep 30d --last 20"),
     "token": ("bide token list",),
     "token create": ("bide token create ci --scope run --expires 30d",),
     "token list": ("bide token list",),
@@ -150,6 +150,10 @@ def add_to(app: App) -> None:
         for name in names.split():
             if name in app:
                 app[name].group = (chapter,)
+    options = Group.create_ordered("Options")
+    for name in ("--help", "--version"):
+        if name in app:
+            app[name].group = (options,)
     codes = app.help_epilogue
     for path, lines in EXAMPLES.items():
         command: App | None = app
@@ -157,4 +161,14 @@ def add_to(app: App) -> None:
             command = command[name] if command is not None and name in command else None
         if command is not None:
             shown = "\n".join(f"  {line}" for line in lines)
+            command.help = flowing(command.help)
             command.help_epilogue = f"Examples:\n\n{shown}\n\n{codes}"
+
+
+def flowing(text: str) -> str:
+    r"""A docstring's paragraphs, each one line: the help is folded where the terminal ends, and nowhere else.
+
+    >>> flowing("One line\nand its rest.\n\n    Another.")
+    'One line and its rest.\n\nAnother.'
+    """
+    return "\n\n".join(" ".join(part.split()) for part in text.strip().split("\n\n"))

@@ -27,7 +27,8 @@ def misread(error: CycloptsError, app: App) -> str:
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         if error.keyword is not None or error.argument.name.startswith("-"):
             return f"{error.keyword or error.argument.name} needs a value: {see}"
-        return f"`{command}` needs a {error.argument.name}: {see}"
+        name = error.argument.name
+        return f"`{command}` needs {'an' if name[:1] in 'AEIOU' else 'a'} {name}: {see}"
     text = " ".join(str(error).split()).rstrip(".")
     return f"{text[:1].lower()}{text[1:]}{'' if text.endswith('?') else ':'} {see}"
 

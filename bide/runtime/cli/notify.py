@@ -11,17 +11,7 @@ from bide.runtime.cli.output import print_json, print_table, stamp, write
 
 app = App(
     name="notify",
-    help="""Who is told of failures, late runs, stale assets and the like: routes, list, test, retry, secret.
-
-Examples:
-
-    bide notify routes
-
-    bide notify test ops
-
-    bide notify list --state failed
-
-    bide notify retry --route ops""",
+    help="Who is told of failures, late runs, stale assets and the like: routes, list, test, retry, secret.",
 )
 OfRoute = Annotated[str | None, Parameter(name="--route", help="Only those over this route.")]
 OfState = Annotated[

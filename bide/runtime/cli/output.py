@@ -34,6 +34,8 @@ GLYPHS: Final = {
 }
 """A glyph and a style for each state; the word always stands beside them."""
 
+_NARROW: Final = 24
+"""No column that is not wider is folded: an instant stays on one line."""
 _ANSI: Final = {
     "dim": "2",
     "bold red": "1;31",
@@ -76,35 +78,74 @@ def print_json(value: Any) -> None:
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str | None]], empty: str) -> None:
-    """Columns as wide as they must be; `empty` goes to stderr when there are no rows."""
+    """Columns as wide as they must be, folded where a terminal is narrower; `empty` goes to stderr without rows."""
     if not rows:
         note(empty)
         return
     colour = coloured()
     cells = [[clean(cell) if cell is not None else "-" for cell in row] for row in rows]
     widths = [max(len(head), *(len(row[i]) for row in cells)) for i, head in enumerate(heads)]
+    if sys.stdout.isatty():
+        widths = fitted(widths, [len(head) for head in heads], terminal_width())
     line = "  ".join(head.upper().ljust(width) for head, width in zip(heads, widths, strict=True)).rstrip()
     out = [f"\x1b[2m{line}\x1b[0m" if colour else line]
     for row in cells:
-        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        painted = [
-            paint(text, cell, colour) if cell in GLYPHS else text
-            for text, cell in zip(padded, row, strict=True)
-        ]
-        out.append("  ".join(painted).rstrip())
+        for part in _folded(row, widths):
+            padded = [cell.ljust(width) for cell, width in zip(part, widths, strict=True)]
+            painted = [
+                paint(text, cell, colour) if cell in GLYPHS else text
+                for text, cell in zip(padded, part, strict=True)
+            ]
+            out.append("  ".join(painted).rstrip())
     write("\n".join(out))
+
+
+def fitted(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Widths that fit the room, the widest columns made narrower; as they are where that would not do.
+
+    >>> fitted([6, 60, 30], [4, 4, 4], 80)
+    [6, 40, 30]
+    """
+    found = list(widths)
+    over = sum(widths) + 2 * (len(widths) - 1) - room
+    while over > 0:
+        widest = max(range(len(found)), key=found.__getitem__)
+        if found[widest] <= max(_NARROW, least[widest]):
+            return list(widths)
+        found[widest] -= 1
+        over -= 1
+    return found
+
+
+def _folded(row: Sequence[str], widths: Sequence[int]) -> list[Sequence[str]]:
+    """A row as the lines it takes: one, unless a cell is wider than its column."""
+    if all(len(cell) <= width for cell, width in zip(row, widths, strict=True)):
+        return [row]
+    import itertools
+    import textwrap
+
+    parts = [
+        [cell] if len(cell) <= width else textwrap.wrap(cell, width, break_on_hyphens=False)
+        for cell, width in zip(row, widths, strict=True)
+    ]
+    return list(itertools.zip_longest(*parts, fillvalue=""))
+
+
+def terminal_width() -> int:
+    """How many columns a terminal has; 80 where it does not say."""
+    import shutil
+
+    return max(shutil.get_terminal_size().columns, 40)
 
 
 def wrapped(text: str, indent: int) -> list[str]:
     """A line as several that fit the terminal, those after the first indented; as it is where there is none."""
     if not sys.stdout.isatty():
         return [text]
-    import shutil
     import textwrap
 
-    width = max(shutil.get_terminal_size().columns, 40)
     lines = textwrap.wrap(
-        text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+        text, terminal_width(), subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
     )
     return lines or [""]
 

@@ -65,8 +65,8 @@ def rights(db: Path) -> Iterator[Check]:
     for folder in dict.fromkeys((db.parent, *db.parents, *socket_of(db).parents)):
         wrong += _folder_rights(folder, db, owner)
     if not any(not check.ok for check in wrong):
-        name = f"user {owner}" + ("" if owner != os.geteuid() else ", who asks")
-        yield Check(name="files", ok=True, found=f"{looked} of {name}; nobody else may write", advice="")
+        found_all = f"{looked}, all of user {owner}; nobody else may write"
+        yield Check(name="files", ok=True, found=found_all, advice="")
     yield from wrong[:50]
 
 
