@@ -7,12 +7,11 @@ import os
 import random
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from tests.power.disk import found_on, without_cache
+from tests.power.disk import copied, found_on, without_cache, written
 from tests.power.machine import ROOT, Machine
 from tests.power.verdict import Fact, acknowledged, judged
 
@@ -30,11 +29,11 @@ class Tally:
     level: Level
     seed: int
     cuts: int = 0
-    images: int = 0  # disks that were judged: one as the machine left it, others without the disk's own cache
+    images: int = 0  # disks that were judged: one as the machine left it, and those without their own cache
     acknowledged: int = 0
     lost: list[Fact] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
-    unflushed: int = 0  # writes that were under way or in the disk's cache, and were lost with it
+    unflushed: int = 0  # writes that were lost or torn with the disk's cache
 
     @property
     def replay(self) -> str:
@@ -44,49 +43,49 @@ class Tally:
 def cut(
     machine: Machine, level: Level, seed: int, *, lives: int = LIVES, caches: int = 2, longest_s: float = 5
 ) -> Tally:
-    """Work and cut, so many times on one disk. `caches`: disks without their cache that are judged at each cut."""
+    """Work and cut, so many times on one disk. `caches`: instants of each life whose disk is judged without its cache."""
     dice = random.Random(seed)
     tally = Tally(level, seed)
     folder = machine.folder / f"{level}-{seed}"
     folder.mkdir()
     disk = machine.blank(folder / "disk")
     facts: list[Fact] = []
-    for life in range(lives):
-        before = _copy(disk, folder / "before")
+
+    def judge(image: Path, said: list[Fact]) -> None:
+        files = folder / f"{image.name}-files"
+        verdict = judged(found_on(image, files), facts + said)
+        tally.images += 1
+        tally.lost += verdict.lost
+        tally.wrong += [f"cut {tally.cuts}, {image.name}: {each}" for each in verdict.wrong]
+        shutil.rmtree(files)
+
+    for _ in range(lives):
+        before = copied(disk, folder / "before")
         guest = machine.start(disk, level)
         try:
             if level == "FULL" and dice.random() < 0.2:
-                time.sleep(dice.uniform(0, 1.5))  # in the midst of opening
+                guest.watch(dice.uniform(0, 1.5))  # in the midst of opening
             else:
                 guest.until("open", OPEN_S)
-                time.sleep(dice.uniform(0.1 if level == "FULL" else longest_s / 2, longest_s))
+                guest.watch(dice.uniform(0.1 if level == "FULL" else longest_s / 2, longest_s))
         finally:
             guest.cut()
-        failed = [line for line in guest.lines() if line.startswith("failed")]
-        tally.wrong += [f"life {life + 1}: {line}" for line in failed]
-        said = acknowledged(guest.lines())
-        facts += said
         tally.cuts += 1
+        tally.wrong += [line for line in guest.lines() if line.startswith("failed")]
+        said = acknowledged(guest.lines())
         tally.acknowledged += len(said)
-        made = [_copy(disk, folder / "found")]
-        for number in range(caches):
-            made.append(folder / f"cache-{number}")
-            tally.unflushed += without_cache(before, Path(f"{disk}.log"), made[-1], dice)[1]
-        for image in made:
-            place = folder / f"{image.name}-files"
-            verdict = judged(found_on(image, place), facts)
-            tally.images += 1
-            tally.lost += verdict.lost
-            tally.wrong += [f"life {life + 1}, {image.name}: {each}" for each in verdict.wrong]
-            shutil.rmtree(place)
+        judge(copied(disk, folder / "left"), said)
+        log = Path(f"{disk}.log")
+        _, readable = written(log)
+        marks = [mark for mark in guest.marks if mark[1] <= readable]
+        for number, (heard, until) in enumerate(dice.sample(marks, min(caches, len(marks)))):
+            image, lost = without_cache(before, log, until, folder / f"cache-{number}", dice)
+            tally.unflushed += lost
+            judge(image, acknowledged(guest.lines(heard)))
+        facts += said
     if not tally.wrong and (level == "NORMAL" or not tally.lost):
         shutil.rmtree(folder)
     return tally
-
-
-def _copy(disk: Path, at: Path) -> Path:
-    subprocess.run(["cp", "--sparse=always", str(disk), str(at)], check=True)
-    return at
 
 
 # --- what is kept of a soak ------------------------------------------------------------------------------

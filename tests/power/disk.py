@@ -1,13 +1,13 @@
 """What is on a disk after a power cut: as the machine left it, or as it is when the disk's own cache is lost with it.
 
 The second is put together from the log of writes (the dm-log-writes format, as qemu's blklogwrites has it): what was
-written before the last flush that came to its end is there, each later write is there, is not, or is torn at a sector.
+written before the last flush that came to its end is there, each later write is there, is not, or is torn at a sector. As the
+log is in the order of the requests, that disk can be made for any instant before the cut as well.
 """
 
 from __future__ import annotations
 
 import random
-import shutil
 import struct
 import subprocess
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ class Written:
     offset: int
 
 
-def written(log: Path) -> list[Written]:
-    """The requests that came to their end, in their order; the last may be half a one, and is then left out."""
+def written(log: Path) -> tuple[list[Written], int]:
+    """(the requests in their order, where of the log they end). What was under way at the cut ends it."""
     found: list[Written] = []
     size = log.stat().st_size
     at = SECTOR
@@ -40,39 +40,44 @@ def written(log: Path) -> list[Written]:
         while at + SECTOR <= size:
             file.seek(at)
             sector, sectors, flags, _length = _ENTRY.unpack(file.read(_ENTRY.size))
-            if not sectors and not flags:
-                break  # room that was taken and not written
-            at += SECTOR
             data = 0 if flags & DISCARD else sectors * SECTOR
-            if at + data > size:
+            if not (sectors or flags) or at + SECTOR + data > size:
                 break
-            found.append(Written(sector, sectors, flags, at))
-            at += data
-    return found
+            found.append(Written(sector, sectors, flags, at + SECTOR))
+            at += SECTOR + data
+    return found, at
 
 
-def without_cache(before: Path, log: Path, at: Path, dice: random.Random) -> tuple[int, int]:
-    """Make the disk as it is when its cache is lost: `before` is the disk at the start. (later writes, those lost of them)."""
-    shutil.copy(before, at)
-    requests = written(log)
-    safe = max((number for number, one in enumerate(requests) if one.flags & FLUSH), default=-1)
+def copied(disk: Path, at: Path) -> Path:
+    subprocess.run(["cp", "--sparse=always", str(disk), str(at)], check=True)
+    return at
+
+
+def without_cache(before: Path, log: Path, until: int, at: Path, dice: random.Random) -> tuple[Path, int]:
+    """The disk of an instant of which the log had `until` bytes, its cache lost: (it, the writes that are lost or torn).
+
+    `before` is the disk at the start. What was to be written before the next flush is at stake as well: that is later
+    than the instant, and what was acknowledged at it must still stand.
+    """
+    copied(before, at)
+    requests, _ = written(log)
+    flushes = [number for number, one in enumerate(requests) if one.flags & FLUSH]
+    safe = max((number for number in flushes if requests[number].offset <= until), default=-1)
+    end = min((number for number in flushes if number > safe), default=len(requests))
     keeps = dice.choice((0.0, 0.5, 0.9))
-    later = lost = 0
+    lost = 0
     with log.open("rb") as source, at.open("r+b") as disk:
-        for number, one in enumerate(requests):
+        for number, one in enumerate(requests[:end]):
             if one.flags & DISCARD or not one.sectors:
                 continue
             source.seek(one.offset)
             data = source.read(one.sectors * SECTOR)
+            if number > safe and not one.flags & FUA and dice.random() >= keeps:
+                lost += 1
+                data = data[: SECTOR * (dice.randrange(one.sectors) if dice.random() < 0.3 else 0)]
             disk.seek(one.sector * SECTOR)
-            if number > safe and not one.flags & FUA:
-                later += 1
-                if dice.random() >= keeps:
-                    lost += 1
-                    torn = dice.randrange(one.sectors + 1) if dice.random() < 0.3 else 0
-                    data = data[: torn * SECTOR]
             disk.write(data)
-    return later, lost
+    return at, lost
 
 
 def found_on(disk: Path, folder: Path) -> Path:

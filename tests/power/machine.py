@@ -138,15 +138,26 @@ def _initrd(at: Path, files: Iterable[Path], drivers: Iterable[Path]) -> None:
 class Guest:
     """One qemu; what it says over the serial line is in the file `said`. `cut` is the power cut."""
 
-    def __init__(self, words: list[str], folder: Path) -> None:
+    def __init__(self, words: list[str], folder: Path, log: Path) -> None:
         self.said = folder / "said"
+        self._log = log
+        self.marks: list[tuple[int, int]] = []
+        """Instants: (bytes that it had said, bytes that the log of its disk had a moment later)."""
         self._errors = (folder / "qemu").open("wb")
         with self.said.open("wb") as out:
             self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=out, stderr=self._errors)
 
-    def lines(self) -> list[str]:
-        """The whole lines so far."""
-        return self.said.read_bytes().decode(errors="replace").replace("\r", "").split("\n")[:-1]
+    def lines(self, until: int | None = None) -> list[str]:
+        """The whole lines so far, or of its first `until` bytes."""
+        return self.said.read_bytes()[:until].decode(errors="replace").replace("\r", "").split("\n")[:-1]
+
+    def watch(self, span_s: float) -> None:
+        """Let it work for so long, and take marks."""
+        until = time.monotonic() + span_s
+        while (left := until - time.monotonic()) > 0:
+            said = self.said.stat().st_size
+            self.marks.append((said, self._log.stat().st_size))
+            time.sleep(min(left, 0.01))
 
     def until(self, begins: str, limit_s: float) -> None:
         until = time.monotonic() + limit_s
@@ -158,7 +169,7 @@ class Guest:
                 raise AssertionError(
                     f"the guest did not say {begins!r} within {limit_s} s: {self.lines()[-20:]}"
                 )
-            time.sleep(0.02)
+            self.watch(0.02)
 
     def tell(self, line: str) -> None:
         assert self.process.stdin is not None
@@ -198,7 +209,9 @@ class Machine:
     def _freeze(self) -> None:
         disk = self.blank(self.folder / "first.img")
         monitor = self.folder / "monitor"
-        guest = Guest([*self._words(disk), "-monitor", f"unix:{monitor},server,nowait"], self.folder)
+        guest = Guest(
+            [*self._words(disk), "-monitor", f"unix:{monitor},server,nowait"], self.folder, _log_of(disk)
+        )
         try:
             guest.until("ready", BOOT_S)
             with socket.socket(socket.AF_UNIX) as line:
@@ -213,7 +226,7 @@ class Machine:
         disk.unlink()
 
     def _words(self, disk: Path) -> list[str]:
-        log = Path(f"{disk}.log")
+        log = _log_of(disk)
         log.write_bytes(b"")
         return [
             "setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", str(MEMORY), "-no-reboot",
@@ -236,9 +249,15 @@ class Machine:
 
     def start(self, disk: Path, level: str) -> Guest:
         """Thaw it before a disk, and let it work there. What it writes is logged beside the disk, in `<disk>.log`."""
-        guest = Guest([*self._words(disk), "-incoming", f"exec:cat {self._frozen}"], self.folder)
+        guest = Guest(
+            [*self._words(disk), "-incoming", f"exec:cat {self._frozen}"], self.folder, _log_of(disk)
+        )
         guest.tell(f"go {level} {time.time_ns()}")
         return guest
+
+
+def _log_of(disk: Path) -> Path:
+    return Path(f"{disk}.log")
 
 
 def _heard(line: socket.socket) -> str:

@@ -42,7 +42,7 @@ def kept(machine: Machine, tally: Tally) -> Tally:
 def test_t5_p1_p2_p3_p6_a_power_cut_loses_nothing_that_was_acknowledged(machine: Machine) -> None:
     acknowledged = 0
     for seed in range(SEED, SEED + -(-CUTS // LIVES)):
-        tally = kept(machine, cut(machine, "FULL", seed, longest_s=6 if SOAK else 2))
+        tally = kept(machine, cut(machine, "FULL", seed, caches=6 if SOAK else 2, longest_s=5 if SOAK else 2))
         assert tally.wrong == [], tally.replay
         assert tally.lost == [], tally.replay
         acknowledged += tally.acknowledged
@@ -55,7 +55,7 @@ def test_t5_p17_with_normal_a_power_cut_costs_the_last_commits_and_never_the_res
     """The control: what the test above would see."""
     lost = 0
     for seed in range(SEED, SEED + max(3, CUTS // 5)):
-        tally = kept(machine, cut(machine, "NORMAL", seed, lives=1, caches=0, longest_s=6 if SOAK else 2))
+        tally = kept(machine, cut(machine, "NORMAL", seed, lives=1, caches=0, longest_s=5 if SOAK else 2))
         assert tally.wrong == [], tally.replay
         lost += len(tally.lost)
         if lost and not SOAK:
