@@ -41,9 +41,20 @@ class Tally:
 
 
 def cut(
-    machine: Machine, level: Level, seed: int, *, lives: int = LIVES, caches: int = 2, longest_s: float = 5
+    machine: Machine,
+    level: Level,
+    seed: int,
+    *,
+    lives: int = LIVES,
+    caches: int = 2,
+    longest_s: float,
+    lies: int = 0,
 ) -> Tally:
-    """Work and cut, so many times on one disk. `caches`: instants of each life whose disk is judged without its cache."""
+    """Work and cut, so many times on one disk, each life of at most `longest_s` seconds once it is open.
+
+    `caches`: instants of each life whose disk is judged without its cache; with `lies` one that does not keep its word.
+    """
+    control = level == "NORMAL" or lies > 0  # is to lose: it works for a while
     dice = random.Random(seed)
     tally = Tally(level, seed)
     folder = machine.folder / f"{level}-{seed}"
@@ -63,11 +74,11 @@ def cut(
         before = copied(disk, folder / "before")
         guest = machine.start(disk, level)
         try:
-            if level == "FULL" and dice.random() < 0.2:
+            if not control and dice.random() < 0.2:
                 guest.watch(dice.uniform(0, 1.5))  # in the midst of opening
             else:
                 guest.until("open", OPEN_S)
-                guest.watch(dice.uniform(0.1 if level == "FULL" else longest_s / 2, longest_s))
+                guest.watch(dice.uniform(longest_s / 2 if control else 0.1, longest_s))
         finally:
             guest.cut()
         tally.cuts += 1
@@ -77,13 +88,13 @@ def cut(
         judge(copied(disk, folder / "left"), said)
         log = Path(f"{disk}.log")
         _, readable = written(log)
-        marks = [mark for mark in guest.marks if mark[1] <= readable]
+        marks = [mark for mark in guest.marks if mark[1] <= readable][-50 if lies else 0 :]
         for number, (heard, until) in enumerate(dice.sample(marks, min(caches, len(marks)))):
-            image, lost = without_cache(before, log, until, folder / f"cache-{number}", dice)
+            image, lost = without_cache(before, log, until, folder / f"cache-{number}", dice, lies)
             tally.unflushed += lost
             judge(image, acknowledged(guest.lines(heard)))
         facts += said
-    if not tally.wrong and (level == "NORMAL" or not tally.lost):
+    if not tally.wrong and (control or not tally.lost):
         shutil.rmtree(folder)
     return tally
 

@@ -53,18 +53,22 @@ def copied(disk: Path, at: Path) -> Path:
     return at
 
 
-def without_cache(before: Path, log: Path, until: int, at: Path, dice: random.Random) -> tuple[Path, int]:
+def without_cache(
+    before: Path, log: Path, until: int, at: Path, dice: random.Random, lies: int = 0
+) -> tuple[Path, int]:
     """The disk of an instant of which the log had `until` bytes, its cache lost: (it, the writes that are lost or torn).
 
     `before` is the disk at the start. What was to be written before the next flush is at stake as well: that is later
-    than the instant, and what was acknowledged at it must still stand.
+    than the instant, and what was acknowledged at it must still stand. With `lies` the disk's last so many flushes had only
+    been said to be done, and nothing since is there.
     """
     copied(before, at)
     requests, _ = written(log)
     flushes = [number for number, one in enumerate(requests) if one.flags & FLUSH]
-    safe = max((number for number in flushes if requests[number].offset <= until), default=-1)
+    done = [-1] * (lies + 1) + [number for number in flushes if requests[number].offset <= until]
+    safe = done[-1 - lies]
     end = min((number for number in flushes if number > safe), default=len(requests))
-    keeps = dice.choice((0.0, 0.5, 0.9))
+    keeps = 0.0 if lies else dice.choice((0.0, 0.5, 0.9))
     lost = 0
     with log.open("rb") as source, at.open("r+b") as disk:
         for number, one in enumerate(requests[:end]):

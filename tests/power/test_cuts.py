@@ -54,10 +54,18 @@ def test_t5_p1_p2_p3_p6_a_power_cut_loses_nothing_that_was_acknowledged(machine:
 def test_t5_p17_with_normal_a_power_cut_costs_the_last_commits_and_never_the_rest(machine: Machine) -> None:
     """The control: what the test above would see."""
     lost = 0
-    for seed in range(SEED, SEED + max(3, CUTS // 5)):
+    for seed in range(SEED, SEED + max(6, CUTS // 5)):
         tally = kept(machine, cut(machine, "NORMAL", seed, lives=1, caches=0, longest_s=5 if SOAK else 2))
         assert tally.wrong == [], tally.replay
         lost += len(tally.lost)
         if lost and not SOAK:
             return
     assert lost, f"none of the cuts lost anything with NORMAL; see {RECORD.name}"
+
+
+@pytest.mark.slow
+def test_t5_p17_on_a_disk_that_lies_about_flush_it_is_lost_and_seen_to_be(machine: Machine) -> None:
+    """The control of the disks without their cache."""
+    tally = cut(machine, "FULL", SEED, lives=1, longest_s=2, lies=30)
+    assert tally.lost
+    assert tally.wrong == [], tally.replay
