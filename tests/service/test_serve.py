@@ -153,6 +153,10 @@ async def test_sighup_reads_the_files_again(folder: Path) -> None:
         code, out, _ = await said(folder, "doctor")
         assert code == 1
         assert "BAD  DAG file: left out" in out
+        assert (
+            f"ok   served: unix {folder / '.bide' / 'bide.db.sock'} by process {service.process.pid}" in out
+        )
+        assert 'ok   setting: paths = ["dags"] (flag)' in out
         assert "two.py:1: this is not Python" in out
 
 

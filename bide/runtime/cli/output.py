@@ -34,7 +34,7 @@ GLYPHS: Final = {
 }
 """A glyph and a style for each state; the word always stands beside them."""
 
-_NARROW: Final = 24
+_NARROW: Final = 20
 """No column that is not wider is folded: an instant stays on one line."""
 _ANSI: Final = {
     "dim": "2",

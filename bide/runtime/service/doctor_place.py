@@ -141,7 +141,9 @@ def log(reader: Reader, holder: Holder | None) -> Iterator[Check]:
     lag = 0
     if behind is not None:
         lag = behind[0] * behind[1]
-        found += f", {behind[0]:,} pages ({_bytes(lag)}) not in the database yet"
+        found += (
+            f", {behind[0]:,} {'page' if behind[0] == 1 else 'pages'} ({_bytes(lag)}) not in the database yet"
+        )
     advice = (
         "something reads one old state for long, and the log grows until it ends (a backup, `sqlite3`): "
         f"`fuser -v {reader.path}` names it"
