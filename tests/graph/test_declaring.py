@@ -34,6 +34,19 @@ def of(built: Dag, name: str) -> TaskSpec:
     return next(spec for spec in built.spec.tasks if spec.name == name)
 
 
+def test_an_edge_that_comes_after_its_dag_was_declared_is_refused_and_its_nodes_hold_nothing() -> None:
+    handles: list[Any] = []
+
+    @dag
+    def two() -> None:
+        handles.extend((load(), wave()))
+
+    assert of(two, "wave").upstream == ()
+    with pytest.raises(GraphError, match="the DAG 'two' is declared already"):
+        handles[0] >> handles[1]
+    assert all(not each.node.fields and not each.node.encoded[0] for each in handles)
+
+
 def test_a_task_called_outside_a_dag_runs_the_function() -> None:
     assert load("a.csv") == "loaded a.csv"
     assert asyncio.run(wave()) == "hello"

@@ -42,6 +42,11 @@ def test_every_state_of_a_whole_run_is_sound(db: Path) -> None:
     writer.close_here()
 
 
+NOTICE = (
+    "INSERT INTO notice (notice_id, route, key, kind, severity, state, count, title, made_us, from_us, next_us,"
+    " ended_us, message) VALUES (7, 'r', 'k', 'failure', 'major', {}, 1, 't', 1, 1, 1, {}, {})"
+)
+DELIVERY = "INSERT INTO hook_delivery VALUES (9, 'h', '', 'd', {}, {}, '', 1, 1, 1, NULL, 2)"
 EVENT = "INSERT INTO event SELECT max(seq) + 1, 0, 1, {} FROM event"
 
 
@@ -74,6 +79,18 @@ EVENT = "INSERT INTO event SELECT max(seq) + 1, 0, 1, {} FROM event"
             "begins in 'failed'",
         ),
         ("I2", "DELETE FROM event WHERE subject = 'wait' AND subject_id = 1", "wait 1 is 'fired'"),
+        ("I2", NOTICE.format("'torn'", "NULL", "NULL"), "notice 7 has the unknown state 'torn'"),
+        ("I2", NOTICE.format("'sent'", "NULL", "'{}'"), "notice 7 is sent and its end is not written"),
+        ("I2", NOTICE.format("'pending'", "5", "NULL"), "notice 7 is pending and its end is 5"),
+        ("I2", NOTICE.format("'sending'", "NULL", "NULL"), "what is sent does not stand"),
+        ("I2", DELIVERY.format("'accepted'", "NULL"), "is accepted and its run is not written"),
+        ("I2", DELIVERY.format("'refused'", "1"), "is refused and its run is 1"),
+        ("I2", "INSERT INTO token VALUES ('a', 'ci', 'h', 'root', 1, NULL, NULL)", "unknown scope 'root'"),
+        (
+            "I2",
+            "INSERT INTO audit VALUES (1, 1, 'ann', 'http', '', 'pause', '', '{}', 'perhaps', '')",
+            "audit 1 has the unknown outcome 'perhaps'",
+        ),
         ("I3", "UPDATE attempt SET state = 'failed' WHERE attempt_id = 322", "its attempt 322 is not"),
         ("I3", "UPDATE attempt SET state = 'running' WHERE attempt_id = 321", "has 2 running attempts"),
         ("I3", "UPDATE attempt SET state = 'running' WHERE attempt_id = 111", "its instance 11 is success"),

@@ -224,7 +224,7 @@ def test_p14_keys_skips_and_marks_of_what_is_over_go_by_age(db: Path) -> None:
     with closing(sqlite3.connect(db)) as conn, conn:
         conn.executescript(
             """
-            INSERT INTO idempotency VALUES ('old', '{}', 5), ('new', '{}', 4000000000000000);
+            INSERT INTO idempotency VALUES ('old', '{}', 5, ''), ('new', '{}', 4000000000000000, '');
             INSERT INTO skipped_firing VALUES (1, 1, 0, 0, '', 5), (2, 1, 0, 0, '', 4000000000000000);
             INSERT INTO standing (standing_id, dag_id, kind, trigger, poll_us, since_us, ended_us) VALUES
               (1001, 1, 'file', '{}', 1, 1, 5), (1002, 1, 'file', '{}', 1, 1, NULL);
@@ -235,6 +235,23 @@ def test_p14_keys_skips_and_marks_of_what_is_over_go_by_age(db: Path) -> None:
     assert removed == {"idempotency": 1, "skipped_firing": 1, "standing_mark": 1, "standing": 1}
     assert of(db, "SELECT name FROM standing_mark") == [("b",)], "a living one tells of each file once"
     assert json.dumps(of(db, "SELECT key FROM idempotency")) == '[["new"]]'
+
+
+def test_p14_tokens_that_open_nothing_and_deliveries_that_are_forgotten_go_by_age(db: Path) -> None:
+    far = 4_000_000_000_000_000
+    with closing(sqlite3.connect(db)) as conn, conn:
+        conn.executescript(
+            f"""
+            INSERT INTO token VALUES ('a', 'revoked', 'h', 'run', 1, NULL, 5), ('b', 'expired', 'h', 'run', 1, 5, NULL),
+              ('c', 'lives', 'h', 'run', 1, NULL, NULL), ('d', 'later', 'h', 'run', 1, {far}, NULL);
+            INSERT INTO hook_delivery VALUES (1, 'h', '', 'd', 'accepted', 1, '', 1, 1, 1, NULL, 5),
+              (2, 'h', '', 'd', 'ignored', NULL, '', 1, 1, 1, NULL, {far});
+            INSERT INTO hook_key VALUES ('h', 'one', 1), ('h', 'two', 2);
+            """
+        )
+    assert prune(db, Policy(Of(LATE, 100))) == {"token": 2, "hook_delivery": 1, "hook_key": 1}
+    assert of(db, "SELECT name FROM token ORDER BY public") == [("lives",), ("later",)]
+    assert of(db, "SELECT key FROM hook_key") == [("two",)]
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -28,6 +29,11 @@ class Handling(Protocol):
     def handler_in(self, body: Body) -> Node:
         """The node of it in the body that is being declared, with the role that the body gives it."""
         ...
+
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+_NO_ARGUMENTS: Final[tuple[tuple[Any, ...], dict[str, Any]]] = ((), {})
+_NO_NAMES: Final[dict[str, None]] = {}
 
 
 class Node:
@@ -60,6 +66,11 @@ class Node:
             )
         if other is self:
             raise GraphError(f"the task {self.name!r} cannot stand after itself")
+        if self.fields is _NOTHING:
+            raise GraphError(
+                f"the DAG {self.body.name!r} is declared already, so that {self.name!r} cannot be put after "
+                f"{other.name!r}: write the edge in its body"
+            )
         self.upstream[other.name] = None
 
     def use(self, output: Output) -> None:
@@ -73,6 +84,11 @@ class Node:
             name=self.name, upstream=tuple(self.upstream), args=args, kwargs=kwargs, role=self.role,
             handles=tuple(self.handles), **self.fields,
         )  # fmt: skip
+
+    def forget(self) -> None:
+        """Its DAG stands: what it was made of is let go. A sensor keeps its node, for its name and its DAG's."""
+        self.fields, self.encoded = _NOTHING, _NO_ARGUMENTS
+        self.upstream = self.handles = _NO_NAMES
 
 
 class Body:

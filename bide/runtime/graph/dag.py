@@ -201,10 +201,14 @@ def _whole(
     body: Body, fields: Mapping[str, Any], schedule: Schedule, policy: Mapping[str, Any], file: Path
 ) -> Dag:
     settle(body)
-    spec = DagSpec(name=body.name, tasks=tuple([node.spec() for node in body.nodes.values()]), **fields)
+    nodes = list(body.nodes.values())
+    spec = DagSpec(name=body.name, tasks=tuple([node.spec() for node in nodes]), **fields)
+    code = {node.name: node.code for node in nodes}
+    for node in nodes:
+        node.forget()
     return Dag(
         spec,
-        code={node.name: node.code for node in body.nodes.values()},
+        code=code,
         schedule=schedule.in_folder(file.parent) if file.is_absolute() else schedule,
         options=policy,
         file=file if file.is_absolute() and file.suffix == ".py" else None,

@@ -13,6 +13,7 @@ from typing import Final
 
 from bide.runtime.engine.states import OVER, State
 from bide.runtime.graph.spec import Lane
+from bide.runtime.store.door_invariants import doors_are_what_they_say
 from bide.runtime.store.failure import READ_ERRORS, ROW_ERRORS
 from bide.runtime.store.impact_invariants import i5_what_is_wrong_is_reached
 from bide.runtime.store.people_invariants import i4_awaiting_is_an_open_approval, i5_delivered_once
@@ -400,6 +401,7 @@ _CHECKS: Final[tuple[tuple[str, Callable[[sqlite3.Connection], list[Violation]]]
     ("I2", i2_backfills_end_with_their_intervals),
     ("I2", i2_plans_end_with_their_steps),
     ("I2", i2_mapped_tasks_end_with_their_instances),
+    ("I2", doors_are_what_they_say),
     ("I2", replay),
     ("I3", i3_running_is_one_running_attempt),
     ("I4", i4_deferred_is_an_open_wait),

@@ -139,6 +139,13 @@ STEPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("notices", (f"DELETE FROM notice WHERE notice_id IN {_THESE}",)),
     ("audit", (f"DELETE FROM audit WHERE audit_id IN {_THESE}",)),
     ("keys", (f"DELETE FROM idempotency WHERE key IN {_THESE}",)),
+    ("tokens", (f"DELETE FROM token WHERE public IN {_THESE}",)),
+    (
+        "deliveries",
+        tuple(
+            f"DELETE FROM {table} WHERE delivery_id IN {_THESE}" for table in ("hook_key", "hook_delivery")
+        ),
+    ),
     ("marks", (f"DELETE FROM standing_mark WHERE (standing_id, name) IN {_PAIRS}",)),
     ("standings", (f"DELETE FROM standing WHERE standing_id IN {_THESE} AND {{free:standing}}",)),
 )

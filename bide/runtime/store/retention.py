@@ -434,6 +434,14 @@ _STAGES: Final[tuple[Callable[..., tuple[Any, ...] | None], ...]] = (
         " ORDER BY key LIMIT :page",
     ),
     _aged("audit", "SELECT audit_id FROM audit WHERE at_us < :before AND " + _AFTER.format("audit_id")),
+    _aged(
+        "tokens", "SELECT public FROM token WHERE coalesce(revoked_us, expires_us) < :before"
+        " AND public > coalesce(nullif(:at, -1), '') ORDER BY public LIMIT :page",
+    ),
+    _aged(  # they go with new ones as well, but not where none comes any more
+        "deliveries", "SELECT delivery_id FROM hook_delivery WHERE expires_us < :before AND "
+        + _AFTER.format("delivery_id"),
+    ),
     _marks,
     _aged(
         "standings",
