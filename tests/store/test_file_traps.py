@@ -71,6 +71,24 @@ def test_t18_a_log_of_another_database(db: Path) -> None:
     assert "no write-ahead log" in only(file_traps(db, None)).found
 
 
+def test_t18_a_database_in_use_is_in_no_trap_and_a_log_beside_one_without_a_log_is(db: Path) -> None:
+    with closing(sqlite3.connect(db, isolation_level=None)) as used:
+        used.execute("PRAGMA journal_mode = WAL")
+        used.execute("CREATE TABLE t (x)")
+        wal = db.with_name("bide.db-wal")
+        for path in (wal, db.with_name("bide.db-shm")):
+            path.chmod(0o600)
+        assert wal.stat().st_size > 32
+        assert file_traps(db, None) == []
+        assert keeping.check(db).ok
+        kept = wal.read_bytes()
+    with closing(sqlite3.connect(db, isolation_level=None)) as plain:
+        plain.execute("PRAGMA journal_mode = DELETE")
+    wal.write_bytes(kept)
+    wal.chmod(0o600)
+    assert "uses no log" in only(file_traps(db, None)).found
+
+
 def test_t18_a_journal_and_a_restore_left_behind(db: Path) -> None:
     db.with_name("bide.db-journal").write_bytes(b"x" * 512)
     assert "left behind" in only(file_traps(db, None)).found
