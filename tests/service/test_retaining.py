@@ -50,6 +50,10 @@ async def test_p14_a_living_runtime_is_pruned_and_goes_on(tmp_path: Path) -> Non
             await ops.prune(dags={"nobody": {"keep": "1d"}})
         with pytest.raises(UsageError, match="no span of time"):
             await ops.prune("soon")
+        with pytest.raises(UsageError, match="'5' is no span that is kept: say of what, such as 5d"):
+            await ops.prune("5")  # not five seconds: all would be gone
+        with pytest.raises(UsageError, match="such as 30d"):
+            await ops.prune(dags={"one": {"keep": "30"}})
         with pytest.raises(UsageError, match="this cursor"):
             await ops.prune(cursor="x")
         with pytest.raises(NotFoundError, match="there is no run 1"):

@@ -114,12 +114,17 @@ def policy_of(setting: RetentionSetting, now_us: int) -> Policy:
     if setting.last < 1 or any(one.last < 1 for one in setting.dags.values()):
         raise UsageError("the newest run of each DAG always stays: last is 1 or more")
     return Policy(
-        Of(now_us - read_span(setting.keep), setting.last),
-        {
-            name: Of(now_us - read_span(one.keep or setting.keep), one.last)
-            for name, one in setting.dags.items()
-        },
+        Of(now_us - _kept(setting.keep), setting.last),
+        {name: Of(now_us - _kept(one.keep or setting.keep), one.last) for name, one in setting.dags.items()},
     )
+
+
+def _kept(text: str) -> int:
+    """A span with its unit: a bare `5` would be seconds, and take nearly all there is."""
+    us = read_span(text)
+    if text.strip()[-1].isdigit():
+        raise UsageError(f"{text!r} is no span that is kept: say of what, such as {text.strip()}d")
+    return us
 
 
 def _logged(folder: Path) -> Iterator[list[int]]:
