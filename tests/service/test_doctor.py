@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -18,8 +19,9 @@ import pytest
 from bide import Runtime, Secret, dag, task
 from bide.hooks import GitHub, Webhook
 from bide.runtime.clock import DAY, SECOND, SystemClock, from_us
+from bide.runtime.errors import RefusedError
 from bide.runtime.executor.orphans import boot_id, started_ticks
-from bide.runtime.service import doctor_place
+from bide.runtime.service import doctor_place, operations
 from bide.runtime.service.doctor import examine
 from bide.runtime.service.keeping import check as db_check
 from bide.runtime.service.shapes import Check
@@ -341,6 +343,36 @@ async def test_d12_a_guests_database_in_use_is_looked_at_from_outside_and_from_w
         ]
     assert one(db, "served").found == f"{path} was left by a service that is gone"
     assert one(db, "served").advice == f"the next `bide serve` takes it; or `rm {path}`"
+
+
+async def test_a_service_that_commits_nothing_or_is_never_at_rest_is_told_of_without_a_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "_QUIET_S", 0.05)
+    async with Runtime(tmp_path / "b" / "b.db") as runtime:
+        engine, never = runtime._engine, asyncio.Event()
+        monkeypatch.setattr(runtime, "settled", never.wait)
+        busy = await runtime.operations.doctor()
+        assert busy.ok
+        assert busy.checks[-1].found == "not compared with the database: it was never at rest"
+        engine.full = "the batch was not written (SQLITE_FULL): it will be tried again"
+        health = await runtime.operations.doctor()
+        engine.full = ""
+        never.set()
+        [check] = [check for check in health.checks if not check.ok]
+        assert (check.name, check.found) == (
+            "commits",
+            "nothing can be committed now: the batch was not written (SQLITE_FULL): it will be tried again",
+        )
+        assert health.checks[-1].found == "not compared with the database: nothing is committed"
+        assert (await runtime.operations.doctor()).ok
+
+
+async def test_a_runtime_that_is_not_open_yet_says_how_it_is_opened(tmp_path: Path) -> None:
+    runtime = Runtime(tmp_path / "b.db")
+    for ask in (runtime.trigger("d"), runtime.wait("1"), runtime.settled(), runtime.command("pause", {})):
+        with pytest.raises(RefusedError, match=r"is not open: use it inside `async with Runtime\("):
+            await ask
 
 
 async def test_ports_and_sockets_are_told_with_their_process(tmp_path: Path) -> None:

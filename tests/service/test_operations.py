@@ -58,6 +58,7 @@ class Living:
     unwatched = frozenset[int]()
     left_out: dict[str, str] = {}  # noqa: RUF012
     unread: tuple[tuple[str, str, str], ...] = ()
+    full = ""
     exported = notifier = config = None
 
     async def settled(self) -> None: ...

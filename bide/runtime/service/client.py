@@ -27,6 +27,8 @@ from bide.runtime.service.table import KEY_HEADER, Operation, operation
 from bide.runtime.service.wire import SocketWire, Wire
 
 _TIMEOUT_S: Final = 30.0
+_SIGN_OF_LIFE_S: Final = 5.0
+"""A loop this late is not live (`/livez`): nobody need wait for it."""
 
 
 class Calls:
@@ -86,7 +88,7 @@ class Client(Calls):
     def alive(self) -> bool:
         """Whether somebody answers; waits for the answer of one that is starting."""
         try:
-            return self._ask("GET", "/startupz", None, {}).status == 200
+            return self._ask("GET", "/startupz", None, {}, _SIGN_OF_LIFE_S).status == 200
         except BideError:
             return False
 
@@ -138,10 +140,13 @@ class Client(Calls):
             ) from None
         raise _error(problem)
 
-    def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> _Answer:
+    def _ask(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], limit_s: float = 0
+    ) -> _Answer:
         wire = self._wire
         wire.trust()
-        connection = wire.connection(self._timeout_s)
+        limit_s = min(limit_s or self._timeout_s, self._timeout_s)
+        connection = wire.connection(limit_s)
         said = {"Content-Type": "application/json", **wire.headers, **headers}
         try:
             connection.request(method, wire.prefix + path, body, said)
@@ -150,7 +155,7 @@ class Client(Calls):
             return _Answer(response.status, response.read(), more)
         except TimeoutError:
             raise GaveUpError(
-                f"the service at {wire.place} has not answered for {self._timeout_s:g} s: it may be busy, "
+                f"the service at {wire.place} has not answered for {limit_s:g} s: it may be busy, "
                 "and the command may still be carried out; `bide doctor` tells more"
             ) from None
         except (OSError, http.client.HTTPException) as error:

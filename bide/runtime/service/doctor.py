@@ -14,7 +14,7 @@ from bide.runtime.service.doctor_life import around, in_force
 from bide.runtime.service.doctor_place import place
 from bide.runtime.service.doors import Live
 from bide.runtime.service.holds import ADVICE
-from bide.runtime.service.places import log_of
+from bide.runtime.service.places import log_of, socket_of
 from bide.runtime.service.shapes import Check, Health, iso
 from bide.runtime.service.unread import told
 from bide.runtime.store.invariants import check
@@ -43,6 +43,8 @@ def examine(reader: Reader, db: Path, now_us: int, live: Live | None) -> Health:
         _filesystem(db),
         *_inotify(),
         _lock(db, now_us),
+        *_silent(db, live),
+        *_full(live),
         _clock(reader, now_us),
         *(around(reader, holder, now_us, live) if current else in_force(reader.path, live, holder)),
         *_slots(live),
@@ -119,6 +121,27 @@ def _lock(db: Path, now_us: int) -> Check:
     return Check(
         name="lock", ok=True, found=f"held by the {holder.kind} of process {holder.pid}{me}{since}", advice=""
     )
+
+
+def _silent(db: Path, live: Live | None) -> Iterator[Check]:
+    """A service that holds the database and was asked in vain: what stands here was read without it."""
+    holder = Lock(db).holder()
+    if live is not None or holder is None or holder.kind != "runtime" or not socket_of(db).exists():
+        return
+    yield Check(
+        name="service",
+        ok=False,
+        found=f"process {holder.pid} does not answer at its socket: it is stopped, or something holds its loop",
+        advice=f"let it go on (`kill -CONT {holder.pid}`), or end and start it again; its log tells more",
+    )
+
+
+def _full(live: Live | None) -> Iterator[Check]:
+    if live is not None and live.full:
+        advice = "free some room on the disk of the database: it goes on by itself, and has lost nothing"
+        yield Check(
+            name="commits", ok=False, found=f"nothing can be committed now: {live.full}", advice=advice
+        )
 
 
 def _clock(reader: Reader, now_us: int) -> Check:
@@ -210,6 +233,12 @@ def step(out_of_step: Sequence[str], bodies: int, watched: int) -> Check:
     told = "; ".join(out_of_step[:10])
     advice = "restart the service: a start takes up what the database says; and report it"
     return Check(name="live", ok=False, found=f"{found}: {told}", advice=advice)
+
+
+def never_quiet(full: bool) -> Check:
+    """What is asked of a service that is never at rest, or commits nothing, is not compared: nobody waits for it."""
+    found = "not compared with the database: " + ("nothing is committed" if full else "it was never at rest")
+    return Check(name="live", ok=True, found=found, advice="" if full else "ask again when less is going on")
 
 
 def out_of_step(

@@ -158,6 +158,11 @@ class Live(Protocol):
         ...
 
     @property
+    def full(self) -> str:
+        """Why nothing can be committed now; "" while there is room."""
+        ...
+
+    @property
     def left_out(self) -> Mapping[str, str]:
         """What was not loaded: file or DAG -> why, one sentence each."""
         ...

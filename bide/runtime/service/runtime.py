@@ -483,6 +483,7 @@ class Runtime(Mounted, Rooms):
         that of the schedule's grid. `key`: the same key again gives the same run. `shadow`: it computes, stages and
         checks, and publishes nothing.
         """
+        self._raise_unopened()
         if isinstance(dag, Dag) and self._shell.dags.get(dag.name) is not dag:
             if wrong := await self._in_vain([dag], list(self._shell.dags.values())):
                 raise GraphError(wrong[dag.name])
@@ -505,6 +506,7 @@ class Runtime(Mounted, Rooms):
 
     async def wait(self, run: RunHandle | str, timeout: float | None = None) -> RunResult:
         """Return when the run is over. `GaveUpError` after `timeout` seconds; the run goes on."""
+        self._raise_unopened()
         run_id = int(run.run_id if isinstance(run, RunHandle) else run)
         if run_id in self._shell.runs:
             ended = self._shell.expect_end(run_id)
@@ -572,10 +574,18 @@ class Runtime(Mounted, Rooms):
 
     async def settled(self) -> None:
         """Return once everything that was asked so far is committed and carried out."""
+        self._raise_unopened()
         await self._engine.settled()
         self._raise_failure()
 
+    def _raise_unopened(self) -> None:
+        if not hasattr(self, "_engine"):
+            raise RefusedError(
+                f"the runtime on {self.db} is not open: use it inside `async with Runtime(...) as rt:`"
+            )
+
     def _raise_failure(self) -> None:
+        self._raise_unopened()
         failure = self._engine.failure
         if failure is not None:
             if isinstance(failure, BideError):

@@ -50,12 +50,19 @@ class DatabaseDoor:
 
 
 class NoDoor:
-    """A runtime without a socket holds the database: it may be read, not commanded."""
+    """A runtime that has no socket, or does not answer there, holds the database: it may be read, not commanded."""
 
     def __init__(self, db: Path, holder: Holder) -> None:
         self._db, self._holder = db, holder
 
     async def command(self, verb: str, args: dict[str, Any]) -> Any:
+        if socket_of(self._db).exists():
+            raise UnreachableError(
+                f"the service of process {self._holder.pid} holds the database {self._db} and does not answer: "
+                "it is stopped, or something holds its loop; let it go on "
+                f"(`kill -CONT {self._holder.pid}`), or end and start it "
+                f"again, then `{verb}` again; nothing was changed"
+            )
         raise UnreachableError(
             f"the database {self._db} is held by process {self._holder.pid}, which offers no socket "
             f"(a guest in another program, or `bide run`): let it end, then `{verb}` again"
