@@ -18,7 +18,7 @@ from bide import Runtime, Secret
 from bide.notify import Route, Webhook
 from bide.testing import sim_runtime
 from tests.notify.conftest import SECRET, Hook, orders, received, wide
-from tests.servers.http_server import Asked, HttpServer, late, reply
+from tests.servers.http_server import Asked, HttpServer, late, redirect, reply
 
 
 async def until(server: HttpServer, path: str, count: int) -> None:
@@ -370,6 +370,22 @@ async def test_b66_people_are_told_through_apprise(tmp_path: Path, http_server: 
     body = json.loads(http_server.asked[0].body)
     assert (body["title"], body["type"]) == ("orders failed", "failure")
     assert "ValueError: no orders today" in body["message"]
+
+
+@IMPORTS
+@pytest.mark.parametrize("asked", ["", "?redirect=yes"])
+async def test_b66_t17_apprise_is_led_nowhere_else(
+    tmp_path: Path, http_server: HttpServer, asked: str
+) -> None:
+    inner = http_server.on("/inner", reply(200))
+    http_server.on("/moved", redirect(inner, 307))
+    route = Route(f"json://127.0.0.1:{http_server.port}/moved{asked}")
+    async with Runtime(tmp_path / "bide.db", [orders], notify=[route]) as rt:
+        run = await rt.trigger("orders")
+        assert (await run.wait()).state == "failed"
+        await until(http_server, "/moved", 1)
+        await quiet(rt)
+    assert [each.path.partition("?")[0] for each in http_server.asked] == ["/moved"]
 
 
 @IMPORTS

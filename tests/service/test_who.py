@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bide import Param, Runtime, Secret, dag
 from bide.runtime.errors import BideError, NotFoundError, RefusedError, UsageError
-from bide.runtime.service.caller import Caller, acting
+from bide.runtime.service.caller import Caller, acting, user_name
 from bide.runtime.service.client import ServiceClient
 from bide.runtime.service.http_server import serving
 from bide.runtime.service.listen import Listener
@@ -234,6 +234,20 @@ async def test_t17_killed_anywhere_the_line_and_the_change_are_both_there_or_nei
         await rt.settled()
     assert counts
     assert all(runs == lines for runs, lines in counts), counts
+
+
+def test_a_user_is_looked_up_once_however_often_a_door_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pwd
+
+    asked: list[int] = []
+
+    def slow(uid: int) -> Any:
+        asked.append(uid)
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", slow)
+    assert [user_name(4_000_000_001) for _ in range(3)] == ["uid 4000000001"] * 3
+    assert asked == [4_000_000_001]
 
 
 # --- masking -------------------------------------------------------------------------------------

@@ -85,6 +85,7 @@ def _sent(to: str | Secret, message: Message, severity: str, policy: HttpPolicy)
             return Outcome(error=f"apprise knows no such URL{heard.words(url)}")
         if refused := _refused(url, made, policy):
             return Outcome(error=refused)
+        made.redirects = False  # whatever the URL says: who answers so would choose who else is reached
         arrived = made.notify(
             body=message.text,
             title=message.title,

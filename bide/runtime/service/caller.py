@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, Final, Literal
 
 import msgspec
@@ -75,8 +76,9 @@ def terminal() -> Caller:
     return Caller(user_name(os.geteuid()), "terminal")
 
 
+@cache
 def user_name(uid: int) -> str:
-    """The name of a user of this system; its number where it has none."""
+    """The name of a user of this system; its number where it has none. Looked up once: that may ask a directory far away."""
     import pwd
 
     try:
