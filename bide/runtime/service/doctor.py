@@ -17,6 +17,7 @@ from bide.runtime.service.holds import ADVICE
 from bide.runtime.service.places import log_of, socket_of
 from bide.runtime.service.shapes import Check, Health, iso
 from bide.runtime.service.unread import told
+from bide.runtime.store.apart import LARGE, check_apart
 from bide.runtime.store.invariants import check
 from bide.runtime.store.invariants import live as against
 from bide.runtime.store.lock import Lock, network_file_system
@@ -37,7 +38,7 @@ def examine(reader: Reader, db: Path, now_us: int, live: Live | None) -> Health:
     checks = (
         _sqlite(reader.sqlite_version()),
         _schema(reader),
-        *(_invariants(reader, db) if current else _unchecked()),
+        *(_invariants(reader, db, live) if current else _unchecked()),
         *place(reader, holder, now_us),
         _disk(db),
         _filesystem(db),
@@ -72,8 +73,13 @@ def _schema(reader: Reader) -> Check:
     return Check(name="schema", ok=True, found=f"{version}, newest {newest}", advice=advice)
 
 
-def _invariants(reader: Reader, db: Path) -> Iterator[Check]:
-    broken = [f"{v.id}: {v.sentence}" for v in reader.read(lambda conn: check(conn, log_of(db, 0).parent))]
+def _invariants(reader: Reader, db: Path, live: Live | None) -> Iterator[Check]:
+    logs = log_of(db, 0).parent
+    if live is not None and db.stat().st_size >= LARGE:
+        found = check_apart(db, logs)
+    else:
+        found = reader.read(lambda conn: check(conn, logs))
+    broken = [f"{v.id}: {v.sentence}" for v in found]
     if not broken:
         yield Check(name="invariants", ok=True, found="all hold", advice="")
     for violation in broken[:50]:

@@ -59,8 +59,9 @@ class Notices:
             )
         if not 1 <= limit <= 100_000:
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
-        found = await self._reader.ask(Reader.read, lambda conn: rows.notices(conn, route, state, limit))
-        return [line(each) for each in found]
+        return await self._reader.ask(
+            Reader.read, lambda conn: [line(each) for each in rows.notices(conn, route, state, limit)]
+        )
 
     async def test(self, route: str) -> Done:
         known = self._route(route)

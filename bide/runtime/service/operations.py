@@ -169,23 +169,8 @@ class Operations(Who, Operated):
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
         if dag is not None:
             await self._dag(dag)
-        found = await self._reader.ask(
-            Reader.runs, dag=dag, state=state, limit=limit, before=before_number(before)
-        )
-        return [
-            RunLine(
-                run_id=str(run.run_id),
-                dag=run.dag,
-                state=run.state.value,
-                kind=run.kind,
-                logical_date=iso(run.logical_us),
-                created_at=iso(run.created_us),
-                started_at=iso_or_none(run.started_us),
-                ended_at=iso_or_none(run.ended_us),
-                reason=run.reason,
-            )
-            for run in found
-        ]
+        asked = {"dag": dag, "state": state, "limit": limit, "before": before_number(before)}
+        return await self._reader.ask(lambda reader: [_run_line(run) for run in reader.runs(**asked)])
 
     async def show(self, run: str) -> RunShown:
         return await self._reader.ask(_show, run_number(run))
@@ -297,8 +282,10 @@ class Operations(Who, Operated):
         run_id = None if run is None else run_number(run)
         if run_id is not None:
             await self._reader.ask(Reader.run, run_id)
-        found = await self._reader.ask(Reader.alerts, run_id, state, limit, before_number(before))
-        return [alert_line(each) for each in found]
+        last = before_number(before)
+        return await self._reader.ask(
+            lambda reader: [alert_line(each) for each in reader.alerts(run_id, state, limit, last)]
+        )
 
     async def events(
         self,
@@ -477,6 +464,20 @@ def _does(task: TaskSpec) -> str:
         return "sensor"
     marks = (("branch", task.branch), ("set-up", task.setup), ("tear-down", task.teardown))
     return next((word for word, is_so in marks if is_so), "command" if task.lane is Lane.SHELL else "task")
+
+
+def _run_line(run: store.RunShown) -> RunLine:
+    return RunLine(
+        run_id=str(run.run_id),
+        dag=run.dag,
+        state=run.state.value,
+        kind=run.kind,
+        logical_date=iso(run.logical_us),
+        created_at=iso(run.created_us),
+        started_at=iso_or_none(run.started_us),
+        ended_at=iso_or_none(run.ended_us),
+        reason=run.reason,
+    )
 
 
 def _show(reader: Reader, run_id: int) -> RunShown:

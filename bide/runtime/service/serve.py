@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib import import_module
@@ -35,6 +36,9 @@ from bide.runtime.service.unread import told
 from bide.runtime.store.lock import Lock
 
 DRAIN_S: Final = 60.0
+SWITCH_S: Final = 0.0005
+"""How long a thread may hold the interpreter's lock while another waits for it: a reader's thread costs the loop so much,
+not the 5 ms of the default. It is the whole process's, so a host's stays as it is."""
 _START_PATIENCE_S: Final = 5.0
 Say = Callable[[str], None]
 
@@ -97,6 +101,7 @@ async def serve(
     `port`: where it listens over TCP, beside its socket; `names`: by which a port that systemd passes is asked.
     """
     _need_framework()
+    switched = sys.getswitchinterval()
     systemd = Telling(Notifier.taken())
     chronicle = Chronicle()
     signals = _Signals()
@@ -105,6 +110,7 @@ async def serve(
     listener: Listener | None = None
     given = activation.taken()
     try:
+        sys.setswitchinterval(SWITCH_S)
         systemd.starting()
         private(db)
         ports = [*await tcp.opened(db, port), *await tcp.passed(db, given.tcp, names)]
@@ -152,6 +158,7 @@ async def serve(
         systemd.failed(error)
         raise
     finally:
+        sys.setswitchinterval(switched)
         systemd.end()
         signals.forget()
         for _, at in ports:

@@ -27,7 +27,7 @@ class StatDoors(Protocol):
         ...
 
     @get("/stats/assets")
-    async def assets(self, asset: str | None = None, limit: Limit = 1000) -> list[AssetStats]:
+    async def assets(self, asset: str | None = None, limit: Limit = 100) -> list[AssetStats]:
         """List freshness, late data, rows and checks of assets, by name."""
         ...
 

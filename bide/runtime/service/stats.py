@@ -63,7 +63,7 @@ class Stats:
             for one in await self._reader.ask(Reader.read, lambda conn: reads.dag_sums(conn, last))
         ]
 
-    async def assets(self, asset: str | None = None, limit: int = 1000) -> list[AssetStats]:
+    async def assets(self, asset: str | None = None, limit: int = 100) -> list[AssetStats]:
         _bounded(limit)
         name = None if asset is None else asset_name(asset)
         found = await self._reader.ask(Reader.read, lambda conn: reads.asset_sums(conn, name, limit))

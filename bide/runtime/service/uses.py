@@ -78,10 +78,11 @@ class Uses:
         if not 1 <= limit <= 100_000:
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
         run_id = None if run is None else run_number(run)
-        found = await self._reader.ask(
-            Reader.read, lambda conn: reads.decisions(conn, asset, run_id, limit, before_number(before))
+        last = before_number(before)
+        return await self._reader.ask(
+            Reader.read,
+            lambda conn: [_line(each) for each in reads.decisions(conn, asset, run_id, limit, last)],
         )
-        return [_line(each) for each in found]
 
     async def made_by(self, instance_id: int) -> tuple[tuple[str, str], ...]:
         """What became of the versions that a task instance made, in words."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.doors import Door
     from bide.runtime.service.operations import Asks
     from bide.runtime.service.tokens import Tokens
+    from bide.runtime.store.who_reads import AuditRow
 
 
 class Who:
@@ -66,24 +67,25 @@ class Who:
         if not 1 <= limit <= 100_000:
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
         since_us = None if since is None else _since(since, self._clock.now())
-        found = await self._reader.ask(
-            Reader.read, lambda conn: who_reads.audited(conn, since_us, who, verb, outcome, before, limit)
+        asked = (since_us, who, verb, outcome, before, limit)
+        return await self._reader.ask(
+            Reader.read, lambda conn: [_line(row) for row in who_reads.audited(conn, *asked)]
         )
-        return [
-            AuditLine(
-                id=str(row.audit_id),
-                at=iso(row.at_us),
-                who=row.who,
-                via=row.via,
-                address=row.address,
-                verb=row.verb,
-                target=row.target,
-                args=msgspec.json.decode(row.args),
-                outcome=row.outcome,
-                message=row.message,
-            )
-            for row in found
-        ]
+
+
+def _line(row: AuditRow) -> AuditLine:
+    return AuditLine(
+        id=str(row.audit_id),
+        at=iso(row.at_us),
+        who=row.who,
+        via=row.via,
+        address=row.address,
+        verb=row.verb,
+        target=row.target,
+        args=msgspec.json.decode(row.args),
+        outcome=row.outcome,
+        message=row.message,
+    )
 
 
 def _since(text: str, now: int) -> int:

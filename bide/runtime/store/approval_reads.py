@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from bide.runtime.engine.states import ApprovalKind, ApprovalState
-from bide.runtime.store.rows import _Row, rows
+from bide.runtime.store.rows import _Row, listed
 
 
 class ApprovalRow(_Row, frozen=True):
@@ -30,7 +30,7 @@ OPEN: Final = f"SELECT {', '.join(ApprovalRow.__struct_fields__)} FROM approval 
 
 def open_approvals(conn: sqlite3.Connection) -> list[ApprovalRow]:
     """Those that nobody has decided, in the order they were asked."""
-    return rows(conn, ApprovalRow, OPEN)
+    return listed(conn, ApprovalRow, OPEN)
 
 
 class ApprovalOver(msgspec.Struct, frozen=True, array_like=True):
@@ -91,11 +91,11 @@ def approvals(
     sql = f"{_SHOWN} WHERE (?1 IS NULL OR p.state = ?1) AND (?2 IS NULL OR p.run_id = ?2) AND p.approval_id < ?4{_NEWEST}"
     if state == ApprovalState.OPEN:  # by the index of those that are open
         sql = f"{_SHOWN} WHERE p.state = 'open' AND (?2 IS NULL OR p.run_id = ?2) AND ?1 IS ?1 AND p.approval_id < ?4{_NEWEST}"
-    return rows(conn, ApprovalShown, sql, (state, run_id, limit, before))
+    return listed(conn, ApprovalShown, sql, (state, run_id, limit, before))
 
 
 def open_of_instance(conn: sqlite3.Connection, instance_id: int) -> ApprovalShown | None:
     """What a task instance waits for."""
     sql = f"{_SHOWN} WHERE p.kind IN ('task', 'contract', 'effect') AND p.subject_id = ? AND p.state = 'open'"
-    found = rows(conn, ApprovalShown, sql, (instance_id,))
+    found = listed(conn, ApprovalShown, sql, (instance_id,))
     return found[0] if found else None

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from bide.runtime.store.facts import VersionRow, versions_over
+from bide.runtime.store.rows import in_one
 
 
 class _Read(msgspec.Struct, frozen=True, array_like=True):
@@ -86,8 +87,7 @@ _LOADED: Final = "dag d JOIN dag_version v ON v.version_id = d.version_id AND d.
 
 def assets(conn: sqlite3.Connection, name: str | None = None) -> list[AssetRead]:
     """Every asset by name, or the one of that name."""
-    found = conn.execute(f"{_ASSETS} WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name", (name,)).fetchall()
-    return msgspec.convert(found, list[AssetRead])
+    return in_one(conn, AssetRead, f"{_ASSETS} WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name", (name,))
 
 
 def producers(conn: sqlite3.Connection) -> list[tuple[str, str]]:

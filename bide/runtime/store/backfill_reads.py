@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bide.runtime.engine.states import BackfillState, IntervalState, RunState
+from bide.runtime.store.rows import in_one
 
 
 class _Read(msgspec.Struct, frozen=True, array_like=True):
@@ -99,11 +100,12 @@ def backfills_shown(
     conn: sqlite3.Connection, dag: str | None, limit: int, before: int = 2**63 - 1
 ) -> list[BackfillShown]:
     """The newest first, of those below `before`."""
-    found = conn.execute(
+    return in_one(
+        conn,
+        BackfillShown,
         f"{_BACKFILL} WHERE (?1 IS NULL OR d.name = ?1) AND b.backfill_id < ?3 ORDER BY b.backfill_id DESC LIMIT ?2",
         (dag, limit, before),
-    ).fetchall()
-    return msgspec.convert(found, list[BackfillShown])
+    )
 
 
 def backfill_shown(conn: sqlite3.Connection, backfill_id: int) -> BackfillShown | None:

@@ -6,6 +6,8 @@ import sqlite3
 
 import msgspec
 
+from bide.runtime.store.rows import in_one
+
 
 class DecisionRead(msgspec.Struct, frozen=True, array_like=True):
     """A decision; `issues` is JSON."""
@@ -31,14 +33,17 @@ def decisions(
     conn: sqlite3.Connection, asset: str | None, run_id: int | None, limit: int, before: int = 2**63 - 1
 ) -> list[DecisionRead]:
     """The newest first."""
-    found = conn.execute(
+    narrowed = " AND d.asset_id = (SELECT asset_id FROM asset WHERE name = ?1)" if asset is not None else ""
+    narrowed += " AND d.run_id = ?2" if run_id is not None else ""
+    return in_one(
+        conn,
+        DecisionRead,
         "SELECT d.decision_id, d.at_us, d.phase, a.name, d.start_us, d.end_us, d.consumer, d.level, d.retryable,"
         " d.reason, d.issues, d.run_id, i.task, d.asset_version_id, d.by FROM decision d JOIN asset a USING (asset_id)"
-        " LEFT JOIN task_instance i ON i.instance_id = d.instance_id WHERE (?1 IS NULL OR a.name = ?1)"
-        " AND (?2 IS NULL OR d.run_id = ?2) AND d.decision_id < ?4 ORDER BY d.decision_id DESC LIMIT ?3",
+        " LEFT JOIN task_instance i ON i.instance_id = d.instance_id"
+        f" WHERE d.decision_id < ?4{narrowed} ORDER BY d.decision_id DESC LIMIT ?3",
         (asset, run_id, limit, before),
-    ).fetchall()
-    return msgspec.convert(found, list[DecisionRead])
+    )
 
 
 class MadeRead(msgspec.Struct, frozen=True, array_like=True):

@@ -6,7 +6,7 @@ import sqlite3
 from typing import Final
 
 from bide.runtime.engine.states import ApprovalState, DeliveryState
-from bide.runtime.store.rows import _Row, rows
+from bide.runtime.store.rows import _Row, listed
 
 
 class EffectRead(_Row, frozen=True):
@@ -61,7 +61,7 @@ def deliveries(
     conn: sqlite3.Connection, effect: str | None, state: str | None, limit: int, before: int = 2**63 - 1
 ) -> list[EffectRead]:
     """Of one effect or of all, in one state or in any; the newest first."""
-    return rows(
+    return listed(
         conn,
         EffectRead,
         f"{_DELIVERY} WHERE (?1 IS NULL OR a.name = ?1) AND (?2 IS NULL OR d.state = ?2) AND d.delivery_id < ?4"
@@ -71,13 +71,13 @@ def deliveries(
 
 
 def delivery(conn: sqlite3.Connection, delivery_id: int) -> EffectRead | None:
-    found = rows(conn, EffectRead, f"{_DELIVERY} WHERE d.delivery_id = ?", (delivery_id,))
+    found = listed(conn, EffectRead, f"{_DELIVERY} WHERE d.delivery_id = ?", (delivery_id,))
     return found[0] if found else None
 
 
 def inputs(conn: sqlite3.Connection, version_id: int) -> list[InputRead]:
     """What a delivery was made of, as it stands now."""
-    return rows(
+    return listed(
         conn,
         InputRead,
         "SELECT a.name, v.asset_version_id, v.start_us, v.end_us, v.state FROM asset_input i JOIN asset_version v"
@@ -89,7 +89,7 @@ def inputs(conn: sqlite3.Connection, version_id: int) -> list[InputRead]:
 
 def approvals(conn: sqlite3.Connection, key: str) -> list[ApprovalRead]:
     """Who was asked for exactly this delivery."""
-    return rows(
+    return listed(
         conn,
         ApprovalRead,
         "SELECT approval_id, state, by, why, decided_us FROM approval WHERE kind = 'effect' AND about = ? ORDER BY 1",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from bide.runtime.hooks.delivery import ACCEPTED, Seen
-from bide.runtime.store.rows import _Row, rows
+from bide.runtime.store.rows import _Row, listed
 
 
 def seen(conn: sqlite3.Connection, hook: str, keys: Iterable[str]) -> Seen | None:
@@ -113,7 +113,7 @@ def names(conn: sqlite3.Connection) -> list[str]:
 
 def deliveries(conn: sqlite3.Connection, hook: str, outcome: str | None, limit: int) -> list[DeliveryRead]:
     """The newest first."""
-    return rows(
+    return listed(
         conn,
         DeliveryRead,
         "SELECT delivery_id, hook, said, outcome, dag, run_id, reason, first_us, last_us, times, sent_us"

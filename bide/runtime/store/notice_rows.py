@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from bide.runtime.store.rows import in_one
+
 
 class _Read(msgspec.Struct, frozen=True, array_like=True):
     pass
@@ -177,12 +179,13 @@ def open_counts(conn: sqlite3.Connection) -> dict[str, int]:
 
 def notices(conn: sqlite3.Connection, route: str | None, state: str | None, limit: int) -> list[NoticeShown]:
     """The newest first."""
-    rows = conn.execute(
+    return in_one(
+        conn,
+        NoticeShown,
         f"SELECT {_SHOWN} FROM notice WHERE (?1 IS NULL OR route = ?1) AND (?2 IS NULL OR state = ?2)"
         " ORDER BY notice_id DESC LIMIT ?3",
         (route, state, limit),
-    ).fetchall()
-    return msgspec.convert(rows, list[NoticeShown])
+    )
 
 
 def notice(conn: sqlite3.Connection, notice_id: int) -> NoticeShown | None:

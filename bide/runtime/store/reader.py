@@ -21,6 +21,7 @@ from bide.runtime.errors import NotFoundError, StoreError
 from bide.runtime.store.failure import READ_ERRORS, unreadable
 from bide.runtime.store.open import check_ours, refusal, uri_of
 from bide.runtime.store.queries import sql_of
+from bide.runtime.store.rows import in_one
 
 T = TypeVar("T")
 _BUSY_S: Final = 2.0
@@ -297,7 +298,7 @@ class Reader:
 
     def _all(self, shape: type[S], name: str, **values: Any) -> list[S]:
         sql = sql_of(name)
-        return self.read(lambda conn: msgspec.convert(conn.execute(sql, values).fetchall(), list[shape]))  # type: ignore[valid-type]
+        return self.read(lambda conn: in_one(conn, shape, sql, values))
 
 
 class AsyncReader:

@@ -7,6 +7,7 @@ import sqlite3
 import msgspec
 
 from bide.runtime.store.queries import sql_of
+from bide.runtime.store.rows import in_one
 
 
 class _Shown(msgspec.Struct, frozen=True, array_like=True):
@@ -60,7 +61,7 @@ class Standing(_Shown, frozen=True):
 
 def standing(conn: sqlite3.Connection) -> list[Standing]:
     """What the schedules of all DAGs wait for, oldest first."""
-    return msgspec.convert(conn.execute(sql_of("standing")).fetchall(), list[Standing])
+    return in_one(conn, Standing, sql_of("standing"))
 
 
 def scheduled(conn: sqlite3.Connection, name: str) -> Scheduled | None:

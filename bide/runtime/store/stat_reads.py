@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bide.runtime.engine.states import AttemptState, BackfillState, RunState, State
+from bide.runtime.store.rows import in_one
 
 MOST_INSTANCES = 200_000
 """Of a DAG's newest runs so many instances are looked at, and not many more: a second's work."""
@@ -136,7 +137,9 @@ def moves(conn: sqlite3.Connection, run_id: int, after: int) -> list[InstanceMov
 
     However many instances a mapped task has, one of them can be what it waited for.
     """
-    found = conn.execute(
+    return in_one(
+        conn,
+        InstanceMove,
         "WITH moved AS MATERIALIZED ("  # the last of each mapped task that goes on, else the last that ended
         "  SELECT i.task, i.instance_id, row_number() OVER (PARTITION BY i.task ORDER BY i.state IN "
         f"{_OVER}, i.since_us DESC, i.instance_id DESC) AS place"
@@ -146,19 +149,19 @@ def moves(conn: sqlite3.Connection, run_id: int, after: int) -> list[InstanceMov
         " WHERE e.run_id = ?1 AND e.seq > ?2 AND e.subject = 'instance' AND e.was <> e.now AND (i.map_index < 0 OR"
         " e.subject_id IN (SELECT instance_id FROM moved WHERE place = 1)) ORDER BY e.seq",
         (run_id, after),
-    ).fetchall()
-    return msgspec.convert(found, list[InstanceMove])
+    )
 
 
 def attempts(conn: sqlite3.Connection, run_id: int, limit: int) -> list[AttemptTimes]:
     """The longest with a slot first."""
-    found = conn.execute(
+    return in_one(
+        conn,
+        AttemptTimes,
         "SELECT i.task, i.map_index, a.number, a.state, a.started_us, a.ended_us, a.queued_us, a.active_us, a.error"
         " FROM task_instance i JOIN attempt a USING (instance_id) WHERE i.run_id = ?"
         " ORDER BY a.active_us DESC, a.attempt_id LIMIT ?",
         (run_id, limit),
-    ).fetchall()
-    return msgspec.convert(found, list[AttemptTimes])
+    )
 
 
 def newest_runs(conn: sqlite3.Connection, dag: str, last: int) -> list[int]:
@@ -181,7 +184,9 @@ def newest_runs(conn: sqlite3.Connection, dag: str, last: int) -> list[int]:
 
 def task_sums(conn: sqlite3.Connection, runs: Sequence[int]) -> list[TaskSums]:
     """In the order of the first instance."""
-    found = conn.execute(
+    return in_one(
+        conn,
+        TaskSums,
         "SELECT i.task, count(DISTINCT i.instance_id), count(a.attempt_id),"
         " total(a.state IN ('failed', 'timed_out')), total(a.state = 'lost'),"
         " count(DISTINCT iif(i.state = 'upstream_failed', i.instance_id, NULL)),"
@@ -190,8 +195,7 @@ def task_sums(conn: sqlite3.Connection, runs: Sequence[int]) -> list[TaskSums]:
         " FROM json_each(?) r CROSS JOIN task_instance i ON i.run_id = r.value LEFT JOIN attempt a USING (instance_id)"
         " GROUP BY i.task ORDER BY min(i.instance_id)",
         (msgspec.json.encode(list(runs)).decode(),),
-    ).fetchall()
-    return msgspec.convert(found, list[TaskSums], strict=False)
+    )
 
 
 def quantiles(conn: sqlite3.Connection, runs: Sequence[int], what: str) -> dict[str, tuple[int, int, int]]:
@@ -230,27 +234,40 @@ def dag_sums(conn: sqlite3.Connection, last: int) -> list[DagSums]:
 
 def backfill_sums(conn: sqlite3.Connection, backfill_id: int | None, limit: int) -> list[BackfillSums]:
     """The newest first."""
-    found = conn.execute(
+    return in_one(
+        conn,
+        BackfillSums,
         "SELECT backfill_id, dag, state, intervals, success, failed, running, pending, skipped, cancelled"
         " FROM stat_backfill WHERE ?1 IS NULL OR backfill_id = ?1 ORDER BY backfill_id DESC LIMIT ?2",
         (backfill_id, limit),
-    ).fetchall()
-    return msgspec.convert(found, list[BackfillSums])
+    )
 
 
 def asset_sums(conn: sqlite3.Connection, asset: str | None, limit: int) -> list[AssetSums]:
     """By name."""
-    found = conn.execute(
+    return in_one(
+        conn,
+        AssetSums,
         "SELECT a.name, coalesce(a.owner, ''), v.asset_version_id, v.start_us, v.end_us, v.created_us,"
         " (SELECT min(e.due_us) FROM expected e WHERE e.asset_id = a.asset_id),"
-        " l.late_intervals, l.stale_versions, l.made_again, q.rows, q.rows_before, coalesce(q.passed, 0),"
-        " coalesce(q.failed, 0), q.failed_checks"
-        " FROM asset a JOIN safe_late l ON l.asset = a.name"
+        " (SELECT count(*) FROM alert l WHERE l.kind = 'asset' AND l.subject = a.name),"
+        " (SELECT count(*) FROM asset_version s INDEXED BY asset_version_stale"
+        "   WHERE s.state = 'stale' AND s.asset_id = a.asset_id),"
+        " (SELECT coalesce(sum(g.times - 1), 0) FROM (SELECT count(*) AS times FROM asset_version m"
+        "   WHERE m.asset_id = a.asset_id AND m.shadow = 0"
+        "     AND m.state IN ('published', 'stale', 'degraded', 'superseded', 'invalidated')"
+        "   GROUP BY m.start_us, m.end_us) g), json_extract(v.meta, '$.rows'),"
+        " (SELECT json_extract(b.meta, '$.rows') FROM (SELECT p.meta FROM asset_version p WHERE p.asset_id = a.asset_id"
+        "   AND p.asset_version_id < v.asset_version_id AND p.shadow = 0 ORDER BY p.asset_version_id DESC LIMIT 32) b"
+        "   WHERE json_extract(b.meta, '$.rows') IS NOT NULL LIMIT 1),"
+        " (SELECT count(*) FROM asset_check k WHERE k.asset_version_id = v.asset_version_id AND k.passed = 1),"
+        " (SELECT count(*) FROM asset_check k WHERE k.asset_version_id = v.asset_version_id AND k.passed = 0),"
+        " (SELECT group_concat(k.name || ' (' || k.severity || ')', ', ') FROM asset_check k"
+        "   WHERE k.asset_version_id = v.asset_version_id AND k.passed = 0)"
+        " FROM asset a"
         " LEFT JOIN asset_version v ON v.asset_version_id = (SELECT n.asset_version_id FROM asset_version n"
         "   WHERE n.asset_id = a.asset_id AND n.state IN ('published', 'stale', 'degraded')"
         "   ORDER BY n.end_us DESC, n.asset_version_id DESC LIMIT 1)"
-        " LEFT JOIN safe_quality q ON q.version = v.asset_version_id"
         " WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name LIMIT ?2",
         (asset, limit),
-    ).fetchall()
-    return msgspec.convert(found, list[AssetSums], strict=False)
+    )

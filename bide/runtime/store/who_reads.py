@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from bide.runtime.store.rows import _Row, rows
+from bide.runtime.store.rows import _Row, listed
 
 
 class TokenRow(_Row, frozen=True):
@@ -47,7 +47,7 @@ def live_token(conn: sqlite3.Connection, name: str) -> str | None:
 
 def tokens(conn: sqlite3.Connection) -> list[TokenRow]:
     """All there ever were, in the order they were made."""
-    return rows(conn, TokenRow, f"{_TOKEN} ORDER BY created_us, revoked_us IS NULL, public")
+    return listed(conn, TokenRow, f"{_TOKEN} ORDER BY created_us, revoked_us IS NULL, public")
 
 
 def audited(
@@ -60,7 +60,7 @@ def audited(
     limit: int = 100,
 ) -> list[AuditRow]:
     """The newest first; `before`: those of lower numbers."""
-    return rows(
+    return listed(
         conn,
         AuditRow,
         f"{_AUDIT} WHERE (?1 IS NULL OR at_us >= ?1) AND (?2 IS NULL OR who = ?2) AND (?3 IS NULL OR verb = ?3)"
