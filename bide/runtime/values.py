@@ -117,16 +117,16 @@ class Redactor:
         """In an isolated process: tells the runtime, which writes the logs."""
 
     def register(self, value: str) -> None:
-        """Mask `value` from now on, in its plain, URL-quoted, base64 and JSON-escaped forms."""
-        if len(value) < 3 or value in self._values:
+        """Mask `value` from now on, in every form that it is written in: quoted, escaped, encoded, line by line."""
+        if value in self._values:
             return
-        import base64
-        from urllib.parse import quote
+        from bide.runtime.secret_forms import forms
 
-        forms = {value, quote(value, safe=""), quote(value), msgspec.json.encode(value)[1:-1].decode()}
-        forms.add(base64.b64encode(value.encode()).decode().rstrip("="))
-        # a new dict each time: other threads may be masking with the old one
-        self._values = {**self._values, **dict.fromkeys(sorted(forms, key=len, reverse=True))}
+        found = forms(value)
+        if not found:
+            return
+        # a new dict each time: other threads may be masking with the old one. Longest first: one may hold another
+        self._values = dict.fromkeys(sorted({*self._values, *found}, key=len, reverse=True))
         if self.on_register is not None:
             self.on_register(value)
 

@@ -19,6 +19,7 @@ from bide.triggers.base import NotYet as NotYet
 from bide.triggers.base import PollSource as PollSource
 from bide.triggers.base import PushSource as PushSource
 from bide.triggers.base import Trigger as Trigger
+from bide.triggers.secret_refs import stored
 
 if TYPE_CHECKING:
     from bide.triggers.asset import AssetTrigger as AssetTrigger
@@ -86,7 +87,8 @@ def decode_trigger(data: bytes) -> Trigger:
     if decoder is None:
         decoder = _decoders[kind] = msgspec.json.Decoder(trigger_class(kind))
     try:
-        trigger: Trigger = decoder.decode(data)
+        with stored():
+            trigger: Trigger = decoder.decode(data)
     except msgspec.MsgspecError as error:
         raise UsageError(f"a stored trigger of the kind {kind!r} cannot be read: {error}") from None
     return trigger

@@ -16,6 +16,7 @@ from bide.runtime.graph.code import Code
 from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.handle import Linked, Output
 from bide.runtime.graph.item import Item
+from bide.runtime.graph.quoting import render_command
 from bide.runtime.graph.render import render
 from bide.runtime.graph.signature import Parameters
 from bide.runtime.graph.spec import TaskSpec
@@ -318,7 +319,7 @@ def bind_command(
         else:
             env[key] = str(value)
     cwd = render(spec.shell.cwd, facts) if spec.shell.cwd is not None else ""
-    command = render(spec.shell.command, facts)
+    command = render_command(spec.shell.command, facts)
     if not command:  # a callable was given in its place
         if code.fn is None:
             raise GraphError(

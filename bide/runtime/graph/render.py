@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from string import Formatter
 from typing import Any, Final
 
@@ -34,10 +34,14 @@ def render(template: str, facts: Facts) -> str:
     """
     if "{" not in template and "}" not in template:
         return template
-    parts: list[str] = []
+    return "".join(f"{text}{value}" for text, _, value in rendered(template, facts))
+
+
+def rendered(template: str, facts: Facts) -> Iterator[tuple[str, str | None, str]]:
+    """(the text before a field, what the field names, what it comes to); after the last field (text, None, "")."""
     for text, head, path, spec, conversion in _fields(template):
-        parts.append(text)
         if head is None:
+            yield text, None, ""
             continue
         value = _value(template, head, path, facts)
         if conversion == "r":
@@ -45,12 +49,11 @@ def render(template: str, facts: Facts) -> str:
         elif conversion or not spec:
             value = value.isoformat() if hasattr(value, "isoformat") else str(value)
         try:
-            parts.append(format(value, spec))
+            yield text, head, format(value, spec)
         except (TypeError, ValueError) as error:
             raise UsageError(
                 f"in the template {template!r}, the format {spec!r} of {head!r}: {error}"
             ) from None
-    return "".join(parts)
 
 
 def check(template: str) -> None:
