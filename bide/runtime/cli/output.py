@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TextIO
@@ -36,6 +37,7 @@ GLYPHS: Final = {
 
 _NARROW: Final = 20
 """No column that is not wider is folded: an instant stays on one line."""
+_CONTROL: Final = re.compile(r"\x1b\[[0-9;]*m|[^ -~]")
 _ANSI: Final = {
     "dim": "2",
     "bold red": "1;31",
@@ -175,12 +177,24 @@ def clean(text: str) -> str:
 
 
 def write(text: str, end: str = "\n") -> None:
-    """To stdout; what its encoding lacks is replaced."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding), end=end)
+    """To stdout; what its encoding lacks is replaced, and what would drive a terminal does not reach one."""
+    print(_fit(text, sys.stdout), end=end)
 
 
 def note(text: str) -> None:
     """A message for people, on stderr."""
-    encoding = sys.stderr.encoding or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
+    print(_fit(text, sys.stderr), file=sys.stderr, flush=True)
+
+
+def _fit(text: str, stream: TextIO) -> str:
+    """`text` as a stream takes it. For a terminal colours stay, which are ours; a program gets all as it is."""
+    if stream.isatty() and not text.isprintable():
+        text = _CONTROL.sub(
+            lambda found: found[0] if found[0].startswith("\x1b[") else _blank(found[0]), text
+        )
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
+
+
+def _blank(character: str) -> str:
+    return character if character in "\n\t" or character.isprintable() else " "

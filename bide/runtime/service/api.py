@@ -219,6 +219,14 @@ def _errors(app: FastAPI) -> None:
         headers = dict(error.headers or {})
         return problem_response(error.status_code, str(error.detail), detail, code, headers)
 
+    async def unreadable(_: Request, error: Exception) -> Response:
+        """What was asked has been read before: this was in a row."""
+        detail = (
+            f"a row of the database holds what bide has not written ({error}): `bide doctor` says which, "
+            "`bide db restore` puts a backup back"
+        )
+        return problem_response(409, "Database cannot be used", detail, "StoreError")
+
     async def fault(_: Request, error: Exception) -> Response:
         detail = (
             f"this should not have happened, and is a fault of bide ({type(error).__name__}): report it with what "
@@ -229,4 +237,6 @@ def _errors(app: FastAPI) -> None:
     app.add_exception_handler(BideError, refused)
     app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(HTTPException, no_route)
+    app.add_exception_handler(msgspec.MsgspecError, unreadable)
+    app.add_exception_handler(OverflowError, unreadable)  # an instant beyond the calendar
     app.add_exception_handler(Exception, fault)

@@ -263,6 +263,12 @@ def _bounded(scope: Scope) -> None:
     if len(scope["path"]) + len(scope.get("query_string", b"")) > TARGET_BYTES:
         said = f"a path and its query have at most {TARGET_BYTES:,} bytes"
         raise Refusal(414, "Address too long", said, "UsageError", last=True)
+    framing = {key.lower() for key, _ in headers} & {b"content-length", b"transfer-encoding"}
+    if (
+        len(framing) > 1
+    ):  # a server in front may read another length out of it, and what follows as another request
+        said = "a body says its length or comes in chunks: Content-Length and Transfer-Encoding exclude each other"
+        raise Refusal(400, "Not meant", said, "UsageError", last=True)
 
 
 def _state(scope: Scope) -> dict[str, Any]:
