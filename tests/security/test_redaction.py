@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bide.runtime.service.masking import is_secret, masked
+from bide.runtime.secret_names import is_secret
+from bide.runtime.service.masking import masked
 from bide.runtime.values import Redactor
 
 SOAK = 20 if os.environ.get("BIDE_SOAK") else 1
