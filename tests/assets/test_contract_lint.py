@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bide import Cron, Every, ExactVersion, Latest, Manual, OnAssets, Quality, SameInterval
 from bide.runtime.assets.asset import AssetSpec, asset_of
 from bide.runtime.assets.contract import ContractSpec, Requirement
-from bide.runtime.assets.declarations import Declared, Said, declared, forget
+from bide.runtime.assets.declarations import Declared, Said, declared
 from bide.runtime.assets.gate import GateSpec
 from bide.runtime.assets.words import Edge
 from bide.runtime.graph.asset_cycles import cycles
@@ -34,10 +34,13 @@ __all__ = ["bide"]
 
 @pytest.fixture(autouse=True)
 def apart() -> Iterator[None]:
-    before = set(declared())
+    """What other modules of this process have declared is not here, and comes back."""
+    sources = declared()
+    before = dict(sources)
+    sources.clear()
     yield
-    for source in set(declared()) - before:
-        forget(source)
+    sources.clear()
+    sources.update(before)
 
 
 def program(name: str, schedule: Schedule, *tasks: TaskSpec) -> Program:

@@ -52,7 +52,12 @@ def test_s1_54_an_incident_is_opened_noted_and_closed_on_record(scene: Scene) ->
     assert (line.title, line.asset, line.severity, line.state, line.opened_by, line.closed_by) == (
         "wrong figures", "gold", "critical", "closed", "ana", "bo",
     )  # fmt: skip
-    assert scene.said("incident") == [("open", "wrong figures, by ana"), ("closed", "all well again, by bo")]
+    assert scene.said("incident") == [
+        ("open", "wrong figures, by ana"),
+        ("open", "notify, by ana: called the desk"),
+        ("open", "validate, by bo: counted"),
+        ("closed", "all well again, by bo"),
+    ]
     assert store.listed(scene.store._raw, "open", 10) == []
 
 
