@@ -78,6 +78,9 @@ async def _one_of_each(rt: Runtime) -> None:
     await ops.evidence.open("a trial", invalidation="1", by="ann")
     await ops.backfills.start(BackfillRequest(dag="etl", from_="2026-06-01", to="2026-06-03"))
     await ops.backfills.pause("1")
+    await ops.actions.dags("pause", "reade?", expect=1)
+    await rt.settled()
+    await ops.unpause("reader")
 
 
 @pytest.fixture(scope="module")

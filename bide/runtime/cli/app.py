@@ -56,6 +56,17 @@ from bide.runtime.cli.asking import (
 from bide.runtime.cli.dags import dag_lines, dag_table, unloaded_lines
 from bide.runtime.cli.folding import folded
 from bide.runtime.cli.grouping import by_group
+from bide.runtime.cli.many import (
+    OfDags,
+    OfRuns,
+    RunOrNone,
+    is_many,
+    on_dags,
+    on_runs,
+    one_dag_name,
+    one_run,
+    show_action,
+)
 from bide.runtime.cli.output import note, print_json, print_table, print_why, said_state, stamp, write
 from bide.runtime.cli.stats import stats as stats_command
 from bide.runtime.clock import SECOND
@@ -377,26 +388,42 @@ def trigger(
 
 
 @app.command
-def cancel(run: Run, /, *, db: Db = None, json: Json = False) -> int:
-    """Cancel a run: what waits and what runs of it."""
-    return done(db, json, lambda ops: ops.cancel(_whole(run, "cancel")))
+def cancel(run: RunOrNone = None, /, *, many: OfRuns = None, db: Db = None, json: Json = False) -> int:
+    """Cancel a run, or all that --where finds: what waits and what runs of it."""
+    if many is not None and many.where:
+        return on_runs("cancel", run, many, db, json)
+    named = one_run("cancel", run, many)
+    return done(db, json, lambda ops: ops.cancel(_whole(named, "cancel")))
 
 
 @app.command
 def rerun(
-    run: RunOrTask,
+    run: Annotated[str | None, Parameter(help="The run, 3; or one task of it, 3/load.")] = None,
     task: Task = None,
     /,
     *,
     downstream: Annotated[bool, Parameter(negative="", help="And everything below the task.")] = False,
     whole: Annotated[bool, Parameter(name="--run", negative="", help="Every task, successes too.")] = False,
     map_index: MapIndex = None,
+    many: OfRuns = None,
     db: Db = None,
     json: Json = False,
 ) -> int:
-    """Run again what did not succeed, or one task (RUN/TASK or RUN TASK), or the whole run."""
-    run, task = split_address(run, task, map_index)
-    return done(db, json, lambda ops: ops.rerun(run, task, downstream, whole), starts=True)
+    """Run again what did not succeed, or one task (RUN/TASK or RUN TASK), or the whole run; or all that --where finds."""
+    if many is not None and many.where:
+        if task is not None or downstream or map_index is not None:
+            raise UsageError("--where is of whole runs: leave the task, --downstream and --map-index out")
+        return on_runs("rerun", run, many, db, json, whole)
+    named, task = split_address(one_run("rerun", run, many), task, map_index)
+    return done(db, json, lambda ops: ops.rerun(named, task, downstream, whole), starts=True)
+
+
+@app.command
+def action(
+    number: Annotated[str, Parameter(help="The action: its number.")], /, *, db: Db = None, json: Json = False
+) -> int:
+    """Show how far a cancel, rerun, pause or unpause of many has come, and what of it was refused."""
+    return show_action(number, db, json)
 
 
 @app.command
@@ -443,16 +470,20 @@ def skip(
 
 
 @app.command
-def pause(dag: Dag, /, *, db: Db = None, json: Json = False) -> int:
-    """Let a DAG start nothing; its waits and their deadlines stand still."""
-    name = dag_name(dag)
+def pause(dag: Dag, /, *, many: OfDags = None, db: Db = None, json: Json = False) -> int:
+    """Let a DAG, or all that match a name with * or ?, start nothing; waits and their deadlines stand still."""
+    if is_many(dag):
+        return on_dags("pause", dag, many, db, json)
+    name = one_dag_name("pause", dag, many)
     return done(db, json, lambda ops: ops.pause(name))
 
 
 @app.command
-def unpause(dag: Dag, /, *, db: Db = None, json: Json = False) -> int:
-    """Let a paused DAG go on."""
-    name = dag_name(dag)
+def unpause(dag: Dag, /, *, many: OfDags = None, db: Db = None, json: Json = False) -> int:
+    """Let a paused DAG, or all that match a name with * or ?, go on."""
+    if is_many(dag):
+        return on_dags("unpause", dag, many, db, json)
+    name = one_dag_name("unpause", dag, many)
     return done(db, json, lambda ops: ops.unpause(name))
 
 

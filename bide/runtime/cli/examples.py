@@ -32,11 +32,17 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "doctor": ("bide doctor", "bide doctor --json"),
     # act
     "trigger": ("bide trigger daily", "bide trigger daily --date 2026-06-15 --idempotency-key order-7"),
-    "cancel": ("bide cancel 12",),
-    "rerun": ("bide rerun 12", "bide rerun 12/load --downstream", "bide rerun 12 --run"),
+    "cancel": ("bide cancel 12", "bide cancel --where state=running,dag=daily --dry-run"),
+    "action": ("bide action 3",),
+    "rerun": (
+        "bide rerun 12",
+        "bide rerun 12/load --downstream",
+        "bide rerun 12 --run",
+        "bide rerun --where state=failed,dag=daily",
+    ),
     "mark": ("bide mark 12/load success", "bide mark 12 load failed --downstream"),
     "skip": ("bide skip 12/load",),
-    "pause": ("bide pause daily",),
+    "pause": ("bide pause daily", "bide pause 'daily_*'"),
     "unpause": ("bide unpause daily",),
     # waits
     "waits": ("bide waits", "bide waits --json"),

@@ -59,6 +59,8 @@ class Changes:
         "backfills_set",
         "backlogs",
         "budgets_set",
+        "bulks_new",
+        "bulks_set",
         "choices",
         "choices_gone",
         "closing",
@@ -283,6 +285,10 @@ class Changes:
         """plan_id -> (state, started_us, ended_us, reason, plan_id)"""
         self.plan_steps_set: dict[tuple[int, int], Row] = {}
         """(plan_id, step) -> (plan_id, step, state, run_id, reason): written whole, new or not"""
+        self.bulks_new: list[Row] = []
+        """(bulk_id, verb, filter, args, targets, total, begun_us)"""
+        self.bulks_set: dict[int, Row] = {}
+        """bulk_id -> (done, refused, told, ended_us, bulk_id)"""
         self.incidents_new: list[Row] = []
         """(incident_id, title, asset_id, invalidation_id, plan_id, severity, state, opened_us, opened_by)"""
         self.incidents_set: dict[int, Row] = {}

@@ -16,6 +16,7 @@ from bide.runtime.engine import (
     alerting,
     approval_commands,
     backfill_commands,
+    bulk,
     control,
     firing,
     hooking,
@@ -530,4 +531,5 @@ VERBS: dict[str, Callable[[Turn, Args], Any]] = {
     **hooking.VERBS,
     **tokens.VERBS,
     **retention.VERBS,
+    **bulk.VERBS,
 }

@@ -21,6 +21,7 @@ from bide.runtime.engine import (
     approving,
     backfills,
     budgets,
+    bulk,
     commanding,
     dags,
     firing,
@@ -49,6 +50,7 @@ from bide.runtime.engine.assets import (
     releasing,
     staging,
 )
+from bide.runtime.engine.bulk_state import BulkOn
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import (
     Acknowledge,
@@ -399,6 +401,7 @@ _HANDLERS: Final[dict[type, Callable[[Turn, Any], Slices | None]]] = {
     PublicationAsked: releasing.publication_asked,
     AssetCalled: staging.asset_called,
     SpreadOn: invalidating.spread_on,
+    BulkOn: bulk.go_on,
     LateAsked: latecomers.late_asked,
     BackfillDue: backfills.slide,
     PlanDue: plans.go_on,

@@ -14,6 +14,7 @@ from msgspec.structs import force_setattr
 
 from bide.runtime.assets.declarations import Declared
 from bide.runtime.engine.auditing import Asked
+from bide.runtime.engine.bulk_state import BulkOn
 from bide.runtime.engine.notices import NoticesMoved
 from bide.runtime.engine.precondition import Match
 from bide.runtime.engine.states import AttemptState
@@ -344,10 +345,7 @@ class DueTimer(msgspec.Struct, frozen=True):
 
 
 class Unanswered(msgspec.Struct, frozen=True):
-    """A question of the engine's own that was not answered: who waits for the answer is told so.
-
-    `again`: it may be answered later, and is asked then (`unread.py`).
-    """
+    """A question of the engine's own that was not answered; `again`: it is asked once more (`unread.py`)."""
 
     asked: (
         PastAsked
@@ -361,6 +359,7 @@ class Unanswered(msgspec.Struct, frozen=True):
         | PublicationAsked
         | LateAsked
         | SpreadOn
+        | BulkOn
         | PlanDue
     )
     reason: str
@@ -397,6 +396,7 @@ Input = (
     | PastAsked
     | LateAsked
     | SpreadOn
+    | BulkOn
     | ClockStepped
     | OrphansKilled
     | Opened

@@ -6,7 +6,7 @@ process is gone (D13). Deadlines keep their original instants.
 
 from __future__ import annotations
 
-from bide.runtime.engine import admission, backfills, life, mapping, plans, runs, standing, waiting
+from bide.runtime.engine import admission, backfills, bulk, life, mapping, plans, runs, standing, waiting
 from bide.runtime.engine.assets import consuming, deliveries, guarding, invalidating, releasing, versions
 from bide.runtime.engine.messages import OrphansKilled, Recover
 from bide.runtime.engine.states import OVER, AttemptState, RunState, State, WaitState
@@ -44,6 +44,7 @@ def recover(t: Turn, e: Recover) -> None:
     releasing.recover(t)
     guarding.recover(t)
     invalidating.recover(t)
+    bulk.recover(t)
     backfills.wake_all(t)
     plans.recover(t)
 

@@ -67,6 +67,7 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
     `graphs` are the graphs that are loaded, by hash: a version that is one of them is not decoded.
     """
     last = rows.last
+    world.bulks = dict.fromkeys(rows.bulks)
     world.next_id = {kind: getattr(last, kind) + 1 for kind in world.next_id}
     for version in rows.versions:
         graph = graphs.get(version.hash) if graphs else None

@@ -80,8 +80,8 @@ from bide.runtime.store import (
 )
 from bide.runtime.store import facts as stored
 from bide.runtime.store import failures as failed
+from bide.runtime.store.edit_facts import edit_fact
 from bide.runtime.store.load import load_run
-from bide.runtime.store.revisions import revision
 from bide.runtime.store.stale import newest_version
 from bide.runtime.store.writer import StorePort
 from bide.runtime.triggerer.triggerer import Triggerer
@@ -553,8 +553,8 @@ class EngineShell:
                 from bide.runtime.store.retention import asked
 
                 return asked(conn, policy, cursor)
-            case ("revision", str(kind), name):
-                return revision(conn, kind, name)
+            case ("revision" | "bulk" | "bulk_targets", *_):
+                return edit_fact(conn, key)
             case ("idempotency", str(name)):
                 return stored.idempotency_result(conn, name)
             case _:

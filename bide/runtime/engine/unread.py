@@ -11,6 +11,7 @@ from collections import deque
 from typing import Final
 
 from bide.runtime.clock import MINUTE, SECOND
+from bide.runtime.engine.bulk_state import BulkOn
 from bide.runtime.engine.messages import (
     AssetAsked,
     BackfillDue,
@@ -39,7 +40,7 @@ def is_put_off(asked: Input, *, passes: bool) -> bool:
 
     Of what is late nothing is dropped; all else ends with an error that does not pass.
     """
-    if isinstance(asked, DueTimer | ConsumerAsked | LateAsked | SpreadOn):
+    if isinstance(asked, DueTimer | ConsumerAsked | LateAsked | SpreadOn | BulkOn):
         return True
     return passes and isinstance(
         asked,
@@ -134,6 +135,8 @@ def words(world: World, asked: Input) -> str:
             return f"whether version {version_id} was made of what was invalidated"
         case SpreadOn(invalidation_id=number):
             return f"what invalidation {number} affects"
+        case BulkOn(bulk_id=number):
+            return f"action {number}"
         case PlanDue(plan_id=plan_id):
             return f"rerun plan {plan_id}"
         case PublicationAsked(version_id=version_id):

@@ -423,7 +423,7 @@ class Expected(NamedTuple):
 KINDS = (
     "dag", "version", "run", "instance", "attempt", "wait", "event", "asset", "asset_version", "backfill", "contract",
     "gate", "schema", "decision", "approval", "delivery", "invalidation", "plan", "incident",
-    "notice",
+    "notice", "bulk",
 )  # fmt: skip
 """What has numbers of its own, given by the engine."""
 
@@ -483,6 +483,7 @@ class World:
         self.marks: dict[
             tuple[int, str], int
         ] = {}  # (dag_id, task) -> the interval's end its watermark is of
+        self.bulks: dict[int, None] = {}  # actions on many that go on
         self.agenda: deque[Any] = deque()  # work that a later turn goes on with: see turn.py
         self.assets = Assets()
         self.approvals = Approvals()

@@ -104,6 +104,11 @@ def invalidation_number(text: object) -> int:
     return _number(text, "invalidation", "`bide assets invalidations` lists them", "invalidation_id")
 
 
+def action_number(text: str) -> int:
+    """The number of an action on many from what was typed."""
+    return _number(text, "action", "what begins one says its number")
+
+
 def plan_number(text: object) -> int:
     """The number of a rerun plan from what was typed, or from the plan itself."""
     return _number(text, "plan", "`bide assets plans` lists them", "plan_id", "id")

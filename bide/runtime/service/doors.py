@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from bide.runtime.graph.dag import Dag
     from bide.runtime.lineage.exporter import Sent
     from bide.runtime.notify.notifier import Notifier
+    from bide.runtime.service.action_doors import ActionDoors
     from bide.runtime.service.approval_doors import ApprovalDoors
     from bide.runtime.service.asset_doors import AssetDoors
     from bide.runtime.service.asset_graph_doors import AssetGraphDoors
@@ -67,6 +68,7 @@ ROOMS: Final = MappingProxyType(
         "assets": "asset_doors:AssetDoors",
         "asset_graph": "asset_graph_doors:AssetGraphDoors",
         "plans": "plan_doors:PlanDoors",
+        "actions": "action_doors:ActionDoors",
         "approvals": "approval_doors:ApprovalDoors",
         "evidence": "evidence_doors:EvidenceDoors",
         "effects": "effect_doors:EffectDoors",
@@ -218,6 +220,11 @@ class Doors(Protocol):
     @property
     def asset_graph(self) -> AssetGraphDoors:
         """The operations on the asset graph, on contracts and promises."""
+        ...
+
+    @property
+    def actions(self) -> ActionDoors:
+        """One thing done to all runs or DAGs that a filter finds."""
         ...
 
     @property

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bide.runtime.clock import Clock
 
 if TYPE_CHECKING:
+    from bide.runtime.service.actions import Actions
     from bide.runtime.service.approvals import Approvals
     from bide.runtime.service.asset_graphs import AssetGraphs
     from bide.runtime.service.assets import Assets
@@ -72,6 +73,13 @@ class Operated:
         from bide.runtime.service.asset_graphs import AssetGraphs
 
         return AssetGraphs(self._reader, self._clock)
+
+    @property
+    def actions(self) -> Actions:
+        """One thing done to all runs or DAGs that a filter finds."""
+        from bide.runtime.service.actions import Actions
+
+        return Actions(self._reader, self._door)
 
     @property
     def approvals(self) -> Approvals:

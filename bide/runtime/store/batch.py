@@ -288,6 +288,8 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         + " ON CONFLICT (plan_id, step) DO UPDATE SET state = excluded.state, run_id = excluded.run_id,"
         " reason = excluded.reason",
     ),
+    ("bulks_new", _insert("bulk", "bulk_id, verb, filter, args, targets, total, begun_us")),
+    ("bulks_set", "UPDATE bulk SET done = ?, refused = ?, told = ?, ended_us = ? WHERE bulk_id = ?"),
     (
         "incidents_new",
         _insert(

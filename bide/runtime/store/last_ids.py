@@ -30,6 +30,7 @@ class LastIds(msgspec.Struct, frozen=True):
     plan: int = 0
     incident: int = 0
     notice: int = 0
+    bulk: int = 0
 
 
 def last_ids(conn: sqlite3.Connection) -> LastIds:
@@ -44,7 +45,8 @@ def last_ids(conn: sqlite3.Connection) -> LastIds:
         " (SELECT max(schema_id) FROM asset_schema), (SELECT max(decision_id) FROM decision),"
         " (SELECT max(approval_id) FROM approval), (SELECT max(delivery_id) FROM delivery),"
         " (SELECT max(invalidation_id) FROM invalidation), (SELECT max(plan_id) FROM rerun_plan),"
-        " (SELECT max(incident_id) FROM incident), (SELECT max(notice_id) FROM notice)"
+        " (SELECT max(incident_id) FROM incident), (SELECT max(notice_id) FROM notice),"
+        " (SELECT max(bulk_id) FROM bulk)"
     ).fetchone()
     given = dict(conn.execute("SELECT name, id FROM last_id"))  # of rows that were removed since
     names = LastIds.__struct_fields__

@@ -24,6 +24,7 @@ from bide.runtime.engine.states import (
 from bide.runtime.errors import StoreLostError
 from bide.runtime.store import plan_rows
 from bide.runtime.store.approval_reads import ApprovalRow, open_approvals
+from bide.runtime.store.bulk_reads import unfinished
 from bide.runtime.store.delivery_rows import PendingRow as DeliveryRow
 from bide.runtime.store.delivery_rows import pending as pending_deliveries
 from bide.runtime.store.last_ids import LastIds, last_ids
@@ -335,6 +336,8 @@ class WorldRows(msgspec.Struct, frozen=True):
     """Open."""
     deliveries: list[DeliveryRow] = []
     """Pending."""
+    bulks: list[int] = []
+    """Actions on many that go on."""
 
 
 class RunRows(msgspec.Struct, frozen=True):
@@ -441,6 +444,7 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
             conn, MarkRow, f"SELECT {MARK} FROM watermark WHERE end_us IS NOT NULL ORDER BY dag_id, task"
         ),
         last=last_ids(conn),
+        bulks=unfinished(conn),
         epoch=meta(conn, "epoch"),
         batch=meta(conn, "batch"),
         choices=_choices(conn, _UNFINISHED),

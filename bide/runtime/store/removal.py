@@ -137,6 +137,7 @@ STEPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("skips", (f"DELETE FROM skipped_firing WHERE skip_id IN {_THESE}",)),
     ("alerts", (f"DELETE FROM alert WHERE alert_id IN {_THESE} AND {{free:alert}}",)),
     ("notices", (f"DELETE FROM notice WHERE notice_id IN {_THESE}",)),
+    ("bulks", (f"DELETE FROM bulk WHERE bulk_id IN {_THESE}",)),
     ("audit", (f"DELETE FROM audit WHERE audit_id IN {_THESE}",)),
     ("keys", (f"DELETE FROM idempotency WHERE key IN {_THESE}",)),
     ("tokens", (f"DELETE FROM token WHERE public IN {_THESE}",)),

@@ -433,6 +433,7 @@ _STAGES: Final[tuple[Callable[..., tuple[Any, ...] | None], ...]] = (
         "keys", "SELECT key FROM idempotency WHERE created_us < :before AND key > coalesce(nullif(:at, -1), '')"
         " ORDER BY key LIMIT :page",
     ),
+    _aged("bulks", "SELECT bulk_id FROM bulk WHERE ended_us < :before AND " + _AFTER.format("bulk_id")),
     _aged("audit", "SELECT audit_id FROM audit WHERE at_us < :before AND " + _AFTER.format("audit_id")),
     _aged(
         "tokens", "SELECT public FROM token WHERE coalesce(revoked_us, expires_us) < :before"

@@ -1,0 +1,56 @@
+"""What every door offers on actions on many runs or DAGs: in this process, or over the socket."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bide.runtime.service.action_shapes import ActionAsked, ActionShown
+from bide.runtime.service.route import Number, Text, get, post
+
+
+class ActionDoors(Protocol):
+    """One thing done to all that a filter finds."""
+
+    @post("/runs/actions")
+    async def runs(
+        self,
+        action: str,
+        dag: str | None = None,
+        state: str | None = None,
+        kind: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        expect: Number | None = None,
+        dry_run: bool = False,
+        whole: bool = False,
+        reason: Text = "",
+    ) -> ActionAsked:
+        """Cancel or rerun all runs that a filter finds.
+
+        `action`: cancel (of what is not over) or rerun (of what failed or was cancelled; `whole`: of all that is over,
+        every task). `dag` may have * and ?, `state` is one or more with commas, `since` and `until` are logical dates, the
+        second one not included. `dry_run` counts them; without it `expect` must be that count, and it is refused when
+        another number matches by then. It is carried out in slices after the answer: ask for it by its id.
+        """
+        ...
+
+    @post("/dags/actions")
+    async def dags(
+        self,
+        action: str,
+        dag: str,
+        expect: Number | None = None,
+        dry_run: bool = False,
+        reason: Text = "",
+    ) -> ActionAsked:
+        """Pause or unpause all DAGs whose name matches.
+
+        `action`: pause or unpause; `dag` may have * and ?. `dry_run` counts those that are not so yet; without it
+        `expect` must be that count.
+        """
+        ...
+
+    @get("/actions/{action}")
+    async def show(self, action: str) -> ActionShown:
+        """Show how far an action on many has come, and what of it was refused."""
+        ...

@@ -1,0 +1,154 @@
+"""Actions on many runs or DAGs: counted by a dry run, then done if the count still holds; one layer for every door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from bide.runtime.engine.states import RunState
+from bide.runtime.errors import NotFoundError, UsageError
+from bide.runtime.graph.validate import suggestion
+from bide.runtime.service.action_shapes import ActionAsked, ActionShown, Left
+from bide.runtime.service.addresses import action_number, read_date
+from bide.runtime.service.shapes import iso, iso_or_none
+from bide.runtime.store import bulk_reads as reads
+from bide.runtime.store.bulk_reads import MOST, Filter
+from bide.runtime.store.reader import Reader
+
+if TYPE_CHECKING:
+    from bide.runtime.service.doors import Door
+    from bide.runtime.service.operations import Asks
+
+_FIRST: Final = 10
+_KINDS: Final = ("scheduled", "manual", "backfill", "asset", "plan", "shadow")
+
+
+class Actions:
+    """The operations on many. It keeps no state."""
+
+    def __init__(self, reader: Asks, door: Door) -> None:
+        self._reader, self._door = reader, door
+
+    async def runs(
+        self,
+        action: str,
+        dag: str | None = None,
+        state: str | None = None,
+        kind: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        expect: int | None = None,
+        dry_run: bool = False,
+        whole: bool = False,
+        reason: str = "",
+    ) -> ActionAsked:
+        _known(action, ("cancel", "rerun"))
+        states = tuple(dict.fromkeys(state.split(","))) if state is not None else ()
+        for each in states:
+            if each not in set(RunState):
+                raise UsageError(
+                    f"{each!r} is no state of a run{suggestion(each, RunState)}: use one of {', '.join(RunState)}"
+                )
+        if kind is not None and kind not in _KINDS:
+            raise UsageError(
+                f"{kind!r} is no kind of a run{suggestion(kind, _KINDS)}: use one of {', '.join(_KINDS)}"
+            )
+        if whole and action != "rerun":
+            raise UsageError("`whole` goes with rerun: a cancel is of all of a run")
+        of = Filter(
+            dag=dag or "",
+            states=states,
+            kind=kind or "",
+            since_us=None if since is None else read_date(since),
+            until_us=None if until is None else read_date(until),
+        )
+        said = (("dag", dag), ("state", state), ("kind", kind), ("since", since), ("until", until))
+        return await self._act(action, of, _words(said), expect, dry_run, whole, reason)
+
+    async def dags(
+        self, action: str, dag: str, expect: int | None = None, dry_run: bool = False, reason: str = ""
+    ) -> ActionAsked:
+        _known(action, ("pause", "unpause"))
+        return await self._act(
+            action, Filter(dag=dag), _words((("dag", dag),)), expect, dry_run, False, reason
+        )
+
+    async def show(self, action: str) -> ActionShown:
+        number = action_number(action)
+        row = await self._reader.ask(Reader.read, lambda conn: reads.bulk(conn, number))
+        if row is None:
+            raise NotFoundError(
+                f"there is no action {action}: what begins one on many runs or DAGs says its number"
+            )
+        of = msgspec.json.decode(row.filter, type=Filter)
+        left = msgspec.json.decode(row.told, type=list[tuple[int, str]])
+        return ActionShown(
+            id=str(row.bulk_id),
+            action=row.verb,
+            state="going" if row.ended_us is None else "done",
+            where=_where(of),
+            total=row.total,
+            done=row.done,
+            refused=row.refused,
+            left=tuple(Left(str(target), why) for target, why in left),
+            begun_at=iso(row.begun_us),
+            ended_at=iso_or_none(row.ended_us),
+        )
+
+    async def _act(
+        self,
+        action: str,
+        of: Filter,
+        words: str,
+        expect: int | None,
+        dry_run: bool,
+        whole: bool,
+        reason: str,
+    ) -> ActionAsked:
+        text = msgspec.json.encode(of).decode()
+        if not dry_run and expect is None:
+            raise UsageError(
+                f"say how many you expect to {action} (`expect`): a dry run (`dry_run`) counts them"
+            )
+        found = await self._reader.ask(Reader.read, lambda conn: _named(conn, action, text, whole))
+        if dry_run:
+            return ActionAsked(id=None, action=action, count=found[0], first=found[1], where=words)
+        args: dict[str, Any] = {"action": action, "filter": text, "words": words, "expect": expect}
+        answer = await self._door.command("bulk", {**args, "whole": whole, "reason": reason})
+        number, count = answer["bulk_id"], answer["count"]
+        return ActionAsked(id=str(number), action=action, count=count, first=found[1], where=words)
+
+
+def _named(conn: Any, action: str, of: str, whole: bool) -> tuple[int, tuple[str, ...]]:
+    """How many, and the first of them: runs by their numbers, DAGs by their names."""
+    found = reads.targets(conn, action, of, whole, MOST + 1)
+    if len(found) > MOST:
+        raise UsageError(f"more than {MOST} match: narrow the filter, and take the rest after that")
+    first = found[:_FIRST]
+    if action in ("cancel", "rerun"):
+        return len(found), tuple(map(str, first))
+    return len(found), tuple(reads.dag_names(conn, first))
+
+
+def _known(action: str, actions: tuple[str, ...]) -> None:
+    if action not in actions:
+        raise UsageError(
+            f"{action!r} is no such action{suggestion(action, actions)}: use {' or '.join(actions)}"
+        )
+
+
+def _words(said: tuple[tuple[str, str | None], ...]) -> str:
+    return " ".join(f"{name}={value}" for name, value in said if value is not None) or "all"
+
+
+def _where(of: Filter) -> str:
+    return _words(
+        (
+            ("dag", of.dag or None),
+            ("state", ",".join(of.states) or None),
+            ("kind", of.kind or None),
+            ("since", iso_or_none(of.since_us)),
+            ("until", iso_or_none(of.until_us)),
+        )
+    )

@@ -1,0 +1,47 @@
+"""One thing done to many from the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+from bide import Runtime, dag
+from bide.sensors import FileSensor
+from tests.cli.conftest import Bide
+
+
+@dag(max_active_runs=50)
+def daily_a() -> None:
+    FileSensor("drop", path="/nowhere/drop", timeout=timedelta(days=30))
+
+
+async def _three_runs(db: Path) -> None:
+    async with Runtime(db, [daily_a]) as rt:
+        for day in (1, 2, 3):
+            await rt.trigger("daily_a", logical_date=f"2026-06-0{day}")
+        await rt.settled()
+
+
+def test_the_terminal_cancels_and_reruns_by_a_filter(bide: Bide, tmp_path: Path) -> None:
+    asyncio.run(_three_runs(tmp_path / "b.db"))
+    states = "state=running,queued,expanding,dag=daily_a"
+    said = bide("cancel", "--where", states, "--dry-run", "--db", "b.db")
+    assert said.out == "3 runs to cancel (dag=daily_a state=running,queued,expanding): 3, 2, 1\n"
+    said = bide("cancel", "--where", "dag=daily_a,until=2026-06-03", "--expect", "3", "--db", "b.db")
+    assert (said.code, "3 runs were expected, and 2 match now" in said.err) == (4, True)
+    said = bide("cancel", "--where", "dag=daily_a,until=2026-06-03", "--db", "b.db")
+    assert said.out == "action 1 (cancel, dag=daily_a until=2026-06-03T00:00:00Z): 2 of 2 done\n"
+    said = bide("rerun", "--where", "dag=daily_*", "--db", "b.db")
+    assert said.out == "action 2 (rerun, dag=daily_*): 2 of 2 done\n"
+    assert bide("action", "1", "--json", "--db", "b.db").code == 0
+    said = bide("pause", "daily_*", "--db", "b.db")
+    assert said.out == "action 3 (pause, dag=daily_*): 1 of 1 done\n"
+    for words in (
+        ["--where", "colour=red"],
+        ["1", "--where", "dag=x"],
+        ["--where", "dag=x,y"],
+        [],
+        ["1", "--dry-run"],
+    ):
+        assert bide("cancel", *words, "--db", "b.db").code == 2, words
