@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -12,21 +13,31 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from bide import Runtime, dag, task
+from bide import Asset, Runtime, dag, task
 from bide.runtime.errors import UsageError
 from bide.runtime.service import api
 from bide.runtime.service.api import make_app
+from bide.runtime.service.backfill_shapes import BackfillRequest
 from bide.runtime.service.client import ServiceClient
 from bide.runtime.service.cursor import cursor, read_cursor
 from bide.runtime.service.http_server import serving
 from bide.runtime.service.listen import Listener
 from bide.runtime.service.table import operations
+from bide.sensors import FileSensor
 
 PAGED: Final = tuple(each for each in operations() if each.route.pages)
+OF: Final = {"assets_versions": {"asset": "gold"}, "backfills_intervals": {"backfill": "1"}}
+"""What a listing of something is of."""
+gold = Asset("gold")
 
 
-@task
+@task(outlets=[gold])
 async def step() -> None: ...
+
+
+@dag
+def held() -> None:
+    FileSensor("drop", path="/nowhere/drop", timeout=timedelta(days=30))
 
 
 @dag
@@ -36,7 +47,7 @@ def etl() -> None:
 
 @pytest.fixture
 async def rt(tmp_path: Path) -> AsyncIterator[Runtime]:
-    async with Runtime(tmp_path / "bide.db", [etl]) as runtime:
+    async with Runtime(tmp_path / "bide.db", [etl, held]) as runtime:
         for _ in range(7):
             await runtime.trigger("etl")
         await runtime.settled()
@@ -82,17 +93,56 @@ async def test_the_client_reads_pages_through(
 
 @pytest.mark.parametrize("each", PAGED, ids=lambda each: each.id)
 async def test_every_paged_listing_takes_its_cursor(rt: Runtime, each: Any) -> None:
+    if each.room == "backfills":
+        every = BackfillRequest(dag="etl", from_="2026-06-01", to="2026-06-03", every="1d")
+        await rt.operations.backfills.start(every)
     room = getattr(rt.operations, each.room) if each.room else rt.operations
-    assert await getattr(room, each.name)(before="1") == []
+    of = OF.get(each.id, {})
+    assert await getattr(room, each.name)(**of, before="1") == []
     with pytest.raises(UsageError, match="names no item"):
-        await getattr(room, each.name)(before="one")
+        await getattr(room, each.name)(**of, before="one")
     assert each.route.pages in each.result.__args__[0].__struct_fields__
+
+
+async def test_waits_versions_and_intervals_come_in_pages(rt: Runtime) -> None:
+    every = BackfillRequest(dag="held", from_="2026-06-01", to="2026-06-06", every="1d", max_active=5)
+    await rt.operations.backfills.start(every)
+    await rt.settled()
+    app = httpx.ASGITransport(app=make_app(rt.operations, lambda: ""))
+    async with httpx.AsyncClient(transport=app, base_url="http://bide") as http:
+
+        async def whole(path: str, field: str) -> list[str]:
+            found: list[str] = []
+            at: str | None = f"/api/v1{path}"
+            while at is not None:
+                answer = await http.get(at)
+                assert answer.status_code == 200, answer.text
+                assert len(answer.json()) <= 2
+                found += [each[field] for each in answer.json()]
+                at = linked(answer)
+            return found
+
+        assert await whole("/waits?limit=2", "id") == ["5", "4", "3", "2", "1"]
+        assert await whole("/backfills/1/intervals?limit=2", "place") == ["0", "1", "2", "3", "4"]
+        assert await whole("/backfills/1/intervals?limit=2&state=failed", "place") == []
+        assert await whole("/asset-versions?asset=gold&limit=2", "version") == [
+            "7",
+            "6",
+            "5",
+            "4",
+            "3",
+            "2",
+            "1",
+        ]
+        assert (await http.get("/api/v1/asset-versions?asset=tin")).status_code == 404
+        assert (await http.get("/api/v1/backfills/9/intervals")).status_code == 404
+    assert len(await rt.waits()) == 5
 
 
 def test_which_listings_are_read_in_pages() -> None:
     assert {each.id for each in PAGED} >= {
         "runs", "alerts", "backfills_listed", "approvals_listed", "effects_listed", "plans_listed",
-        "assets_invalidations", "assets_decisions", "evidence_incidents",
+        "assets_invalidations", "assets_decisions", "evidence_incidents", "waits", "assets_versions", "backfills_intervals",
     }  # fmt: skip
 
 

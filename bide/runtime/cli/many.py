@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
@@ -125,7 +125,7 @@ def show_action(number: str, db: Where | None, json: bool) -> int:
     return 0
 
 
-def read_where(said: list[str]) -> dict[str, str]:
+def read_where(said: list[str]) -> dict[str, Any]:
     """What --where says: pairs with commas between them; a part without = belongs to the pair before.
 
     >>> read_where(["state=failed,cancelled,dag=daily"])

@@ -18,7 +18,10 @@ app = App(name="waits", help="What is waited for now: list (bare), look, extend,
 
 
 def _list_waits(db: Db, json: bool) -> int:
-    found = asked(db, lambda ops: ops.waits())
+    found = sorted(
+        asked(db, lambda ops: ops.waits()),
+        key=lambda each: (each.deadline is None, each.deadline or "", int(each.id)),
+    )
     if json:
         print_json(found)
     else:

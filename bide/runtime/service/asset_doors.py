@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from bide.runtime.service.asset_shapes import AssetEventLine, AssetLine, AssetShown, DagWhyShown
+from bide.runtime.service.asset_shapes import AssetEventLine, AssetLine, AssetShown, DagWhyShown, VersionLine
 from bide.runtime.service.impact_doors import ImpactDoors
 from bide.runtime.service.route import Limit, Text, get, post
 from bide.runtime.service.shapes import Done
@@ -23,6 +23,11 @@ class AssetDoors(UseDoors, ImpactDoors, Protocol):
     @get("/assets/{asset:path}", tagged="asset")
     async def show(self, asset: str, limit: Limit = 20) -> AssetShown:
         """Show an asset with its newest versions."""
+        ...
+
+    @get("/asset-versions", pages="version")
+    async def versions(self, asset: str, limit: Limit = 50, before: str | None = None) -> list[VersionLine]:
+        """List the versions of an asset, the newest first."""
         ...
 
     @get("/dags/{dag}/asset-events", names={"everything": "all"})

@@ -19,7 +19,7 @@ from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.schedules import OnAssets, schedule_from_json
 from bide.runtime.schedules.on_assets import on_assets
-from bide.runtime.service.addresses import asset_name, asset_version_number, read_date
+from bide.runtime.service.addresses import asset_name, asset_version_number, before_number, read_date
 from bide.runtime.service.asset_shapes import (
     AssetEventLine,
     AssetLine,
@@ -64,6 +64,14 @@ class Assets(Uses, Impacts):
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
         name = asset_name(asset)
         return await self._reader.ask(Reader.read, lambda conn: _show(conn, name, limit))
+
+    async def versions(
+        self, asset: Asset | str, limit: int = 50, before: str | None = None
+    ) -> list[VersionLine]:
+        if not 1 <= limit <= 100_000:
+            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
+        name, below = asset_name(asset), before_number(before)
+        return await self._reader.ask(Reader.read, lambda conn: _versions(conn, name, limit, below))
 
     async def events(self, dag: str, everything: bool = False, limit: int = 1000) -> list[AssetEventLine]:
         if not 1 <= limit <= 100_000:
@@ -177,6 +185,18 @@ def _listed(conn: sqlite3.Connection, name: str | None = None) -> list[AssetLine
 
 
 def _show(conn: sqlite3.Connection, asset: str, limit: int) -> AssetShown:
+    found = _known(conn, asset)
+    line = {name: getattr(found, name) for name in AssetLine.__struct_fields__}
+    versions = tuple(_version(row) for row in reads.versions(conn, asset, limit))
+    return AssetShown(**line, versions=versions)
+
+
+def _versions(conn: sqlite3.Connection, asset: str, limit: int, before: int) -> list[VersionLine]:
+    _known(conn, asset)
+    return [_version(row) for row in reads.versions(conn, asset, limit, before)]
+
+
+def _known(conn: sqlite3.Connection, asset: str) -> AssetLine:
     found = _listed(conn, asset)
     if not found:
         known = [row.name for row in reads.assets(conn)]
@@ -184,28 +204,27 @@ def _show(conn: sqlite3.Connection, asset: str, limit: int) -> AssetShown:
         raise NotFoundError(
             f"there is no asset {asset!r}{near or ': `bide assets list` lists those there are'}"
         )
-    line = {name: getattr(found[0], name) for name in AssetLine.__struct_fields__}
-    versions = tuple(
-        VersionLine(
-            version=str(row.version),
-            state=row.state,
-            interval=Interval(start=iso(row.start_us), end=iso(row.end_us)),
-            created_at=iso(row.created_us),
-            dag=row.dag,
-            task=row.task,
-            run_id=None if row.run_id is None else str(row.run_id),
-            runs=tuple(str(run) for run in msgspec.json.decode(row.runs)),
-            reason=row.reason,
-            label=row.label,
-            held=row.held == 1,
-            shadow=bool(row.shadow),
-            meta={} if row.meta is None else msgspec.json.decode(row.meta),
-            checks=tuple(msgspec.json.decode(row.checks, type=list[CheckLine])),
-            limits=_limits(row.limits),
-        )
-        for row in reads.versions(conn, asset, limit)
+    return found[0]
+
+
+def _version(row: reads.VersionRead) -> VersionLine:
+    return VersionLine(
+        version=str(row.version),
+        state=row.state,
+        interval=Interval(start=iso(row.start_us), end=iso(row.end_us)),
+        created_at=iso(row.created_us),
+        dag=row.dag,
+        task=row.task,
+        run_id=None if row.run_id is None else str(row.run_id),
+        runs=tuple(str(run) for run in msgspec.json.decode(row.runs)),
+        reason=row.reason,
+        label=row.label,
+        held=row.held == 1,
+        shadow=bool(row.shadow),
+        meta={} if row.meta is None else msgspec.json.decode(row.meta),
+        checks=tuple(msgspec.json.decode(row.checks, type=list[CheckLine])),
+        limits=_limits(row.limits),
     )
-    return AssetShown(**line, versions=versions)
 
 
 def _limits(text: str | None) -> LimitsLine | None:

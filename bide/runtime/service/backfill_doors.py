@@ -10,6 +10,7 @@ from bide.runtime.service.backfill_shapes import (
     BackfillRequest,
     BackfillShown,
     BackfillStarted,
+    IntervalLine,
 )
 from bide.runtime.service.route import Limit, Text, get, post
 from bide.runtime.service.shapes import Done
@@ -40,6 +41,16 @@ class BackfillDoors(Protocol):
     @get("/backfills/{backfill}", tagged="backfill")
     async def show(self, backfill: str, state: str | None = None, limit: Limit = 100_000) -> BackfillShown:
         """Show a backfill and its intervals."""
+        ...
+
+    @get("/backfills/{backfill}/intervals", pages="place")
+    async def intervals(
+        self, backfill: str, state: str | None = None, limit: Limit = 100, before: str | None = None
+    ) -> list[IntervalLine]:
+        """List the intervals of a backfill, in its order.
+
+        Here a page goes on after the place where the one before ended.
+        """
         ...
 
     @post("/backfills/{backfill}/pause", tagged="backfill")

@@ -110,6 +110,12 @@ class BackfillInterval(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class IntervalLine(BackfillInterval, frozen=True, kw_only=True):
+    """One interval of a backfill; `place` is where it stands in the backfill's order, from 0."""
+
+    place: str
+
+
 class BackfillShown(msgspec.Struct, frozen=True, kw_only=True):
     """`why` says why it stands where it does, `next` what comes; `ends_at` is an estimate, null: not known."""
 

@@ -20,6 +20,7 @@ from bide.runtime.service.backfill_shapes import (
     BackfillRequest,
     BackfillShown,
     BackfillStarted,
+    IntervalLine,
 )
 from bide.runtime.service.doors import Door, Live
 from bide.runtime.service.shapes import Detail, Done, Interval, iso, iso_or_none
@@ -111,6 +112,23 @@ class Backfills:
             )
 
         return self._shown(*await self._reader.ask(Reader.read, ask))
+
+    async def intervals(
+        self, backfill: str, state: str | None = None, limit: int = 100, before: str | None = None
+    ) -> list[IntervalLine]:
+        backfill_id = backfill_number(backfill)
+        if state is not None and state not in set(IntervalState):
+            raise UsageError(f"{state!r} is no state of an interval: use one of {', '.join(IntervalState)}")
+        if not 1 <= limit <= 100_000:
+            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
+        after = -1 if before is None else before_number(before)
+
+        def ask(conn: sqlite3.Connection) -> list[store.IntervalShown]:
+            if store.backfill_shown(conn, backfill_id) is None:
+                raise NotFoundError(f"there is no backfill {backfill_id}: `bide backfill list` lists them")
+            return store.intervals_shown(conn, backfill_id, state, limit, after)
+
+        return [_interval_line(each) for each in await self._reader.ask(Reader.read, ask)]
 
     def _shown(
         self,
@@ -211,6 +229,12 @@ def _interval(each: store.IntervalShown) -> BackfillInterval:
         ended_at=iso_or_none(each.ended_us),
         reason=each.reason,
     )
+
+
+def _interval_line(each: store.IntervalShown) -> IntervalLine:
+    one = _interval(each)
+    said = {name: getattr(one, name) for name in BackfillInterval.__struct_fields__}
+    return IntervalLine(place=str(each.place), **said)
 
 
 def _ends(

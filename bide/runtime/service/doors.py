@@ -330,9 +330,9 @@ class Doors(Protocol):
         """Read a piece of the log of an attempt, the last one by default, from a byte offset."""
         ...
 
-    @get("/waits")
-    async def waits(self) -> list[WaitLine]:
-        """List the open waits, the nearest deadline first."""
+    @get("/waits", pages="id")
+    async def waits(self, limit: Limit = 100_000, before: str | None = None) -> list[WaitLine]:
+        """List the open waits, the newest first."""
         ...
 
     @get("/waits/{wait}", tagged="wait")

@@ -230,8 +230,10 @@ class Operations(Who, Operated):
         over = last.ended_us is not None and not more
         return LogPart(attempt=last.number, text=text, next_offset=end, over=over)
 
-    async def waits(self) -> list[WaitLine]:
-        return await self._reader.ask(self._wait_lines)
+    async def waits(self, limit: int = 100_000, before: str | None = None) -> list[WaitLine]:
+        if not 1 <= limit <= 100_000:
+            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
+        return await self._reader.ask(self._wait_lines, limit, before_number(before))
 
     async def wait_shown(self, wait: str) -> WaitLine:
         number = wait_number(wait)
@@ -244,11 +246,14 @@ class Operations(Who, Operated):
             raise NotFoundError(f"there is no open wait {wait}: `bide waits` lists them")
         return self._wait_line(found)
 
-    def _wait_lines(self, reader: Reader) -> list[WaitLine]:
+    def _wait_lines(self, reader: Reader, limit: int, before: int) -> list[WaitLine]:
         """Put into words where it was read: a hundred thousand of them would hold the loop."""
-        of_runs = sorted(reader.waits(), key=lambda wait: wait.deadline_us)
-        of_schedules = reader.read(standing)
-        return [*map(self._wait_line, of_runs), *map(self._wait_line, of_schedules)]
+        found: list[tuple[int, store.WaitShown | Standing]] = [
+            (each.wait_id, each) for each in reader.waits_below(before, limit)
+        ]
+        found += [(held.standing_id, held) for held in reader.read(standing) if held.standing_id < before]
+        found.sort(key=lambda each: each[0], reverse=True)
+        return [self._wait_line(each) for _, each in found[:limit]]
 
     def _wait_line(self, wait: store.WaitShown | Standing) -> WaitLine:
         what, source = trigger_words(wait.kind, wait.trigger)

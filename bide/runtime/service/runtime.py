@@ -521,8 +521,9 @@ class Runtime(Mounted, Rooms):
         return RunResult(str(run_id), state, tasks, outputs)
 
     async def waits(self) -> list[WaitLine]:
-        """The open waits: what each waits for, since when, until when, and its last look."""
-        return await self.operations.waits()
+        """The open waits, the nearest deadline first: what each waits for, since when, until when, its last look."""
+        found = await self.operations.waits()
+        return sorted(found, key=lambda each: (each.deadline is None, each.deadline or "", int(each.id)))
 
     async def command(self, verb: str, args: dict[str, Any]) -> Any:
         """Put a command into the mailbox; its answer, once it is committed."""

@@ -120,8 +120,8 @@ def consumers(conn: sqlite3.Connection) -> list[tuple[str, str]]:
     ).fetchall()
 
 
-def versions(conn: sqlite3.Connection, asset: str, limit: int) -> list[VersionRead]:
-    """The newest first, each with the runs that it made."""
+def versions(conn: sqlite3.Connection, asset: str, limit: int, before: int = 2**63 - 1) -> list[VersionRead]:
+    """The newest first of those below `before`, each with the runs that it made."""
     found = conn.execute(
         "SELECT v.asset_version_id, v.state, v.start_us, v.end_us, v.created_us, v.run_id, d.name, i.task,"
         " (SELECT json_group_array(DISTINCT r.run_id) FROM run_trigger r"
@@ -131,8 +131,8 @@ def versions(conn: sqlite3.Connection, asset: str, limit: int) -> list[VersionRe
         " c.message)) FROM asset_check c WHERE c.asset_version_id = v.asset_version_id)"
         " FROM asset_version v LEFT JOIN dag d USING (dag_id) LEFT JOIN task_instance i USING (instance_id)"
         " WHERE v.asset_id = (SELECT asset_id FROM asset WHERE name = ?)"
-        " ORDER BY v.asset_version_id DESC LIMIT ?",
-        (asset, limit),
+        " AND v.asset_version_id < ? ORDER BY v.asset_version_id DESC LIMIT ?",
+        (asset, before, limit),
     ).fetchall()
     return msgspec.convert(found, list[VersionRead])
 

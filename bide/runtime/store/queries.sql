@@ -115,6 +115,18 @@ WHERE w.state = 'open' AND w.wait_id > :after AND (:run_id IS NULL OR i.run_id =
 ORDER BY w.wait_id
 LIMIT :limit;
 
+-- :name waits_below
+-- Pages of open waits: the newest first, below an id.
+SELECT w.wait_id, i.run_id, d.name, i.task, i.map_index, w.key, w.kind, w.trigger, w.created_us,
+       w.deadline_us, w.poll_us, w.reason
+FROM wait w
+JOIN task_instance i ON i.instance_id = w.instance_id
+JOIN run r ON r.run_id = i.run_id
+JOIN dag d ON d.dag_id = r.dag_id
+WHERE w.state = 'open' AND w.wait_id < :before
+ORDER BY w.wait_id DESC
+LIMIT :limit;
+
 -- :name alerts
 -- `bide alerts`: what people should know, newest first; `state` narrows it.
 SELECT alert_id, kind, run_id, subject, promise, due_us, fired_us, text, payload, state, severity, owners

@@ -243,6 +243,10 @@ class Reader:
         """Open waits, oldest first. `after`: only ids above it, to page on."""
         return self._all(WaitShown, "waits", run_id=run_id, after=after, limit=limit)
 
+    def waits_below(self, before: int, limit: int) -> list[WaitShown]:
+        """Open waits, the newest first, of those below an id."""
+        return self._all(WaitShown, "waits_below", before=before, limit=limit)
+
     def alerts(
         self,
         run_id: int | None = None,
