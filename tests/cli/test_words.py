@@ -21,7 +21,7 @@ def world(tmp_path: Path) -> str:
     ("words", "says"),
     [
         (["rnu"], "bide has no command 'rnu': did you mean `bide run`?"),
-        (["frobnicate"], "there are alerts, "),
+        (["frobnicate"], "there are action, alerts, "),
         (["waits", "lst"], "did you mean `bide waits list`?; see `bide waits --help`"),
         (["trigger"], "`bide trigger` needs a DAG: see `bide trigger --help`"),
         (["waits", "extend"], "`bide waits extend` needs a WAIT: see `bide waits extend --help`"),
