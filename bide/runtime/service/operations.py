@@ -235,6 +235,11 @@ class Operations(Who, Operated):
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
         return await self._reader.ask(self._wait_lines, limit, before_number(before))
 
+    async def nearest_waits(self) -> list[WaitLine]:
+        """All open waits, the nearest deadline first."""
+        found = await self.waits()
+        return sorted(found, key=lambda each: (each.deadline is None, each.deadline or "", int(each.id)))
+
     async def wait_shown(self, wait: str) -> WaitLine:
         number = wait_number(wait)
         one = await self._reader.ask(Reader.waits, after=number - 1, limit=1)

@@ -522,8 +522,7 @@ class Runtime(Mounted, Rooms):
 
     async def waits(self) -> list[WaitLine]:
         """The open waits, the nearest deadline first: what each waits for, since when, until when, its last look."""
-        found = await self.operations.waits()
-        return sorted(found, key=lambda each: (each.deadline is None, each.deadline or "", int(each.id)))
+        return await self.operations.nearest_waits()
 
     async def command(self, verb: str, args: dict[str, Any]) -> Any:
         """Put a command into the mailbox; its answer, once it is committed."""
