@@ -20,7 +20,7 @@ def github_hook() -> Webhook:
         )
 
 
-async def test_s3_45_a_signed_delivery_makes_a_run_with_its_parameters(opens: Opens) -> None:
+async def test_s3_4d_s3_45_a_signed_delivery_makes_a_run_with_its_parameters(opens: Opens) -> None:
     house = await opens(github_hook())
     answer = await house.post("/hooks/github", PUSH, github(PUSH))
     assert answer.status_code == 201, answer.text

@@ -139,7 +139,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
 CHAPTERS: Final[dict[str, str]] = {
     "Write and run": "init dev run serve check simulate schedule",
     "Look": "dags runs show why logs events top stats waits doctor",
-    "Act": "trigger cancel rerun mark skip pause unpause backfill",
+    "Act": "trigger cancel rerun mark skip pause unpause action backfill",
     "What is safe to use": "assets effects incident approvals alerts",
     "The outside": "hooks notify token audit",
     "Keep": "db config systemd completion version",
