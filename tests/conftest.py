@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
+
+TESTS = Path(__file__).parent
 
 # In CI each example is the same on every run; a soak looks further and prints what reproduces a failure.
 hypothesis.settings.register_profile("dev", deadline=None)
@@ -14,6 +18,27 @@ hypothesis.settings.register_profile("soak", deadline=None, max_examples=2000, p
 hypothesis.settings.load_profile(
     "soak" if os.environ.get("BIDE_SOAK") else "ci" if os.environ.get("CI") else "dev"
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_declarations(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What other modules of tests have declared of assets is not there: one process runs many, in any order."""
+    from bide.runtime.assets.declarations import declared
+
+    sources = declared()
+    module = getattr(request.node, "obj", None)
+    own = {getattr(value, "__module__", None) for value in getattr(module, "__dict__", {}).values()}
+    hidden = {
+        file: sources.pop(file)
+        for file in list(sources)
+        if (place := Path(file)).is_relative_to(TESTS)
+        and place.name.startswith("test_")
+        and place != request.path
+        and ".".join(place.relative_to(TESTS.parent).with_suffix("").parts) not in own
+    }
+    yield
+    sources.update(hidden)
+
 
 _skipped: list[str] = []
 _cannot: list[str] = []
