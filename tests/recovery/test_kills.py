@@ -217,7 +217,9 @@ async def test_killed_at_random_instants_the_tables_are_those_of_a_run_never_kil
     assert set(runs) == set(calm_runs), replay
     run_of = run_ids(wild), run_ids(calm)
     for key, (state, value) in calm_tasks.items():
-        if key not in lost:
+        if (key[0], "only_once") in lost and key[1] == "told_all":
+            assert tasks[key] == ("pending", None), (key, replay)  # the run is not over: a person is asked
+        elif key not in lost:
             want = state, timeless(told(value, run_of[1][key[0]], run_of[0][key[0]]))
             assert (tasks[key][0], timeless(tasks[key][1])) == want, (key, replay)
     ledger = truth.ledger()
