@@ -62,6 +62,8 @@ def questions() -> list[str]:
             path = one.route.path.replace("{dag}/asset-events", "follows/asset-events")
             for name, value in _NAMED.items():
                 path = path.replace(name, value)
+            if path == "/asset-versions":
+                path += "?asset=asset_7"
             if "{" not in path:
                 found.append(path)
     return [*(f"/api/v1{path}" for path in (*found, *_MORE)), "/metrics"]
