@@ -27,14 +27,12 @@ def dump(conn: sqlite3.Connection) -> list[str]:
 
 def test_every_list_of_changes_has_its_statement() -> None:
     names = [name for name, _ in STATEMENTS]
-    assert sorted([*names, "pruned"]) == sorted(Changes.__slots__)  # a removal names its tables itself
-    fields = [name for name in vars_in_order() if name not in ("outputs", "outputs_gone", "pruned")]
+    assert sorted([*names, "pruned"]) == sorted(
+        Changes.__struct_fields__
+    )  # a removal names its tables itself
+    fields = [name for name in Changes.__struct_fields__ if name not in ("outputs", "outputs_gone", "pruned")]
     assert [name for name in names if name not in ("outputs", "outputs_gone")] == fields
     assert names.index("outputs_gone") < names.index("outputs")
-
-
-def vars_in_order() -> list[str]:
-    return [line for line in Changes.__init__.__code__.co_names if line in Changes.__slots__]
 
 
 async def test_a_run_written_batch_by_batch_is_read_back(store: Store) -> None:
