@@ -28,6 +28,8 @@ class AssetSensor(Sensor):
     hourly one for its day. No polling: the commit that publishes the version wakes it.
     """
 
+    __slots__ = ()
+
     kind = "asset"
     poll_interval = timedelta(seconds=60)
 

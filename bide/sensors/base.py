@@ -10,12 +10,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, TypedDict, Unpack
 
 from bide.runtime.clock import LONGEST, SECOND, span_us, to_us
 from bide.runtime.errors import BideError, GraphError, UsageError
 from bide.runtime.graph.binding import Verbatim
-from bide.runtime.graph.building import declare
+from bide.runtime.graph.building import Node, declare
 from bide.runtime.graph.code import Code
 from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.handle import Linked, Output
@@ -64,6 +65,7 @@ class SensorOptions(TypedDict, total=False):
 
 _WAITING: Final = ("timeout", "poll_interval", "mode", "soft_fail", "backoff", "on_timeout")
 _KNOWN: Final = frozenset(SensorOptions.__annotations__)
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Sensor(Linked):
@@ -72,6 +74,8 @@ class Sensor(Linked):
     Relative paths are under the folder of the DAG's file. Strings are templates
     (`"drops/{interval.start:%Y-%m-%d}.csv"`); a callable of the context is taken in their place.
     """
+
+    __slots__ = ("_node", "_spec", "_title")
 
     kind: ClassVar[str]
     """The trigger's kind."""
@@ -86,23 +90,23 @@ class Sensor(Linked):
         options: SensorOptions,
         predicate: Callable[..., Any] | None = None,
     ) -> None:
-        self._title = f"the sensor {name!r}"
+        self._title: str = f"the sensor {name!r}"
         fields = self._fields(options)
         written = {key: value for key, value in params.items() if value is not None}
         for value in written.values():
             self._check(value)
         self._try_out(written)
-
-        def build(resolved: Mapping[str, Any], facts: Facts) -> Trigger:
-            filled = {key: _filled(value, written.get(key), facts) for key, value in resolved.items()}
-            return self.make(filled, facts)
-
         items = items_in(written)
         fields |= map_field(self._title, items, options.get("max_map"))
-        over = {key: item.value for key, item in items.items()}
-        code = Code(kwargs=written, mapped=over, build=build, predicate=predicate)
-        self._node = declare(name, fields=fields, code=code)
+        over = {key: item.value for key, item in items.items()} if items else _NOTHING
+        code = Code(kwargs=written, mapped=over, build=self._built, predicate=predicate)
+        self._node: Node = declare(name, fields=fields, code=code)
         self._spec: SensorSpec = self._node.fields["sensor"]
+
+    def _built(self, resolved: Mapping[str, Any], facts: Facts) -> Trigger:
+        written = self._node.code.kwargs
+        filled = {key: _filled(value, written.get(key), facts) for key, value in resolved.items()}
+        return self.make(filled, facts)
 
     @classmethod
     def map(cls, *args: Any, **options: Any) -> Output:

@@ -32,6 +32,8 @@ class ExternalTaskSensor(Sensor):
     that ends the other wakes it.
     """
 
+    __slots__ = ()
+
     kind = "external_task"
     poll_interval = timedelta(seconds=60)
     samples: ClassVar[Mapping[str, Any]] = {"at": 0}

@@ -28,6 +28,8 @@ class FileSensor(Sensor):
     Ends with `{"path", "size", "mtime", "paths", "count"}`.
     """
 
+    __slots__ = ()
+
     kind = "file"
     samples: ClassVar[Mapping[str, Any]] = {
         "path": "file",

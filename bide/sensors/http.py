@@ -30,6 +30,8 @@ class HttpSensor(Sensor):
     Templates fill `url`, `headers`, `body` and texts; a brace of its own is written twice.
     """
 
+    __slots__ = ()
+
     kind = "http"
     poll_interval = timedelta(seconds=30)
     samples: ClassVar[Mapping[str, Any]] = {

@@ -24,6 +24,8 @@ class KafkaOffsetSensor(Sensor):
     connection and one question per period.
     """
 
+    __slots__ = ()
+
     kind = "kafka"
     poll_interval = timedelta(seconds=10)
     samples: ClassVar[Mapping[str, Any]] = {

@@ -23,6 +23,8 @@ class ObjectSensor(Sensor):
     `Secret`s. All waits below a prefix share one listing per period.
     """
 
+    __slots__ = ()
+
     kind = "object"
     poll_interval = timedelta(seconds=60)
     samples: ClassVar[Mapping[str, Any]] = {"url": "s3://sample/*", "newer_than": 0, "store": {}}

@@ -26,6 +26,8 @@ class PythonSensor(Sensor):
     `PythonSensor("name", fn)`, or `PythonSensor(fn)` named after the function.
     """
 
+    __slots__ = ()
+
     kind = "python"
     poll_interval = timedelta(seconds=30)
     samples: ClassVar[Mapping[str, Any]] = {"args": [], "kwargs": {}}

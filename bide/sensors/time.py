@@ -25,6 +25,8 @@ class TimeSensor(Sensor):
     past ends the wait at once. Ends with `{"at": ...}` (ISO 8601, UTC).
     """
 
+    __slots__ = ()
+
     kind = "time"
     samples: ClassVar[Mapping[str, Any]] = {"at": 0}
 

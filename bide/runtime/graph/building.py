@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
@@ -206,8 +207,8 @@ def declare(
     if code.args or code.kwargs:
         args = tuple([encode_value(value, node.use) for value in code.args])
         kwargs = {key: encode_value(value, node.use) for key, value in code.kwargs.items()}
-        if type(code.kwargs) is dict and all(kwargs[key] is value for key, value in code.kwargs.items()):
-            kwargs = code.kwargs  # plain JSON throughout: one dict serves both
+        if _as_written(kwargs, code.kwargs):
+            node.code = replace(code, kwargs=kwargs)  # plain JSON throughout: one dict serves both
         if lane is Lane.WAIT or lane is Lane.SHELL:
             node.fields = _with_parameters(fields, kwargs)
         else:
@@ -218,6 +219,19 @@ def declare(
     if on_failure is not None:
         body.handle(node, on_failure)
     return node
+
+
+def _as_written(encoded: Any, written: Any) -> bool:
+    """Whether nothing was encoded. Values of users are never compared: `==` of an array is no bool."""
+    if encoded is written:
+        return True
+    if type(encoded) is list and type(written) is list:
+        return all(map(_as_written, encoded, written))
+    if type(encoded) is dict and type(written) is dict:
+        return encoded.keys() == written.keys() and all(
+            _as_written(encoded[key], written[key]) for key in encoded
+        )
+    return False
 
 
 def _with_parameters(fields: Mapping[str, Any], params: dict[str, Any]) -> Mapping[str, Any]:
