@@ -99,7 +99,7 @@ class Secret(msgspec.Struct, frozen=True):
                 case _:
                     folder = os.environ["CREDENTIALS_DIRECTORY"]
                     value = (Path(folder) / rest).read_text().rstrip("\n")
-        except (KeyError, OSError) as error:
+        except (KeyError, OSError, ValueError) as error:  # a file that is no text, a path that cannot be
             raise NotFoundError(
                 f"the secret {self.ref!r} cannot be read ({type(error).__name__}): "
                 "set it before the task starts"

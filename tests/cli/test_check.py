@@ -103,3 +103,19 @@ def test_serve_says_each_warning_once(folder: Path) -> None:
         warned.of(load_paths([folder]))
     [line] = told
     assert line.startswith("warning: down: it is timed 0:30:00 after 'up'")
+
+
+def test_b65_a_hook_whose_secret_is_not_set_is_a_warning_with_what_to_do(
+    bide: Bide, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "hooks.py").write_text(
+        'from bide.hooks import GitHub, Webhook\nWebhook("ci", dag="up", scheme=GitHub("env:CI_SECRET"))\n'
+    )
+    said = bide("check", str(folder))
+    assert said.code == 0
+    assert (
+        "warning: the hook 'ci' cannot check who sends: the secret 'env:CI_SECRET' cannot be read; set it where "
+        "the service runs: until then each delivery is refused (503) [hook-secret]\n"
+    ) in said.out
+    monkeypatch.setenv("CI_SECRET", "one of some length")
+    assert "hook-secret" not in bide("check", str(folder)).out

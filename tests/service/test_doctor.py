@@ -451,7 +451,7 @@ async def test_i12_a_living_runtime_holds_its_own_and_names_what_it_does_not(
 
 
 async def test_b65_a_hook_that_cannot_check_who_sends_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bide: Bide, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @task
     async def build_it() -> None: ...
@@ -480,6 +480,17 @@ async def test_b65_a_hook_that_cannot_check_who_sends_is_named(
         assert "8 characters or more" in (await said()).found
         monkeypatch.setenv("NO_SUCH_SECRET", "a secret of some length")
         assert ((await said()).ok, (await said()).found) == (True, "github (github) has its secret")
+        monkeypatch.delenv("NO_SUCH_SECRET")
+        [line] = await runtime.operations.hooks.listed()
+        assert line.unchecked == "the secret 'env:NO_SUCH_SECRET' cannot be read"
+        assert (
+            "warning" not in (await asyncio.to_thread(bide, "hooks", "--db", str(db))).err
+        )  # its own, unseen
+    said_so = (await asyncio.to_thread(bide, "hooks", "--db", str(db))).err
+    assert said_so.startswith(
+        "warning: the hook 'github' cannot check who sends: the secret 'env:NO_SUCH_SECRET' cannot be read; set it"
+    )
+    monkeypatch.setenv("NO_SUCH_SECRET", "a secret of some length")
     assert one(db, "hook").ok
     monkeypatch.delenv("NO_SUCH_SECRET")
     told = one(db, "hook")

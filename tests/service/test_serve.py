@@ -117,6 +117,8 @@ def folder(tmp_path: Path) -> Path:
 
 async def test_a_service_answers_over_its_socket_and_drains_on_sigterm(folder: Path) -> None:
     (folder / "dags" / "broken.py").write_text("def broken(:\n")
+    hook = 'from bide.hooks import GitHub, Webhook\nWebhook("ci", dag="one", scheme=GitHub("env:NO_SUCH_SECRET"))\n'
+    (folder / "dags" / "hooks.py").write_text(hook)
     sock = folder / ".bide" / "bide.db.sock"
     async with serving(folder, "dags") as service:
         assert "left out" in service.heard
@@ -134,6 +136,9 @@ async def test_a_service_answers_over_its_socket_and_drains_on_sigterm(folder: P
         service.process.send_signal(signal.SIGTERM)
         assert await service.ends() == 0
         assert service.heard.endswith("bide: stopped\n")
+        assert (
+            service.heard.count("the hook 'ci' cannot check who sends: the secret 'env:NO_SUCH_SECRET'") == 1
+        )
     assert not sock.exists()
     code, out, _ = await said(folder, "show", "1", "--json")
     assert msgspec.json.decode(out)["state"] == "success"

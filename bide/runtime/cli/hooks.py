@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from bide.runtime.cli.asking import Db, Json, Where, asked
-from bide.runtime.cli.output import print_json, print_table, stamp
+from bide.runtime.cli.output import clean, note, print_json, print_table, stamp
 
 app = App(name="hooks", help="Webhooks and CloudEvents: list (bare), deliveries.")
 Outcome = Annotated[str | None, Parameter(help="Only those accepted, ignored or refused.")]
@@ -15,6 +15,8 @@ Limit = Annotated[int, Parameter(help="At most so many, the newest.")]
 
 
 def _list(db: Where | None, json: bool) -> int:
+    from bide.runtime.service.hook_secrets import sentence
+
     found = asked(db, lambda ops: ops.hooks.listed())
     if json:
         print_json(found)
@@ -45,6 +47,9 @@ def _list(db: Where | None, json: bool) -> int:
         "last delivery",
     )
     print_table(heads, rows, "no hook is declared: bide.hooks.Webhook(...) beside a DAG declares one")
+    for e in found:
+        if e.unchecked:
+            note(clean(f"warning: {sentence(e.hook, e.unchecked)}"))
     return 0
 
 

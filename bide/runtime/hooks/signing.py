@@ -208,7 +208,9 @@ def _hmac(key: bytes, data: bytes) -> str:
 
 
 def _keys(secrets: Sequence[str]) -> list[bytes]:
-    found = [each.encode() for each in secrets if len(each.strip()) >= _LEAST_SECRET]
+    found = [
+        each.encode("utf-8", "surrogateescape") for each in secrets if len(each.strip()) >= _LEAST_SECRET
+    ]
     if not found:
         raise Unusable(f"the secret must have {_LEAST_SECRET} characters or more")
     return found

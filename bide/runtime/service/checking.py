@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bide.runtime.assets.declarations import declared
@@ -14,8 +14,10 @@ from bide.runtime.graph.external import concerned, refused
 from bide.runtime.graph.hook_lint import hook_findings
 from bide.runtime.graph.lint import Warn, lint
 from bide.runtime.graph.load import Loaded, load_paths
+from bide.runtime.hooks.hook import HookSpec
 from bide.runtime.service.declaring import declared_for
 from bide.runtime.service.hook_files import hooks_for
+from bide.runtime.service.hook_secrets import sentence, unchecked
 from bide.runtime.service.shapes import Finding
 
 LOAD, VAIN = "load", "waits-in-vain"
@@ -68,8 +70,16 @@ def all_warnings(found: Loaded, now_us: int) -> list[Warn]:
     sources = declared()
     read = {str(file): sources[str(file)] for file in found.contracts if str(file) in sources}
     graph = AssetGraph(programs_of(found.dags, now_us), declared_for(found.dags, read))
-    hooks = hook_findings(hooks_for(found.dags, sources), found.dags)
+    declared_hooks = hooks_for(found.dags, sources)
+    hooks = [*hook_findings(declared_hooks, found.dags), *_secrets(declared_hooks)]
     return [*lint(found.dags, now_us, guarded(graph)), *hooks, *contract_findings(graph, sources, now_us)]
+
+
+def _secrets(hooks: Mapping[str, HookSpec]) -> Iterator[Warn]:
+    """Hooks that could check nothing in a service with this environment."""
+    for name in sorted(hooks):
+        if why := unchecked(hooks[name]):
+            yield Warn("hook-secret", "", "", sentence(name, why))
 
 
 def _files(dags: Sequence[Dag]) -> dict[str, str | None]:

@@ -11,12 +11,13 @@ import msgspec
 
 from bide.runtime.clock import DAY
 from bide.runtime.config import Config
-from bide.runtime.errors import BideError, NotFoundError
+from bide.runtime.errors import BideError
 from bide.runtime.executor.orphans import living
 from bide.runtime.hooks.hook import HookSpec
-from bide.runtime.hooks.signing import UNSIGNED, usable
+from bide.runtime.hooks.signing import UNSIGNED
 from bide.runtime.service.config_shown import settings_shown, value_words
 from bide.runtime.service.doors import Live
+from bide.runtime.service.hook_secrets import unchecked
 from bide.runtime.service.listening import At, answers, listening
 from bide.runtime.service.places import database, settings, socket_of
 from bide.runtime.service.shapes import Check, iso
@@ -25,7 +26,6 @@ from bide.runtime.store import doctor_reads as reads
 from bide.runtime.store import hook_rows, notice_rows, who_reads
 from bide.runtime.store.lock import Holder
 from bide.runtime.store.reader import Reader
-from bide.runtime.values import Secret
 
 _STEPS_US: Final = 7 * DAY
 _MANY_STEPS: Final = 20  # in a day: the clock is not kept, it is fought over
@@ -161,7 +161,7 @@ def hooks(reader: Reader, holder: Holder | None, live: Live | None) -> Iterator[
         spec = msgspec.json.decode(text, type=HookSpec)
         if spec.kind != "webhook" or spec.scheme == UNSIGNED:
             continue
-        wrong = _no_secret(spec)
+        wrong = unchecked(spec)
         if not wrong:
             found, advice = f"{name} ({spec.scheme}) has its secret", ""
         elif live is not None:
@@ -171,23 +171,6 @@ def hooks(reader: Reader, holder: Holder | None, live: Live | None) -> Iterator[
             found = f"{name} ({spec.scheme}) would have no secret in a service that is started here: {wrong}"
             advice = "`bide serve` needs it in its environment, or as a file or credential"
         yield Check(name="hook", ok=not wrong or live is None, found=found, advice=advice)
-
-
-def _no_secret(spec: HookSpec) -> str:
-    """Why none of its secrets can be used; "" when one can."""
-    found, wrong = [], "none is declared"
-    for ref in spec.secrets:
-        try:
-            found.append(Secret(ref).resolve())
-        except NotFoundError as error:
-            wrong = str(error)
-    if not found:
-        return wrong
-    try:
-        usable(spec.scheme, found)
-    except BideError as error:
-        return str(error)
-    return ""
 
 
 def notices_at_rest(reader: Reader) -> Iterator[Check]:

@@ -22,7 +22,7 @@ from bide.runtime.hooks.cloudevent import Event
 from bide.runtime.hooks.hook import CloudEvents, HookSpec, RouteSpec, Webhook
 from bide.runtime.hooks.mapped import chosen, date_of, document_of, kept_key, key_of, matches, params_of
 from bide.runtime.hooks.pointer import Headers
-from bide.runtime.hooks.signing import UNSIGNED, Forged, Signed, Unusable, verified
+from bide.runtime.hooks.signing import UNSIGNED, Forged, Signed, Unusable, usable, verified
 from bide.runtime.service.addresses import read_date
 from bide.runtime.service.caller import Caller, acting, caller
 from bide.runtime.service.hook_files import given_hooks, hooks_for
@@ -94,6 +94,9 @@ class HookDesk:
             self._known(hook)
         try:
             secrets = await _resolved(hook.secrets)
+            usable(
+                hook.scheme, secrets
+            )  # before what was sent is looked at: it is not the sender who is wrong
             signed = verified(hook.scheme, secrets, headers, body, now, hook.tolerance_us)
         except Forged as error:
             self.count(hook.name, error.kind)

@@ -30,6 +30,7 @@ class HookLine(_Shape, frozen=True):
     """A hook. `accepted`, `ignored`, `refused` count deliveries that are still known; `rejected` what nobody known had signed.
 
     `scheme` is github, stripe, standard or unsigned; `dags` those it may start; `loaded`: whether it is declared now.
+    `unchecked`: why no signature can be checked, and each delivery is refused; empty where one can, or none is needed.
     """
 
     hook: str
@@ -48,6 +49,7 @@ class HookLine(_Shape, frozen=True):
     last_rejected_at: str | None
     last_rejected_for: str | None
     doc: str = ""
+    unchecked: str = ""
 
 
 class DeliveryLine(_Shape, frozen=True):

@@ -10,6 +10,7 @@ from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.hooks.delivery import ACCEPTED, IGNORED, REFUSED
 from bide.runtime.hooks.hook import HookSpec
+from bide.runtime.service.hook_secrets import unchecked
 from bide.runtime.service.hook_shapes import DeliveryLine, HookLine
 from bide.runtime.service.shapes import iso, iso_or_none
 from bide.runtime.store import hook_rows as reads
@@ -26,11 +27,12 @@ OUTCOMES: Final = (ACCEPTED, IGNORED, REFUSED)
 class Hooks:
     """The operations on hooks."""
 
-    def __init__(self, reader: Asks) -> None:
-        self._reader = reader
+    def __init__(self, reader: Asks, apart: bool = False) -> None:
+        """`apart`: another process holds the database, and what it has for secrets is not seen from here."""
+        self._reader, self._apart = reader, apart
 
     async def listed(self) -> list[HookLine]:
-        return await self._reader.ask(Reader.read, _listed)
+        return await self._reader.ask(Reader.read, lambda conn: _listed(conn, self._apart))
 
     async def deliveries(self, hook: str, outcome: str | None = None, limit: int = 50) -> list[DeliveryLine]:
         if outcome is not None and outcome not in OUTCOMES:
@@ -43,16 +45,16 @@ class Hooks:
         return await self._reader.ask(Reader.read, lambda conn: _deliveries(conn, hook, outcome, limit))
 
 
-def _listed(conn: sqlite3.Connection) -> list[HookLine]:
+def _listed(conn: sqlite3.Connection, apart: bool) -> list[HookLine]:
     specs = {name: msgspec.json.decode(spec, type=HookSpec) for name, spec in reads.hooks(conn)}
     found = {each.hook: each for each in reads.summaries(conn)}
     return [
-        _line(name, specs.get(name), found.get(name, reads.Summary(hook=name)))
+        _line(name, specs.get(name), found.get(name, reads.Summary(hook=name)), apart)
         for name in sorted({*specs, *found})
     ]
 
 
-def _line(name: str, spec: HookSpec | None, seen: reads.Summary) -> HookLine:
+def _line(name: str, spec: HookSpec | None, seen: reads.Summary, apart: bool) -> HookLine:
     """One that is no longer declared is listed as long as its deliveries are known."""
     return HookLine(
         hook=name,
@@ -71,6 +73,7 @@ def _line(name: str, spec: HookSpec | None, seen: reads.Summary) -> HookLine:
         last_rejected_at=iso_or_none(seen.rejected_us),
         last_rejected_for=seen.rejected_for,
         doc=spec.doc if spec is not None else "",
+        unchecked="" if spec is None or apart else unchecked(spec),
     )
 
 

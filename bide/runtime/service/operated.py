@@ -107,7 +107,7 @@ class Operated:
         """The webhooks and CloudEvents, and what was delivered."""
         from bide.runtime.service.hooks import Hooks
 
-        return Hooks(self._reader)
+        return Hooks(self._reader, apart=self._held and self._live is None)
 
     @property
     def notices(self) -> Notices:
