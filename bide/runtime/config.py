@@ -48,11 +48,12 @@ class RetentionOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RetentionSetting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long what is over is kept: runs that ended within `keep`, and the newest `last` of each DAG.
 
-    `every`: a service prunes by itself so often; empty: only `bide db prune` does.
+    `audit`: how long the audit log says who did what, whatever is kept of the runs. `every`: a service prunes by itself so often; empty: only `bide db prune` does.
     """
 
     keep: str = "90d"
     last: int = 1
+    audit: str = "400d"
     dags: dict[str, RetentionOf] = {}
     every: str = ""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bide.runtime.clock import SystemClock
+from bide.runtime.clock import DAY, SystemClock
 from bide.runtime.store.inline import InlineWriter
 from bide.runtime.store.lock import Lock
 from tests.cli.conftest import Bide
@@ -108,5 +108,23 @@ def test_p14_prune_at_the_terminal_first_dry_then_for_good(bide: Bide, tmp_path:
     assert left == sqlite3.connect(db).execute("SELECT count(*) FROM attempt").fetchone()[0]
     assert bide("db", "check", "--full").code == 0, bide("db", "check", "--full").out
     assert "0 runs went" in bide("db", "prune").out
+    of_audit = "SELECT count(*) FROM audit WHERE who = 'long ago'"
+    with closing(sqlite3.connect(db)) as conn, conn:
+        conn.executemany(
+            "INSERT INTO audit (at_us, who, via, address, verb, target, args, outcome, message)"
+            " VALUES (?, 'long ago', '', '', '', '', '', 'ok', '')",
+            [(SystemClock().now() - days * DAY,) for days in (500, 399, 100)],
+        )
+    settings = {each["key"]: each for each in json.loads(bide("config", "show", "--json").out)}
+    assert (settings["retention"]["value"]["audit"], settings["retention"]["origin"][-9:]) == (
+        "400d",
+        "bide.toml",
+    )
+    for words, left in (
+        ((), 2), ((), 2), (("--audit-older-than", "200d"), 1), (("--keep", "3000d", "--audit-older-than", "99d"), 0),
+    ):  # fmt: skip
+        assert bide("db", "prune", *words).code == 0
+        assert sqlite3.connect(db).execute(of_audit).fetchone() == (left,)
+    assert "such as 30d" in bide("db", "prune", "--audit-older-than", "30").err
     assert "no span of time" in bide("db", "prune", "--keep", "soon").err
     assert "last is 1 or more" in bide("db", "prune", "--last", "0").err

@@ -137,6 +137,10 @@ def prune(
         str | None, Parameter(help="Runs that ended longer ago go: 90d. Without it what is configured.")
     ] = None,
     last: Annotated[int | None, Parameter(help="But the newest so many of each DAG.")] = None,
+    audit_older_than: Annotated[
+        str | None,
+        Parameter(help="Lines of the audit log that are older go: 400d. Without it what is configured."),
+    ] = None,
     dry_run: Annotated[
         bool, Parameter(negative="", help="Do it on a copy beside the database, and say what went.")
     ] = False,
@@ -156,6 +160,7 @@ def prune(
 
     config = place(db)
     kept = config.retention
+    audit = audit_older_than or kept.audit
     span, newest = keep or kept.keep, kept.last if last is None else last
     dags = {} if keep or last is not None else msgspec.to_builtins(kept.dags)
     if dry_run and config.url is not None:
@@ -165,7 +170,7 @@ def prune(
         async def ask(cursor: str) -> Pruned:
             if cursor:
                 return await ops.retaining.prune(cursor=cursor)
-            return await ops.retaining.prune(span, newest, dags)
+            return await ops.retaining.prune(span, newest, dags, audit=audit)
 
         return await to_the_end(
             ask, lambda so_far: said(f"{so_far.runs} runs, {sum(so_far.removed.values())} rows")
@@ -191,7 +196,9 @@ def prune(
     )
     went = "would go" if dry_run else "went"
     logs = "" if dry_run else f", {found.logs} logs"
-    write(f"{found.runs} runs {went} (kept: {span}, the newest {newest} of each DAG{logs})")
+    write(
+        f"{found.runs} runs {went} (kept: {span}, the newest {newest} of each DAG, audit log {audit}{logs})"
+    )
     return 0
 
 

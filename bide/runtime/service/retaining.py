@@ -58,9 +58,14 @@ class Retaining:
         self._db, self._reader, self._door, self._clock = db, reader, door, clock
 
     async def prune(
-        self, keep: str = "90d", last: int = 1, dags: dict[str, Any] | None = None, cursor: str = ""
+        self,
+        keep: str = "90d",
+        last: int = 1,
+        dags: dict[str, Any] | None = None,
+        cursor: str = "",
+        audit: str = "400d",
     ) -> Pruned:
-        policy, at = await self._begun(keep, last, dags) if not cursor else _read(cursor)
+        policy, at = await self._begun(keep, last, dags, audit) if not cursor else _read(cursor)
         until = self._clock.elapsed() + _GOES_ON_US
         runs, removed, done = 0, dict[str, int](), False
 
@@ -87,7 +92,7 @@ class Retaining:
             following = again(await self._door.command("prune", following))
             await asyncio.sleep(_REST_S)
 
-    async def _begun(self, keep: str, last: int, dags: dict[str, Any] | None) -> tuple[str, str]:
+    async def _begun(self, keep: str, last: int, dags: dict[str, Any] | None, audit: str) -> tuple[str, str]:
         try:
             of = {name: msgspec.convert(one, RetentionOf) for name, one in (dags or {}).items()}
         except msgspec.ValidationError as error:
@@ -96,7 +101,7 @@ class Retaining:
         if unknown := of.keys() - known:
             raise NotFoundError(f"there is no DAG {min(unknown)!r} to keep runs of: `bide dags` lists them")
         return policy_json(
-            policy_of(RetentionSetting(keep=keep, last=last, dags=of), self._clock.now())
+            policy_of(RetentionSetting(keep=keep, last=last, audit=audit, dags=of), self._clock.now())
         ), BEGINNING
 
     async def _sweep(self) -> int:
@@ -116,6 +121,7 @@ def policy_of(setting: RetentionSetting, now_us: int) -> Policy:
     return Policy(
         Of(now_us - _kept(setting.keep), setting.last),
         {name: Of(now_us - _kept(one.keep or setting.keep), one.last) for name, one in setting.dags.items()},
+        now_us - _kept(setting.audit),
     )
 
 
@@ -188,7 +194,9 @@ async def keep_pruning(
     every, dags = read_span(setting.every), msgspec.to_builtins(setting.dags)
 
     def ask(cursor: str) -> Awaitable[Pruned]:
-        return prune(cursor=cursor) if cursor else prune(setting.keep, setting.last, dags)
+        return (
+            prune(cursor=cursor) if cursor else prune(setting.keep, setting.last, dags, audit=setting.audit)
+        )
 
     while True:
         await clock.sleep_until(clock.now() + every)

@@ -29,11 +29,17 @@ class RetainingDoors(Protocol):
 
     @post("/database/prune", scope="admin")
     async def prune(
-        self, keep: Text = "90d", last: Last = 1, dags: dict[str, Any] | None = None, cursor: Text = ""
+        self,
+        keep: Text = "90d",
+        last: Last = 1,
+        dags: dict[str, Any] | None = None,
+        cursor: Text = "",
+        audit: Text = "400d",
     ) -> Pruned:
         """Remove runs that ended longer ago than `keep`, but the newest `last` of each DAG, and what else is as old.
 
-        `dags`: otherwise for some, `{"etl": {"keep": "7d", "last": 10}}`. It stops after a second: with `cursor`
+        `dags`: otherwise for some, `{"etl": {"keep": "7d", "last": 10}}`. `audit`: lines of the audit log go when they
+        are older than this, whatever `keep` says. It stops after a second: with `cursor`
         it goes on where it stopped, by the policy that it began with. Nothing goes that something living refers to.
         """
         ...

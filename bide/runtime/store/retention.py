@@ -34,10 +34,14 @@ class Of(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """What is to go: instants, fixed when a prune begins. `dags` by name; `rest` is all that is no run."""
+    """What is to go: instants, fixed when a prune begins. `dags` by name; `of` is that of all that is no run, too.
+
+    `audit_before_us`: lines of the audit log that are older go; 0: none does.
+    """
 
     of: Of
     dags: dict[str, Of] = {}
+    audit_before_us: int = 0
 
     def of_dag(self, name: str) -> Of:
         return self.dags.get(name, self.of)
@@ -326,7 +330,12 @@ def _aged(what: str, sql: str) -> Callable[..., tuple[Any, ...] | None]:
     ) -> tuple[Any, ...] | None:
         table = sql.split(" FROM ", 1)[1].split(" ", 1)[0]
         asked = sql.replace("{free}", free(conn, table) or "1")
-        values = {"before": policy.of.before_us, "at": at[0] if at else -1, "page": ROWS // 2}
+        values = {
+            "before": policy.of.before_us,
+            "audit": policy.audit_before_us,
+            "at": at[0] if at else -1,
+            "page": ROWS // 2,
+        }
         page = [row[0] for row in conn.execute(asked, values)]
         found.gone = _some(what, page)
         return (page[-1],) if len(page) == ROWS // 2 else None
@@ -434,7 +443,7 @@ _STAGES: Final[tuple[Callable[..., tuple[Any, ...] | None], ...]] = (
         " ORDER BY key LIMIT :page",
     ),
     _aged("bulks", "SELECT bulk_id FROM bulk WHERE ended_us < :before AND " + _AFTER.format("bulk_id")),
-    _aged("audit", "SELECT audit_id FROM audit WHERE at_us < :before AND " + _AFTER.format("audit_id")),
+    _aged("audit", "SELECT audit_id FROM audit WHERE at_us < :audit AND " + _AFTER.format("audit_id")),
     _aged(
         "tokens", "SELECT public FROM token WHERE coalesce(revoked_us, expires_us) < :before"
         " AND public > coalesce(nullif(:at, -1), '') ORDER BY public LIMIT :page",
