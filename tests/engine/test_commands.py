@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from bide.runtime.clock import from_us
 from bide.runtime.engine.messages import CodeMissing, Command, DagRemoved, WaitFired
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.schedules import Every
@@ -40,6 +41,23 @@ def test_a_date_that_has_a_run_is_refused_unless_new_is_said(scene: Scene) -> No
     scene.end("a")
     with pytest.raises(RefusedError):
         scene.trigger("d", logical_us=T0)
+
+
+def test_two_triggers_without_a_date_are_two_runs_whatever_the_schedule(scene: Scene) -> None:
+    scene.dag("daily", job("a"), schedule=Every(hours=24, anchor=from_us(T0)), start_us=T0 * 2)
+    first = scene.trigger("daily")
+    assert scene.trigger("daily") != first
+    with pytest.raises(RefusedError, match="has run"):
+        scene.trigger("daily", logical_us=T0 - 24 * 3_600_000_000)
+    args = {"dag": "daily"}
+    scene.feed(
+        Command(101, "trigger", args),
+        Command(102, "trigger", args),
+        Command(103, "trigger", {**args, "key": "k"}),
+    )
+    assert len({scene.reply(each)["run_id"] for each in (101, 102, 103)}) == 3
+    assert scene.command("trigger", key="k", **args) == scene.reply(103)
+    assert len(scene.runs()) == 5
 
 
 def test_two_triggers_of_one_date_in_one_batch_make_one_run(scene: Scene) -> None:

@@ -27,7 +27,10 @@ def known_dag(t: Turn, args: Args) -> DagState:
 
 
 def trigger(t: Turn, args: Args) -> Any:
-    """{dag, logical_us | None, params, new, shadow, kind, reason} -> {run_id}. A shadow run is beside all others."""
+    """{dag, logical_us | None, params, new, shadow, kind, reason} -> {run_id}. A shadow run is beside all others.
+
+    Who names a date means the run of that date, and is refused when there is one; who names none means one more run.
+    """
     dag = known_dag(t, args)
     if dag.removed:
         raise RefusedError(f"the DAG {dag.name!r} was removed: load its file again, then trigger it")
@@ -45,7 +48,7 @@ def trigger(t: Turn, args: Args) -> Any:
         return {"run_id": run.run_id}
     while not grid and date is None and (dag.dag_id, start) in t.world.run_at:
         start = end = start + 1  # two undated triggers within one microsecond are two runs
-    if grid or date is not None:
+    if date is not None:
         there = t.fact("run_in_the_way", dag.dag_id, start)
         unfinished = t.world.run_at.get((dag.dag_id, start))
         if unfinished is not None:  # also one that was made in this very batch
@@ -57,7 +60,7 @@ def trigger(t: Turn, args: Args) -> Any:
             )
     kind = args.get("kind") or "manual"
     run_key = f"{kind}:{start}"
-    if args.get("new") or (not grid and date is None):
+    if args.get("new") or date is None:
         run_key = f"{kind}:{start}:{t.world.next_id['run']}"
     run = runs.create_run(
         t, dag, kind=kind, run_key=run_key, firing=Firing(t.now, start, end), params=params,
