@@ -19,8 +19,10 @@ from bide import Runtime, dag, task
 from bide.runtime.errors import NotFoundError, UnreachableError, UsageError
 from bide.runtime.service import feed as feeds
 from bide.runtime.service import feed_api
+from bide.runtime.service.feed import Feed
 from bide.runtime.service.http_server import serving
 from bide.runtime.service.listen import Listener
+from bide.runtime.store.feed import ALL, Page, Wanted
 
 
 @task
@@ -289,6 +291,99 @@ async def test_a_reader_further_behind_than_is_kept_is_told_out_of_the_database(
         told = [int(line[4:]) for line in text.splitlines() if line.startswith(b"id: ")]
         assert told == list(range(begins, newest + 1))
         feed.leave(reader)
+
+
+async def test_one_who_follows_a_quiet_run_asks_nothing_of_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house(tmp_path) as it:
+        quiet, _ = await it.run(), await it.run()
+        feed, asked = it.runtime.feed(), 0
+
+        async def counted(seq: int, wanted: Wanted = ALL) -> Page:
+            nonlocal asked
+            asked += 1
+            return await Feed.page(feed, seq, wanted)
+
+        monkeypatch.setattr(feed, "page", counted)
+        reader = await feed.open(Wanted(run_id=int(quiet)), after=0)
+        text = b""
+
+        async def followed() -> None:
+            nonlocal text
+            async for piece in reader:
+                text += piece
+
+        following = asyncio.create_task(followed())
+        async with asyncio.timeout(20):
+            while reader.seq < feed.seq:
+                await asyncio.sleep(0.01)
+        before = asked
+        await asyncio.sleep(0.05)
+        assert asked == before, "it waits for the next commit"
+        await it.run()
+        await it.runtime.operations.rerun(quiet, whole=True)
+        await it.runtime.wait(quiet, 20)
+        lines = [int(each.id) for each in await it.runtime.operations.events("0", run=quiet)]
+        async with asyncio.timeout(20):
+            while reader.seq < lines[-1]:
+                await asyncio.sleep(0.01)
+        reader.end()
+        await following
+        assert [int(line[4:]) for line in text.splitlines() if line.startswith(b"id: ")] == [0, *lines]
+        feed.leave(reader)
+
+
+async def test_one_who_asks_for_the_feed_while_it_ends_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house(tmp_path) as it:
+        feed = it.runtime.feed()
+        monkeypatch.setattr(feeds, "READERS", 1)
+        first, second = await asyncio.gather(feed.open(), feed.open(), return_exceptions=True)
+        assert isinstance(second, UnreachableError), "who is there already is counted when the other comes in"
+        assert not isinstance(first, BaseException)
+        feed.leave(first)
+        opening = asyncio.create_task(feed.open())
+        await asyncio.sleep(0)  # it asks the database where the journal ends
+        feed.close()
+        with pytest.raises(UnreachableError, match="stopping"):
+            await opening
+        assert "bide:feed" not in {one.get_name() for one in asyncio.all_tasks() if not one.cancelling()}
+
+
+async def test_a_stream_may_be_ended_by_several_at_once(tmp_path: Path) -> None:
+    async with house(tmp_path) as it:
+        reader = await it.runtime.feed().open()
+        sending = asyncio.create_task(reader.sent(asyncio.sleep(60), 60))
+        await asyncio.sleep(0)
+        reader.end()  # it leaves, and before it has left its token is revoked and the runtime stops
+        for _ in range(3):
+            await asyncio.sleep(0)
+            reader.end()
+        with pytest.raises(TimeoutError):
+            await sending
+        it.runtime.feed().leave(reader)
+
+
+async def test_a_fault_while_the_feed_tells_ends_it_for_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "_AGAIN_S", 0.01)
+    async with house(tmp_path) as it:
+        feed, faults = it.runtime.feed(), 1
+
+        async def faulty(seq: int, wanted: Wanted = ALL) -> Page:
+            nonlocal faults
+            if faults:
+                faults -= 1
+                raise OverflowError("an instant beyond the calendar")
+            return await Feed.page(feed, seq, wanted)
+
+        monkeypatch.setattr(feed, "page", faulty)
+        stream = await it.stream("?kind=run")
+        await it.run()
+        assert (await stream.events("run success"))[-1]["now"] == "success"
 
 
 async def test_there_is_a_most_of_readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,7 +103,7 @@ class FeedReader:
         """Nothing more is given, and what is being sent is given up."""
         self.ended = True
         self._wake.set()
-        if self._limit is not None:
+        if self._limit is not None and not self._limit.expired():
             self._limit.reschedule(asyncio.get_running_loop().time())
 
     async def sent(self, sending: Awaitable[None], limit_s: float) -> None:
@@ -136,8 +136,9 @@ class FeedReader:
             text = told.after(self.seq, self._wanted)
             self.seq = told.upto
             return text
+        told_to = self._feed.seq  # of one run the journal may end long before it
         page = await self._feed.page(self.seq, self._wanted)
-        self.seq = max(self.seq, page.upto)
+        self.seq = max(self.seq, page.upto, told_to if page.over else 0)
         return await asyncio.to_thread(_frames, page.lines) if page.lines else b""
 
     async def _woken(self) -> bool:
@@ -178,11 +179,9 @@ class Feed:
 
         One that a `token` let in has to come again from time to time, and at once when any is revoked.
         """
-        if self._closed:
-            raise UnreachableError("the runtime is stopping: ask again when it is back")
-        if len(self._readers) >= (most := min(READERS, files() // 2)):
-            raise UnreachableError(f"{most} follow the feed already: end one of them, or ask later")
+        self._raise_without_room()
         newest = await self.asks.ask(Reader.read, last_line)
+        self._raise_without_room()  # others have come meanwhile, or the end has
         reader = FeedReader(self, wanted, newest if after is None else min(after, newest), token)
         self._readers[reader] = None
         if self._task is None:
@@ -193,6 +192,12 @@ class Feed:
             if (host := _host()) is not None:
                 self._hosted = asyncio.create_task(self._end_with(host), name="bide:feed host")
         return reader
+
+    def _raise_without_room(self) -> None:
+        if self._closed:
+            raise UnreachableError("the runtime is stopping: ask again when it is back")
+        if len(self._readers) >= (most := min(READERS, files() // 2)):
+            raise UnreachableError(f"{most} follow the feed already: end one of them, or ask later")
 
     def leave(self, reader: FeedReader) -> None:
         """It listens no more; with the last one the feed is gone. May be called twice."""
@@ -252,8 +257,9 @@ class Feed:
             self._wake.clear()
             try:
                 rest_s = await self._tell()
-            except BideError as error:
-                log.warning("the feed could not read the journal, and tries again: %s", error)
+            except Exception as error:  # readers are there, and nobody else would tell them anything
+                trace = None if isinstance(error, BideError) else error
+                log.warning("the feed could not read the journal, and tries again: %s", error, exc_info=trace)
                 self._wake.set()
                 rest_s = _AGAIN_S
             await asyncio.sleep(rest_s)
