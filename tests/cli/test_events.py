@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -14,11 +15,14 @@ import pytest
 from bide import Context, Runtime, dag, task
 from bide.runtime.cli.events import event_words, subject_words
 from bide.runtime.clock import SystemClock
+from bide.runtime.service.client import Client
 from bide.runtime.service.event_shapes import EventLine
+from bide.runtime.service.feed import frame
 from bide.runtime.service.following import Following, Told
 from bide.runtime.service.http_server import serving
 from bide.runtime.service.listen import Listener
 from bide.runtime.service.places import socket_of
+from bide.runtime.store.feed import FeedLine
 from tests.cli.conftest import Bide
 
 
@@ -119,6 +123,38 @@ async def test_a_terminal_follows_whoever_holds_the_database_and_says_so(tmp_pat
         await asyncio.sleep(0)
     assert first not in follower.runs
     assert follower.runs == [second, third, fourth], "each once, across the ends of who held it"
+
+
+class Cut(Client):
+    """A service whose connections break off after so many bytes, whatever was being sent."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.asked = after, list[str | None]()
+
+    @contextmanager
+    def stream(self, path: str, query: Mapping[str, str | None], quiet_s: float) -> Iterator[Iterator[bytes]]:
+        since = int(query["since"] or 0)
+        self.asked.append(query["since"])
+        lines = [
+            FeedLine(seq, seq, "dag", 1, None, "orders", None, None, None, None, "", "on", "")
+            for seq in (9, 10, 11)
+        ]
+        told = b"retry: 2000\nid: %d\n\n" % since + b"".join(
+            frame(each) for each in lines if each.seq > since
+        )
+        told = told if len(self.asked) > 1 else told[: self.after]
+        yield iter(io.BytesIO(told).readline, b"")
+
+
+def test_a_stream_that_breaks_off_anywhere_loses_nothing_and_tells_nothing_twice(tmp_path: Path) -> None:
+    for after in range(0, 720, 7):
+        told = []
+        for each in Following(tmp_path / "bide.db", SystemClock(), "8", elsewhere=Cut(after)):
+            assert not isinstance(each, Told)
+            told.append(each.id)
+            if told[-1] == "11":
+                break
+        assert told == ["9", "10", "11"], after
 
 
 async def test_a_log_is_followed_from_before_its_attempt_begins(tmp_path: Path, bide: Bide) -> None:

@@ -86,13 +86,11 @@ class Following:
         query = {"since": self._place, "run": run, "dag": dag, "kind": kind}
         try:
             with client.stream("/api/v1/events", query, _QUIET_S) as lines:
-                for line in lines:
+                for place, data in _messages(lines):
                     self._said = ""
-                    name, _, value = line.rstrip(b"\n").partition(b": ")
-                    if name == b"id":
-                        self._place = value.decode()
-                    elif name == b"data":
-                        yield msgspec.json.decode(value, type=EventLine)
+                    self._place = place or self._place
+                    if data:
+                        yield msgspec.json.decode(data, type=EventLine)
                     if self._rest.is_set():
                         return
         except (UnreachableError, GaveUpError) as error:
@@ -146,3 +144,17 @@ class Following:
         if said != self._said:
             self._said = said
             yield Told(said)
+
+
+def _messages(lines: Iterator[bytes]) -> Iterator[tuple[str, bytes]]:
+    """(place, data) of each message: the blank line at its end makes it one, what is cut off before counts for nothing."""
+    place, data = "", b""
+    for line in lines:
+        name, _, value = line.removesuffix(b"\n").partition(b": ")
+        if line == b"\n":
+            yield place, data
+            place, data = "", b""
+        elif name == b"id":
+            place = value.decode()
+        elif name == b"data":
+            data = value
