@@ -51,7 +51,6 @@ from bide.runtime.engine.messages import (
     WaitLooked,
 )
 from bide.runtime.engine.restore import restore
-from bide.runtime.engine.shell import EngineShell
 from bide.runtime.engine.states import OVER, AttemptState
 from bide.runtime.engine.turn import FactKey
 from bide.runtime.engine.world import World
@@ -61,9 +60,9 @@ from bide.runtime.graph.spec import Role, TaskSpec
 from bide.runtime.schedules import Schedule
 from bide.runtime.store import facts as stored
 from bide.runtime.store import invariants
+from bide.runtime.store.answers import answer_to
 from bide.runtime.store.inline import InlineWriter
 from bide.runtime.store.load import load_world
-from bide.testing import SimClock
 from tests.engine import holding
 from tests.engine.declare import HOUR_US, loaded, seconds
 
@@ -93,7 +92,6 @@ class Scene:
         self.asset_caps = asset_caps or {}
         self.window = window
         self.store = InlineWriter.open_here(db, synchronous="NORMAL", create=True)
-        self._shell = EngineShell(self.store, SimClock(0))
         self.dags: dict[str, DagLoaded] = {}
         self.declared: AssetsDeclared | None = None
         """What its files say of assets."""
@@ -180,7 +178,7 @@ class Scene:
         keys: list[FactKey] = [("run_at", *key) for key in decision.questions]
         keys += [*facts] if decision.unmet else []
         keys += [key for _, needed in decision.unmet for key in needed]
-        found = {key: self._shell._fact(self.store._raw, key) for key in keys}
+        found = {key: answer_to(self.store._raw, key) for key in keys}
         asked = [Found(*key, found["run_at", *key]) for key in decision.questions]
         again = [each for each, _ in decision.unmet]
         return ([*asked, *again, *follow], found), decision.more

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from bide import Context, Runtime, SkipTask, dag, task
-from bide.runtime.engine import commands
+from bide.runtime.engine import commands, shell
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import AttemptEnded
 from bide.runtime.engine.session import command_session
-from bide.runtime.engine.shell import EngineShell
 from bide.runtime.engine.states import AttemptState
 from bide.runtime.errors import PayloadError, RefusedError, UsageError, WaitBroken
+from bide.runtime.store.answers import answer_to
 from bide.runtime.store.failure import BatchRejected
 from bide.runtime.store.writer import Writer
 from bide.sensors import ExternalTaskSensor, FileSensor
@@ -296,14 +296,13 @@ async def test_a_command_with_text_that_is_no_unicode_is_refused_before_anything
 async def test_a_question_that_cannot_be_answered_costs_the_input_that_asked_it_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = EngineShell._fact
 
-    def picky(self: EngineShell, conn: sqlite3.Connection, key: Any) -> Any:
+    def picky(conn: sqlite3.Connection, key: Any) -> Any:
         if "poison" in str(key):
             raise ZeroDivisionError("no answer to this")
-        return answer(self, conn, key)
+        return answer_to(conn, key)
 
-    monkeypatch.setattr(EngineShell, "_fact", picky)
+    monkeypatch.setattr(shell, "answer_to", picky)
     drop = tmp_path / "drop"
     drop.write_text("x")
     async with Runtime(tmp_path / "bide.db", [holding, beside, poison], slots=2) as runtime:

@@ -12,7 +12,8 @@ import pytest
 
 from bide import Asset, Cron, Dag, OnAssets, Runtime, dag, task
 from bide.runtime.clock import to_us
-from bide.runtime.engine.shell import EngineShell
+from bide.runtime.engine import shell
+from bide.runtime.store.answers import answer_to
 from bide.sensors import AssetSensor, ExternalTaskSensor
 from bide.testing import SimClock, sim_runtime
 
@@ -57,14 +58,13 @@ def of_past() -> None:
 def broken(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The kinds of questions that nothing answers."""
     kinds: set[str] = set()
-    answer = EngineShell._fact
 
-    def picky(self: EngineShell, conn: sqlite3.Connection, key: Any) -> Any:
+    def picky(conn: sqlite3.Connection, key: Any) -> Any:
         if key[0] in kinds:
             raise ZeroDivisionError("no answer to this")
-        return answer(self, conn, key)
+        return answer_to(conn, key)
 
-    monkeypatch.setattr(EngineShell, "_fact", picky)
+    monkeypatch.setattr(shell, "answer_to", picky)
     return kinds
 
 
@@ -114,17 +114,16 @@ async def test_a_backfill_that_cannot_ask_for_its_interval_is_paused_and_goes_on
 def sick(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The kinds of questions that SQLite cannot read for now."""
     kinds: set[str] = set()
-    answer = EngineShell._fact
 
-    def out_of_files(self: EngineShell, conn: sqlite3.Connection, key: Any) -> Any:
+    def out_of_files(conn: sqlite3.Connection, key: Any) -> Any:
         if key[0] in kinds:
             error = sqlite3.OperationalError("unable to open database file")
             error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
             error.sqlite_errorname = "SQLITE_CANTOPEN"
             raise error
-        return answer(self, conn, key)
+        return answer_to(conn, key)
 
-    monkeypatch.setattr(EngineShell, "_fact", out_of_files)
+    monkeypatch.setattr(shell, "answer_to", out_of_files)
     return kinds
 
 

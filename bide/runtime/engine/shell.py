@@ -16,7 +16,6 @@ import msgspec
 
 from bide.runtime import errors, failpoints
 from bide.runtime.assets.gate import Gate
-from bide.runtime.assets.wish import Wish
 from bide.runtime.clock import Clock
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.manifests import NO_LISTS, Lists, Manifests
@@ -66,23 +65,10 @@ from bide.runtime.graph.facts import Facts
 from bide.runtime.graph.failure import Failure
 from bide.runtime.graph.signature import Parameters
 from bide.runtime.graph.spec import Lane, Role, ShellSpec
-from bide.runtime.store import (
-    approval_reads,
-    delivery_rows,
-    hook_rows,
-    incident_reads,
-    mapped,
-    notice_rows,
-    plan_rows,
-    safe_use,
-    spreading,
-    who_reads,
-)
+from bide.runtime.store import delivery_rows, safe_use
 from bide.runtime.store import facts as stored
 from bide.runtime.store import failures as failed
-from bide.runtime.store.edit_facts import edit_fact
-from bide.runtime.store.load import load_run
-from bide.runtime.store.stale import newest_version
+from bide.runtime.store.answers import answer_to
 from bide.runtime.store.writer import StorePort
 from bide.runtime.triggerer.triggerer import Triggerer
 from bide.triggers import decode_trigger, encode_trigger, kind_of
@@ -91,8 +77,6 @@ from bide.triggers.base import Fail, Fire, NotYet
 from bide.triggers.external_task import ExternalTaskTrigger
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from bide.runtime.executor.context import Context
     from bide.runtime.executor.executor import Executor
 
@@ -473,92 +457,7 @@ class EngineShell:
 
     async def facts(self, keys: Sequence[FactKey]) -> Mapping[FactKey, Any]:
         """Answers from the database to the questions of `decide`, read between two batches."""
-        return await self.store.read(lambda conn: {key: self._fact(conn, key) for key in keys})
-
-    def _fact(self, conn: sqlite3.Connection, key: FactKey) -> Any:
-        match key:
-            case ("run_at", str(dag), task, int(logical)):
-                return stored.end_state(conn, dag, task, logical)
-            case ("run_by_key", int(dag_id), str(run_key)):
-                return stored.run_by_key(conn, dag_id, run_key)
-            case ("run_within", int(dag_id), int(start), int(end)):
-                return stored.run_within(conn, dag_id, start, end)
-            case ("past", int(dag_id), int(logical), int(began), str(task)):
-                return stored.run_before(conn, dag_id, logical, began, task)
-            case ("run", int(run_id)):
-                return load_run(conn, run_id)
-            case ("children", int(run_id), str(task)):
-                return mapped.children(conn, run_id, task)
-            case ("child", int(run_id), str(task), int(index)):
-                return mapped.child(conn, run_id, task, index)
-            case ("version", int(dag_id), str(digest)):
-                return stored.version_id(conn, dag_id, digest)
-            case ("approval", int(approval_id)):
-                return approval_reads.how_it_stands(conn, approval_id)
-            case ("ledger", str(asset), str(target), int(start), int(end)):
-                return delivery_rows.ledger(conn, asset, target, start, end)
-            case ("alert", int(alert_id)):
-                return stored.alert_state(conn, alert_id)
-            case ("notices_to_retry", number, route):
-                return notice_rows.to_retry(conn, number, route)
-            case ("alerts_new", int(limit)):
-                return stored.new_alerts(conn, limit)
-            case ("runs_over", str(dag), task, int(start), int(end)):
-                return stored.runs_over(conn, dag, task, start, end)
-            case ("asset_after", int(dag_id), str(asset), int(after), int(limit)):
-                return stored.versions_after(conn, dag_id, asset, after, limit)
-            case ("asset_newest", str(asset)):
-                return newest_version(conn, asset)
-            case ("asset_over", str(asset), int(start), int(end)):
-                return stored.versions_over(conn, asset, start, end)
-            case ("seen", Wish() as wish):
-                return safe_use.observed(conn, wish)
-            case ("approved", str(kind), int(subject_id)):
-                return safe_use.approved(conn, kind, subject_id)
-            case ("beside", int(version_id)):
-                return safe_use.beside(conn, version_id)
-            case ("schema", str(asset), str(digest)):
-                return safe_use.schema_id(conn, asset, digest)
-            case ("asset_version", int(version_id)):
-                return safe_use.version(conn, version_id)
-            case ("asset_since", int(dag_id), version, at_us, asset):
-                return stored.versions_since(conn, dag_id, version, at_us, asset)
-            case ("run_in_the_way", int(dag_id), int(logical)):
-                return stored.run_in_the_way(conn, dag_id, logical)
-            case ("runs_between", int(dag_id), int(lo), int(hi)):
-                return stored.runs_between(conn, dag_id, lo, hi)
-            case ("backfill", int(backfill_id)):
-                return stored.backfill(conn, backfill_id)
-            case ("wrong", str(root)):
-                return spreading.wrong(conn, root)
-            case ("late", int(version_id)):
-                return spreading.hit_inputs(conn, version_id)
-            case ("spread", int(invalidation_id)):
-                return spreading.slice_of(conn, invalidation_id)
-            case ("incident", int(incident_id)):
-                return incident_reads.incident_row(conn, incident_id)
-            case ("invalidation_of_incident", int(number)):
-                return incident_reads.invalidation_row(conn, number)
-            case ("plan_of_incident", int(number)):
-                return incident_reads.plan_state(conn, number)
-            case ("plan", int(plan_id)):
-                return plan_rows.plan(conn, plan_id)
-            case ("plan_of_hash", int(invalidation_id), str(digest)):
-                return plan_rows.plan_of_hash(conn, invalidation_id, digest)
-            case ("hook_seen", str(hook), *keys):
-                return hook_rows.seen(conn, hook, keys)
-            case ("token", str(name)):
-                return who_reads.live_token(conn, name)
-            case ("prunable", str(policy), str(cursor)):
-                from bide.runtime.store.retention import asked
-
-                return asked(conn, policy, cursor)
-            case ("revision" | "bulk" | "bulk_targets", *_):
-                return edit_fact(conn, key)
-            case ("idempotency", str(name)):
-                return stored.idempotency_result(conn, name)
-            case _:
-                raise AssertionError(f"decide asked for {key!r}, which nobody knows how to answer")
+        return await self.store.read(lambda conn: {key: answer_to(conn, key) for key in keys})
 
     async def restored(self) -> tuple[World, Sequence[Input]]:
         """The world as the database has it, and the inputs that settle what is gone."""
