@@ -21,7 +21,7 @@ from bide.runtime.engine.world import Due, Instance, World
 
 if TYPE_CHECKING:
     from bide.runtime.engine.turn import Turn
-    from bide.runtime.store.load import WorldRows
+    from bide.runtime.store.world_rows import WorldRows
 
 EXPIRES_US: Final = 24 * HOUR
 """How long a person has, unless it is said otherwise."""

@@ -47,7 +47,7 @@ from bide.runtime.graph.handlers import CALLBACKS
 from bide.runtime.graph.spec import Role, TriggerRule
 
 if TYPE_CHECKING:
-    from bide.runtime.store.load import InstanceRow
+    from bide.runtime.store.world_rows import InstanceRow
 
 Args = dict[str, Any]
 

@@ -20,7 +20,7 @@ from bide.runtime.engine.world import Attempt, Due, Instance, Run
 from bide.runtime.errors import NotFoundError, RefusedError
 
 if TYPE_CHECKING:
-    from bide.runtime.store.load import InstanceRow
+    from bide.runtime.store.world_rows import InstanceRow
 
 FORMER: Final = 2_000
 """Rows of instances that are over, made instances again in one slice."""

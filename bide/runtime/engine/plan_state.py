@@ -15,7 +15,7 @@ from bide.runtime.engine.states import PlanState, StepState
 if TYPE_CHECKING:
     from bide.runtime.assets.judged import Decision
     from bide.runtime.engine.world import World
-    from bide.runtime.store.load import WorldRows
+    from bide.runtime.store.world_rows import WorldRows
 
 DONE = frozenset({StepState.STAGED, StepState.PUBLISHED, StepState.FAILED, StepState.SKIPPED})
 """A step in one of these states runs no more."""

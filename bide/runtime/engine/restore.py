@@ -41,7 +41,7 @@ from bide.runtime.schedules import schedule_from_json
 
 if TYPE_CHECKING:
     from bide.runtime.store.facts import EndedWaitRow
-    from bide.runtime.store.load import (
+    from bide.runtime.store.world_rows import (
         AttemptRow,
         DagRow,
         ExpansionRow,

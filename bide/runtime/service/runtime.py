@@ -63,8 +63,9 @@ from bide.runtime.service.tags import taken
 from bide.runtime.service.unread import hiding, unread
 from bide.runtime.service.views import owner_of
 from bide.runtime.store.facts import ended_waits, run_result, watermarks
-from bide.runtime.store.load import WorldRows, load_world
+from bide.runtime.store.load import load_world
 from bide.runtime.store.lock import Lock
+from bide.runtime.store.world_rows import WorldRows
 from bide.runtime.store.writer import StorePort, Writer, uncut
 from bide.runtime.triggerer.triggerer import Log, Triggerer
 from bide.runtime.values import COMMAND_LIMIT, encode

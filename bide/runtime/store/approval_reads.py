@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from bide.runtime.engine.states import ApprovalKind, ApprovalState
-from bide.runtime.store.rows import _Row, listed
+from bide.runtime.store.rows import _Row, columns, listed
 
 
 class ApprovalRow(_Row, frozen=True):
@@ -25,7 +25,7 @@ class ApprovalRow(_Row, frozen=True):
     about: str
 
 
-OPEN: Final = f"SELECT {', '.join(ApprovalRow.__struct_fields__)} FROM approval WHERE state = 'open' ORDER BY approval_id"
+OPEN: Final = f"SELECT {columns(ApprovalRow)} FROM approval WHERE state = 'open' ORDER BY approval_id"
 
 
 def open_approvals(conn: sqlite3.Connection) -> list[ApprovalRow]:

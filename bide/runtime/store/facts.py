@@ -11,8 +11,8 @@ import msgspec
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
 from bide.runtime.errors import NotFoundError
 from bide.runtime.store import mapped
-from bide.runtime.store.load import BACKFILL, INTERVAL, RUN, BackfillRow, IntervalRow, RunRow
-from bide.runtime.store.rows import _Row, rows
+from bide.runtime.store.rows import _Row, columns, rows
+from bide.runtime.store.world_rows import BACKFILL, INTERVAL, RUN, BackfillRow, IntervalRow, RunRow
 from bide.triggers.external_task import MISSING
 
 _SHOWN = " AND kind NOT IN ('plan', 'shadow')"
@@ -246,7 +246,7 @@ def recorded(conn: sqlite3.Connection, instance_id: int) -> Recorded:
 def ended_waits(conn: sqlite3.Connection, asked: Mapping[int, Collection[str]]) -> list[EndedWaitRow]:
     """Of the waits with these keys, by attempt, those that have ended with an answer; in their order."""
     sql = (
-        f"SELECT {', '.join(EndedWaitRow.__struct_fields__)} FROM wait"
+        f"SELECT {columns(EndedWaitRow)} FROM wait"
         " WHERE instance_id = (SELECT instance_id FROM attempt WHERE attempt_id = ?1) AND attempt_id = ?1"
         " AND state IN ('fired', 'failed', 'timed_out') ORDER BY wait_id"
     )

@@ -6,8 +6,8 @@ import sqlite3
 from typing import Any, Final
 
 from bide.runtime.errors import NotFoundError, PayloadError
-from bide.runtime.store.load import INSTANCE, InstanceRow
 from bide.runtime.store.rows import rows
+from bide.runtime.store.world_rows import INSTANCE, InstanceRow
 from bide.runtime.values import OUTPUT_LIMIT
 
 _SUMMARY: Final = "task_instance i JOIN expansion e USING (instance_id) WHERE i.run_id = ? AND i.task = ?"

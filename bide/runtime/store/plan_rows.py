@@ -6,7 +6,7 @@ import sqlite3
 from typing import Final
 
 from bide.runtime.engine.states import PlanState, StepState
-from bide.runtime.store.rows import _Row, rows
+from bide.runtime.store.rows import _Row, columns, rows
 
 
 class PlanRow(_Row, frozen=True):
@@ -31,8 +31,8 @@ class StepRow(_Row, frozen=True):
     run_id: int | None
 
 
-_PLAN: Final = ", ".join(PlanRow.__struct_fields__)
-_STEP: Final = ", ".join(StepRow.__struct_fields__)
+_PLAN: Final = columns(PlanRow)
+_STEP: Final = columns(StepRow)
 
 
 def running(conn: sqlite3.Connection) -> list[PlanRow]:

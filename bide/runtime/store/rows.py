@@ -21,6 +21,11 @@ R = TypeVar("R", bound=_Row)
 S = TypeVar("S", bound=msgspec.Struct)
 
 
+def columns(shape: type[msgspec.Struct], of: str = "") -> str:
+    """What to select for rows of a shape whose fields are named as the columns are; `of`: the table's name in the query."""
+    return ", ".join(f"{of}.{name}" if of else name for name in shape.__struct_fields__)
+
+
 def in_one(conn: sqlite3.Connection, shape: type[S], sql: str, values: Any = ()) -> list[S]:
     """The rows of a query in their shape, an `array_like` one, fetched as one row of JSON made within SQLite.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from bide.runtime.store.rows import _Row, listed
+from bide.runtime.store.rows import _Row, columns, listed
 
 
 class TokenRow(_Row, frozen=True):
@@ -35,8 +35,8 @@ class AuditRow(_Row, frozen=True):
     message: str
 
 
-_TOKEN: Final = f"SELECT {', '.join(TokenRow.__struct_fields__)} FROM token"
-_AUDIT: Final = f"SELECT {', '.join(AuditRow.__struct_fields__)} FROM audit"
+_TOKEN: Final = f"SELECT {columns(TokenRow)} FROM token"
+_AUDIT: Final = f"SELECT {columns(AuditRow)} FROM audit"
 
 
 def live_token(conn: sqlite3.Connection, name: str) -> str | None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bide.runtime.engine.turn import Turn
     from bide.runtime.engine.world import Instance, World
     from bide.runtime.store.delivery_rows import LedgerRow
-    from bide.runtime.store.load import WorldRows
+    from bide.runtime.store.world_rows import WorldRows
 
 ALREADY = "an earlier delivery of the same inputs"
 

@@ -26,7 +26,7 @@ from bide.runtime.schedules.on_assets import on_assets
 
 if TYPE_CHECKING:
     from bide.runtime.engine.world import DagState, World
-    from bide.runtime.store.load import WorldRows
+    from bide.runtime.store.world_rows import WorldRows
 
 
 _LOOKING: Final = (ApprovalKind.CONTRACT, ApprovalKind.EFFECT)
