@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from bide.runtime.schedules import within as within
     from bide.runtime.schedules.promise import by as by
     from bide.runtime.service.limits import Budget as Budget
-    from bide.runtime.service.runtime import Pool as Pool
+    from bide.runtime.service.limits import Pool as Pool
     from bide.runtime.service.runtime import Runtime as Runtime
     from bide.runtime.values import Secret as Secret
 
@@ -85,7 +85,7 @@ _HOME = {
     "On": "bide.runtime.schedules",
     "OnAssets": "bide.runtime.schedules",
     "Param": "bide.runtime.graph.params",
-    "Pool": "bide.runtime.service.runtime",
+    "Pool": "bide.runtime.service.limits",
     "Runtime": "bide.runtime.service.runtime",
     "Secret": "bide.runtime.values",
     "Skip": "bide.runtime.errors",

@@ -18,7 +18,8 @@ from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.spec import Lane
 from bide.runtime.notify.routes import Notify
 from bide.runtime.service.declaring import Contracts
-from bide.runtime.service.runtime import Pool, Runtime
+from bide.runtime.service.limits import Pool
+from bide.runtime.service.runtime import Runtime
 from bide.runtime.store.inline import InlineWriter
 from bide.testing.clock import SimClock
 from bide.testing.fakes import FakeSource

@@ -1,4 +1,4 @@
-"""What a runtime shares between live runs and backfills: its share, budgets, caps of assets."""
+"""What a runtime may use: its pools, budgets, caps of assets, and what of it backfills are sure of."""
 
 from __future__ import annotations
 
@@ -12,6 +12,24 @@ from bide.runtime.engine.budgets import BudgetLimits, made
 from bide.runtime.engine.fairness import SHARE
 from bide.runtime.engine.world import World
 from bide.runtime.errors import UsageError
+
+
+class Pool(msgspec.Struct, frozen=True):
+    """A named limit: `slots` attempts at once, `in_flight` instances from first start to end.
+
+    `in_flight` counts those that wait as well (D14). None is without limit.
+    """
+
+    slots: int | None = None
+    in_flight: int | None = None
+
+
+def sizes(pools: Mapping[str, Pool | int]) -> dict[str, tuple[int | None, int | None]]:
+    """Pool -> (slots, in flight), as the world counts them; a bare number is that of slots."""
+    return {
+        name: (pool, None) if isinstance(pool, int) else (pool.slots, pool.in_flight)
+        for name, pool in pools.items()
+    }
 
 
 class Budget(msgspec.Struct, frozen=True):

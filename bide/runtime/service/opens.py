@@ -13,8 +13,8 @@ from bide.runtime.executor.echo import Echo
 from bide.runtime.graph.dag import Dag
 
 if TYPE_CHECKING:
-    from bide.runtime.service.limits import Budget
-    from bide.runtime.service.runtime import Pool, Runtime
+    from bide.runtime.service.limits import Budget, Pool
+    from bide.runtime.service.runtime import Runtime
 
 
 @asynccontextmanager
@@ -67,7 +67,7 @@ async def open_runtime(
 
 def pools_of(config: Config) -> dict[str, Pool | int]:
     """The pools of the settings, as a `Runtime` takes them."""
-    from bide.runtime.service.runtime import Pool
+    from bide.runtime.service.limits import Pool
 
     return {
         name: pool if isinstance(pool, int) else Pool(slots=pool.slots, in_flight=pool.in_flight)

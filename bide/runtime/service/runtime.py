@@ -15,8 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import msgspec
-
 from bide.runtime.clock import SECOND, Clock, SystemClock
 from bide.runtime.engine.loop import Engine
 from bide.runtime.engine.messages import (
@@ -54,7 +52,7 @@ from bide.runtime.service.declaring import Contracts, declared_for, given_contra
 from bide.runtime.service.handles import RunHandle, RunResult
 from bide.runtime.service.holds import Holds
 from bide.runtime.service.hook_desk import HookDesk
-from bide.runtime.service.limits import Budget, limits
+from bide.runtime.service.limits import Budget, Pool, limits, sizes
 from bide.runtime.service.live import CLOSED
 from bide.runtime.service.mounting import Mounted
 from bide.runtime.service.once import keyed
@@ -80,16 +78,6 @@ if TYPE_CHECKING:
     from bide.runtime.service.shapes import WaitLine
     from bide.runtime.store.open import Synchronous
     from bide.runtime.store.reader import AsyncReader
-
-
-class Pool(msgspec.Struct, frozen=True):
-    """A named limit: `slots` attempts at once, `in_flight` instances from first start to end.
-
-    `in_flight` counts those that wait as well (D14). None is without limit.
-    """
-
-    slots: int | None = None
-    in_flight: int | None = None
 
 
 class Runtime(Mounted, Rooms):
@@ -154,10 +142,7 @@ class Runtime(Mounted, Rooms):
         self.db = Path(db)
         self._dags = list(dags)
         self._slots = slots
-        self._pools = {
-            name: (pool, None) if isinstance(pool, int) else (pool.slots, pool.in_flight)
-            for name, pool in (pools or {}).items()
-        }
+        self._pools = sizes(pools or {})
         self._tracer_provider = tracer_provider
         self._limits = limits(backfill_share, budgets, asset_caps)
         self._synchronous: Synchronous = synchronous

@@ -14,7 +14,7 @@ from bide.runtime.engine.messages import DagLoaded, Input, RunEnded, RunOpened
 from bide.runtime.executor.executor import Executor
 from bide.runtime.executor.logs import LogBook
 from bide.runtime.graph.dag import Dag
-from bide.runtime.service.runtime import Pool
+from bide.runtime.service.limits import Pool
 from bide.runtime.store.inline import InlineWriter
 from bide.testing.clock import SimClock
 from bide.testing.runtime import SimRuntime

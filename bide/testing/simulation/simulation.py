@@ -17,7 +17,7 @@ from bide.runtime.clock import to_us
 from bide.runtime.errors import RefusedError, UsageError
 from bide.runtime.graph.dag import Dag
 from bide.runtime.service.addresses import read_date
-from bide.runtime.service.runtime import Pool
+from bide.runtime.service.limits import Pool
 from bide.runtime.store.journal import JournalLine, instant, read_journal
 from bide.testing.clock import SimClock
 from bide.testing.simulation.fate import Fates
