@@ -9,6 +9,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests import places, schema
+
+places.settle()
+
 TESTS = Path(__file__).parent
 
 # In CI each example is the same on every run; a soak looks further and prints what reproduces a failure.
@@ -38,6 +42,12 @@ def _own_declarations(request: pytest.FixtureRequest) -> Iterator[None]:
     }
     yield
     sources.update(hidden)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _schema_made_once() -> Iterator[None]:
+    with schema.made_once():
+        yield
 
 
 _skipped: list[str] = []

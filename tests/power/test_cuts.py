@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,10 +24,10 @@ SEED = int(os.environ.get("BIDE_SEED") or (following() if SOAK else 20261122))
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def machine() -> Iterator[Machine]:
     if why := cannot():
         pytest.skip(f"this machine cannot: no power can be cut: {why}")
-    folder = tmp_path_factory.mktemp("power")
+    folder = Path(tempfile.mkdtemp(prefix="bide-power-", dir="/var/tmp"))  # a disk: the images are large
     yield Machine(folder)
     if not any(folder.glob("*-*")):
         shutil.rmtree(folder)  # some hundred megabytes; what is left of a failure stays
