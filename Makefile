@@ -10,21 +10,33 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 export PIP_PROGRESS_BAR = off
 
-.PHONY: help demo demo-case demo-cadences test lint format bench soak docs wheel clean
+.PHONY: help demo demo-case demo-cadences test lint format bench soak docs wheel lock clean
 help:            ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-# One stamp a set of packages: set-up runs again only when pyproject.toml has changed.
-$(STAMP)-base: pyproject.toml
+# One stamp a set of packages: set-up runs again only when its lock has changed. What is installed is what is locked, by its
+# hashes; bide itself comes from this folder, built by the hatchling of the lock.
+$(STAMP)-base: locks/base.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "bide needs Python 3.11 or newer; say which: make PYTHON=python3.11 ..." >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) (once)"
-	@$(BIN)/python -m pip install -qq --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install -qq -e ".[all]"
+	@$(BIN)/python -m pip install -qq --require-hashes -r locks/base.txt
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	@touch $@
-$(STAMP)-%: $(STAMP)-base
-	@$(BIN)/python -m pip install -qq --group $*
+$(STAMP)-%: locks/%.txt $(STAMP)-base
+	@$(BIN)/python -m pip install -qq --require-hashes -r $<
 	@touch $@
+
+# Locks for every Python and system that bide runs on. Those of `test` come first; no other set has a package otherwise.
+LOCK := $(VENV)/lock/bin/uv pip compile pyproject.toml -q --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links --annotation-style line --extra all --group build
+lock:            ## fit locks/ to pyproject.toml (ARGS=--upgrade: the newest of everything)
+	@test -x $(VENV)/lock/bin/uv || { $(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip install -qq "uv>=0.9"; }
+	$(LOCK) --group test $(ARGS) -o locks/test.txt
+	$(LOCK) -c locks/test.txt $(ARGS) -o locks/base.txt
+	$(LOCK) -c locks/test.txt --group examples $(ARGS) -o locks/examples.txt
+	$(LOCK) -c locks/test.txt --group test --group lint $(ARGS) -o locks/lint.txt
+	$(LOCK) -c locks/test.txt --group docs $(ARGS) -o locks/docs.txt
 
 demo: $(STAMP)-test   ## waits for the world on four kinds of sensors at once, under 30 s
 	@$(BIN)/python -m examples.waiting_room
