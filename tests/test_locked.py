@@ -31,7 +31,12 @@ def locked(name: str) -> tuple[Requirement, ...]:
 
 def pins(name: str, **where: str) -> dict[str, str]:
     """Package -> version, as one Python on one system has it."""
-    environment = {"python_version": "3.11", "python_full_version": "3.11.9", "sys_platform": "linux", **where}
+    environment = {
+        "python_version": "3.11",
+        "python_full_version": "3.11.9",
+        "sys_platform": "linux",
+        **where,
+    }
     return {
         canonicalize_name(each.name): str(each.specifier).removeprefix("==")
         for each in locked(name)
@@ -83,15 +88,15 @@ def test_t17_every_dependency_is_locked_as_pyproject_asks(name: str, python: str
         if each.marker is None or each.marker.evaluate({"sys_platform": "linux", **where}):
             version = found.get(canonicalize_name(each.name))
             assert version, f"{each} is not in locks/{name}.txt: make lock"
-            assert each.specifier.contains(version, prereleases=True), f"{each} is locked as {version}: make lock"
+            assert each.specifier.contains(version, prereleases=True), (
+                f"{each} is locked as {version}: make lock"
+            )
     assert found.items() <= others.items(), "two locks have one package in two versions: make lock"
 
 
 def test_t17_what_is_installed_is_what_is_locked() -> None:
     """In CI, and wherever `make` has set up: elsewhere (a checkout in another environment) pyproject's bounds are what holds."""
-    installed = {
-        canonicalize_name(each.name): each.version for each in distributions() if each.name is not None
-    }
+    installed = {canonicalize_name(each.name): each.version for each in distributions()}
     for each in asked("test"):
         if each.marker is None or each.marker.evaluate():
             assert each.specifier.contains(installed[canonicalize_name(each.name)], prereleases=True), each
@@ -107,7 +112,8 @@ def test_t17_what_is_installed_is_what_is_locked() -> None:
     strange = {
         f"{name} {version} (locked: {known.get(name, 'not at all')})"
         for name, version in installed.items()
-        if known.get(name) != version and name not in {"bide", "pip", "setuptools"}  # Python brings the last two
+        if known.get(name) != version
+        and name not in {"bide", "pip", "setuptools"}  # Python brings the last two
     }
     assert strange == set()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.spec import Role
@@ -11,6 +11,8 @@ from bide.runtime.graph.validate import suggestion
 
 if TYPE_CHECKING:
     from bide.runtime.engine.world import Instance, Run
+
+LONGEST: Final = 1_000
 
 
 def is_pattern(name: str) -> bool:
@@ -26,6 +28,10 @@ def named(run: Run, name: str, map_index: int | None = None) -> list[Instance]:
     """The instances that are meant, in the order of the graph, never none. Handlers are meant by their names alone."""
     if not is_pattern(name):
         return [one(run, name)]
+    if len(name) > LONGEST:
+        raise UsageError(
+            f"a pattern of tasks has {len(name):,} characters, and may have {LONGEST:,}: name the tasks"
+        )
     if map_index is not None:
         raise UsageError(f"{name}[{map_index}] is an instance of which task? an index is of one: name it")
     tasks = [inst for inst in run.instances if inst.task.role is Role.TASK]

@@ -6,13 +6,13 @@ Schema with the version, so that a form can be made of it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from bide.runtime.errors import GraphError, UsageError
+from bide.runtime.graph.pattern import pattern as readable
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.secret_names import is_secret
@@ -42,8 +42,9 @@ class Param:
 
     Without a default it is required. `type` is int, float, str, bool, list or dict, that of the
     default where it is not given. `ge`, `gt`, `le`, `lt` bound numbers; `min_length` and `max_length`
-    strings and lists; `pattern` must be found in a string; `nullable` lets null in. Raises
-    `GraphError` for what contradicts itself, its default included.
+    strings and lists; `pattern` must be found in a string, and be one that
+    can be searched in bounded time; `nullable` lets null in. Raises `GraphError` for what contradicts itself, its
+    default included.
 
     >>> Param(1, ge=1, doc="how many").schema
     {'type': 'integer', 'minimum': 1, 'default': 1, 'description': 'how many'}
@@ -81,10 +82,7 @@ class Param:
         }  # fmt: skip
         schema |= {key: value for key, value in bounds.items() if value is not None}
         if pattern is not None:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise GraphError(f"the pattern {pattern!r} of a Param cannot be read: {error}") from None
+            readable(pattern)
         if not self.required:
             if self.default is not None or nullable:
                 wrong = _wrong(schema, self.default)
@@ -231,7 +229,7 @@ _BOUNDS: Final[tuple[tuple[str, Callable[[Any, Any], bool], str], ...]] = (
     ("maxItems", lambda value, n: not isinstance(value, list) or len(value) <= n, "a list of {} or fewer"),
     (
         "pattern",
-        lambda value, pattern: not isinstance(value, str) or re.search(pattern, value) is not None,
+        lambda value, pattern: not isinstance(value, str) or readable(pattern).found_in(value),
         "a string in which the pattern {!r} is found",
     ),
 )

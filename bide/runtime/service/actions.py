@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime.engine.matching import LONGEST
 from bide.runtime.engine.states import RunState
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.validate import suggestion
@@ -106,6 +107,10 @@ class Actions:
         whole: bool,
         reason: str,
     ) -> ActionAsked:
+        if len(of.dag) > LONGEST:
+            raise UsageError(
+                f"the DAG's name or pattern has {len(of.dag):,} characters, and may have {LONGEST:,}"
+            )
         text = msgspec.json.encode(of).decode()
         if not dry_run and expect is None:
             raise UsageError(
