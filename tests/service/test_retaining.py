@@ -14,6 +14,7 @@ from bide import Runtime, dag, task
 from bide.runtime.config import RetentionOf, RetentionSetting
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.service import keeping
+from bide.runtime.service.places import log_of
 from bide.runtime.service.retaining import to_the_end
 from bide.testing import SimClock
 
@@ -61,6 +62,22 @@ async def test_p14_a_living_runtime_is_pruned_and_goes_on(tmp_path: Path) -> Non
     assert keeping.check(db, full=True).wrong == []
     async with Runtime(db, [one()]) as rt:
         assert (await rt.trigger("one")).run_id == "15", "no id is given twice"
+
+
+async def test_p14_a_service_that_could_not_prune_once_prunes_the_next_time(tmp_path: Path) -> None:
+    db, clock = tmp_path / "bide.db", SimClock()
+    async with Runtime(db, [one()], clock=clock, retention=RetentionSetting(keep="1h", every="6h")) as rt:
+        (in_the_way := log_of(db, 999)).mkdir(parents=True)  # a log that cannot be removed
+        for left in (1, 2):
+            for _ in range(2):
+                await rt.wait(await rt.trigger("one"))
+            for _ in range(200):
+                await clock.advance(timedelta(hours=7))
+                if len(runs_of(db)) == 1:
+                    break
+                await asyncio.sleep(0.01)
+            assert runs_of(db) == [2 * left]
+        in_the_way.rmdir()
 
 
 async def test_p14_a_service_prunes_by_itself_when_it_is_told_to(tmp_path: Path) -> None:

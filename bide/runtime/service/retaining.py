@@ -202,8 +202,8 @@ async def keep_pruning(
         await clock.sleep_until(clock.now() + every)
         try:
             came = await to_the_end(ask)
-        except BideError as error:
-            log.warning("not pruned: %s", error)
+        except Exception as error:  # of its logs' folder, say: nobody else would prune
+            log.warning("not pruned: %s", error, exc_info=None if isinstance(error, BideError) else error)
         else:
             if came.removed:
                 log.info("pruned %d runs, %d rows", came.runs, sum(came.removed.values()))
