@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from bide.runtime.service.client import ServiceClient
 from bide.runtime.service.doors import Doors
 from bide.runtime.service.http_server import serving
 from bide.runtime.service.listen import Listener
+from bide.runtime.service.openapi import document
 from bide.runtime.service.operations import Operations
 from bide.runtime.service.wire import _UnixConnection
 from bide.runtime.store.reader import AsyncReader
@@ -182,6 +184,38 @@ async def test_the_openapi_document_names_every_route(served: Served) -> None:
     assert {"/api/v1/dags", "/api/v1/dags/{dag}/runs", "/api/v1/runs/{run}/why", "/api/v1/waits"} <= set(
         document["paths"]
     )
+
+
+async def test_p16_the_openapi_document_is_made_once_and_off_the_loop(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_in: list[threading.Thread] = []
+
+    def noted(app: Any) -> Any:
+        made_in.append(threading.current_thread())
+        return document(app)
+
+    monkeypatch.setattr("bide.runtime.service.openapi.document", noted)
+    first = await served.raw("GET", "/api/v1/openapi.json")
+    assert first == await served.raw("GET", "/api/v1/openapi.json")
+    assert len(made_in) == 1
+    assert made_in[0] is not threading.main_thread()
+
+
+async def test_t17_a_fault_is_told_to_the_log_and_its_words_to_no_client(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails(_: Operations) -> Any:
+        raise ValueError("inner words")
+
+    monkeypatch.setattr(Operations, "dags", fails)
+    status, _, problem = await served.raw("GET", "/api/v1/dags")
+    assert (status, problem["code"]) == (500, "BideError")
+    assert "inner words" not in problem["detail"]
+    [said] = [each for each in caplog.records if each.name == "bide.api"]
+    assert "GET '/api/v1/dags' has failed" in said.getMessage()
+    assert said.exc_info is not None
+    assert "inner words" in str(said.exc_info[1])
 
 
 async def test_nobody_at_the_socket_is_out_of_reach(db: Path) -> None:

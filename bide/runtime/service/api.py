@@ -10,6 +10,7 @@ in `make_app`, each saying its scope with `scoped`.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -44,7 +45,7 @@ from bide.runtime.service.hook_routes import hook_routes
 from bide.runtime.service.metric_routes import metric_routes
 from bide.runtime.service.metrics import Metrics
 from bide.runtime.service.once import once
-from bide.runtime.service.openapi import document
+from bide.runtime.service.openapi import described, document
 from bide.runtime.service.probe_routes import probe_routes
 from bide.runtime.service.probes import Health, Said
 from bide.runtime.service.scopes import scoped
@@ -64,6 +65,7 @@ _STATUS: Final[tuple[tuple[type[BideError], int, str], ...]] = (
     (GaveUpError, 503, "Gave up"),
 )
 _encoder = msgspec.json.Encoder()
+log = logging.getLogger("bide.api")
 
 
 def make_app(
@@ -83,12 +85,12 @@ def make_app(
     app = FastAPI(
         title="bide",
         version=bide.__version__,
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
-    scoped(app, "GET", "/api/v1/openapi.json", "read")
+    _described(app)
     _errors(app)
     probe_routes(app, probes or Said(alive, ready or alive))
     for each in sorted(
@@ -103,6 +105,14 @@ def make_app(
         metric_routes(app, metrics)
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
     return app
+
+
+def _described(app: FastAPI) -> None:
+    async def describe(_: Request) -> Response:
+        return Response(await described(app), media_type="application/json")
+
+    app.add_route("/api/v1/openapi.json", describe, methods=["GET"], include_in_schema=False)
+    scoped(app, "GET", "/api/v1/openapi.json", "read")
 
 
 def _add(app: FastAPI, ops: Doors, of: Operation) -> None:
@@ -227,7 +237,8 @@ def _errors(app: FastAPI) -> None:
         )
         return problem_response(409, "Database cannot be used", detail, "StoreError")
 
-    async def fault(_: Request, error: Exception) -> Response:
+    async def fault(request: Request, error: Exception) -> Response:
+        log.error("%s %r has failed", request.method, request.url.path, exc_info=error)
         detail = (
             f"this should not have happened, and is a fault of bide ({type(error).__name__}): report it with what "
             "the service's log shows; what was acknowledged is in the database"

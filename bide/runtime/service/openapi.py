@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+import anyio.to_thread
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -43,6 +44,15 @@ def document(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         app.openapi_schema = _made(app)
     return app.openapi_schema
+
+
+async def described(app: FastAPI) -> bytes:
+    """The document as it is sent: made once, in a thread, as it takes longer than a loop may be held."""
+    known = getattr(app.state, "described", b"")
+    if not known:
+        known = await anyio.to_thread.run_sync(lambda: msgspec.json.encode(document(app)))
+        app.state.described = known
+    return known
 
 
 def _made(app: FastAPI) -> dict[str, Any]:
