@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
@@ -197,6 +197,23 @@ async def test_what_the_sampler_leaves_out_is_said_to_bodies_and_leaves_no_half_
         await (await rt.trigger(small)).wait()
     assert (seen["one"] or "").endswith("-00")
     assert exporter.get_finished_spans() == ()
+
+
+class Broken(SpanProcessor):
+    def on_end(self, span: ReadableSpan) -> None:
+        raise RuntimeError("the processor is broken")
+
+
+async def test_b64_a_provider_that_fails_costs_its_spans_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = TracerProvider(shutdown_on_exit=False)
+    made.add_span_processor(Broken())
+    async with Runtime(tmp_path / "bide.db", [lanes], tracer_provider=made) as rt:
+        assert (await (await rt.trigger(lanes)).wait(20)).state == "success"
+    assert "spans are lost: the processor is broken" in caplog.text
+    async with Runtime(tmp_path / "bide.db", [lanes]):
+        pass  # nothing holds the database any more
 
 
 async def test_without_a_provider_nothing_is_traced(tmp_path: Path) -> None:

@@ -148,8 +148,9 @@ class Traces:
             runs, self._runs = self._runs[:AT_ONCE], self._runs[AT_ONCE:]
             try:
                 await self._reader.ask(self._emit, attempts, runs)
-            except BideError as error:
-                log.warning("%d spans are lost: %s", len(attempts) + len(runs), error)
+            except Exception as error:  # of the provider's: no run, and no closing, goes by it
+                trace = None if isinstance(error, BideError) else error
+                log.warning("%d spans are lost: %s", len(attempts) + len(runs), error, exc_info=trace)
 
     async def close(self) -> None:
         """Make the spans of what has ended, in bounded time. Exporting them is the provider's."""
