@@ -113,6 +113,28 @@ async def test_a_writer_that_hangs_is_not_alive_until_it_commits_again(tmp_path:
         assert (await ask("/livez"))[0] == 200
 
 
+async def test_a_proof_that_several_wait_for_is_given_up_for_all_of_them(tmp_path: Path) -> None:
+    async with Runtime(tmp_path / "bide.db", [small]) as rt:
+        held = threading.Event()
+        rt.store.hook = lambda step: held.wait(20) and None if step == "commit" else None  # type: ignore[attr-defined]
+        run = asyncio.create_task(rt.trigger(small))
+        await asyncio.sleep(0.05)
+        asking = [asyncio.create_task(rt.alive.proof(20)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        await rt.alive.close()  # the watchdog is fed no more, and somebody asks /livez
+        assert {await each for each in asking} == {"the proof of life was given up: the runtime is stopping"}
+        held.set()
+        await (await run).wait()
+
+
+async def test_a_probe_may_ask_by_head(tmp_path: Path) -> None:
+    async with (
+        Runtime(tmp_path / "bide.db", [small]) as rt,
+        httpx.AsyncClient(transport=httpx.ASGITransport(rt.asgi), base_url="http://bide") as client,
+    ):
+        assert [(await client.head(path)).status_code for path in PATHS] == [200] * 4
+
+
 async def test_a_full_disk_takes_no_work_and_is_no_death(tmp_path: Path) -> None:
     async with Runtime(tmp_path / "bide.db") as rt, asking(rt.asgi) as ask:
         rt._engine.full = "the disk is full"

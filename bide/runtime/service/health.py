@@ -78,7 +78,10 @@ class Alive:
             return (
                 f"no commit has come to its end for {(self._clock.elapsed() - self._asked_at) / SECOND:.1f} s"
             )
-        self._asked = None
+        if self._asked is asked:  # several may have waited for it
+            self._asked = None
+        if asked.cancelled():
+            return "the proof of life was given up: the runtime is stopping"
         try:
             asked.result()
         except StoreLostError as error:

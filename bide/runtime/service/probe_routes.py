@@ -32,9 +32,11 @@ def probe_routes(app: FastAPI, health: Health) -> None:
         ("/startupz", health.started),
         ("/healthz", all_of_it),
     ):
+        answer = _answering(ask)
         app.add_api_route(
-            path, _answering(ask), methods=["GET"], response_class=Response, tags=["health"], name=path[1:]
+            path, answer, methods=["GET"], response_class=Response, tags=["health"], name=path[1:]
         )
+        app.add_route(path, answer, methods=["HEAD"], include_in_schema=False)
 
 
 def _answering(ask: Callable[[], Awaitable[Checks]]) -> Callable[[Request], Awaitable[Response]]:
