@@ -135,6 +135,24 @@ async def test_the_loop_asks_in_threads_while_the_writer_writes(db: Path) -> Non
     assert [file.name for file in db.parent.iterdir()] == ["bide.db"]
 
 
+async def test_one_that_is_closed_while_it_is_asked_leaves_no_connection_open(busy: Path) -> None:
+    asked = AsyncReader(busy)
+
+    class Idle(list[Reader]):
+        """The loop closes it in the moment in which a thread puts its connection back."""
+
+        def append(self, reader: Reader) -> None:
+            asked.close()
+            super().append(reader)
+
+    asked._idle = idle = Idle()
+    used: list[Reader] = []
+    await asked.ask(used.append)
+    assert idle == []
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        used[0].last_event()
+
+
 def test_a_damaged_row_is_said_and_not_shown(busy: Path) -> None:
     conn = sqlite3.connect(busy)
     conn.execute("UPDATE run SET state = 'runnicg' WHERE run_id = 1")

@@ -330,13 +330,19 @@ class AsyncReader:
         try:
             return question(reader, *args, **options)
         finally:
-            if self._closed:
-                reader.close()
-            else:
-                self._idle.append(reader)
+            self._idle.append(reader)
+            if self._closed:  # it may be closed at any moment, from the loop
+                self._close_idle()
 
     def close(self) -> None:
         """Close what is idle now; a question under way closes its own when it is answered."""
         self._closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         while self._idle:
-            self._idle.pop().close()
+            try:
+                reader = self._idle.pop()
+            except IndexError:  # another thread has taken the last one
+                return
+            reader.close()
