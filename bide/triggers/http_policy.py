@@ -25,6 +25,8 @@ _REFUSED: Final = tuple(
             "169.254.0.0/16",  # link-local; the metadata service of most clouds
             "fe80::/10",  # the same for IPv6
             "fd00:ec2::254/128",  # metadata over IPv6
+            "fd20:ce::254/128",  # the same elsewhere
+            "168.63.129.16/32",  # the host of a virtual machine, which gives it its secrets
             "100.100.100.200/32",  # metadata, in the range of carrier NAT
             "192.0.0.192/32",  # metadata
             "224.0.0.0/4",  # multicast
@@ -33,7 +35,8 @@ _REFUSED: Final = tuple(
         ),
     )
 )
-_NAT64: Final = IPv6Network("64:ff9b::/96")
+_CARRIERS: Final = (IPv6Network("64:ff9b::/96"), IPv6Network("::ffff:0:0:0/96"))
+"""NAT64, and what translates between the two (SIIT): the last 32 bits are an IPv4 address."""
 
 
 class HttpPolicy(msgspec.Struct, frozen=True):
@@ -99,10 +102,10 @@ def literal_address(host: str) -> Address | None:
 
 
 def _plain(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one carries (mapped, 6to4, NAT64, compatible), or itself."""
+    """The IPv4 address that an IPv6 one carries (mapped, translated, 6to4, NAT64, compatible), or itself."""
     if isinstance(address, IPv4Address):
         return address
-    if address in _NAT64 or 1 < int(address) < 2**32:
+    if any(address in each for each in _CARRIERS) or 1 < int(address) < 2**32:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or address
 

@@ -147,6 +147,7 @@ def test_b66_it_is_tried_again_over_days_with_jitter_and_as_the_receiver_says() 
     assert "redirects" in judged(307, None, "", T0).error
     assert asked_for("Fri, 15 Jan 2027 08:01:00 GMT", T0) == T0 + 60 * SECOND
     assert asked_for("99999999999", T0) == T0 + DAY
+    assert asked_for("Fri, 15 Jan 99999999999 08:01:00 GMT", T0) is None
     assert (
         asked_for("soon", T0) is asked_for(None, T0) is asked_for("Fri, 15 Jan 2021 08:01:00 GMT", T0) is None
     )

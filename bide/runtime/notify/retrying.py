@@ -76,9 +76,9 @@ def asked_for(retry_after: str | None, now: int) -> int | None:
         return now + min(int(text[:9]) * SECOND, MOST_ASKED_US)
     try:
         when = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
+        at = to_us(when if when.tzinfo else when.replace(tzinfo=UTC))
+    except (ValueError, TypeError, OverflowError):  # the last: an instant that no calendar has
         return None
-    at = to_us(when if when.tzinfo else when.replace(tzinfo=UTC))
     return min(at, now + MOST_ASKED_US) if at > now else None
 
 
