@@ -122,6 +122,8 @@ class Scene:
         self.promised = holding.Promised()
         self.asking = False
         """Whether an input waits for facts."""
+        self._late_runs: set[int] = set()
+        self._late_assets: set[tuple[int, int, int, int]] = set()
         self._begin()
 
     def _begin(self) -> None:
@@ -541,21 +543,32 @@ class Scene:
 
     def _alerts_are_as_promised(self) -> None:
         """Each promise on the wall was found broken once, exactly where its run was still open (C79)."""
-        found = self._rows(
-            "SELECT run_id FROM alert WHERE kind = 'run' AND promise LIKE 'by %' ORDER BY run_id"
-        )
-        late_runs = [run_id for (run_id,) in found]
+        runs, late = self._alerts()
+        late_runs = sorted([*runs, *self._late_runs.difference(runs)])
         assert sorted(self.promised.late) == late_runs, (
             f"late are {sorted(self.promised.late)}, alerts are of {late_runs}"
         )
-        late = {
+        assert len(set(late)) == len(late)
+        for judged, was_late in self.promised.judged.items():
+            assert (judged in self._late_assets.union(late)) == was_late
+
+    def remember_alerts(self) -> None:
+        """Before a prune, which takes them away."""
+        runs, assets = self._alerts()
+        self._late_runs.update(runs)
+        self._late_assets.update(assets)
+
+    def _alerts(self) -> tuple[list[int], list[tuple[int, int, int, int]]]:
+        """(runs that broke a promise on the wall; late assets: DAG, asset, interval, instant), as the database has them."""
+        runs = self._rows(
+            "SELECT run_id FROM alert WHERE kind = 'run' AND promise LIKE 'by %' ORDER BY run_id"
+        )
+        late = [
             (dag_id, asset_id, start, due)
             for key, due in self._rows("SELECT key, due_us FROM alert WHERE kind = 'asset'")
             for asset_id, dag_id, start in [[int(part) for part in key.split(":")[1:4]]]
-        }
-        for judged, was_late in self.promised.judged.items():
-            assert (judged in late) == was_late
-        assert len(late) == self._rows("SELECT count(*) FROM alert WHERE kind = 'asset'")[0][0]
+        ]
+        return [run_id for (run_id,) in runs], late
 
 
 def _run(work: Any) -> Any:

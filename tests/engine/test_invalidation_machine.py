@@ -21,6 +21,7 @@ from bide.runtime.assets.words import Action, Result
 from bide.runtime.engine.messages import Command
 from bide.runtime.store import spreading
 from tests.engine.declare import HOUR_US, job
+from tests.engine.pruning import prune
 from tests.engine.scene import T0, Scene
 
 EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "40")) // 2
@@ -99,6 +100,11 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         self.scene.crash()
+
+    @rule(dies=st.sampled_from([None, None, 2, 6]))
+    def what_is_old_is_pruned(self, dies: int | None) -> None:
+        self.scene.advance(1)
+        prune(self.scene, 0, 1, dies)
 
     @invariant()
     def what_was_made_of_what_is_wrong_is_reached_and_nobody_sees_it(self) -> None:

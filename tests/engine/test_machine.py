@@ -40,6 +40,7 @@ from bide.runtime.schedules.promise import Promise, by
 from bide.triggers.asset import AssetTrigger
 from bide.triggers.external_task import ExternalTaskTrigger
 from tests.engine.declare import approval, job, mapped, seconds, sensor
+from tests.engine.pruning import prune
 from tests.engine.scene import T0, Scene, said
 
 RULES = [str(each) for each in TriggerRule]
@@ -444,6 +445,12 @@ class Machine(RuleBasedStateMachine):
     def crash_in_the_middle(self, data: st.DataObject, turns: int) -> None:
         attempt = data.draw(st.sampled_from(sorted(self.scene.bodies)))
         self.scene.crash_after(turns, self._end(attempt))
+
+    @rule(
+        keep=st.sampled_from([0, 0, 60, 1000]), last=st.integers(1, 2), dies=st.sampled_from([None, None, 1, 3]),
+    )  # fmt: skip
+    def what_is_old_is_pruned(self, keep: float, last: int, dies: int | None) -> None:
+        prune(self.scene, seconds(keep), last, dies)
 
     # --- the end --------------------------------------------------------------------------------
 

@@ -26,7 +26,8 @@ from bide.runtime.assets.judged import Evidence
 from bide.runtime.assets.words import Severity
 from bide.runtime.engine.states import State
 from bide.runtime.errors import BideError
-from tests.engine.declare import HOUR_US, job, mapped
+from tests.engine.declare import HOUR_US, job, mapped, seconds
+from tests.engine.pruning import prune
 from tests.engine.scene import T0, Scene
 from tests.engine.test_publishing import FAR, HOURLY, edge
 
@@ -186,6 +187,11 @@ class Machine(RuleBasedStateMachine):
     @rule(down=st.sampled_from([0, 5, 9000]))
     def crash(self, down: float) -> None:
         self.scene.crash(down)
+
+    @rule(keep=st.sampled_from([0, 0, 4000]), dies=st.sampled_from([None, None, 2, 6]))
+    def what_is_old_is_pruned(self, keep: float, dies: int | None) -> None:
+        self.scene.advance(1)
+        prune(self.scene, seconds(keep), 1, dies)
 
     def _try(self, verb: str, **args: Any) -> None:
         try:

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from bide.runtime.engine.messages import Command
 from tests.engine.declare import job
+from tests.engine.pruning import prune
 from tests.engine.scene import Scene
 
 IDS = st.integers(0, 5)
@@ -28,6 +29,7 @@ class Deliveries(RuleBasedStateMachine):
         self.scene = Scene(Path(self.folder.name) / "b.db")
         self.scene.dag("build", job("a"), max_active_runs=50)
         self.made: dict[int, int] = {}
+        self.gone: set[int] = set()
 
     def args(self, number: int, dag: str = "build", *, other: bool = False) -> dict[str, Any]:
         keys = [f"id:{number}", f"body:{number}"]
@@ -74,10 +76,22 @@ class Deliveries(RuleBasedStateMachine):
     def restart(self) -> None:
         self.scene.crash()
 
+    @rule(last=st.integers(1, 2), ends=st.booleans())
+    def what_is_old_is_pruned(self, last: int, ends: bool) -> None:
+        """Runs may go; that they were made is known for as long as a delivery can be sent again."""
+        while ends and self.scene.bodies:
+            self.scene.feed(self.scene.ended(min(self.scene.bodies)))
+        self.scene.advance(1)
+        known = {run_id for run_id, _ in self.scene.runs("build")}
+        prune(self.scene, 0, last)
+        self.gone |= known - {run_id for run_id, _ in self.scene.runs("build")}
+
     @invariant()
     def one_run_a_delivery(self) -> None:
         if hasattr(self, "scene"):
-            assert sorted(run_id for run_id, _ in self.scene.runs("build")) == sorted(self.made.values())
+            assert sorted([*self.gone, *(run_id for run_id, _ in self.scene.runs("build"))]) == sorted(
+                self.made.values()
+            )
 
     def teardown(self) -> None:
         if hasattr(self, "scene"):

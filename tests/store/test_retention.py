@@ -284,3 +284,14 @@ def test_p14_whenever_it_is_pruned_what_lives_is_as_in_a_twin_that_never_was(
     assert {run for (run,) in live} <= kept
     assert set(range(1, len(stages) + 1)[-last:]) <= kept
     assert {run for run in range(1, len(stages) + 1) if run >= at} <= kept
+
+
+def test_p14_an_alert_of_no_run_goes_by_its_age_though_nothing_refers_to_alerts(db: Path) -> None:
+    with closing(sqlite3.connect(db)) as conn, conn:
+        conn.executemany(
+            "INSERT INTO alert (alert_id, key, kind, subject, promise, due_us, fired_us, text, payload, state)"
+            " VALUES (?1, 'asset:' || ?1, 'asset', 'sales', 'by 09:00', 1, ?2, '', '{}', ?3)",
+            [(9_001, 1, "new"), (9_002, 1, "taken"), (9_003, LATE + 1, "new")],
+        )
+    prune(db, Policy(Of(LATE)), checked=False)
+    assert of(db, "SELECT alert_id FROM alert ORDER BY 1") == [(9_002,), (9_003,)]

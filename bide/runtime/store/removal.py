@@ -184,7 +184,7 @@ def free(conn: sqlite3.Connection, table: str) -> str:
 def statements(conn: sqlite3.Connection, what: str) -> list[str]:
     """The SQL that removes rows of a kind; `?1` are their ids as JSON, `?2` the instant."""
     steps: dict[str, tuple[str, ...]] = dict(STEPS)
-    return [_FREE.sub(lambda match: free(conn, match[1]), sql) for sql in steps[what]]
+    return [_FREE.sub(lambda match: free(conn, match[1]) or "1", sql) for sql in steps[what]]
 
 
 def carry_out(conn: sqlite3.Connection, removal: Removal) -> None:
