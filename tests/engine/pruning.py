@@ -191,5 +191,5 @@ def _still_there(scene: Scene, needed: Rows) -> None:
     for table, ids in needed.items():
         given = json.dumps(sorted(ids))
         sql = f"SELECT value FROM json_each(?) WHERE value NOT IN (SELECT rowid FROM {table})"
-        gone = [row for (row,) in scene._rows(sql, given)]
-        assert not gone, f"a prune has removed rows of {table} that are needed: {gone[:9]}"
+        lost = [row for (row,) in scene._rows(sql, given)]
+        assert not lost, f"a prune has removed rows of {table} that are needed: {lost[:9]}"
