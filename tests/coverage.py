@@ -1,7 +1,7 @@
 """Which tests show which requirement: `python -m tests.coverage` writes docs/coverage.md from their names.
 
-A test's name carries the ids it shows: `test_s3_7_...` is S3-7, `test_s0_8a_...` is S0-8a; a letter that has no
-row of its own counts for its id. The ids and their texts are in `ids.toml`.
+A test's name carries the ids it shows: `test_s3_7_...` is S3-7, `test_s0_8a_...` is S0-8a, `test_b26_...` is B26;
+a letter that has no row of its own counts for its id. The ids and their texts are in `ids.toml`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import ascii_lowercase
+from typing import Any
 
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "coverage.md"
-ID = re.compile(r"(?<=_)(s[0-3])_(\d+)([a-z]?)(?=_|$)")
+ID = re.compile(r"(?<=_)(?:(s[0-3])_|([bcdp]))(\d+)([a-z]?)(?=_|$)")
 SECTIONS = {
     "S0": "DAG orchestration",
     "S1": "What is safe to use",
     "S2": "Task graphs",
     "S3": "Schedules and dependencies",
+    "B": "What bide can do",
+    "C": "What people complain of in this field, and what becomes of it",
+    "D": "What is new",
+    "P": "What is promised",
 }
 
 HEAD = """\
@@ -39,6 +44,8 @@ class Coverage:
     texts: dict[str, str]
     later: dict[str, str]
     scope: dict[str, str]
+    same: dict[str, list[str]]
+    """Ids that say again what others say."""
     shown: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -53,6 +60,7 @@ class Coverage:
             each
             for each in self.texts
             if not (self.shown.get(each) or self.letters(each) or each in self.later or each in self.scope)
+            and not all(self.shown.get(other) for other in self.same.get(each, [""]))
         ]
 
     def letters(self, each: str) -> list[str]:
@@ -61,9 +69,9 @@ class Coverage:
 
 
 def gather(folder: Path = TESTS) -> Coverage:
-    table: Mapping[str, Mapping[str, str]] = tomllib.loads((TESTS / "ids.toml").read_text())
-    texts = {f"{section}-{number}": text for section in SECTIONS for number, text in table[section].items()}
-    found = Coverage(texts, dict(table["later"]), dict(table["scope"]))
+    table: Mapping[str, Mapping[str, Any]] = tomllib.loads((TESTS / "ids.toml").read_text())
+    texts = {_id(section, number): text for section in SECTIONS for number, text in table[section].items()}
+    found = Coverage(texts, dict(table["later"]), dict(table["scope"]), dict(table["same"]))
     for path in sorted(folder.rglob("test_*.py")):
         where = path.relative_to(folder.parent).as_posix()
         for name in names(ast.parse(path.read_text())):
@@ -86,9 +94,19 @@ def ids(name: str) -> list[str]:
     """The ids in the name of a test.
 
     >>> ids("test_s3_7_s3_8_b26_what_was_missed"), ids("test_s0_8a_ready"), ids("test_c58_a_laptop")
-    (['S3-7', 'S3-8'], ['S0-8a'], [])
+    (['S3-7', 'S3-8', 'B26'], ['S0-8a'], ['C58'])
     """
-    return [f"{section.upper()}-{number}{letter}" for section, number, letter in ID.findall(name)]
+    return [
+        _id((seed or room).upper(), f"{number}{letter}") for seed, room, number, letter in ID.findall(name)
+    ]
+
+
+def _id(section: str, number: str) -> str:
+    return f"{section}-{number}" if section[-1].isdigit() else f"{section}{number}"
+
+
+def _section(each: str) -> str:
+    return each.partition("-")[0] if "-" in each else each[0]
 
 
 def page(found: Coverage) -> str:
@@ -96,7 +114,7 @@ def page(found: Coverage) -> str:
     for section, title in SECTIONS.items():
         lines += [f"## {section}: {title}", "", "| id | what | shown by |", "|---|---|---|"]
         for each, text in found.texts.items():
-            if each.startswith(f"{section}-"):
+            if _section(each) == section:
                 lines.append(f"| {each} | {text} | {_cell(found, each)} |")
         lines.append("")
     return "\n".join(lines)
@@ -107,6 +125,8 @@ def _cell(found: Coverage, each: str) -> str:
         return f"see {letters[0]} to {letters[-1]}"
     if tests := found.shown.get(each):
         return "<br>".join(f"`{test.removeprefix('tests/')}`" for test in tests)
+    if others := found.same.get(each):
+        return f"see {' and '.join(others)}"
     return found.scope.get(each) or f"a later issue: {found.later.get(each, '')}"
 
 

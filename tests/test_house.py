@@ -188,7 +188,7 @@ HEAVY = {
 }
 
 
-def test_importing_bide_loads_next_to_nothing() -> None:
+def test_c82_importing_bide_loads_next_to_nothing() -> None:
     assert loaded_after("import bide") & (HEAVY | {"msgspec", "asyncio", "anyio"}) == set()
 
 

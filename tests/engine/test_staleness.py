@@ -72,7 +72,7 @@ def test_s1_12_a_failed_build_leaves_yesterdays_version_stale_and_usable(scene: 
         assert conn.execute("SELECT late_intervals, stale_versions FROM safe_late").fetchall() == [(1, 1)]
 
 
-def test_it_stays_stale_over_a_crash_and_over_every_further_interval_that_is_late(scene: Scene) -> None:
+def test_c50_it_stays_stale_over_a_crash_and_over_every_further_interval_that_is_late(scene: Scene) -> None:
     first_day(scene)
     until(scene, 48 + 5)
     scene.crash()

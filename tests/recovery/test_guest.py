@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -65,6 +66,30 @@ def seen() -> Seen:
             logging.raiseExceptions,
         ),
     )
+
+
+def children() -> str:
+    return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text()
+
+
+async def test_c81_a_coroutine_runs_in_the_hosts_loop_and_no_process_is_begun(tmp_path: Path) -> None:
+    where: list[object] = []
+
+    @dag
+    def alone() -> None:
+        @task
+        async def here() -> None:
+            where.extend((os.getpid(), threading.get_ident(), asyncio.get_running_loop()))
+
+        here()
+
+    before = children()
+    async with Runtime(tmp_path / "bide.db", [alone]) as runtime:
+        done = await runtime.wait(await runtime.trigger("alone"), timeout=20)
+        with_it = children()
+    assert done.state == "success"
+    assert where == [os.getpid(), threading.get_ident(), asyncio.get_running_loop()]
+    assert with_it == before
 
 
 async def until_open(runtime: Runtime, waits: int) -> None:

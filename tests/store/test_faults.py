@@ -152,7 +152,7 @@ def large(batch: int) -> Changes:
 
 
 @pytest.mark.parametrize("kind", [Writer, InlineWriter])
-async def test_p13_a_full_disk_refuses_the_batch_and_takes_the_same_one_when_there_is_room(
+async def test_p13_c61_a_full_disk_refuses_the_batch_and_takes_the_same_one_when_there_is_room(
     tmp_path: Path, kind: type[Writer | InlineWriter]
 ) -> None:
     with small_disk(tmp_path / "disk"):
@@ -226,7 +226,7 @@ def test_p13_an_io_error_stops_the_runtime_and_what_was_acknowledged_is_there(db
     assert sound(db) == int(done.stdout.split()[-1])
 
 
-async def test_another_programs_lock_is_busy_and_passes(db: Path) -> None:
+async def test_c73_another_programs_lock_is_busy_and_passes(db: Path) -> None:
     def impatient(*args: object, **options: object) -> sqlite3.Connection:
         options["timeout"] = 0.01
         return sqlite3.connect(*args, **options)  # type: ignore[call-overload,no-any-return]

@@ -527,7 +527,7 @@ async def test_a_hundred_thousand_files_do_not_hold_the_loop(files: Files, tmp_p
 # --- sharing, letting go ---------------------------------------------------------------------------------
 
 
-async def test_ten_thousand_waits_in_one_folder_are_one_watch_and_armed_in_a_second(
+async def test_b2_c20_ten_thousand_waits_in_one_folder_are_one_watch_and_armed_in_a_second(
     files: Files, tmp_path: Path
 ) -> None:
     loop = asyncio.get_running_loop()
