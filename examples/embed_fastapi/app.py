@@ -15,7 +15,7 @@ from fastapi import FastAPI, HTTPException, Request
 from starlette.types import Scope
 
 from bide import Runtime
-from bide.runtime.errors import NotFoundError
+from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.service.caller import Caller
 from examples.embed_fastapi.dags import fulfil
 
@@ -49,6 +49,8 @@ def shop(folder: Path | None = None) -> FastAPI:
             shown = await app.state.runtime.operations.show(run_id)
         except NotFoundError as error:
             raise HTTPException(404, str(error)) from None
+        except UsageError as error:
+            raise HTTPException(422, str(error)) from None
         return {"state": shown.state, "tasks": {each.task: each.state for each in shown.tasks}}
 
     @app.get("/healthz")

@@ -28,6 +28,7 @@ def world(tmp_path: Path) -> str:
         (["cancel", "99"], 3, "there is no run 99: `bide runs` lists them"),
         (["mark", "99", "load", "failed"], 3, "there is no run 99: `bide runs` lists them"),
         (["waits", "extend", "2", "2h"], 2, "write +2h"),
+        (["cancel", "--where", "state=faild"], 2, "did you mean 'failed'?"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_right_one(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
@@ -15,6 +17,7 @@ from cyclopts import App
 from bide.runtime.cli.app import app
 from bide.runtime.cli.examples import CHAPTERS, EXAMPLES
 from bide.runtime.graph.load import forget_beside, load_paths
+from bide.runtime.service.changing import changes
 from tests.cli.conftest import Bide, environment
 from tests.service.test_serve import Service, said, start
 
@@ -107,6 +110,30 @@ async def test_dev_reads_changed_files_again_and_no_wait_is_lost(bide: Bide, tmp
             service.process.kill()
             await service.ends()
     assert (await said(jobs, "show", "1"))[1].startswith("run 1 of arrivals: ✓ success")
+
+
+async def test_dev_sees_a_folder_again_that_was_gone(tmp_path: Path) -> None:
+    dags = tmp_path / "dags"
+    dags.mkdir()
+    (dags / "a.py").write_text("")
+    async with asyncio.timeout(20), aclosing(changes([str(dags)])) as bursts:
+        first = asyncio.ensure_future(anext(bursts))
+        await begun()
+        dags.rename(tmp_path / "aside")
+        assert await first == [str(dags)]
+        back = asyncio.ensure_future(anext(bursts))
+        (tmp_path / "aside").rename(dags)
+        assert await back == [str(dags)]
+        edited = asyncio.ensure_future(anext(bursts))
+        await begun()
+        (dags / "a.py").write_text("x = 1")
+        assert await edited == [str(dags / "a.py")]
+
+
+async def begun() -> None:
+    """What was started has come to where it waits."""
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 async def waits(folder: Path) -> list[dict[str, str]]:

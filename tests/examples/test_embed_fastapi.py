@@ -63,6 +63,7 @@ async def test_b69_an_order_waits_in_the_hosts_process_and_the_same_order_is_one
         (tmp_path / "7.pdf").write_text("signed")
         await until(client, run_id, "ship", "success")
         assert (await client.get("/shipments/999")).status_code == 404
+        assert (await client.get("/shipments/x")).status_code == 422
         assert (await client.get("/healthz")).json() == {"ok": True}
         assert (await client.get("/bide/api/v1/runs")).status_code == 401
         client.cookies.set("session", "s-1")

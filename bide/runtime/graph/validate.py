@@ -111,5 +111,5 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """`: did you mean 'load'?`, or nothing."""
     from difflib import get_close_matches
 
-    close = get_close_matches(name, list(known), n=1)
+    close = get_close_matches(name, [str(each) for each in known], n=1)
     return f": did you mean {close[0]!r}?" if close else ""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import aclosing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -10,6 +13,7 @@ from typing import Final
 from bide.runtime.errors import UsageError
 
 _SUFFIXES: Final = (".py", ".toml")
+_LOOK_EVERY_S: Final = 0.3
 _QUIET_MS: Final = 300
 """An editor writes a file in several steps: a burst is over when nothing has come for so long."""
 
@@ -25,19 +29,48 @@ def need_watchfiles() -> None:
 async def changes(paths: Sequence[str]) -> AsyncIterator[list[str]]:
     """The files that have changed, came or went, sorted. Ends when it is cancelled.
 
-    Folders are watched with all below them, files by their folder: an editor may put another one in their place.
+    Folders are watched with all below them, files by their folder: an editor may put another one in their place. A
+    folder that goes takes its watch with it: what stands there when it is back is another one, and read as a change.
     """
+    beside, folders = _places(paths)
+    roots = beside | folders
+    back: set[Path] = set()
+    while True:
+        async with aclosing(_seen(beside, folders, back)) as bursts:
+            async for found in bursts:
+                yield sorted(found)
+                if any(str(root) in found or not root.is_dir() for root in roots):
+                    break
+        while not all(root.is_dir() for root in roots):
+            await asyncio.sleep(_LOOK_EVERY_S)
+        back = roots
+
+
+async def _seen(
+    beside: AbstractSet[Path], folders: AbstractSet[Path], first: Iterable[Path]
+) -> AsyncGenerator[set[str], None]:
+    """Bursts of changes of one watch; before them `first`, when it watches already, so that nothing falls between."""
     from watchfiles import Change, awatch
 
-    beside, folders = _places(paths)
+    roots = beside | folders
 
-    def concerns(_: Change, path: str) -> bool:
-        return concerned(Path(path), beside, folders)
+    def concerns(change: Change, path: str) -> bool:
+        gone = change is Change.deleted and Path(path) in roots
+        return gone or concerned(Path(path), beside, folders)
 
-    async for found in awatch(
-        *beside.union(folders), watch_filter=concerns, step=_QUIET_MS, recursive=bool(folders)
-    ):
-        yield sorted({path for _, path in found})
+    watch = awatch(*roots, watch_filter=concerns, step=_QUIET_MS, recursive=bool(folders))
+    burst = asyncio.ensure_future(anext(watch))
+    try:
+        await asyncio.sleep(0)  # from here on it watches
+        if told := {str(each) for each in first}:
+            yield told
+        while True:
+            yield {path for _, path in await burst}
+            burst = asyncio.ensure_future(anext(watch))
+    except FileNotFoundError:  # gone again before it was watched
+        return
+    finally:
+        burst.cancel()
 
 
 def _places(paths: Sequence[str]) -> tuple[set[Path], set[Path]]:
