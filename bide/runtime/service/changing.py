@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+import os
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from importlib.util import find_spec
@@ -26,30 +27,31 @@ def need_watchfiles() -> None:
         )
 
 
-async def changes(paths: Sequence[str]) -> AsyncIterator[list[str]]:
+async def changes(paths: Sequence[str]) -> AsyncGenerator[list[str], None]:
     """The files that have changed, came or went, sorted. Ends when it is cancelled.
 
     Folders are watched with all below them, files by their folder: an editor may put another one in their place. A
     folder that goes takes its watch with it: what stands there when it is back is another one, and read as a change.
     """
     beside, folders = _places(paths)
-    roots = beside | folders
-    back: set[Path] = set()
+    roots = {str(each) for each in beside | folders}
+    back: set[str] = set()
     while True:
-        async with aclosing(_seen(beside, folders, back)) as bursts:
+        async with aclosing(_seen(beside, folders)) as bursts:
             async for found in bursts:
-                yield sorted(found)
-                if any(str(root) in found or not root.is_dir() for root in roots):
+                if found or back:
+                    yield sorted(found or back)
+                if not roots.isdisjoint(found) or not all(map(os.path.isdir, roots)):
                     break
-        while not all(root.is_dir() for root in roots):
+        while not all(map(os.path.isdir, roots)):
             await asyncio.sleep(_LOOK_EVERY_S)
         back = roots
 
 
 async def _seen(
-    beside: AbstractSet[Path], folders: AbstractSet[Path], first: Iterable[Path]
-) -> AsyncGenerator[set[str], None]:
-    """Bursts of changes of one watch; before them `first`, when it watches already, so that nothing falls between."""
+    beside: AbstractSet[Path], folders: AbstractSet[Path]
+) -> AsyncGenerator[AbstractSet[str], None]:
+    """Bursts of changes of one watch. The first is empty, when it watches: what changes after it is seen."""
     from watchfiles import Change, awatch
 
     roots = beside | folders
@@ -61,9 +63,8 @@ async def _seen(
     watch = awatch(*roots, watch_filter=concerns, step=_QUIET_MS, recursive=bool(folders))
     burst = asyncio.ensure_future(anext(watch))
     try:
-        await asyncio.sleep(0)  # from here on it watches
-        if told := {str(each) for each in first}:
-            yield told
+        await asyncio.sleep(0)
+        yield frozenset()
         while True:
             yield {path for _, path in await burst}
             burst = asyncio.ensure_future(anext(watch))
