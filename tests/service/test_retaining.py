@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -62,6 +63,26 @@ async def test_p14_a_living_runtime_is_pruned_and_goes_on(tmp_path: Path) -> Non
     assert keeping.check(db, full=True).wrong == []
     async with Runtime(db, [one()]) as rt:
         assert (await rt.trigger("one")).run_id == "15", "no id is given twice"
+
+
+FORGED = [
+    ["x", "y"],
+    ["x", "y", "z"],
+    ['{"of":[9000000000000000,1]}', "[0,[]]", "0" * 64],
+    ['{"of":[9000000000000000,1],"audit_before_us":9000000000000000}', "[0,[0,0]]", ""],
+    ['{"of":[1,1]}', "[999,[]]", "é"],
+]
+
+
+async def test_t14_t17_a_cursor_that_nobody_gave_prunes_nothing_and_ends_no_engine(tmp_path: Path) -> None:
+    async with Runtime(tmp_path / "bide.db", [one()]) as rt:
+        for _ in range(2):
+            await rt.wait(await rt.trigger("one"))
+        for each in FORGED:
+            with pytest.raises(UsageError, match="this cursor"):
+                await rt.operations.retaining.prune(cursor=json.dumps(each))
+        await rt.wait(await rt.trigger("one"))
+    assert runs_of(tmp_path / "bide.db") == [1, 2, 3]
 
 
 async def test_p14_a_service_that_could_not_prune_once_prunes_the_next_time(tmp_path: Path) -> None:

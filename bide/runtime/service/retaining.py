@@ -7,7 +7,9 @@ another command waits for it. When all is done the logs of attempts that are gon
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
+import secrets
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -36,6 +38,8 @@ log = logging.getLogger("bide.retention")
 _GOES_ON_US: Final = SECOND
 _REST_S: Final = 0.005
 """Between two slices of a living runtime: what else it has to do goes first."""
+_SEAL: Final = secrets.token_bytes(32)
+"""Of this process: a cursor is taken back by whoever gave it."""
 _FILES: Final = 2_000
 """Logs that are looked at in one go."""
 
@@ -80,7 +84,7 @@ class Retaining:
         await self._asked({"policy": policy, "cursor": at}, again)
         logs = await self._sweep() if done else 0
         return Pruned(
-            cursor="" if done else _text([policy, at]), done=done, runs=runs, removed=removed, logs=logs
+            cursor="" if done else _sealed(policy, at), done=done, runs=runs, removed=removed, logs=logs
         )
 
     async def _asked(self, args: dict[str, Any], again: Callable[[Any], dict[str, Any] | None]) -> None:
@@ -153,11 +157,23 @@ def _text(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+def _sealed(policy: str, at: str) -> str:
+    """What goes on from `at`: a further slice of what was checked, and is in the audit log, so nobody else can make one."""
+    return _text([policy, at, _seal(policy, at)])
+
+
+def _seal(policy: str, at: str) -> str:
+    return hmac.digest(_SEAL, _text([policy, at]).encode(), "sha256").hex()
+
+
 def _read(cursor: str) -> tuple[str, str]:
     try:
-        return msgspec.json.decode(cursor, type=tuple[str, str])
+        policy, at, seal = msgspec.json.decode(cursor, type=tuple[str, str, str])
     except msgspec.MsgspecError:
-        raise UsageError("this cursor is none that a prune has answered: begin without one") from None
+        policy = at = seal = ""
+    if not hmac.compare_digest(seal.encode(), _seal(policy, at).encode()):
+        raise UsageError("this cursor is none that a prune of this process has answered: begin without one")
+    return policy, at
 
 
 async def to_the_end(
