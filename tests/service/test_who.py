@@ -191,7 +191,7 @@ async def test_t17_the_log_is_asked_by_time_person_command_and_outcome(sim: SimR
 
     assert ids(await ops.audit()) == [4, 3, 2, 1]
     assert ids(await ops.audit(limit=2)) == [4, 3]
-    assert ids(await ops.audit(before=3)) == [2, 1]
+    assert ids(await ops.audit(before="3")) == [2, 1]
     assert ids(await ops.audit(who="ann")) == [3, 1]
     assert ids(await ops.audit(verb="cancel")) == [4]
     assert ids(await ops.audit(outcome="ok")) == [3, 2, 1]

@@ -44,6 +44,7 @@ from bide.runtime.cli.asking import (
     Db,
     Json,
     MapIndex,
+    Most,
     Params,
     Run,
     RunOrTask,
@@ -197,6 +198,7 @@ def dags(
     dag: Annotated[str | None, Parameter(help="One DAG: a name or a TARGET.")] = None,
     /,
     *,
+    limit: Most = 100_000,
     db: Db = None,
     json: Json = False,
 ) -> int:
@@ -210,7 +212,7 @@ def dags(
             for line in dag_lines(shown):
                 write(line)
         return 0
-    found = asked(db, lambda ops: ops.dags())
+    found = asked(db, lambda ops: ops.dags(limit))
     if json:
         print_json(found)
     else:

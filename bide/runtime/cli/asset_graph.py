@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from bide.runtime.cli.asking import Db, Json, asked
+from bide.runtime.cli.asking import Db, Json, Most, asked
 from bide.runtime.cli.output import print_json, print_table, write
 from bide.runtime.errors import UsageError
 from bide.runtime.service.asset_graph_shapes import ContractLine, GraphShown
@@ -77,11 +77,12 @@ def contracts(
     asset: Annotated[str | None, Parameter(help="Only of this asset, at either end.")] = None,
     /,
     *,
+    limit: Most = 100_000,
     db: Db = None,
     json: Json = False,
 ) -> int:
     """List the contracts in force; of one asset, with the rules that follow from each result."""
-    found = asked(db, lambda ops: ops.asset_graph.contracts(asset))
+    found = asked(db, lambda ops: ops.asset_graph.contracts(asset, limit))
     if json:
         print_json(found)
     elif asset is None:
@@ -115,9 +116,9 @@ def _said(each: ContractLine) -> str:
     return ", ".join(f"{rule.result}: {rule.action}" for rule in each.rules if rule.said) or "the policy"
 
 
-def promises(*, db: Db = None, json: Json = False) -> int:
+def promises(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
     """Compare what producers promise with what consumers need, as schedules stand now: the slack in minutes."""
-    found = asked(db, lambda ops: ops.asset_graph.promises())
+    found = asked(db, lambda ops: ops.asset_graph.promises(limit))
     if json:
         print_json(found)
         return 0

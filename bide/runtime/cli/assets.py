@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from bide.runtime.cli import impact, plans, uses
-from bide.runtime.cli.asking import Dag, Db, Json, asked, dag_name, done
+from bide.runtime.cli.asking import Dag, Db, Json, Most, asked, dag_name, done
 from bide.runtime.cli.output import print_json, print_table, print_why, stamp, write
 from bide.runtime.service.shapes import Interval
 
@@ -27,8 +27,8 @@ Asset = Annotated[str | None, Parameter(help="Only of this asset.")]
 Why = Annotated[str, Parameter(help="Why; it stands in the journal.")]
 
 
-def _list_assets(db: Db, json: bool) -> int:
-    found = asked(db, lambda ops: ops.assets.listed())
+def _list_assets(db: Db, json: bool, limit: int) -> int:
+    found = asked(db, lambda ops: ops.assets.listed(limit))
     if json:
         print_json(found)
     else:
@@ -49,15 +49,15 @@ def _list_assets(db: Db, json: bool) -> int:
 
 
 @app.default
-def bare(*, db: Db = None, json: Json = False) -> int:
+def bare(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
     """List the assets, each with its newest version."""
-    return _list_assets(db, json)
+    return _list_assets(db, json, limit)
 
 
 @app.command(name="list")
-def listed(*, db: Db = None, json: Json = False) -> int:
+def listed(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
     """List the assets, each with its newest version."""
-    return _list_assets(db, json)
+    return _list_assets(db, json, limit)
 
 
 @app.command(name="show")

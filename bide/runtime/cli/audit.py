@@ -22,7 +22,9 @@ def audit(
     json: Json = False,
 ) -> int:
     """List the commands there were, with who asked and from where; the newest first."""
-    found = asked(db, lambda ops: ops.audit(since, who, verb, outcome, before, limit))
+    found = asked(
+        db, lambda ops: ops.audit(since, who, verb, outcome, None if before is None else str(before), limit)
+    )
     if json:
         print_json(found)
         return 0

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from bide.runtime.cli.asking import Db, Json, Where, asked
+from bide.runtime.cli.asking import Db, Json, Most, Where, asked
 from bide.runtime.cli.output import clean, note, print_json, print_table, stamp
 
 app = App(name="hooks", help="Webhooks and CloudEvents: list (bare), deliveries.")
@@ -14,10 +14,10 @@ Outcome = Annotated[str | None, Parameter(help="Only those accepted, ignored or 
 Limit = Annotated[int, Parameter(help="At most so many, the newest.")]
 
 
-def _list(db: Where | None, json: bool) -> int:
+def _list(db: Where | None, json: bool, limit: int) -> int:
     from bide.runtime.service.hook_secrets import sentence
 
-    found = asked(db, lambda ops: ops.hooks.listed())
+    found = asked(db, lambda ops: ops.hooks.listed(limit))
     if json:
         print_json(found)
         return 0
@@ -54,15 +54,15 @@ def _list(db: Where | None, json: bool) -> int:
 
 
 @app.default
-def bare(*, db: Db = None, json: Json = False) -> int:
+def bare(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
     """List the hooks, with what was delivered to them and what was turned away."""
-    return _list(db, json)
+    return _list(db, json, limit)
 
 
 @app.command(name="list")
-def listed(*, db: Db = None, json: Json = False) -> int:
+def listed(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
     """List the hooks, with what was delivered to them and what was turned away."""
-    return _list(db, json)
+    return _list(db, json, limit)
 
 
 @app.command(name="deliveries")

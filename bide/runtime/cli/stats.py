@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from bide.runtime.cli.asking import Db, Json, asked, dag_name
+from bide.runtime.cli.asking import Db, Json, Most, asked, dag_name
 from bide.runtime.cli.output import print_json, print_table, stamp, write
 from bide.runtime.errors import UsageError
 from bide.runtime.service.stat_shapes import PathLink, RunStats, Spread
@@ -30,6 +30,7 @@ def stats(
     last: Annotated[
         int, Parameter(help="Of a DAG's runs the newest so many; of a run's attempts the longest.")
     ] = 100,
+    limit: Most = 1_000,
     db: Db = None,
     json: Json = False,
 ) -> int:
@@ -37,11 +38,11 @@ def stats(
     if assets and backfills:
         raise UsageError("either --assets or --backfills: leave one of them out")
     if assets:
-        return _assets(what, db, json)
+        return _assets(what, limit, db, json)
     if backfills:
-        return _backfills(what, db, json)
+        return _backfills(what, limit, db, json)
     if what is None:
-        return _dags(last, db, json)
+        return _dags(last, limit, db, json)
     if what.isdigit():
         return _run(what, last, db, json)
     return _dag(dag_name(what), last, db, json)
@@ -122,8 +123,8 @@ def _dag(dag: str, last: int, db: Db, json: bool) -> int:
     return 0
 
 
-def _dags(last: int, db: Db, json: bool) -> int:
-    found = asked(db, lambda ops: ops.stats.dags(last))
+def _dags(last: int, limit: int, db: Db, json: bool) -> int:
+    found = asked(db, lambda ops: ops.stats.dags(last, limit))
     if json:
         print_json(found)
         return 0
@@ -134,8 +135,8 @@ def _dags(last: int, db: Db, json: bool) -> int:
     return 0
 
 
-def _assets(asset: str | None, db: Db, json: bool) -> int:
-    found = asked(db, lambda ops: ops.stats.assets(asset))
+def _assets(asset: str | None, limit: int, db: Db, json: bool) -> int:
+    found = asked(db, lambda ops: ops.stats.assets(asset, limit))
     if json:
         print_json(found)
         return 0
@@ -170,8 +171,8 @@ def _assets(asset: str | None, db: Db, json: bool) -> int:
     return 0
 
 
-def _backfills(backfill: str | None, db: Db, json: bool) -> int:
-    found = asked(db, lambda ops: ops.stats.backfills(backfill))
+def _backfills(backfill: str | None, limit: int, db: Db, json: bool) -> int:
+    found = asked(db, lambda ops: ops.stats.backfills(backfill, limit))
     if json:
         print_json(found)
         return 0

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from bide.runtime.cli.asking import Db, Json, Where, asked, done
+from bide.runtime.cli.asking import Db, Json, Most, Where, asked, done
 from bide.runtime.cli.output import note, print_json, print_table, stamp, write
 
 app = App(name="token", help="Who may ask over TCP: create, list (bare), revoke.")
@@ -37,8 +37,8 @@ def create(
     return 0
 
 
-def _list(db: Where | None, json: bool) -> int:
-    found = asked(db, lambda ops: ops.tokens.listed())
+def _list(db: Where | None, json: bool, limit: int) -> int:
+    found = asked(db, lambda ops: ops.tokens.listed(limit))
     if json:
         print_json(found)
         return 0
@@ -58,15 +58,15 @@ def _list(db: Where | None, json: bool) -> int:
 
 
 @app.default
-def bare(*, db: Db = None, json: Json = False) -> int:
+def bare(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
     """List the tokens there are and were."""
-    return _list(db, json)
+    return _list(db, json, limit)
 
 
 @app.command(name="list")
-def listed(*, db: Db = None, json: Json = False) -> int:
+def listed(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
     """List the tokens there are and were."""
-    return _list(db, json)
+    return _list(db, json, limit)
 
 
 @app.command(name="revoke")

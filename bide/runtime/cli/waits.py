@@ -7,21 +7,21 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from bide.runtime.cli.asking import Db, Json, Wait, asked, done
+from bide.runtime.cli.asking import Db, Json, Most, Wait, asked, done
 from bide.runtime.cli.output import print_json, print_table
 from bide.runtime.clock import SystemClock, to_us
 from bide.runtime.engine.explain import span_words
 from bide.runtime.errors import UsageError
-from bide.runtime.service.addresses import read_json
+from bide.runtime.service.addresses import bounded, read_json
 
 app = App(name="waits", help="What is waited for now: list (bare), look, extend, satisfy, fail.")
 
 
-def _list_waits(db: Db, json: bool) -> int:
+def _list_waits(db: Db, json: bool, limit: int) -> int:
     found = sorted(
         asked(db, lambda ops: ops.waits()),
         key=lambda each: (each.deadline is None, each.deadline or "", int(each.id)),
-    )
+    )[: bounded(limit)]
     if json:
         print_json(found)
     else:
@@ -52,15 +52,15 @@ def away(instant: str | None, now_us: int) -> str | None:
 
 
 @app.default
-def bare(*, db: Db = None, json: Json = False) -> int:
+def bare(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
     """List what is waited for now, the nearest deadline first."""
-    return _list_waits(db, json)
+    return _list_waits(db, json, limit)
 
 
 @app.command(name="list")
-def listed(*, db: Db = None, json: Json = False) -> int:
+def listed(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
     """List what is waited for now, the nearest deadline first."""
-    return _list_waits(db, json)
+    return _list_waits(db, json, limit)
 
 
 @app.command(name="look")

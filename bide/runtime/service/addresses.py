@@ -94,6 +94,13 @@ def before_number(text: str | None) -> int:
     )
 
 
+def bounded(limit: int) -> int:
+    """The limit of a listing; raises `UsageError` for one that none has."""
+    if not 1 <= limit <= 100_000:
+        raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
+    return limit
+
+
 def incident_number(text: str) -> int:
     """The number of an incident from what was typed."""
     return _number(text, "incident", "`bide incident list` lists them")

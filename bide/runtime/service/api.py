@@ -46,6 +46,7 @@ from bide.runtime.service.metric_routes import metric_routes
 from bide.runtime.service.metrics import Metrics
 from bide.runtime.service.once import once
 from bide.runtime.service.openapi import described, document
+from bide.runtime.service.paging import page_of
 from bide.runtime.service.probe_routes import probe_routes
 from bide.runtime.service.probes import Health, Said
 from bide.runtime.service.scopes import scoped
@@ -121,10 +122,10 @@ def _add(app: FastAPI, ops: Doors, of: Operation) -> None:
         call: Callable[..., Awaitable[Any]] = getattr(room, of.name)
         query = request.query_params.multi_items()
         arguments = given(of, request.path_params, query, request.headers, await request.body())
-        if of.route.pages:
-            return await _page(of, request, call, arguments)
         if of.route.tagged and of.route.method == "GET":
             return await _tagged(of, request, ops, call, arguments)
+        if of.route.pages:
+            return await _page(of, request, call, arguments)
         with _as_seen(of, request, arguments):
             return await asked(request, call, arguments)
 
@@ -150,7 +151,10 @@ async def _tagged(
 ) -> Response:
     """An answer with its entity tag, or 304 to whoever has it. The number is read first: it is never newer than the answer."""
     number = await ops.revision(of.route.tagged, arguments[of.route.tagged])
-    answer = json_response(await call(**arguments), of.route.status)
+    if of.route.pages:
+        answer = await _page(of, request, call, arguments)
+    else:
+        answer = json_response(await call(**arguments), of.route.status)
     answer.headers["ETag"] = known = tag(number, bytes(answer.body))
     told = ", ".join(request.headers.getlist(IF_NONE_MATCH))
     if told and seen(told, known):
@@ -186,10 +190,11 @@ async def _page(
     """A page of a listing, and where the next one is: a `Link` header, as RFC 8288 has it."""
     limit = min(arguments["limit"], MOST)
     found = await call(**{**arguments, "limit": limit + 1})
-    answer = json_response(found[:limit])
-    if len(found) > limit:
-        word = cursor(of.id, getattr(found[limit - 1], of.route.pages))
-        at = request.url.include_query_params(cursor=word)
+    page, then = page_of(of, arguments, found, limit)
+    answer = json_response(page)
+    for name, last in then.items():
+        said = {"cursor": cursor(of.id, last)} if name == "before" else {name: last}
+        at = request.url.include_query_params(**said)
         answer.headers["Link"] = f'<{at.path}?{at.query}>; rel="next"'
     return answer
 

@@ -15,13 +15,13 @@ from bide.runtime.service.use_doors import UseDoors
 class AssetDoors(UseDoors, ImpactDoors, Protocol):
     """The operations on assets, and on what is pending for the DAGs that wait for them."""
 
-    @get("/assets")
-    async def listed(self) -> list[AssetLine]:
-        """List the assets."""
+    @get("/assets", pages="asset")
+    async def listed(self, limit: Limit = 100_000, before: str | None = None) -> list[AssetLine]:
+        """List the assets, by name."""
         ...
 
-    @get("/assets/{asset:path}", tagged="asset")
-    async def show(self, asset: str, limit: Limit = 20) -> AssetShown:
+    @get("/assets/{asset:path}", tagged="asset", pages="version", parts={"versions": "version"})
+    async def show(self, asset: str, limit: Limit = 20, before: str | None = None) -> AssetShown:
         """Show an asset with its newest versions."""
         ...
 
@@ -30,8 +30,10 @@ class AssetDoors(UseDoors, ImpactDoors, Protocol):
         """List the versions of an asset, the newest first."""
         ...
 
-    @get("/dags/{dag}/asset-events", names={"everything": "all"})
-    async def events(self, dag: str, everything: bool = False, limit: Limit = 1000) -> list[AssetEventLine]:
+    @get("/dags/{dag}/asset-events", names={"everything": "all"}, pages="place")
+    async def events(
+        self, dag: str, everything: bool = False, limit: Limit = 1000, before: str | None = None
+    ) -> list[AssetEventLine]:
         """List what is pending for a DAG, oldest first.
 
         `all`: whatever became of it, newest first.

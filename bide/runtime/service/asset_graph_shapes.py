@@ -90,6 +90,11 @@ class ContractLine(_Shape, frozen=True):
     source: str
     since: str
 
+    @property
+    def place(self) -> str:
+        """By which they are read page by page."""
+        return f"{self.downstream}\n{self.upstream}"
+
 
 class PromiseLine(_Shape, frozen=True):
     """A producer's promise against a consumer's need. `slack_minutes` is null where it cannot be told."""
@@ -105,3 +110,8 @@ class PromiseLine(_Shape, frozen=True):
     producer: str
     consumer: str
     sentence: str
+
+    @property
+    def place(self) -> str:
+        """By which they are read page by page."""
+        return f"{self.downstream}\n{self.upstream}\n{self.what}"

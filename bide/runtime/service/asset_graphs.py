@@ -18,6 +18,7 @@ from bide.runtime.graph.asset_needs import needs
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.schedules import schedule_from_json
+from bide.runtime.service.addresses import bounded
 from bide.runtime.service.asset_graph_shapes import (
     ContractLine,
     CycleLine,
@@ -29,6 +30,7 @@ from bide.runtime.service.asset_graph_shapes import (
     RuleLine,
     UnitLine,
 )
+from bide.runtime.service.paging import behind
 from bide.runtime.service.shapes import iso
 from bide.runtime.store import asset_graph_reads as reads
 from bide.runtime.store.reader import Reader
@@ -45,35 +47,42 @@ class AssetGraphs:
     def __init__(self, reader: Asks, clock: Clock) -> None:
         self._reader, self._clock = reader, clock
 
-    async def graph(self) -> GraphShown:
-        return shown(await self._load())
+    async def graph(self, limit: int = 100_000, before: str | None = None) -> GraphShown:
+        bounded(limit)
+        now_us = self._clock.now()
+        return await self._reader.ask(Reader.read, lambda conn: _page(_graph(conn, now_us), limit, before))
 
-    async def contracts(self, asset: str | None = None) -> list[ContractLine]:
+    async def contracts(
+        self, asset: str | None = None, limit: int = 100_000, before: str | None = None
+    ) -> list[ContractLine]:
+        bounded(limit)
         found: list[ContractLine] = await self._reader.ask(Reader.read, _contracts)
         if asset is None:
-            return found
+            return behind(found, lambda line: line.place, before, limit)
         mine = [line for line in found if asset in (line.downstream, line.upstream)]
         if not mine:
             ends = sorted({name for line in found for name in (line.downstream, line.upstream)})
             raise NotFoundError(
                 f"no contract in force names the asset {asset!r}{suggestion(asset, ends) or '; `bide assets contracts` lists them'}"
             )
-        return mine
+        return behind(mine, lambda line: line.place, before, limit)
 
-    async def promises(self) -> list[PromiseLine]:
-        graph = await self._load()
-        return [
-            PromiseLine(
-                downstream=need.downstream, upstream=need.upstream, what=need.what, standing=need.standing.value,
-                promise=need.promise, need=need.need, slack_minutes=need.slack_minutes, at=need.at,
-                producer=need.producer, consumer=need.consumer, sentence=need.sentence,
-            )
-            for need in needs(graph, self._clock.now())
-        ]  # fmt: skip
-
-    async def _load(self) -> AssetGraph:
+    async def promises(self, limit: int = 100_000, before: str | None = None) -> list[PromiseLine]:
+        bounded(limit)
         now_us = self._clock.now()
-        return await self._reader.ask(Reader.read, lambda conn: _graph(conn, now_us))
+        found = await self._reader.ask(Reader.read, lambda conn: _promises(_graph(conn, now_us), now_us))
+        return behind(found, lambda line: line.place, before, limit)
+
+
+def _promises(graph: AssetGraph, now_us: int) -> list[PromiseLine]:
+    return [
+        PromiseLine(
+            downstream=need.downstream, upstream=need.upstream, what=need.what, standing=need.standing.value,
+            promise=need.promise, need=need.need, slack_minutes=need.slack_minutes, at=need.at,
+            producer=need.producer, consumer=need.consumer, sentence=need.sentence,
+        )
+        for need in needs(graph, now_us)
+    ]  # fmt: skip
 
 
 def _graph(conn: sqlite3.Connection, now_us: int) -> AssetGraph:
@@ -87,6 +96,14 @@ def _graph(conn: sqlite3.Connection, now_us: int) -> AssetGraph:
         for row in reads.dags(conn)
     ]
     return AssetGraph(programs, reads.declared(conn))
+
+
+def _page(graph: AssetGraph, limit: int, before: str | None) -> GraphShown:
+    whole = shown(graph)
+    assets = behind(whole.assets, lambda each: each.asset, before, limit)
+    names = {each.asset for each in assets}
+    edges = tuple(each for each in whole.edges if each.downstream in names)
+    return msgspec.structs.replace(whole, assets=tuple(assets), edges=edges)
 
 
 def shown(graph: AssetGraph) -> GraphShown:

@@ -74,7 +74,7 @@ class AssetEventLine(_Shape, frozen=True):
     """A version as one DAG has it: pending, used, superseded (a newer one was used) or dropped.
 
     `period` is the start of the part of it, where the DAG takes it period by period; `again` counts
-    replays.
+    replays. `place` is where it stands in the listing.
     """
 
     dag: str
@@ -87,6 +87,7 @@ class AssetEventLine(_Shape, frozen=True):
     run_id: str | None
     reason: str
     created_at: str
+    place: str = ""
 
 
 class DagWhyShown(_Shape, frozen=True):

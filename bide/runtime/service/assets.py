@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,7 @@ from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.schedules import OnAssets, schedule_from_json
 from bide.runtime.schedules.on_assets import on_assets
-from bide.runtime.service.addresses import asset_name, asset_version_number, before_number, read_date
+from bide.runtime.service.addresses import asset_name, asset_version_number, before_number, bounded, read_date
 from bide.runtime.service.asset_shapes import (
     AssetEventLine,
     AssetLine,
@@ -56,27 +57,28 @@ class Assets(Uses, Impacts):
     def __init__(self, reader: Asks, door: Door, clock: Clock, live: Live | None, held: bool) -> None:
         self._reader, self._door, self._clock, self._live, self._held = reader, door, clock, live, held
 
-    async def listed(self) -> list[AssetLine]:
-        return await self._reader.ask(Reader.read, _listed)
+    async def listed(self, limit: int = 100_000, before: str | None = None) -> list[AssetLine]:
+        bounded(limit)
+        return await self._reader.ask(Reader.read, lambda conn: _listed(conn, None, limit, before or ""))
 
-    async def show(self, asset: Asset | str, limit: int = 20) -> AssetShown:
-        if not 1 <= limit <= 100_000:
-            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
-        name = asset_name(asset)
-        return await self._reader.ask(Reader.read, lambda conn: _show(conn, name, limit))
+    async def show(self, asset: Asset | str, limit: int = 20, before: str | None = None) -> AssetShown:
+        bounded(limit)
+        name, below = asset_name(asset), before_number(before)
+        return await self._reader.ask(Reader.read, lambda conn: _show(conn, name, limit, below))
 
     async def versions(
         self, asset: Asset | str, limit: int = 50, before: str | None = None
     ) -> list[VersionLine]:
-        if not 1 <= limit <= 100_000:
-            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
+        bounded(limit)
         name, below = asset_name(asset), before_number(before)
         return await self._reader.ask(Reader.read, lambda conn: _versions(conn, name, limit, below))
 
-    async def events(self, dag: str, everything: bool = False, limit: int = 1000) -> list[AssetEventLine]:
-        if not 1 <= limit <= 100_000:
-            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
-        return await self._reader.ask(Reader.read, lambda conn: _events(conn, dag, everything, limit))
+    async def events(
+        self, dag: str, everything: bool = False, limit: int = 1000, before: str | None = None
+    ) -> list[AssetEventLine]:
+        bounded(limit)
+        last = None if before is None else _place(before)
+        return await self._reader.ask(Reader.read, lambda conn: _events(conn, dag, everything, limit, last))
 
     async def drop(
         self,
@@ -167,7 +169,7 @@ def _by_asset(pairs: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _listed(conn: sqlite3.Connection, name: str | None = None) -> list[AssetLine]:
+def _listed(conn: sqlite3.Connection, name: str | None, limit: int = 1, after: str = "") -> list[AssetLine]:
     producers, consumers = _by_asset(reads.producers(conn)), _by_asset(reads.consumers(conn))
     return [
         AssetLine(
@@ -180,14 +182,14 @@ def _listed(conn: sqlite3.Connection, name: str | None = None) -> list[AssetLine
             producers=producers.get(row.name, ()),
             consumers=consumers.get(row.name, ()),
         )
-        for row in reads.assets(conn, name)
+        for row in reads.assets(conn, name, limit, after)
     ]
 
 
-def _show(conn: sqlite3.Connection, asset: str, limit: int) -> AssetShown:
+def _show(conn: sqlite3.Connection, asset: str, limit: int, before: int) -> AssetShown:
     found = _known(conn, asset)
     line = {name: getattr(found, name) for name in AssetLine.__struct_fields__}
-    versions = tuple(_version(row) for row in reads.versions(conn, asset, limit))
+    versions = tuple(_version(row) for row in reads.versions(conn, asset, limit, before))
     return AssetShown(**line, versions=versions)
 
 
@@ -251,7 +253,18 @@ def _consumer(conn: sqlite3.Connection, dag: str) -> tuple[reads.ConsumerRead, O
     return row, schedule
 
 
-def _events(conn: sqlite3.Connection, dag: str, everything: bool, limit: int) -> list[AssetEventLine]:
+def _place(text: str) -> reads.Place:
+    """Behind which event a page begins."""
+    parts = text.split(".")
+    if len(parts) != 4 or not all(re.fullmatch(r"-?[0-9]{1,18}", part) for part in parts):
+        raise UsageError(f"{text!r} names no item: it is the `place` of the last one of the page before")
+    version, part, again, run = map(int, parts)
+    return version, part, again, run
+
+
+def _events(
+    conn: sqlite3.Connection, dag: str, everything: bool, limit: int, last: reads.Place | None
+) -> list[AssetEventLine]:
     row, schedule = _consumer(conn, dag)
     read = reads.events if everything else reads.pending
     return [
@@ -266,8 +279,9 @@ def _events(conn: sqlite3.Connection, dag: str, everything: bool, limit: int) ->
             run_id=None if event.run_id is None else str(event.run_id),
             reason=event.reason,
             created_at=iso(event.created_us),
+            place=f"{event.version}.{event.part_us}.{event.again}.{event.run_id or 0}",
         )
-        for event in read(conn, row.dag_id, limit)
+        for event in read(conn, row.dag_id, limit, last)
     ]
 
 

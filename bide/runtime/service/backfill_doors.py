@@ -38,8 +38,10 @@ class BackfillDoors(Protocol):
         """List backfills, the newest first."""
         ...
 
-    @get("/backfills/{backfill}", tagged="backfill")
-    async def show(self, backfill: str, state: str | None = None, limit: Limit = 100_000) -> BackfillShown:
+    @get("/backfills/{backfill}", tagged="backfill", pages="place", parts={"intervals": "place"})
+    async def show(
+        self, backfill: str, state: str | None = None, limit: Limit = 100_000, before: str | None = None
+    ) -> BackfillShown:
         """Show a backfill and its intervals."""
         ...
 

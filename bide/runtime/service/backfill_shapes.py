@@ -139,4 +139,4 @@ class BackfillShown(msgspec.Struct, frozen=True, kw_only=True):
     ends_at: str | None
     created_at: str
     ended_at: str | None
-    intervals: tuple[BackfillInterval, ...]
+    intervals: tuple[IntervalLine, ...]

@@ -11,7 +11,7 @@ from bide.runtime.engine.backfill_state import BackfillOptions
 from bide.runtime.engine.explain.backfill import BackfillFacts, explain_backfill
 from bide.runtime.engine.states import BackfillState, IntervalState
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
-from bide.runtime.service.addresses import backfill_number, before_number
+from bide.runtime.service.addresses import backfill_number, before_number, bounded
 from bide.runtime.service.backfill_plan import Planned, plan
 from bide.runtime.service.backfill_shapes import (
     BackfillInterval,
@@ -83,8 +83,7 @@ class Backfills:
         self, dag: str | None = None, limit: int = 50, before: str | None = None
     ) -> list[BackfillLine]:
         """The newest first."""
-        if not 1 <= limit <= 100_000:
-            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
+        bounded(limit)
 
         def ask(conn: sqlite3.Connection) -> Any:
             found = store.backfills_shown(conn, dag, limit, before_number(before))
@@ -93,9 +92,13 @@ class Backfills:
         found, counts = await self._reader.ask(Reader.read, ask)
         return [_line(one, counts[one.backfill_id]) for one in found]
 
-    async def show(self, backfill: str, state: str | None = None, limit: int = 100_000) -> BackfillShown:
+    async def show(
+        self, backfill: str, state: str | None = None, limit: int = 100_000, before: str | None = None
+    ) -> BackfillShown:
         """A backfill, why it stands where it does, and its intervals (those in `state`)."""
         backfill_id = backfill_number(backfill)
+        bounded(limit)
+        after = -1 if before is None else before_number(before)
         if state is not None and state not in set(IntervalState):
             raise UsageError(f"{state!r} is no state of an interval: use one of {', '.join(IntervalState)}")
 
@@ -108,7 +111,7 @@ class Backfills:
                 store.counts(conn, [backfill_id])[backfill_id],
                 store.pace(conn, backfill_id),
                 store.intervals_shown(conn, backfill_id, "running", 10_000),
-                store.intervals_shown(conn, backfill_id, state, limit),
+                store.intervals_shown(conn, backfill_id, state, limit, after),
             )
 
         return self._shown(*await self._reader.ask(Reader.read, ask))
@@ -119,8 +122,7 @@ class Backfills:
         backfill_id = backfill_number(backfill)
         if state is not None and state not in set(IntervalState):
             raise UsageError(f"{state!r} is no state of an interval: use one of {', '.join(IntervalState)}")
-        if not 1 <= limit <= 100_000:
-            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
+        bounded(limit)
         after = -1 if before is None else before_number(before)
 
         def ask(conn: sqlite3.Connection) -> list[store.IntervalShown]:
@@ -183,7 +185,7 @@ class Backfills:
             ends_at=iso_or_none(ends),
             created_at=iso(one.created_us),
             ended_at=iso_or_none(one.ended_us),
-            intervals=tuple(map(_interval, intervals)),
+            intervals=tuple(map(_interval_line, intervals)),
         )
 
     async def pause(self, backfill: str) -> Done:

@@ -21,6 +21,7 @@ from bide.runtime import errors
 from bide.runtime.errors import BideError, GaveUpError, UnreachableError
 from bide.runtime.service.cursor import cursor
 from bide.runtime.service.doors import ROOMS
+from bide.runtime.service.paging import items_of, joined, next_of
 from bide.runtime.service.said import said
 from bide.runtime.service.shapes import Problem
 from bide.runtime.service.table import KEY_HEADER, Operation, operation
@@ -119,10 +120,11 @@ class Client(Calls):
         found, more = self._asked(of, given)
         if not of.route.pages:
             return found
-        while more and len(found) < given["limit"]:  # an answer has a page of it at most
-            below = {"before": getattr(found[-1], of.route.pages), "limit": given["limit"] - len(found)}
-            page, more = self._asked(of, {**given, **below})
-            found += page
+        while (
+            more and (left := given["limit"] - len(items_of(of, found))) > 0
+        ):  # an answer has a page at most
+            page, more = self._asked(of, {**given, **next_of(of, given, found), "limit": left})
+            found = joined(of, given, found, page)
         return found
 
     def _asked(self, of: Operation, given: Mapping[str, Any]) -> tuple[Any, bool]:

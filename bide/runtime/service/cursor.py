@@ -1,7 +1,7 @@
 """Where a page of a listing ends: an opaque word, which gives the page after it.
 
-Listings go from the newest to the oldest, so a page begins below the last one of the page before: what
-is made meanwhile neither moves what follows nor shows anything twice.
+A page begins behind the last one of the page before, which the word names (a number, or a name): what is made
+meanwhile neither moves what follows nor shows anything twice.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from bide.runtime.errors import UsageError
 
 MOST: Final = 1_000
 """Items on one page: an answer is read and written in a few milliseconds."""
-_INSIDE: Final = re.compile(r"([a-z_]{1,100}):([0-9]{1,18})")
+_INSIDE: Final = re.compile(r"([a-z_]{1,100}):(.{1,2000})", re.DOTALL)
 
 
 def cursor(listing: str, last: str) -> str:
-    """The word for what comes after `last`, the id of an item.
+    """The word for what comes after `last`, the id or the name of an item.
 
     >>> read_cursor("runs", cursor("runs", "12"))
     '12'
@@ -27,10 +27,10 @@ def cursor(listing: str, last: str) -> str:
 
 
 def read_cursor(listing: str, word: str) -> str:
-    """The id that it stands for; `UsageError` for one of another listing, or none at all."""
+    """The id or the name that it stands for; `UsageError` for one of another listing, or none at all."""
     try:
-        inside = urlsafe_b64decode(f"{word}{'=' * (-len(word) % 4)}".encode("ascii")).decode("ascii")
-    except ValueError:  # no base64, no ASCII
+        inside = urlsafe_b64decode(f"{word}{'=' * (-len(word) % 4)}".encode("ascii")).decode()
+    except ValueError:  # no base64, no text
         inside = ""
     match = _INSIDE.fullmatch(inside)
     if match is None or match[1] != listing:

@@ -266,25 +266,25 @@ class Doors(Protocol):
         """The number that an entity has as it stands; None when it is not there, or has none."""
         ...
 
-    @get("/audit", scope="admin")
+    @get("/audit", scope="admin", pages="id")
     async def audit(
         self,
         since: str | None = None,
         who: str | None = None,
         verb: str | None = None,
         outcome: str | None = None,
-        before: Number | None = None,
+        before: str | None = None,
         limit: Limit = 100,
     ) -> list[AuditLine]:
         """List the commands there were, with who asked and from where; the newest first.
 
-        `since`: an instant, or a span before now such as 2h; `before`: lines of lower numbers; `outcome`: ok, refused.
+        `since`: an instant, or a span before now such as 2h; `outcome`: ok, refused.
         """
         ...
 
-    @get("/dags")
-    async def dags(self) -> list[DagLine]:
-        """List the DAGs."""
+    @get("/dags", pages="dag")
+    async def dags(self, limit: Limit = 100_000, before: str | None = None) -> list[DagLine]:
+        """List the DAGs, by name."""
         ...
 
     @get("/dags/{dag}", tagged="dag")
@@ -313,9 +313,9 @@ class Doors(Protocol):
         """List runs, the newest first."""
         ...
 
-    @get("/runs/{run}", tagged="run")
-    async def show(self, run: str) -> RunShown:
-        """Show a run and its tasks."""
+    @get("/runs/{run}", tagged="run", pages="place", parts={"tasks": "place"})
+    async def show(self, run: str, limit: Limit = 100_000, before: str | None = None) -> RunShown:
+        """Show a run and its tasks, in the order in which they were made."""
         ...
 
     @get("/runs/{run}/why")
@@ -351,7 +351,7 @@ class Doors(Protocol):
         """List alerts, the newest first."""
         ...
 
-    @get("/journal")
+    @get("/journal", pages="id", onward="since")
     async def events(
         self,
         since: str | None = None,
@@ -359,10 +359,12 @@ class Doors(Protocol):
         dag: str | None = None,
         kind: str | None = None,
         limit: Limit = 100,
+        before: str | None = None,
     ) -> list[EventLine]:
         """List events in the order they happened: the last ones, or the first after `since`.
 
-        `since` is an event's id, an instant, or a span before now such as 10m; `kind` one or more, with commas.
+        `since` is an event's id, an instant, or a span before now such as 10m; `kind` one or more, with commas. The next page
+        after the last ones has those before them.
         """
         ...
 

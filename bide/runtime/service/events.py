@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bide.runtime.clock import Clock
 from bide.runtime.errors import NotFoundError, UsageError
-from bide.runtime.service.addresses import read_date, read_span, run_number
+from bide.runtime.service.addresses import before_number, read_date, read_span, run_number
 from bide.runtime.service.event_shapes import KINDS, EventLine, event_line
 from bide.runtime.store.feed import FeedLine, Wanted, last_line, line_before, lines_after, lines_before
 from bide.runtime.store.reader import Reader
@@ -61,13 +61,17 @@ async def events(
     dag: str | None = None,
     kind: str | None = None,
     limit: int = 100,
+    before: str | None = None,
 ) -> list[EventLine]:
-    """The first `limit` after `since`; without it the last ones. Always in the order they happened."""
+    """The first `limit` after `since`; without it the last ones, of those before `before`. Always in the order they happened."""
     if not 1 <= limit <= MOST:
         raise UsageError(f"a limit of {limit} cannot be: use 1 to {MOST}")
+    if since is not None and before is not None:
+        raise UsageError("both a place to begin after and one to end before: leave one of them out")
+    end = None if before is None else before_number(before)
     which = await wanted(reader, run, dag, kind)
     if since is None:
-        found = await _last(reader, which, limit)
+        found = await _last(reader, which, end, limit)
     else:
         found = await _first(reader, which, await place(reader, since, clock.now()), limit)
     return [event_line(line) for line in found]
@@ -84,8 +88,8 @@ async def _first(reader: Asks, which: Wanted, seq: int, limit: int) -> list[Feed
         seq = page.upto
 
 
-async def _last(reader: Asks, which: Wanted, limit: int) -> list[FeedLine]:
-    seq = await reader.ask(Reader.read, last_line) + 1
+async def _last(reader: Asks, which: Wanted, end: int | None, limit: int) -> list[FeedLine]:
+    seq = end if end is not None else await reader.ask(Reader.read, last_line) + 1
     found: list[FeedLine] = []
     while True:
         most = min(_PAGE, limit - len(found))

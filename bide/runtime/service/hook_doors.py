@@ -11,14 +11,14 @@ from bide.runtime.service.route import Limit, get
 class HookDoors(Protocol):
     """The hooks by name, and what was delivered to them."""
 
-    @get("/hooks")
-    async def listed(self) -> list[HookLine]:
+    @get("/hooks", pages="hook")
+    async def listed(self, limit: Limit = 100_000, before: str | None = None) -> list[HookLine]:
         """List the hooks, with what was delivered to them of late and what was turned away."""
         ...
 
-    @get("/hooks/{hook}/deliveries")
+    @get("/hooks/{hook}/deliveries", pages="id")
     async def deliveries(
-        self, hook: str, outcome: str | None = None, limit: Limit = 50
+        self, hook: str, outcome: str | None = None, limit: Limit = 50, before: str | None = None
     ) -> list[DeliveryLine]:
         """List the deliveries of a hook that are still known, the newest first.
 

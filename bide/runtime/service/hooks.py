@@ -10,8 +10,10 @@ from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.hooks.delivery import ACCEPTED, IGNORED, REFUSED
 from bide.runtime.hooks.hook import HookSpec
+from bide.runtime.service.addresses import before_number, bounded
 from bide.runtime.service.hook_secrets import unchecked
 from bide.runtime.service.hook_shapes import DeliveryLine, HookLine
+from bide.runtime.service.paging import behind
 from bide.runtime.service.shapes import iso, iso_or_none
 from bide.runtime.store import hook_rows as reads
 from bide.runtime.store.reader import Reader
@@ -31,18 +33,24 @@ class Hooks:
         """`apart`: another process holds the database, and what it has for secrets is not seen from here."""
         self._reader, self._apart = reader, apart
 
-    async def listed(self) -> list[HookLine]:
-        return await self._reader.ask(Reader.read, lambda conn: _listed(conn, self._apart))
+    async def listed(self, limit: int = 100_000, before: str | None = None) -> list[HookLine]:
+        bounded(limit)
+        found = await self._reader.ask(Reader.read, lambda conn: _listed(conn, self._apart))
+        return behind(found, lambda each: each.hook, before, limit)
 
-    async def deliveries(self, hook: str, outcome: str | None = None, limit: int = 50) -> list[DeliveryLine]:
+    async def deliveries(
+        self, hook: str, outcome: str | None = None, limit: int = 50, before: str | None = None
+    ) -> list[DeliveryLine]:
         if outcome is not None and outcome not in OUTCOMES:
             raise UsageError(
                 f"{outcome!r} is no outcome of a delivery{suggestion(outcome, OUTCOMES)}: "
                 f"use one of {', '.join(OUTCOMES)}"
             )
-        if not 1 <= limit <= 100_000:
-            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
-        return await self._reader.ask(Reader.read, lambda conn: _deliveries(conn, hook, outcome, limit))
+        bounded(limit)
+        below = before_number(before)
+        return await self._reader.ask(
+            Reader.read, lambda conn: _deliveries(conn, hook, outcome, limit, below)
+        )
 
 
 def _listed(conn: sqlite3.Connection, apart: bool) -> list[HookLine]:
@@ -77,8 +85,10 @@ def _line(name: str, spec: HookSpec | None, seen: reads.Summary, apart: bool) ->
     )
 
 
-def _deliveries(conn: sqlite3.Connection, hook: str, outcome: str | None, limit: int) -> list[DeliveryLine]:
-    found = reads.deliveries(conn, hook, outcome, limit)
+def _deliveries(
+    conn: sqlite3.Connection, hook: str, outcome: str | None, limit: int, before: int
+) -> list[DeliveryLine]:
+    found = reads.deliveries(conn, hook, outcome, limit, before)
     if not found and hook not in (known := reads.names(conn)):
         there = suggestion(hook, known) or f"; there are: {', '.join(known[:8]) or 'none yet'}"
         raise NotFoundError(f"there is no hook {hook!r}{there}")

@@ -20,9 +20,13 @@ class NoticeDoors(Protocol):
         """
         ...
 
-    @get("/notices")
+    @get("/notices", pages="id")
     async def listed(
-        self, route: str | None = None, state: str | None = None, limit: Limit = 100
+        self,
+        route: str | None = None,
+        state: str | None = None,
+        limit: Limit = 100,
+        before: str | None = None,
     ) -> list[NoticeLine]:
         """List notices, the newest first.
 

@@ -12,7 +12,7 @@ from bide.runtime.engine.noticing import PENDING, SENDING, SENT, STATES
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.notify.routes import Route, routes_of
-from bide.runtime.service.addresses import notice_number
+from bide.runtime.service.addresses import before_number, bounded, notice_number
 from bide.runtime.service.notice_shapes import NoticeLine, RouteLine
 from bide.runtime.service.shapes import Done, iso, iso_or_none
 from bide.runtime.store import notice_rows as rows
@@ -51,16 +51,20 @@ class Notices:
         ]  # fmt: skip
 
     async def listed(
-        self, route: str | None = None, state: str | None = None, limit: int = 100
+        self,
+        route: str | None = None,
+        state: str | None = None,
+        limit: int = 100,
+        before: str | None = None,
     ) -> list[NoticeLine]:
         if state is not None and state not in STATES:
             raise UsageError(
                 f"{state!r} is no state of a notice{suggestion(state, STATES)}: use one of {', '.join(STATES)}"
             )
-        if not 1 <= limit <= 100_000:
-            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
+        bounded(limit)
+        below = before_number(before)
         return await self._reader.ask(
-            Reader.read, lambda conn: [line(each) for each in rows.notices(conn, route, state, limit)]
+            Reader.read, lambda conn: [line(each) for each in rows.notices(conn, route, state, limit, below)]
         )
 
     async def test(self, route: str) -> Done:

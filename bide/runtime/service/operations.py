@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -27,6 +26,7 @@ from bide.runtime.service import facts
 from bide.runtime.service.addresses import (
     alert_number,
     before_number,
+    bounded,
     read_date,
     read_span,
     run_number,
@@ -37,6 +37,7 @@ from bide.runtime.service.describe import alert_line, nodes_beside, schedule_wor
 from bide.runtime.service.doors import Door, Live
 from bide.runtime.service.logs import read_log
 from bide.runtime.service.operated import Operated
+from bide.runtime.service.paging import behind
 from bide.runtime.service.shapes import (
     AlertLine,
     DagLine,
@@ -108,7 +109,9 @@ class Operations(Who, Operated):
 
     # --- reading ---------------------------------------------------------------------------------
 
-    async def dags(self) -> list[DagLine]:
+    async def dags(self, limit: int = 100_000, before: str | None = None) -> list[DagLine]:
+        bounded(limit)
+        known = await self._reader.ask(Reader.dags)
         return [
             DagLine(
                 dag=dag.name,
@@ -118,7 +121,7 @@ class Operations(Who, Operated):
                 last_state=dag.last_state.value if dag.last_state else None,
                 code_error=self._code_error(dag.name),
             )
-            for dag in await self._reader.ask(Reader.dags)
+            for dag in behind(known, lambda dag: dag.name, before, limit)
         ]
 
     async def schedule(
@@ -165,15 +168,15 @@ class Operations(Who, Operated):
     ) -> list[RunLine]:
         if state is not None and state not in set(RunState):
             raise UsageError(f"{state!r} is no state of a run: use one of {', '.join(RunState)}")
-        if not 1 <= limit <= 100_000:
-            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
+        bounded(limit)
         if dag is not None:
             await self._dag(dag)
         asked = {"dag": dag, "state": state, "limit": limit, "before": before_number(before)}
         return await self._reader.ask(lambda reader: [_run_line(run) for run in reader.runs(**asked)])
 
-    async def show(self, run: str) -> RunShown:
-        return await self._reader.ask(_show, run_number(run))
+    async def show(self, run: str, limit: int = 100_000, before: str | None = None) -> RunShown:
+        bounded(limit)
+        return await self._reader.ask(_show, run_number(run), limit, before)
 
     async def why(self, run: str, task: str | None = None) -> WhyShown:
         run_id = run_number(run)
@@ -231,8 +234,7 @@ class Operations(Who, Operated):
         return LogPart(attempt=last.number, text=text, next_offset=end, over=over)
 
     async def waits(self, limit: int = 100_000, before: str | None = None) -> list[WaitLine]:
-        if not 1 <= limit <= 100_000:
-            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
+        bounded(limit)
         return await self._reader.ask(self._wait_lines, limit, before_number(before))
 
     async def nearest_waits(self) -> list[WaitLine]:
@@ -287,8 +289,7 @@ class Operations(Who, Operated):
     ) -> list[AlertLine]:
         if state is not None and state not in ALERT_STATES:
             raise UsageError(f"{state!r} is no state of an alert: use one of {', '.join(ALERT_STATES)}")
-        if not 1 <= limit <= 100_000:
-            raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
+        bounded(limit)
         run_id = None if run is None else run_number(run)
         if run_id is not None:
             await self._reader.ask(Reader.run, run_id)
@@ -304,10 +305,11 @@ class Operations(Who, Operated):
         dag: str | None = None,
         kind: str | None = None,
         limit: int = 100,
+        before: str | None = None,
     ) -> list[EventLine]:
         from bide.runtime.service.events import events
 
-        return await events(self._reader, self._clock, since, run, dag, kind, limit)
+        return await events(self._reader, self._clock, since, run, dag, kind, limit, before)
 
     async def top(self) -> Top:
         from bide.runtime.service.top import top
@@ -490,11 +492,15 @@ def _run_line(run: store.RunShown) -> RunLine:
     )
 
 
-def _show(reader: Reader, run_id: int) -> RunShown:
+def _show(reader: Reader, run_id: int, limit: int, before: str | None) -> RunShown:
     run = reader.run(run_id)
-    held: Counter[tuple[str, int]] = Counter()
-    for attempt in reader.attempts(run_id):
-        held[attempt.task, attempt.map_index] += attempt.active_us
+    last = 0
+    if before is not None:
+        meant = task_address(before)
+        instance = reader.instance(run_id, meant.task, meant.map_index)
+        if instance is None:
+            raise NotFoundError(f"run {run_id} has no task {before!r}: a page begins behind one that it has")
+        last = instance.instance_id
     beside = nodes_beside(run.spec)
     return RunShown(
         run_id=str(run_id),
@@ -509,10 +515,10 @@ def _show(reader: Reader, run_id: int) -> RunShown:
                 state=task.state.value,
                 attempts=task.attempts,
                 reason=standing_by(task.reason, task.state, beside.get(task.task)),
-                slot_seconds=held[task.task, task.map_index] / SECOND,
+                slot_seconds=task.slot_us / SECOND,
                 role=beside[task.task].role.value if task.task in beside else "task",
             )
-            for task in reader.tasks(run_id)
+            for task in reader.tasks_after(run_id, last, limit)
         ),
         alerts=tuple(alert_line(each) for each in reader.alerts(run_id)),
         kind=run.kind,

@@ -40,8 +40,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Where an operation is found, below `/api/v1`, and who may call it.
 
     `names`: what parameters are called there, where that differs. `nulls`: the word that stands for
-    None, where there is no leaving it out. `pages`: the field of a listing's items, newest first, by which it
-    is read page by page; the operation's `before` is its `cursor` there. `once`: whether a command takes an
+    None, where there is no leaving it out. `pages`: what of a listing's items it is read page by page by; the
+    operation's `before` is its `cursor` there. `parts`: the lists of an answer that is a struct which are read so, each with
+    what of its items says to which of the first list they belong. `onward`: the parameter from which on a listing is read that
+    else gives its last items (`paging.py`). `once`: whether a command takes an
     Idempotency-Key; it cannot where the answer is kept nowhere. `tagged`: the parameter that names the entity which a question
     answers with a tag of, and which a command edits as it was seen (`tags.py`).
     """
@@ -53,6 +55,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     names: Mapping[str, str] = _NONE
     nulls: Mapping[str, str] = _NONE
     pages: str = ""
+    parts: Mapping[str, str] = _NONE
+    onward: str = ""
     once: bool = True
     tagged: str = ""
 
@@ -64,11 +68,23 @@ def get(
     names: Mapping[str, str] = _NONE,
     nulls: Mapping[str, str] = _NONE,
     pages: str = "",
+    parts: Mapping[str, str] = _NONE,
+    onward: str = "",
     tagged: str = "",
 ) -> Callable[[Call], Call]:
     """A question. It changes nothing."""
     return _at(
-        Route(method="GET", path=path, scope=scope, names=names, nulls=nulls, pages=pages, tagged=tagged)
+        Route(
+            method="GET",
+            path=path,
+            scope=scope,
+            names=names,
+            nulls=nulls,
+            pages=pages,
+            parts=parts,
+            onward=onward,
+            tagged=tagged,
+        )
     )
 
 

@@ -145,6 +145,11 @@ class TaskLine(_Shape, frozen=True):
     slot_seconds: float = 0.0
     role: str = "task"
 
+    @property
+    def place(self) -> str:
+        """By which a run's tasks are read page by page."""
+        return self.task if self.map_index < 0 else f"{self.task}[{self.map_index}]"
+
 
 class AlertLine(_Shape, frozen=True):
     """What somebody should know. `kind`: run, task or asset (it is late), failure, quality, approval, ...

@@ -21,17 +21,23 @@ class StatDoors(Protocol):
         """Show the tasks of a DAG over its newest runs: durations, queue waits, failures, slot-seconds."""
         ...
 
-    @get("/stats/dags")
-    async def dags(self, last: Limit = 100) -> list[DagSpan]:
-        """Show how the newest runs of each DAG went."""
+    @get("/stats/dags", pages="dag")
+    async def dags(
+        self, last: Limit = 100, limit: Limit = 100_000, before: str | None = None
+    ) -> list[DagSpan]:
+        """Show how the newest runs of each DAG went, by name; of `last` runs at most."""
         ...
 
-    @get("/stats/assets")
-    async def assets(self, asset: str | None = None, limit: Limit = 100) -> list[AssetStats]:
+    @get("/stats/assets", pages="asset")
+    async def assets(
+        self, asset: str | None = None, limit: Limit = 100, before: str | None = None
+    ) -> list[AssetStats]:
         """List freshness, late data, rows and checks of assets, by name."""
         ...
 
-    @get("/stats/backfills")
-    async def backfills(self, backfill: str | None = None, limit: Limit = 100) -> list[BackfillStats]:
+    @get("/stats/backfills", pages="id")
+    async def backfills(
+        self, backfill: str | None = None, limit: Limit = 100, before: str | None = None
+    ) -> list[BackfillStats]:
         """List backfills with their intervals by state, the newest first."""
         ...

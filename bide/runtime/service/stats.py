@@ -8,12 +8,12 @@ import msgspec
 
 from bide.runtime.clock import SECOND, Clock
 from bide.runtime.engine.states import State
-from bide.runtime.errors import NotFoundError, UsageError
+from bide.runtime.errors import NotFoundError
 from bide.runtime.graph.compile import compile_spec
 from bide.runtime.graph.critical import PHASES, Life, Link, Move, critical_path, last_life
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.graph.validate import suggestion
-from bide.runtime.service.addresses import asset_name, backfill_number, run_number
+from bide.runtime.service.addresses import asset_name, backfill_number, before_number, bounded, run_number
 from bide.runtime.service.shapes import Interval, iso, iso_or_none
 from bide.runtime.service.stat_shapes import (
     AssetStats,
@@ -42,15 +42,16 @@ class Stats:
         self._reader, self._clock = reader, clock
 
     async def run(self, run: str, limit: int = 100) -> RunStats:
-        _bounded(limit)
+        bounded(limit)
         return await self._reader.ask(_run, run_number(run), limit, self._clock.now())
 
     async def dag(self, dag: str, last: int = 100) -> DagStats:
-        _bounded(last)
+        bounded(last)
         return await self._reader.ask(_dag, dag, last)
 
-    async def dags(self, last: int = 100) -> list[DagSpan]:
-        _bounded(last)
+    async def dags(self, last: int = 100, limit: int = 100_000, before: str | None = None) -> list[DagSpan]:
+        bounded(last)
+        bounded(limit)
         return [
             DagSpan(
                 dag=one.dag,
@@ -60,22 +61,33 @@ class Stats:
                 mean_s=None if one.mean_us is None else one.mean_us / SECOND,
                 longest_s=None if one.longest_us is None else one.longest_us / SECOND,
             )
-            for one in await self._reader.ask(Reader.read, lambda conn: reads.dag_sums(conn, last))
+            for one in await self._reader.ask(
+                Reader.read, lambda conn: reads.dag_sums(conn, last, limit, before or "")
+            )
         ]
 
-    async def assets(self, asset: str | None = None, limit: int = 100) -> list[AssetStats]:
-        _bounded(limit)
+    async def assets(
+        self, asset: str | None = None, limit: int = 100, before: str | None = None
+    ) -> list[AssetStats]:
+        bounded(limit)
         name = None if asset is None else asset_name(asset)
-        found = await self._reader.ask(Reader.read, lambda conn: reads.asset_sums(conn, name, limit))
-        if name is not None and not found:
+        found = await self._reader.ask(
+            Reader.read, lambda conn: reads.asset_sums(conn, name, limit, before or "")
+        )
+        if name is not None and not found and before is None:
             raise NotFoundError(f"there is no asset {name!r}: `bide assets` lists them")
         return [_asset(one, self._clock.now()) for one in found]
 
-    async def backfills(self, backfill: str | None = None, limit: int = 100) -> list[BackfillStats]:
-        _bounded(limit)
+    async def backfills(
+        self, backfill: str | None = None, limit: int = 100, before: str | None = None
+    ) -> list[BackfillStats]:
+        bounded(limit)
         number = None if backfill is None else backfill_number(backfill)
-        found = await self._reader.ask(Reader.read, lambda conn: reads.backfill_sums(conn, number, limit))
-        if number is not None and not found:
+        below = before_number(before)
+        found = await self._reader.ask(
+            Reader.read, lambda conn: reads.backfill_sums(conn, number, limit, below)
+        )
+        if number is not None and not found and before is None:
             raise NotFoundError(f"there is no backfill {number}: `bide backfill list` lists them")
         return [
             BackfillStats(
@@ -93,11 +105,6 @@ class Stats:
             )
             for one in found
         ]
-
-
-def _bounded(number: int) -> None:
-    if not 1 <= number <= 100_000:
-        raise UsageError(f"a limit of {number} cannot be: use 1 to 100000")
 
 
 # --- a run ------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bide.runtime.service.route import get, post
+from bide.runtime.service.route import Limit, get, post
 from bide.runtime.service.shapes import Done
 from bide.runtime.service.token_shapes import TokenLine, TokenMade
 
@@ -20,9 +20,9 @@ class TokenDoors(Protocol):
         """
         ...
 
-    @get("/tokens", scope="admin")
-    async def listed(self) -> list[TokenLine]:
-        """List the tokens there are and were, never the tokens themselves."""
+    @get("/tokens", scope="admin", pages="public")
+    async def listed(self, limit: Limit = 100_000, before: str | None = None) -> list[TokenLine]:
+        """List the tokens there are and were, never the tokens themselves, in the order they were made."""
         ...
 
     @post("/tokens/{name}/revoke", scope="admin")

@@ -18,8 +18,9 @@ import msgspec
 from bide.runtime.clock import Clock, from_us
 from bide.runtime.engine.tokens import SCOPES
 from bide.runtime.errors import RefusedError, UsageError
-from bide.runtime.service.addresses import read_date, read_span
+from bide.runtime.service.addresses import bounded, read_date, read_span
 from bide.runtime.service.caller import Caller
+from bide.runtime.service.paging import behind
 from bide.runtime.service.shapes import Done, iso, iso_or_none
 from bide.runtime.service.token_shapes import TokenLine, TokenMade
 from bide.runtime.store import who_reads
@@ -100,7 +101,8 @@ class Tokens:
             )
         return until
 
-    async def listed(self) -> list[TokenLine]:
+    async def listed(self, limit: int = 100_000, before: str | None = None) -> list[TokenLine]:
+        bounded(limit)
         now = self._clock.now()
         found = await self._reader.ask(Reader.read, who_reads.tokens)
         return [
@@ -113,7 +115,7 @@ class Tokens:
                 expires_at=iso_or_none(row.expires_us),
                 revoked_at=iso_or_none(row.revoked_us),
             )
-            for row in found
+            for row in behind(found, lambda row: row.public, before, limit)
         ]
 
     async def revoke(self, name: str) -> Done:

@@ -8,7 +8,7 @@ import msgspec
 
 from bide.runtime.clock import Clock
 from bide.runtime.errors import UsageError
-from bide.runtime.service.addresses import entity, read_date, read_span
+from bide.runtime.service.addresses import before_number, entity, read_date, read_span
 from bide.runtime.service.shapes import iso
 from bide.runtime.service.token_shapes import AuditLine
 from bide.runtime.store.reader import Reader
@@ -56,7 +56,7 @@ class Who:
         who: str | None = None,
         verb: str | None = None,
         outcome: str | None = None,
-        before: int | None = None,
+        before: str | None = None,
         limit: int = 100,
     ) -> list[AuditLine]:
         """The commands there were, the newest first; `since`: an instant, or so long ago (`2h`)."""
@@ -67,7 +67,7 @@ class Who:
         if not 1 <= limit <= 100_000:
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
         since_us = None if since is None else _since(since, self._clock.now())
-        asked = (since_us, who, verb, outcome, before, limit)
+        asked = (since_us, who, verb, outcome, before_number(before), limit)
         return await self._reader.ask(
             Reader.read, lambda conn: [_line(row) for row in who_reads.audited(conn, *asked)]
         )

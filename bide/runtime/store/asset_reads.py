@@ -85,9 +85,12 @@ _ASSETS: Final = (
 _LOADED: Final = "dag d JOIN dag_version v ON v.version_id = d.version_id AND d.removed = 0"
 
 
-def assets(conn: sqlite3.Connection, name: str | None = None) -> list[AssetRead]:
-    """Every asset by name, or the one of that name."""
-    return in_one(conn, AssetRead, f"{_ASSETS} WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name", (name,))
+def assets(
+    conn: sqlite3.Connection, name: str | None = None, limit: int = -1, after: str = ""
+) -> list[AssetRead]:
+    """Assets by name, those behind `after`; or the one of that name."""
+    sql = f"{_ASSETS} WHERE (?1 IS NULL OR a.name = ?1) AND a.name > ?3 ORDER BY a.name LIMIT ?2"
+    return in_one(conn, AssetRead, sql, (name, limit, after))
 
 
 def producers(conn: sqlite3.Connection) -> list[tuple[str, str]]:
@@ -174,16 +177,28 @@ _ALL: Final = (
 )
 
 
-def pending(conn: sqlite3.Connection, dag_id: int, limit: int = 100_000) -> list[EventRead]:
-    """What a consumer has before it, oldest first."""
-    sql = f"{_EVENT.format(_PENDING)} ORDER BY v.asset_version_id, e.part_us, e.again LIMIT ?2"
-    return msgspec.convert(conn.execute(sql, (dag_id, limit)).fetchall(), list[EventRead])
+Place = tuple[int, int, int, int]
+"""(version, part, again, run or 0) of an event, by which they are in order."""
+_OLDEST: Final[Place] = (-1, 0, 0, 0)
+_NEWEST: Final[Place] = (2**63 - 1, 0, 0, 0)
+_AT: Final = "v.asset_version_id, e.part_us, e.again, ifnull(e.run_id, 0)"
+_DOWN: Final = "v.asset_version_id DESC, e.part_us DESC, e.again DESC, ifnull(e.run_id, 0) DESC"
 
 
-def events(conn: sqlite3.Connection, dag_id: int, limit: int) -> list[EventRead]:
-    """What a consumer has been given, whatever became of it, newest first."""
-    sql = f"{_EVENT.format(_ALL)} ORDER BY v.asset_version_id DESC, e.part_us DESC, e.again DESC LIMIT ?2"
-    return msgspec.convert(conn.execute(sql, (dag_id, limit)).fetchall(), list[EventRead])
+def pending(
+    conn: sqlite3.Connection, dag_id: int, limit: int = 100_000, last: Place | None = None
+) -> list[EventRead]:
+    """What a consumer has before it, oldest first, behind a place."""
+    sql = f"{_EVENT.format(_PENDING)} WHERE ({_AT}) > (?3, ?4, ?5, ?6) ORDER BY {_AT} LIMIT ?2"
+    found = conn.execute(sql, (dag_id, limit, *(last or _OLDEST))).fetchall()
+    return msgspec.convert(found, list[EventRead])
+
+
+def events(conn: sqlite3.Connection, dag_id: int, limit: int, last: Place | None = None) -> list[EventRead]:
+    """What a consumer has been given, whatever became of it, newest first, behind a place."""
+    sql = f"{_EVENT.format(_ALL)} WHERE ({_AT}) < (?3, ?4, ?5, ?6) ORDER BY {_DOWN} LIMIT ?2"
+    found = conn.execute(sql, (dag_id, limit, *(last or _NEWEST))).fetchall()
+    return msgspec.convert(found, list[EventRead])
 
 
 def made_of(conn: sqlite3.Connection, run_id: int) -> list[tuple[str, int, int, int, int]]:

@@ -111,12 +111,15 @@ def names(conn: sqlite3.Connection) -> list[str]:
     return [name for (name,) in conn.execute(sql)]
 
 
-def deliveries(conn: sqlite3.Connection, hook: str, outcome: str | None, limit: int) -> list[DeliveryRead]:
+def deliveries(
+    conn: sqlite3.Connection, hook: str, outcome: str | None, limit: int, before: int = 2**63 - 1
+) -> list[DeliveryRead]:
     """The newest first."""
     return listed(
         conn,
         DeliveryRead,
         "SELECT delivery_id, hook, said, outcome, dag, run_id, reason, first_us, last_us, times, sent_us"
-        " FROM hook_delivery WHERE hook = ?1 AND (?2 IS NULL OR outcome = ?2) ORDER BY delivery_id DESC LIMIT ?3",
-        (hook, outcome, limit),
+        " FROM hook_delivery WHERE hook = ?1 AND (?2 IS NULL OR outcome = ?2) AND delivery_id < ?4"
+        " ORDER BY delivery_id DESC LIMIT ?3",
+        (hook, outcome, limit, before),
     )

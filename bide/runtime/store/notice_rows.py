@@ -177,14 +177,16 @@ def open_counts(conn: sqlite3.Connection) -> dict[str, int]:
     return dict(conn.execute(f"SELECT route, count(*) FROM notice WHERE {_OPEN} GROUP BY route").fetchall())
 
 
-def notices(conn: sqlite3.Connection, route: str | None, state: str | None, limit: int) -> list[NoticeShown]:
+def notices(
+    conn: sqlite3.Connection, route: str | None, state: str | None, limit: int, before: int = 2**63 - 1
+) -> list[NoticeShown]:
     """The newest first."""
     return in_one(
         conn,
         NoticeShown,
         f"SELECT {_SHOWN} FROM notice WHERE (?1 IS NULL OR route = ?1) AND (?2 IS NULL OR state = ?2)"
-        " ORDER BY notice_id DESC LIMIT ?3",
-        (route, state, limit),
+        " AND notice_id < ?4 ORDER BY notice_id DESC LIMIT ?3",
+        (route, state, limit, before),
     )
 
 

@@ -51,6 +51,15 @@ FROM task_instance i
 WHERE i.run_id = :run_id
 ORDER BY i.instance_id;
 
+-- :name tasks_after
+-- `bide show`: a page of them, with the time that their attempts have held a slot.
+SELECT i.task, i.map_index, i.state, i.attempt, i.reason,
+       (SELECT coalesce(sum(a.active_us), 0) FROM attempt a WHERE a.instance_id = i.instance_id) AS slot_us
+FROM task_instance i
+WHERE i.run_id = :run_id AND i.instance_id > :after
+ORDER BY i.instance_id
+LIMIT :limit;
+
 -- :name instance
 -- `bide logs`: one instance of a mapped task, along the index, however many there are.
 SELECT i.instance_id, i.task, i.map_index, i.state, i.attempt, i.failures, i.attempt_id, i.since_us,

@@ -82,6 +82,17 @@ class TaskShown(_Shown, frozen=True):
     """JSON; None also when outputs were not asked for"""
 
 
+class TaskHeld(_Shown, frozen=True):
+    """A task instance, and how long its attempts that are over have held a slot."""
+
+    task: str
+    map_index: int
+    state: State
+    attempts: int
+    reason: str
+    slot_us: int
+
+
 class AttemptShown(_Shown, frozen=True):
     attempt_id: int
     task: str
@@ -212,6 +223,10 @@ class Reader:
         if whole:
             return self._all(TaskShown, "tasks_whole", run_id=run_id)
         return self._all(TaskShown, "tasks_with_outputs" if outputs else "tasks", run_id=run_id)
+
+    def tasks_after(self, run_id: int, instance_id: int, limit: int) -> list[TaskHeld]:
+        """The run's instances behind one of them, in declaration order."""
+        return self._all(TaskHeld, "tasks_after", run_id=run_id, after=instance_id, limit=limit)
 
     def instance(self, run_id: int, task: str, map_index: int) -> TaskShown | None:
         """One instance of a mapped task."""

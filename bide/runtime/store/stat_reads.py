@@ -216,11 +216,11 @@ def quantiles(conn: sqlite3.Connection, runs: Sequence[int], what: str) -> dict[
     return {task: (p50, p95, most) for task, p50, p95, most in rows}
 
 
-def dag_sums(conn: sqlite3.Connection, last: int) -> list[DagSums]:
-    """Of every DAG that is not removed: its newest runs, along their index."""
+def dag_sums(conn: sqlite3.Connection, last: int, limit: int = -1, after: str = "") -> list[DagSums]:
+    """By name, of DAGs that are not removed: its newest runs, along their index."""
     found = []
     for dag_id, name in conn.execute(
-        "SELECT dag_id, name FROM dag WHERE removed = 0 ORDER BY name"
+        "SELECT dag_id, name FROM dag WHERE removed = 0 AND name > ? ORDER BY name LIMIT ?", (after, limit)
     ).fetchall():
         row = conn.execute(
             "SELECT count(*), total(state = 'success'), total(state = 'failed'), avg(ended_us - started_us),"
@@ -232,18 +232,20 @@ def dag_sums(conn: sqlite3.Connection, last: int) -> list[DagSums]:
     return found
 
 
-def backfill_sums(conn: sqlite3.Connection, backfill_id: int | None, limit: int) -> list[BackfillSums]:
+def backfill_sums(
+    conn: sqlite3.Connection, backfill_id: int | None, limit: int, before: int = 2**63 - 1
+) -> list[BackfillSums]:
     """The newest first."""
     return in_one(
         conn,
         BackfillSums,
         "SELECT backfill_id, dag, state, intervals, success, failed, running, pending, skipped, cancelled"
-        " FROM stat_backfill WHERE ?1 IS NULL OR backfill_id = ?1 ORDER BY backfill_id DESC LIMIT ?2",
-        (backfill_id, limit),
+        " FROM stat_backfill WHERE (?1 IS NULL OR backfill_id = ?1) AND backfill_id < ?3 ORDER BY backfill_id DESC LIMIT ?2",
+        (backfill_id, limit, before),
     )
 
 
-def asset_sums(conn: sqlite3.Connection, asset: str | None, limit: int) -> list[AssetSums]:
+def asset_sums(conn: sqlite3.Connection, asset: str | None, limit: int, after: str = "") -> list[AssetSums]:
     """By name."""
     return in_one(
         conn,
@@ -268,6 +270,6 @@ def asset_sums(conn: sqlite3.Connection, asset: str | None, limit: int) -> list[
         " LEFT JOIN asset_version v ON v.asset_version_id = (SELECT n.asset_version_id FROM asset_version n"
         "   WHERE n.asset_id = a.asset_id AND n.state IN ('published', 'stale', 'degraded')"
         "   ORDER BY n.end_us DESC, n.asset_version_id DESC LIMIT 1)"
-        " WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name LIMIT ?2",
-        (asset, limit),
+        " WHERE (?1 IS NULL OR a.name = ?1) AND a.name > ?3 ORDER BY a.name LIMIT ?2",
+        (asset, limit, after),
     )
