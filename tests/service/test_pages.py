@@ -253,7 +253,7 @@ async def test_names_tasks_events_and_graphs_come_in_pages_that_make_up_the_whol
         for most in (2, 3):
             monkeypatch.setattr(api, "MOST", most)
             for call in calls:
-                assert await asyncio.to_thread(lambda c=call: asyncio.run(c(client))) == await call(ops)
+                assert await asyncio.to_thread(asyncio.run, call(client)) == await call(ops)
     listener.close()
     assert [each.name for each in await ops.tokens.listed()] == ["zoe", "ann", "bob"]
     assert len(await ops.assets.events("after", everything=True)) > 2
