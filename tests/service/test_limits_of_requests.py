@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bide.runtime.service import tcp
 from bide.runtime.service.bodies import DEPTH, check_json, read_body
 from bide.runtime.service.edge import BODY_LIMIT, HEADERS
+from bide.runtime.service.http_server import LEAST_READ, _Connection, serving
 from bide.runtime.service.refusals import Refusal
 from tests.service.doorstep import Doorstep, doorstep, problem
 
@@ -218,3 +220,70 @@ async def test_t17_who_does_not_say_what_it_wants_next_is_hung_up_on_as_well(ste
     async with asyncio.timeout(2):
         assert b"200" not in await reader.read()
     writer.close()
+
+
+class Unread:
+    """A transport of which nobody reads but by `takes`."""
+
+    def __init__(self) -> None:
+        self.left, self.aborted = 0, False
+
+    def get_write_buffer_size(self) -> int:
+        return self.left
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+@pytest.mark.parametrize("sent", ["whole", "in pieces"])
+async def test_t17_an_answer_that_nobody_reads_is_cut_and_holds_no_connection(sent: str) -> None:
+    """Over a real socket: the kernel takes what it can, the rest stays, and goes with the connection."""
+    cut = asyncio.Event()
+    said: list[str] = []
+
+    def told(reason: str) -> None:
+        said.append(reason)
+        cut.set()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        whole = 24 * 1024 * 1024
+        length = [(b"content-length", str(whole).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": length})
+        parts = 1 if sent == "whole" else 96
+        for n in range(parts):
+            part = bytes(whole // parts)
+            await send({"type": "http.response.body", "body": part, "more_body": n < parts - 1})
+
+    [(place, at)] = tcp.bound(tcp.looked_up(tcp.Asked("127.0.0.1", 0, ())))
+    async with serving(at, app, hosts=place.hosts, write_s=0.1, told=told):
+        port = at.getsockname()[1]
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        async with asyncio.timeout(20):
+            await cut.wait()
+        writer.transport.abort()
+    assert said == ["slow_reader"]
+    at.close()
+
+
+async def test_t17_who_takes_some_of_an_answer_in_each_span_of_time_is_not_cut() -> None:
+    said: list[str] = []
+    wire = Unread()
+    one: Any = _Connection.__new__(_Connection)
+    one.transport, one.loop, one.write_s = wire, asyncio.get_running_loop(), 3600.0
+    one.told = said.append
+    wire.left = 200_000
+    one._watch()
+    for wire.left in (200_000 - LEAST_READ, 20_000, 1, 0):
+        one._unread.cancel()
+        one._look()
+        assert not wire.aborted
+    assert one._unread is None, "nothing is left to look at"
+    again: Any = _Connection.__new__(_Connection)
+    again.transport, again.loop, again.write_s, again.told = wire, one.loop, 3600.0, said.append
+    wire.left = 5
+    again._watch()
+    again._unread.cancel()
+    again._look()
+    assert (wire.aborted, said) == (True, ["slow_reader"])

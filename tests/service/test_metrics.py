@@ -28,7 +28,23 @@ from tests.service.test_stats import _played, waits
 from tests.store.rows import Book
 
 UNITS = ("seconds", "bytes", "ratio")
-LABELS = {"dag", "state", "kind", "pool", "asset", "phase", "severity", "outcome", "file", "le", "version"}
+LABELS = {
+    "dag",
+    "state",
+    "kind",
+    "pool",
+    "asset",
+    "phase",
+    "severity",
+    "outcome",
+    "file",
+    "le",
+    "version",
+    "route",
+    "method",
+    "status",
+    "reason",
+}
 
 
 async def scraped(rt: Runtime, accept: str = "") -> dict[str, Any]:
@@ -172,3 +188,35 @@ async def test_a_runtime_that_is_not_open_has_no_metrics(tmp_path: Path) -> None
     rt = Runtime(tmp_path / "a.db")
     with pytest.raises(UnreachableError, match="not open yet"):
         rt._metrics()
+
+
+async def test_b64_requests_and_what_the_doors_refuse_are_counted_by_route_and_reason() -> None:
+    async with sim_runtime([], start="2026-06-15") as rt:
+        known = httpx.ASGITransport(rt.asgi_for(Caller("ann", scope="run")))
+        nobody = httpx.ASGITransport(rt.asgi)
+        async with httpx.AsyncClient(transport=known, base_url="http://bide") as client:
+            for n in range(3):
+                assert (await client.get(f"/api/v1/runs/{n}")).status_code == 404
+            assert (await client.get("/api/v1/dags")).status_code == 200
+            assert (await client.get("/api/v1/x" + "y" * 9000)).status_code == 414
+            assert (await client.post("/api/v1/database/prune", json={})).status_code == 403
+            assert (await client.post("/hooks/none", content=b"{}")).status_code == 404
+            assert (await client.request("BREW", "/api/v1/dags")).status_code == 405
+        async with httpx.AsyncClient(transport=nobody, base_url="http://bide") as client:
+            assert (await client.get("/api/v1/dags")).status_code == 401
+        rt.at_the_doors.refuse("slow_reader")
+        found = await scraped(rt)
+    requests = values(found["bide_http_requests"], "route", "method", "status", of="_total")
+    assert requests == {
+        ("/api/v1/runs/{run}", "GET", "4xx"): 3,
+        ("/api/v1/dags", "GET", "2xx"): 1,
+        ("/hooks/{name}", "POST", "4xx"): 1,
+        ("none", "GET", "4xx"): 2,
+        ("none", "POST", "4xx"): 1,
+        ("none", "other", "4xx"): 1,
+    }
+    assert values(found["bide_http_refused"], "reason", of="_total") == {
+        "long_address": 1, "not_allowed": 1, "method": 1, "nobody": 1, "slow_reader": 1,
+    }  # fmt: skip
+    took = values(found["bide_http_request_duration_seconds"], "route", of="_count")
+    assert took == {"/api/v1/runs/{run}": 3, "/api/v1/dags": 1, "/hooks/{name}": 1}

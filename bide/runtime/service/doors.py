@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.asset_doors import AssetDoors
     from bide.runtime.service.asset_graph_doors import AssetGraphDoors
     from bide.runtime.service.backfill_doors import BackfillDoors
+    from bide.runtime.service.door_counts import DoorCounts
     from bide.runtime.service.effect_doors import EffectDoors
     from bide.runtime.service.evidence_doors import EvidenceDoors
     from bide.runtime.service.health import Alive
@@ -488,6 +489,11 @@ class Served(Door, Live, Protocol):
 
     @property
     def asgi(self) -> LaterApp: ...
+
+    @property
+    def at_the_doors(self) -> DoorCounts:
+        """What came to its HTTP doors, and what was refused there."""
+        ...
 
     @property
     def dags(self) -> tuple[str, ...]:

@@ -8,8 +8,9 @@ that a browser sends by itself is taken for anybody. Every refusal is a problem 
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -17,6 +18,7 @@ import msgspec
 from bide.runtime.errors import BideError
 from bide.runtime.service.bodies import check_json, read_body, replayed
 from bide.runtime.service.caller import Caller, acting
+from bide.runtime.service.door_counts import WEBSOCKET, DoorCounts, template_of
 from bide.runtime.service.hosts import Hosts, same_origin
 from bide.runtime.service.refusals import Refusal, refuse
 from bide.runtime.service.tokens import UnknownTokenError
@@ -75,8 +77,15 @@ class Edge:
         *,
         own_content: frozenset[str] = frozenset({"/api/v1/events"}),
         body_s: float = 30.0,
+        counts: DoorCounts | None = None,
+        templates: Mapping[Any, str] | None = None,
     ) -> None:
-        """`own_content`: paths whose routes say which content types they take. `body_s`: how long a body may take."""
+        """`own_content`: paths whose routes say which content types they take. `body_s`: how long a body may take.
+
+        `counts` is told of each answer, with its route's template (`door_counts.templates`).
+        """
+        self._counts = counts if counts is not None else DoorCounts()
+        self._templates = templates or {}
         self.app, self._scope_of, self._known = app, scope_of, known
         self._own_content, self._body_s = own_content, body_s
         self.refused: Counter[int] = Counter()
@@ -94,17 +103,32 @@ class Edge:
             inner = await self._received(scope, receive, _peer(scope))
         except Refusal as refusal:
             self.refused[refusal.status] += 1
+            self._counts.refused_with(scope["method"], refusal.status)
             await refuse(send, refusal, body=scope["method"] != "HEAD")
             return
         with acting(who):
-            await self.app(scope, inner, _adding(send))
+            await self.app(scope, inner, self._counting(scope, _adding(send)))
 
     async def _close(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A websocket: there is none here, whoever asks."""
         self.refused[403] += 1
+        self._counts.refuse(WEBSOCKET)
         if scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008})
+
+    def _counting(self, scope: Scope, send: Send) -> Send:
+        """Each answer counts once, when it begins: a stream may last for days."""
+        now = asyncio.get_running_loop().time
+        began = now()
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                route = template_of(scope, self._templates)
+                self._counts.answered(route, scope["method"], message["status"], now() - began)
+            await send(message)
+
+        return counted
 
     # --- who ---------------------------------------------------------------------------------------
 

@@ -18,6 +18,8 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bide.runtime.service.caller import user_name
+from bide.runtime.service.door_counts import CONNECTIONS as CONNECTIONS_USED_UP
+from bide.runtime.service.door_counts import SLOW_HEAD, SLOW_READER
 from bide.runtime.service.edge import HEADER_BYTES, PEER, TARGET_BYTES, Peer
 from bide.runtime.service.feed import READERS, files
 from bide.runtime.service.feed_api import ABORT
@@ -29,6 +31,10 @@ CONNECTIONS: Final = READERS + 256
 """At once, of a listener: readers of the feed keep theirs, the rest is for questions. One more is told so and closed."""
 HEAD_S: Final = 10.0
 """How long a request may take to say what it wants, from its first byte, the first one of a connection from its opening."""
+WRITE_S: Final = 30.0
+"""In each so many seconds whoever has asked takes some of the answer (`LEAST_READ`), or is cut off."""
+LEAST_READ: Final = 16 * 1024
+Told = Callable[[str], None]
 _PEERCRED: Final = struct.Struct("3i")
 
 
@@ -58,13 +64,19 @@ class _Connection(H11Protocol):
     hosts: Hosts | None = None
     most: int = CONNECTIONS
     head_s: float = HEAD_S
+    write_s: float = WRITE_S
+    told: Told = staticmethod(lambda _: None)
     _late: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
+    _left = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self.most:
+            self.told(CONNECTIONS_USED_UP)
             transport.write(_TOO_MANY)
             transport.close()
+            self._watch()
             return
         app = self.app
 
@@ -89,12 +101,49 @@ class _Connection(H11Protocol):
             self._late = self.loop.call_later(self.head_s, self._too_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._late is not None:
-            self._late.cancel()
+        for timer in (self._late, self._unread):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     def _too_late(self) -> None:
+        self.told(SLOW_HEAD)
         self.transport.close()
+        self._watch()
+
+    # --- what is written, and whether somebody takes it
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._watch(anew=True)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch(anew=True)
+
+    def _watch(self, *, anew: bool = False) -> None:
+        """What has been written and not sent is looked at from now on, until nothing is left of it."""
+        if anew and self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+        left = self.transport.get_write_buffer_size()
+        if left and self._unread is None:
+            self._left = left
+            self._unread = self.loop.call_later(self.write_s, self._look)
+
+    def _look(self) -> None:
+        """Who takes little is waited for; of whom nothing has been seen for a whole time, the connection goes."""
+        self._unread = None
+        left, before = self.transport.get_write_buffer_size(), self._left
+        if left > before - min(LEAST_READ, before):
+            self.told(SLOW_READER)
+            self.transport.abort()
+        else:
+            self._watch()
 
 
 def _peer(transport: asyncio.Transport, hosts: Hosts | None) -> Peer:
@@ -147,16 +196,20 @@ async def serving(
     hosts: Hosts | None = None,
     most: int = CONNECTIONS,
     head_s: float = HEAD_S,
+    write_s: float = WRITE_S,
+    told: Told = lambda _: None,
 ) -> AsyncIterator[None]:
     """Answers on `listener` from entry to exit; requests under way get a few seconds at the end.
 
     `ending()` ends what would not end by itself, before they are waited for.
+    `told` of what is refused below HTTP (`door_counts`). An answer that is not taken for `write_s` is cut off.
     `hosts`: the names that a TCP listener may be asked by. `most` connections at once, where so many files may be open.
     """
     most = min(most, files() * 3 // 4)
     if listener.family != socket.AF_UNIX:  # asyncio does it for sockets that say their protocol, and few do
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # each connection has it from here
-    connection = type("_Bounded", (_Connection,), {"hosts": hosts, "most": most, "head_s": head_s})
+    limits = {"hosts": hosts, "most": most, "head_s": head_s, "write_s": write_s, "told": staticmethod(told)}
+    connection = type("_Bounded", (_Connection,), limits)
     server = _QuietServer(_config(app, connection))
     task = asyncio.create_task(server.serve(sockets=[listener]), name="bide http")
     try:

@@ -18,6 +18,7 @@ import msgspec
 import bide
 from bide.runtime.clock import SECOND
 from bide.runtime.errors import BideError
+from bide.runtime.service.door_counts import DoorCounts
 from bide.runtime.service.stats import path_of_run
 from bide.runtime.service.tally import Buckets, Tally
 from bide.runtime.store.metric_reads import Stored, stored
@@ -59,8 +60,9 @@ class Walked(msgspec.Struct, frozen=True):
 class Metrics:
     """`await text(accept)` is a scrape."""
 
-    def __init__(self, house: LiveHouse, tally: Tally, reader: Asks, db: Path) -> None:
+    def __init__(self, house: LiveHouse, tally: Tally, reader: Asks, db: Path, doors: DoorCounts) -> None:
         self._house, self._tally, self._reader, self._db = house, tally, reader, db
+        self._doors = doors
         self._paths: dict[str, Walked] = {}
         self._scrape: asyncio.Task[Stored | None] | None = None
         self._unread = 0
@@ -97,7 +99,7 @@ class Metrics:
         from prometheus_client.exposition import choose_encoder
 
         registry = CollectorRegistry()
-        registry.register(_Collected([*self._counted(), *_living(now), *self._stored(seen)]))
+        registry.register(_Collected([*self._counted(), *self._asked(), *_living(now), *self._stored(seen)]))
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         encode, kind = choose_encoder(accept)
@@ -135,6 +137,22 @@ class Metrics:
             {(dag, phase): s for dag, path in list(self._paths.items()) for phase, s in path.spent.items()},
         )
         yield _counter("bide_unread_scrapes", "Scrapes in which the database could not be read", self._unread)
+
+    def _asked(self) -> Iterator[Metric]:
+        doors = self._doors
+        yield _counters(
+            "bide_http_requests",
+            "Requests by the template of their route; none: no route was reached",
+            ("route", "method", "status"),
+            doors.requests,
+        )
+        yield _counters("bide_http_refused", "What the HTTP doors refused", ("reason",), doors.refused)
+        yield _histograms(
+            "bide_http_request_duration_seconds",
+            "What requests took until their answer began",
+            doors.took_s,
+            "route",
+        )
 
     def _stored(self, seen: Stored | None) -> Iterator[Metric]:
         if seen is None:
@@ -265,10 +283,10 @@ def _gauges(name: str, what: str, labels: tuple[str, ...], values: Mapping[Any, 
     return family
 
 
-def _histograms(name: str, what: str, found: dict[str, Buckets]) -> Metric:
+def _histograms(name: str, what: str, found: dict[str, Buckets], label: str = "dag") -> Metric:
     from prometheus_client.metrics_core import HistogramMetricFamily
 
-    family = HistogramMetricFamily(name, f"{what}.", labels=("dag",))
-    for dag, buckets in dict(found).items():
-        family.add_metric((dag,), buckets.cumulated(), buckets.sum)
+    family = HistogramMetricFamily(name, f"{what}.", labels=(label,))
+    for of, buckets in dict(found).items():
+        family.add_metric((of,), buckets.cumulated(), buckets.sum)
     return family

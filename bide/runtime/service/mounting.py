@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from bide.runtime.engine.changes import Changes
     from bide.runtime.service.caller import Caller
+    from bide.runtime.service.door_counts import DoorCounts
     from bide.runtime.service.hook_desk import HookDesk
     from bide.runtime.service.metrics import Metrics
     from bide.runtime.service.operations import Operations
@@ -27,11 +28,21 @@ class Mounted(LiveHouse):
     desk: HookDesk
     _book: TokenBook | None = None
     _counted: Metrics | None = None
+    _at_the_doors: DoorCounts | None = None
 
     @property
     def operations(self) -> Operations:
         """All that can be asked and done."""
         raise NotImplementedError
+
+    @property
+    def at_the_doors(self) -> DoorCounts:
+        """What came to its HTTP doors, and what was refused there."""
+        if self._at_the_doors is None:
+            from bide.runtime.service.door_counts import DoorCounts
+
+            self._at_the_doors = DoorCounts()
+        return self._at_the_doors
 
     @property
     def asgi(self) -> LaterApp:
@@ -49,6 +60,7 @@ class Mounted(LiveHouse):
 
     def _app(self) -> ASGIApp:
         from bide.runtime.service.api import make_app
+        from bide.runtime.service.door_counts import templates
         from bide.runtime.service.edge import Edge
         from bide.runtime.service.probes import Probes
         from bide.runtime.service.scopes import scopes_of
@@ -62,7 +74,13 @@ class Mounted(LiveHouse):
             probes=Probes(self),
             metrics=self._metrics,
         )
-        return Edge(app, scopes_of(app).of, self._tokens.caller_of)
+        return Edge(
+            app,
+            scopes_of(app).of,
+            self._tokens.caller_of,
+            counts=self.at_the_doors,
+            templates=templates(app.routes),
+        )
 
     def asgi_for(self, caller: Caller | Callable[[Scope], Caller | None]) -> ASGIApp:
         """`asgi` for a host that knows who asks: a `Caller`, or a function of the ASGI scope that gives one.
@@ -89,5 +107,5 @@ class Mounted(LiveHouse):
         if self.phase:
             raise UnreachableError(f"there are no metrics: {self.phase}")
         if self._counted is None:
-            self._counted = self.operations.metrics(self, self.count(), self.db)
+            self._counted = self.operations.metrics(self, self.count(), self.db, self.at_the_doors)
         return self._counted

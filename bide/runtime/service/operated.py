@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.asset_graphs import AssetGraphs
     from bide.runtime.service.assets import Assets
     from bide.runtime.service.backfills import Backfills
+    from bide.runtime.service.door_counts import DoorCounts
     from bide.runtime.service.doors import Door, Live
     from bide.runtime.service.effects import Effects
     from bide.runtime.service.evidence import Evidence
@@ -40,11 +41,11 @@ class Operated:
     _live: Live | None
     _held: bool
 
-    def metrics(self, house: LiveHouse, tally: Tally, db: Path) -> Metrics:
+    def metrics(self, house: LiveHouse, tally: Tally, db: Path, doors: DoorCounts) -> Metrics:
         """What is scraped of the runtime behind these."""
         from bide.runtime.service.metrics import Metrics
 
-        return Metrics(house, tally, self._reader, db)
+        return Metrics(house, tally, self._reader, db, doors)
 
     @property
     def backfills(self) -> Backfills:

@@ -124,11 +124,14 @@ async def serve(
             http = await asyncio.to_thread(_import_http)
             async with AsyncExitStack() as doors:
                 app = await asyncio.to_thread(runtime.asgi.now)
+                told_of = runtime.at_the_doors.refuse
                 for each in (listener.socket, *(extra.socket for extra in extras), *given.unix):
-                    await doors.enter_async_context(http.serving(each, app, runtime.end_streams))
+                    await doors.enter_async_context(
+                        http.serving(each, app, runtime.end_streams, told=told_of)
+                    )
                 for place, at in ports:
                     await doors.enter_async_context(
-                        http.serving(at, app, runtime.end_streams, hosts=place.hosts)
+                        http.serving(at, app, runtime.end_streams, hosts=place.hosts, told=told_of)
                     )
                     say(f"listening at {tcp.url_of(at)}: asked with a token (`bide token create`)")
                 say(f"serving {counted(len(runtime.dags), 'DAG')} on {db} (socket {listener.path})")
