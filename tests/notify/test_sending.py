@@ -173,6 +173,28 @@ async def test_b66_a_receiver_that_is_down_is_tried_over_days_then_given_up_and_
     assert len({asked.headers["webhook-id"] for asked in http_server.asked}) == 1
 
 
+async def test_b66_after_an_outage_what_is_alike_is_told_once_with_all_that_it_stands_for(
+    tmp_path: Path, http_server: HttpServer, hook: Hook
+) -> None:
+    route = Route(hook("/ops", reply(503, "down")), name="ops")
+    async with sim_runtime([orders], start=now(), db=tmp_path / "bide.db", notify=[route]) as rt:
+        for _ in range(4):
+            await fails(rt)
+            await rt.clock.advance(timedelta(hours=1))
+            await quiet(rt)
+        http_server.on("/ops", reply(204))
+        down = http_server.count("/ops")
+        await rt.clock.advance(timedelta(days=1))
+        await quiet(rt)
+        states = [state for state, _, _ in await shown(rt)]
+    told = [json.loads(asked.body)["data"] for asked in http_server.asked[down:]]
+    assert len(told) == 1, "one for all windows of the outage"
+    assert told[0]["count"] == 4, "and none of them is lost"
+    assert told[0]["title"] == "orders failed (4 times)"
+    assert len(told[0]["alerts"]) == 4
+    assert states == ["moot"] * 3 + ["sent"]
+
+
 async def test_b66_a_receiver_that_is_gone_is_never_asked_again(
     tmp_path: Path, http_server: HttpServer, hook: Hook
 ) -> None:

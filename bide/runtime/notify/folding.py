@@ -7,6 +7,7 @@ than its burst, within a window, are a storm: they go as one as well.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ from bide.runtime.notify.routes import KIND_OF, RANK, Route
 from bide.runtime.store.notice_rows import AlertRead, LastRead
 
 STORM: Final = "*"
+_TIMES: Final = re.compile(r" \(\d+ times\)$")
 TOO_OLD_US: Final = 3 * DAY
 """What was raised so long ago is no news: nobody sent notices meanwhile."""
 WORDS: Final = {
@@ -81,6 +83,17 @@ class Planned(msgspec.Struct, frozen=True):
 
 def word(kind: str) -> str:
     return WORDS.get(KIND_OF.get(kind, kind), kind)
+
+
+def retold(title: str, count: int, key: str) -> str:
+    """The title of a notice that stands for more alerts than it did.
+
+    >>> retold("orders failed (2 times)", 5, "failure:orders"), retold("9 alerts of many subjects", 12, STORM)
+    ('orders failed (5 times)', '12 alerts of many subjects')
+    """
+    if key == STORM:
+        return f"{count} {title.partition(' ')[2]}"
+    return f"{_TIMES.sub('', title)} ({count} times)"
 
 
 def taken(

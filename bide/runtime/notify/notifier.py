@@ -26,11 +26,11 @@ from bide.runtime.engine.notices import NoticesMoved
 from bide.runtime.engine.noticing import FAILED, GONE, MOOT, PENDING, SENDING, SENT
 from bide.runtime.errors import BideError
 from bide.runtime.failpoints import point
-from bide.runtime.notify.folding import TOO_OLD_US, folded, taken
+from bide.runtime.notify.folding import TOO_OLD_US, folded, retold, taken
 from bide.runtime.notify.message import SHOWN, Message, body_of, message_of
 from bide.runtime.notify.people import PeopleSender
 from bide.runtime.notify.retrying import Outcome, next_try, rest_until
-from bide.runtime.notify.routes import Route, Webhook
+from bide.runtime.notify.routes import RANK, Route, Webhook
 from bide.runtime.store import notice_rows as rows
 from bide.runtime.store.reader import Reader
 from bide.runtime.values import redactor
@@ -47,6 +47,8 @@ AT_ONCE: Final = 200
 """Alerts that are given to the routes in one go."""
 FLYING: Final = 8
 """Messages under way at once."""
+IN_VAIN: Final = 3
+"""Attempts after which it is an outage, and a notice may go with a newer one of its kind."""
 AGAIN_S: Final = 5.0
 """After a failure of its own (the database cannot be read or written for a while)."""
 
@@ -259,6 +261,7 @@ class Notifier:
             await self._commit(_set(number, FAILED, now, due.attempts, error=error, ended=now))
             return False
         if due.message is None:
+            due = await self._with_untold(due, now)
             alerts = await self._read(lambda conn: rows.alerts_of(conn, number, SHOWN))
             message = message_of(f"bide_{token_hex(12)}", due, alerts, redactor)
         else:
@@ -272,6 +275,26 @@ class Notifier:
             self._deliver(due, message), name=f"bide:notice:{number}"
         )
         return True
+
+    async def _with_untold(self, due: rows.DueRead, now: int) -> rows.DueRead:
+        """What is like it and was tried in vain is told with it: an outage leaves one of a kind, not one a window."""
+        found = await self._read(lambda conn: rows.untold(conn, due.notice_id, IN_VAIN, SHOWN))
+        if not found:
+            return due
+        count = due.count + sum(each.count for each in found)
+        severity = max(due.severity, *(each.severity for each in found), key=RANK.__getitem__)
+        title = retold(due.title, count, found[0].key)
+        with_it = f"told with notice {due.notice_id}"
+        await self._commit(
+            NoticesMoved(
+                joined=((count, severity, title, now, due.notice_id),),
+                alerts=tuple((due.notice_id, alert) for each in found for alert in each.alerts),
+                set=tuple(
+                    (MOOT, now, each.attempts, None, None, with_it, now, each.notice_id) for each in found
+                ),
+            )
+        )
+        return msgspec.structs.replace(due, count=count, severity=severity, title=title)
 
     async def _deliver(self, due: rows.DueRead, message: Message) -> None:
         route = self.routes[due.route]

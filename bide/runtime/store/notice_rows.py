@@ -64,6 +64,17 @@ class DueRead(_Read, frozen=True):
     moot: int
 
 
+class UntoldRead(_Read, frozen=True):
+    """A notice that was tried in vain, with the newest of its alerts."""
+
+    notice_id: int
+    key: str
+    severity: str
+    count: int
+    attempts: int
+    alerts: list[int] = []
+
+
 class NoticeShown(_Read, frozen=True):
     notice_id: int
     route: str
@@ -159,6 +170,20 @@ def due(conn: sqlite3.Connection, route: str, now: int) -> DueRead | None:
         (route, now),
     ).fetchone()
     return None if row is None else msgspec.convert(row, DueRead)
+
+
+def untold(conn: sqlite3.Connection, notice_id: int, attempts: int, shown: int) -> list[UntoldRead]:
+    """Those before it of its route and key that have been tried so often, and are still to arrive."""
+    found = conn.execute(
+        "SELECT o.notice_id, o.key, o.severity, o.count, o.attempts FROM notice n JOIN notice o USING (route, key)"
+        f" WHERE n.notice_id = ? AND o.notice_id < n.notice_id AND o.{_OPEN} AND o.attempts >= ?",
+        (notice_id, attempts),
+    ).fetchall()
+    newest = "SELECT alert_id FROM notice_alert WHERE notice_id = ? ORDER BY alert_id DESC LIMIT ?"
+    return [
+        msgspec.convert((*row, [alert for (alert,) in conn.execute(newest, (row[0], shown))]), UntoldRead)
+        for row in found
+    ]
 
 
 def next_due(conn: sqlite3.Connection, route: str) -> int | None:
