@@ -8,6 +8,7 @@ error; in the environment only one that looks like a misspelt key is.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -21,6 +22,7 @@ from bide.runtime.lineage.settings import OpenLineage
 from bide.runtime.notify.routes import RouteSetting, routes_of
 
 _PREFIX: Final = "BIDE_"
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.+)`")
 
 
 class PoolLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -211,7 +213,13 @@ def _checked(key: str, value: Any, place: str) -> Any:
         # Text from the environment is read as the type of the key ("8" as 8), in a file it is an error.
         checked = msgspec.convert({key: value}, Values, strict=not place.startswith(_PREFIX))
     except msgspec.ValidationError as error:
-        raise UsageError(f"{said} is {value!r}: {str(error).partition(' - at')[0]}") from None
+        why = str(error).partition(" - at")[0]
+        if unknown := _UNKNOWN.fullmatch(why):
+            known = RouteSetting.__struct_fields__ if key == "notify" else ()
+            close = get_close_matches(unknown[1], known, n=1)
+            advice = f": did you mean {close[0]!r}?" if close else ""
+            raise UsageError(f"{said} has no key {unknown[1]!r}{advice}") from None
+        raise UsageError(f"{said} is {value!r}: {why}") from None
     found = getattr(checked, key)
     low = {"slots": 1, "stop_timeout": 0, "port": 0}.get(key)
     if low is not None and found is not None and found < low:

@@ -99,10 +99,14 @@ class Secret(msgspec.Struct, frozen=True):
                 case _:
                     folder = os.environ["CREDENTIALS_DIRECTORY"]
                     value = (Path(folder) / rest).read_text().rstrip("\n")
-        except (KeyError, OSError, ValueError) as error:  # a file that is no text, a path that cannot be
+        except KeyError:
+            variable = rest if kind == "env" else "CREDENTIALS_DIRECTORY, which systemd sets,"
             raise NotFoundError(
-                f"the secret {self.ref!r} cannot be read ({type(error).__name__}): "
-                "set it before the task starts"
+                f"the secret {self.ref!r} cannot be read: the variable {variable} is not set here: set it where bide runs"
+            ) from None
+        except (OSError, ValueError) as error:  # a file that is no text, a path that cannot be
+            raise NotFoundError(
+                f"the secret {self.ref!r} cannot be read ({type(error).__name__}): put it there, readable for whom bide runs as"
             ) from None
         redactor.register(value)
         return value

@@ -192,6 +192,10 @@ def test_bash_completes_commands_and_options(bide: Bide, words: str, offered: se
     assert offered <= set(ran.stdout.split()), ran.stderr
 
 
+def test_bash_is_offered_files_where_it_is_offered_nothing_else(bide: Bide, tmp_path: Path) -> None:
+    assert "complete -o bashdefault -o default -F _bide bide" in bide("completion", "bash").out.splitlines()
+
+
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_other_shells_have_a_script_as_well(bide: Bide, shell: str) -> None:
     said = bide("completion", shell)
@@ -206,6 +210,11 @@ def commands(app: App, path: tuple[str, ...] = ()) -> Iterator[str]:
         if not name.startswith("-"):
             yield " ".join((*path, name))
             yield from commands(app[name], (*path, name))
+
+
+def test_help_is_a_command_too_and_a_bare_group_prints_its_own_without_frames(bide_process: Bide) -> None:
+    assert bide_process("help", "trigger").out == bide_process("trigger", "--help").out
+    assert bide_process("db").out == bide_process("db", "--help").out
 
 
 def test_every_command_has_an_example_in_its_help_and_each_example_is_one_that_it_takes() -> None:

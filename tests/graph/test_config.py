@@ -62,6 +62,8 @@ def test_pools_are_a_number_of_slots_or_limits(tmp_path: Path) -> None:
         ("slots = 'many'", {}, "bide.toml: slots is 'many': Expected `int`"),
         ("slots = '8'", {}, "bide.toml: slots is '8': Expected `int`"),
         ("slots = 0", {}, "slots is 0, and must be 1 or more"),
+        ("[[notify]]\nownr = 'a'", {}, "bide.toml: notify has no key 'ownr': did you mean 'owner'?"),
+        ("[[notify]]\nwebhook = 'shop.example'", {}, "the webhook of a route is no address: write https://"),
         ("stop_timeout = -1", {}, "stop_timeout is -1"),
         ("door = 8080", {}, "there is no setting 'door'"),
         ("synchronous = 'OFF'", {}, "synchronous is 'OFF'"),

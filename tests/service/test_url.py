@@ -87,6 +87,23 @@ async def test_commands_go_there_and_errors_keep_their_exit_codes(there: There) 
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("trigger", ""), 2, "the name of the dag is empty"),
+        (("logs", "1/load/x"), 3, "there is no task 'load/x'"),
+        (("runs", "--limit", "0"), 2, "--limit is out of its bounds: use 1 or more"),
+        (("stats", "--last", "0"), 2, "--last is out of its bounds: use 1 or more"),
+    ],
+    ids=str,
+)
+async def test_what_a_service_refuses_is_said_in_the_words_of_the_command(
+    there: There, words: Sequence[str], code: int, says: str
+) -> None:
+    ended, _, err = await there.type(*words, "--url", there.url)
+    assert (ended, says in err, "/api/v1" in err) == (code, True, False), err
+
+
 async def test_the_token_of_the_environment_or_a_file_goes_along(
     there: There, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

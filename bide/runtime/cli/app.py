@@ -276,7 +276,13 @@ def show(run: Run, /, *, db: Db = None, json: Json = False) -> int:
 
 @app.command
 def why(
-    run: RunOrTask, task: Task = None, /, *, map_index: MapIndex = None, db: Db = None, json: Json = False
+    run: Annotated[str, Parameter(help="The run, 3; one task of it, 3/load; or a DAG's name.")],
+    task: Task = None,
+    /,
+    *,
+    map_index: MapIndex = None,
+    db: Db = None,
+    json: Json = False,
 ) -> int:
     """Say why a run, or a task of it (RUN/TASK or RUN TASK), is in the state it is in; or why a DAG
     (its name) makes no run now, and what makes the next one.

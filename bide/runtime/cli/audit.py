@@ -39,5 +39,7 @@ def audit(
         )
         for line in found
     ]
-    print_table(("at", "who", "from", "command", "of", "outcome"), rows, "nobody has commanded anything")
+    narrowed = any(each is not None for each in (since, who, verb, outcome, before))
+    none = "no command is of that kind" if narrowed else "nobody has commanded anything"
+    print_table(("at", "who", "from", "command", "of", "outcome"), rows, none)
     return 0

@@ -17,5 +17,7 @@ def add_to(app: App) -> None:
         shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(help="bash, zsh or fish.")], /
     ) -> int:
         """Print the completion script of a shell: `source <(bide completion bash)`, or keep it where the shell looks."""
-        write(app.generate_completion(prog_name="bide", shell=shell).rstrip())
+        script = app.generate_completion(prog_name="bide", shell=shell).rstrip()
+        # Where bash is offered no command and no option, it is files: `bide run dags/<TAB>`.
+        write(script.replace("complete -F _bide bide", "complete -o bashdefault -o default -F _bide bide"))
         return 0

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bide.runtime.cli.asking import Db, Slots
+from bide.runtime.cli.asking import Database, Slots
 from bide.runtime.service.places import settings
 
 
@@ -17,7 +17,7 @@ def dev(
         Parameter(help="DAG files, and folders of them; without any, the `paths` of the configuration."),
     ],
     slots: Slots = None,
-    db: Db = None,
+    db: Database = None,
 ) -> int:
     """Serve DAGs, and read them again at each change of their files. Runs and waits go on."""
     from bide.runtime.cli.serve import serve_paths

@@ -68,7 +68,7 @@ async def print_log(
     begun: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """All of it, in pieces; with `follow` until the attempt has ended. `begun()` waits for one to begin."""
-    offset, printed, asleep = 0, False, not ops.held
+    offset, printed, asleep, said = 0, False, not ops.held, False
     while True:
         part = await ops.logs(run, task, attempt, offset)
         grew = part.next_offset > offset
@@ -86,6 +86,11 @@ async def print_log(
         if asleep:
             note(ASLEEP)
             asleep = False
+        if not part.attempt and not said:
+            note(
+                f"{task} of run {run} has not started yet, and is waited for: `bide why {run}/{task}` says why"
+            )
+            said = True
         await (begun() if begun is not None and not part.attempt else asyncio.sleep(_LOOK_EVERY_S))
     if not printed:
         note(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from bide.runtime.errors import INTERRUPTED, BideError, ScheduleError
 
 if TYPE_CHECKING:
+    from cyclopts import App
     from cyclopts.help import DefaultFormatter
 
 _USAGE: Final = 2
@@ -53,8 +54,14 @@ def _unframed() -> DefaultFormatter:
     return DefaultFormatter(panel_spec=PanelSpec(box=Box("    \n" * 8, ascii=True)))
 
 
-def _wants_help(words: list[str]) -> bool:
-    return not words or any(word in ("-h", "--help") for word in words)
+def _wants_help(words: list[str], app: App) -> bool:
+    if not words or any(word in ("-h", "--help") for word in words):
+        return True
+    for word in words:  # a bare group, `bide db`, prints its help
+        if word.startswith("-") or word not in app:
+            return False
+        app = app[word]
+    return app.default_command is None
 
 
 def _dispatch(words: list[str]) -> int:
@@ -62,7 +69,9 @@ def _dispatch(words: list[str]) -> int:
 
     from bide.runtime.cli.app import app
 
-    if _wants_help(words):
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
+    if _wants_help(words, app):
         from bide.runtime.cli import examples
 
         examples.add_to(app)

@@ -97,7 +97,9 @@ async def _run(dag: Dag, db: Path, config: Config, asked: Asked) -> int:
                     follower = Follower(reader, run_id, since_us, heard, runtime.progress)
                     await _follow(runtime, follower, run_id, picture, interrupted, clock)
                     run = reader.run(run_id)
-                if run.state in RUN_OVER:
+                if run.state not in RUN_OVER:
+                    note("bide: stopping what runs; ^C again ends it at once")
+                else:
                     await _tell(runtime, run, asked)
     if run.state in RUN_OVER:
         return 0 if run.state is RunState.SUCCESS else 1
@@ -208,6 +210,7 @@ def _interrupts() -> Iterator[asyncio.Event]:
 
     def interrupt() -> None:
         if told.is_set():
+            os.write(2, b"bide: ended at once: the same command takes up what was under way\n")
             os._exit(INTERRUPTED)
         told.set()
 

@@ -204,6 +204,11 @@ def route_of(said: RouteSetting | Mapping[str, Any]) -> Route:
         raise UsageError("notify: a route has `to`, an apprise URL, or `webhook`, an address; and not both")
     to: str | Webhook
     if s.webhook is not None:
+        if not s.webhook.startswith(("https://", "http://", "{", *_WHOLE)):
+            raise UsageError(
+                f"notify: the webhook of {f'the route {s.name!r}' if s.name else 'a route'} "
+                "is no address: write https://..., or http://..."
+            )
         if not s.secret:
             raise UsageError(
                 f'notify: the webhook to {shown(s.webhook)} has no secret: name one, secret = "env:HOOK_SECRET"'

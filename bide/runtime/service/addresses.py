@@ -294,6 +294,8 @@ def read_params(pairs: list[str], schema: Mapping[str, Any] | None = None) -> di
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise UsageError(f"--param {pair!r} has no key and value: write --param model=orders")
+        if key in params:
+            raise UsageError(f"--param {key} is said twice: say it once")
         if key in typed:
             params |= from_texts({"properties": typed}, {key: value})
             continue

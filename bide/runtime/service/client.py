@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,16 +19,17 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from bide.runtime import errors
-from bide.runtime.errors import BideError, GaveUpError, UnreachableError
+from bide.runtime.errors import BideError, GaveUpError, NotFoundError, UnreachableError, UsageError
 from bide.runtime.service.cursor import cursor
 from bide.runtime.service.doors import ROOMS
 from bide.runtime.service.paging import items_of, joined, next_of
 from bide.runtime.service.said import said
 from bide.runtime.service.shapes import Problem
-from bide.runtime.service.table import KEY_HEADER, Operation, operation
+from bide.runtime.service.table import KEY_HEADER, SEE, Operation, operation
 from bide.runtime.service.wire import SocketWire, Wire
 
 _TIMEOUT_S: Final = 30.0
+_BOUND: Final = re.compile(rf"(?:query|body): (\w+): Expected `int` ([<>])= (-?\d+); {re.escape(SEE)}")
 _SIGN_OF_LIFE_S: Final = 5.0
 """A loop this late is not live (`/livez`): nobody need wait for it."""
 
@@ -129,6 +131,7 @@ class Client(Calls):
 
     def _asked(self, of: Operation, given: Mapping[str, Any]) -> tuple[Any, bool]:
         """What is answered, and whether there is another page after it."""
+        _addressable(of, given)
         path, body, headers = request(of, given)
         answer = self._ask(of.route.method, path, body, headers)
         try:
@@ -200,6 +203,16 @@ def request(of: Operation, given: Mapping[str, Any]) -> tuple[str, bytes | None,
     return path, msgspec.json.encode(body), headers
 
 
+def _addressable(of: Operation, given: Mapping[str, Any]) -> None:
+    """Refuses a name that no path has room for: the service would say of its routes what is meant of the name."""
+    for each in of.of("path"):
+        text = given[each.name]
+        if text == "":
+            raise UsageError(f"the name of the {each.said} is empty: say which one")
+        if isinstance(text, str) and "/" in text and f"{{{each.said}:path}}" not in of.path:
+            raise NotFoundError(f"there is no {each.said} {text!r}: its name would have no '/'")
+
+
 def _filled(path: str, name: str, text: str) -> str:
     """A path with one of its names filled in; a name that may have slashes keeps them."""
     if f"{{{name}:path}}" in path:
@@ -213,6 +226,19 @@ def _word(value: Any) -> str:
 
 def _error(problem: Problem) -> BideError:
     kind = getattr(errors, problem.code, None)
-    if isinstance(kind, type) and issubclass(kind, BideError):
-        return kind(problem.detail)
-    return BideError(problem.detail)
+    detail = _for_the_terminal(problem)
+    return kind(detail) if isinstance(kind, type) and issubclass(kind, BideError) else BideError(detail)
+
+
+def _for_the_terminal(problem: Problem) -> str:
+    """What a service says of a request, in the words of a command.
+
+    >>> _for_the_terminal(Problem(title="", status=422, detail=f"query: limit: Expected `int` >= 1; {SEE}", code=""))
+    '--limit is out of its bounds: use 1 or more'
+    """
+    if problem.status == 401:
+        return f"{problem.detail}; a command shows it from BIDE_TOKEN, or from the file of --token-file"
+    if found := _BOUND.fullmatch(problem.detail):
+        name, sign, bound = found.groups()
+        return f"--{name.replace('_', '-')} is out of its bounds: use {bound} or {'more' if sign == '>' else 'less'}"
+    return problem.detail.removesuffix(f"; {SEE}")

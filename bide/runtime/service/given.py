@@ -14,10 +14,9 @@ import msgspec
 from bide.runtime.errors import UsageError
 from bide.runtime.service.cursor import read_cursor
 from bide.runtime.service.route import NAME
-from bide.runtime.service.table import KEY_HEADER, Operation, Parameter
+from bide.runtime.service.table import KEY_HEADER, SEE, Operation, Parameter
 
 _DEEPEST: Final = 64
-_SEE: Final = "/api/v1/openapi.json shows what this route takes"
 
 
 def given(
@@ -118,4 +117,4 @@ def _parts(value: Any) -> Iterable[Any]:
 
 
 def _wrong(what: str) -> UsageError:
-    return UsageError(f"{what}; {_SEE}")
+    return UsageError(f"{what}; {SEE}")

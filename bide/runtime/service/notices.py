@@ -104,6 +104,8 @@ class Notices:
     async def retry(self, notice: str | None = None, route: str | None = None) -> Done:
         if notice is not None and route is not None:
             raise UsageError("one notice, or all that failed over a route: name one of them")
+        if route is not None:
+            self._route(route)
         args: dict[str, Any] = {
             "notice_id": None if notice is None else notice_number(notice),
             "route": route,

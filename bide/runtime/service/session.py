@@ -61,11 +61,11 @@ class NoDoor:
                 f"the service of process {self._holder.pid} holds the database {self._db} and does not answer: "
                 "it is stopped, or something holds its loop; let it go on "
                 f"(`kill -CONT {self._holder.pid}`), or end and start it "
-                f"again, then `{verb}` again; nothing was changed"
+                "again, then ask again; nothing was changed"
             )
         raise UnreachableError(
             f"the database {self._db} is held by process {self._holder.pid}, which offers no socket "
-            f"(a guest in another program, or `bide run`): let it end, then `{verb}` again"
+            f"(a guest in another program, or `bide run`): let it end, then ask again"
         )
 
 

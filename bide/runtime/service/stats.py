@@ -239,7 +239,9 @@ def _attempt(one: reads.AttemptTimes) -> AttemptStat:
 def _dag(reader: Reader, dag: str, last: int) -> DagStats:
     known = [one.name for one in reader.dags()]
     if dag not in known:
-        raise NotFoundError(f"there is no DAG {dag!r} in {reader.path}{suggestion(dag, known)}")
+        raise NotFoundError(
+            f"there is no DAG {dag!r} in {reader.path}{suggestion(dag, known) or ': `bide dags` lists them'}"
+        )
     return reader.read(lambda conn: _read_dag(conn, dag, last))
 
 

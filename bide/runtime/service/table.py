@@ -22,6 +22,7 @@ from bide.runtime.service.route import NAME, Route, route_of
 
 PREFIX: Final = "/api/v1"
 KEY_HEADER: Final = "Idempotency-Key"
+SEE: Final = "/api/v1/openapi.json shows what this route takes"
 _NAMED: Final = re.compile(r"\{(\w+)(:path)?\}")
 _LONGEST_LIST: Final = 10_000
 _WIDEST: Final = Meta(ge=-(2**53), le=2**53)

@@ -94,7 +94,12 @@ class Tokens:
         try:
             until = now + read_span(expires)
         except UsageError:
-            until = read_date(expires)
+            try:
+                until = read_date(expires)
+            except UsageError:
+                raise UsageError(
+                    f"{expires!r} is no end of a token: write 30d, 12h, or a date such as 2027-06-15"
+                ) from None
         if until <= now:
             raise UsageError(
                 f"{expires!r} is {from_us(until).isoformat()}, which has passed: say a later one"
