@@ -18,7 +18,12 @@ Limit = Annotated[int, Parameter(help="At most so many, the newest.")]
 OfRun = Annotated[str | None, Parameter(help="Only those of this run and of its tasks.")]
 
 
-def _list_alerts(run: str | None, state: str | None, limit: int, db: Db, json: bool) -> int:
+@app.default
+@app.command(name="list")
+def listed(
+    *, run: OfRun = None, state: State = None, limit: Limit = 100, db: Db = None, json: Json = False
+) -> int:
+    """List what was late, has failed or needs a person, the newest first."""
     found = asked(db, lambda ops: ops.alerts(run, state, limit))
     if json:
         print_json(found)
@@ -31,22 +36,6 @@ def _list_alerts(run: str | None, state: str | None, limit: int, db: Db, json: b
         heads = ("alert", "kind", "subject", "severity", "run", "promised", "due", "found", "state")
         print_table(heads, rows, "nobody has to know of anything")
     return 0
-
-
-@app.default
-def bare(
-    *, run: OfRun = None, state: State = None, limit: Limit = 100, db: Db = None, json: Json = False
-) -> int:
-    """List what was late, has failed or needs a person, the newest first."""
-    return _list_alerts(run, state, limit, db, json)
-
-
-@app.command(name="list")
-def listed(
-    *, run: OfRun = None, state: State = None, limit: Limit = 100, db: Db = None, json: Json = False
-) -> int:
-    """List what was late, has failed or needs a person, the newest first."""
-    return _list_alerts(run, state, limit, db, json)
 
 
 @app.command(name="ack")

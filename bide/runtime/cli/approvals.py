@@ -24,7 +24,17 @@ OfRun = Annotated[str | None, Parameter(name="--run", help="Only those of this r
 Limit = Annotated[int, Parameter(help="At most so many, the newest.")]
 
 
-def _list(everything: bool, run: str | None, limit: int, db: Db, json: bool) -> int:
+@app.default
+@app.command(name="list")
+def listed(
+    *,
+    everything: Everything = False,
+    run: OfRun = None,
+    limit: Limit = 100,
+    db: Db = None,
+    json: Json = False,
+) -> int:
+    """List what people are asked, the newest first."""
     found = asked(db, lambda ops: ops.approvals.listed(None if everything else "open", run, limit))
     if json:
         print_json(found)
@@ -49,32 +59,6 @@ def _list(everything: bool, run: str | None, limit: int, db: Db, json: bool) -> 
         [heads[i] for i in shown], [[row[i] for i in shown] for row in rows], "nobody is asked for anything"
     )
     return 0
-
-
-@app.default
-def bare(
-    *,
-    everything: Everything = False,
-    run: OfRun = None,
-    limit: Limit = 100,
-    db: Db = None,
-    json: Json = False,
-) -> int:
-    """List what people are asked, the newest first."""
-    return _list(everything, run, limit, db, json)
-
-
-@app.command(name="list")
-def listed(
-    *,
-    everything: Everything = False,
-    run: OfRun = None,
-    limit: Limit = 100,
-    db: Db = None,
-    json: Json = False,
-) -> int:
-    """List what people are asked, the newest first."""
-    return _list(everything, run, limit, db, json)
 
 
 @app.command(name="approve")

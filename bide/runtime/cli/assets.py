@@ -27,7 +27,10 @@ Asset = Annotated[str | None, Parameter(help="Only of this asset.")]
 Why = Annotated[str, Parameter(help="Why; it stands in the journal.")]
 
 
-def _list_assets(db: Db, json: bool, limit: int) -> int:
+@app.default
+@app.command(name="list")
+def listed(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
+    """List the assets, each with its newest version."""
     found = asked(db, lambda ops: ops.assets.listed(limit))
     if json:
         print_json(found)
@@ -46,18 +49,6 @@ def _list_assets(db: Db, json: bool, limit: int) -> int:
         heads = ("asset", "version", "interval", "published at", "made by", "looked at by")
         print_table(heads, rows, "no asset is known yet: a task makes one with outlets=[Asset(...)]")
     return 0
-
-
-@app.default
-def bare(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
-    """List the assets, each with its newest version."""
-    return _list_assets(db, json, limit)
-
-
-@app.command(name="list")
-def listed(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
-    """List the assets, each with its newest version."""
-    return _list_assets(db, json, limit)
 
 
 @app.command(name="show")

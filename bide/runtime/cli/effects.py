@@ -16,7 +16,12 @@ OfState = Annotated[str | None, Parameter(name="--state", help="Only those in th
 Limit = Annotated[int, Parameter(help="At most so many, the newest.")]
 
 
-def _list(effect: str | None, state: str | None, limit: int, db: Db, json: bool) -> int:
+@app.default
+@app.command(name="list")
+def listed(
+    effect: Name = None, /, *, state: OfState = None, limit: Limit = 100, db: Db = None, json: Json = False
+) -> int:
+    """List what was delivered, the newest first."""
     found = asked(db, lambda ops: ops.effects.listed(effect, state, limit))
     if json:
         print_json(found)
@@ -38,22 +43,6 @@ def _list(effect: str | None, state: str | None, limit: int, db: Db, json: bool)
     heads = ("delivery", "effect", "target", "state", "from", "to", "delivered at", "corrects", "run")
     print_table(heads, rows, "nothing was delivered yet")
     return 0
-
-
-@app.default
-def bare(
-    effect: Name = None, /, *, state: OfState = None, limit: Limit = 100, db: Db = None, json: Json = False
-) -> int:
-    """List what was delivered, the newest first."""
-    return _list(effect, state, limit, db, json)
-
-
-@app.command(name="list")
-def listed(
-    effect: Name = None, /, *, state: OfState = None, limit: Limit = 100, db: Db = None, json: Json = False
-) -> int:
-    """List what was delivered, the newest first."""
-    return _list(effect, state, limit, db, json)
 
 
 @app.command(name="show")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from bide.runtime.cli.asking import Db, Json, Most, Where, asked
+from bide.runtime.cli.asking import Db, Json, Most, asked
 from bide.runtime.cli.output import clean, note, print_json, print_table, stamp
 
 app = App(name="hooks", help="Webhooks and CloudEvents: list (bare), deliveries.")
@@ -14,7 +14,10 @@ Outcome = Annotated[str | None, Parameter(help="Only those accepted, ignored or 
 Limit = Annotated[int, Parameter(help="At most so many, the newest.")]
 
 
-def _list(db: Where | None, json: bool, limit: int) -> int:
+@app.default
+@app.command(name="list")
+def listed(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
+    """List the hooks, with what was delivered to them and what was turned away."""
     from bide.runtime.service.hook_secrets import sentence
 
     found = asked(db, lambda ops: ops.hooks.listed(limit))
@@ -51,18 +54,6 @@ def _list(db: Where | None, json: bool, limit: int) -> int:
         if e.unchecked:
             note(clean(f"warning: {sentence(e.hook, e.unchecked)}"))
     return 0
-
-
-@app.default
-def bare(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
-    """List the hooks, with what was delivered to them and what was turned away."""
-    return _list(db, json, limit)
-
-
-@app.command(name="list")
-def listed(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
-    """List the hooks, with what was delivered to them and what was turned away."""
-    return _list(db, json, limit)
 
 
 @app.command(name="deliveries")

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -24,61 +25,54 @@ from bide.runtime.service.unit_facts import Wanted, state_of, unit_of
 app = App(name="systemd", help="The service as a unit of systemd: print it, or install it.")
 
 Paths = Annotated[str, Parameter(help="DAG files and folders; else `paths` of the settings.")]
-User = Annotated[bool, Parameter(negative="", help="A person's own service: no root is needed.")]
-Name = Annotated[str, Parameter(help="The unit's name; that of its state directory too.")]
-RunAs = Annotated[
-    str | None, Parameter(help="The user it runs as; else systemd makes one for it (DynamicUser).")
-]
-Drain = Annotated[str | None, Parameter(help="How long what runs may go on after a stop, such as 2m.")]
-Writes = Annotated[
-    list[str] | None,
-    Parameter(name="--write", negative="", help="A folder that tasks may write; may be repeated."),
-]
-Credentials = Annotated[
-    list[str] | None,
-    Parameter(
-        name="--credential",
-        negative="",
-        help='NAME:/path, for tasks Secret("credential:NAME"); may be repeated.',
-    ),
-]
-Version = Annotated[int | None, Parameter(help="The version of systemd it is for; else this machine's.")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Asked:
+    """What a unit is asked to be: the options that both commands have."""
+
+    user: Annotated[bool, Parameter(negative="", help="A person's own service: no root is needed.")] = False
+    name: Annotated[str, Parameter(help="The unit's name; that of its state directory too.")] = "bide"
+    run_as: Annotated[
+        str | None, Parameter(help="The user it runs as; else systemd makes one for it (DynamicUser).")
+    ] = None
+    slots: Slots = None
+    drain: Annotated[str | None, Parameter(help="How long what runs may go on after a stop, such as 2m.")] = (
+        None
+    )
+    write_: Annotated[
+        list[str] | None,
+        Parameter(name="--write", negative="", help="A folder that tasks may write; may be repeated."),
+    ] = None
+    credential: Annotated[
+        list[str] | None,
+        Parameter(
+            name="--credential",
+            negative="",
+            help='NAME:/path, for tasks Secret("credential:NAME"); may be repeated.',
+        ),
+    ] = None
+    for_systemd: Annotated[
+        int | None, Parameter(help="The version of systemd it is for; else this machine's.")
+    ] = None
+    db: Database = None
+
+
+_PLAIN = Asked()
 
 
 @app.command(name="print")
-def print_(
-    *paths: Paths,
-    user: User = False,
-    name: Name = "bide",
-    run_as: RunAs = None,
-    slots: Slots = None,
-    drain: Drain = None,
-    write_: Writes = None,
-    credential: Credentials = None,
-    for_systemd: Version = None,
-    db: Database = None,
-) -> int:
+def print_(*paths: Paths, asked: Asked = _PLAIN) -> int:
     """Print the unit that `install` would write."""
-    unit = _unit(paths, user, name, run_as, slots, drain, write_, credential, for_systemd, db)
-    write(unit_text(unit), end="")
+    write(unit_text(_unit(paths, asked)), end="")
     return 0
 
 
 @app.command
-def install(
-    *paths: Paths,
-    user: User = False,
-    name: Name = "bide",
-    run_as: RunAs = None,
-    slots: Slots = None,
-    drain: Drain = None,
-    write_: Writes = None,
-    credential: Credentials = None,
-    for_systemd: Version = None,
-    db: Database = None,
-) -> int:
+def install(*paths: Paths, asked: Asked = _PLAIN) -> int:
     """Write the unit to where systemd finds it, and say what to type next. What a person has changed stays."""
-    unit = _unit(paths, user, name, run_as, slots, drain, write_, credential, for_systemd, db)
+    unit = _unit(paths, asked)
     text, place = unit_text(unit), _place(unit)
     if place.is_symlink() or place.exists():
         _may_replace(place)
@@ -104,27 +98,16 @@ def systemd_version() -> int | None:
     return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
 
 
-def _unit(
-    paths: tuple[str, ...],
-    user: bool,
-    name: str,
-    run_as: str | None,
-    slots: int | None,
-    drain: str | None,
-    writes: list[str] | None,
-    credentials: list[str] | None,
-    version: int | None,
-    db: str | None,
-) -> Unit:
-    limit = None if drain is None else read_span(drain) / SECOND
-    config = settings(db=db, slots=slots, paths=list(paths) or None, stop_timeout=limit)
+def _unit(paths: tuple[str, ...], asked: Asked) -> Unit:
+    limit = None if asked.drain is None else read_span(asked.drain) / SECOND
+    config = settings(db=asked.db, slots=asked.slots, paths=list(paths) or None, stop_timeout=limit)
     wanted = Wanted(
-        name=name.removesuffix(".service"),
-        user=user,
-        run_as=run_as,
-        writes=writes or (),
-        credentials=credentials or (),
-        systemd=version if version is not None else systemd_version(),
+        name=asked.name.removesuffix(".service"),
+        user=asked.user,
+        run_as=asked.run_as,
+        writes=asked.write_ or (),
+        credentials=asked.credential or (),
+        systemd=asked.for_systemd if asked.for_systemd is not None else systemd_version(),
     )
     return unit_of(config, wanted, Path.cwd())
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from bide.runtime.cli.asking import Db, Json, Most, Where, asked, done
+from bide.runtime.cli.asking import Db, Json, Most, asked, done
 from bide.runtime.cli.output import note, print_json, print_table, stamp, write
 
 app = App(name="token", help="Who may ask over TCP: create, list (bare), revoke.")
@@ -37,7 +37,10 @@ def create(
     return 0
 
 
-def _list(db: Where | None, json: bool, limit: int) -> int:
+@app.default
+@app.command(name="list")
+def listed(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
+    """List the tokens there are and were."""
     found = asked(db, lambda ops: ops.tokens.listed(limit))
     if json:
         print_json(found)
@@ -55,18 +58,6 @@ def _list(db: Where | None, json: bool, limit: int) -> int:
     ]
     print_table(("token", "scope", "state", "begins", "made", "ends"), rows, "there is no token")
     return 0
-
-
-@app.default
-def bare(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
-    """List the tokens there are and were."""
-    return _list(db, json, limit)
-
-
-@app.command(name="list")
-def listed(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
-    """List the tokens there are and were."""
-    return _list(db, json, limit)
 
 
 @app.command(name="revoke")

@@ -17,7 +17,18 @@ from bide.runtime.service.addresses import bounded, read_json
 app = App(name="waits", help="What is waited for now: list (bare), look, extend, satisfy, fail.")
 
 
-def _list_waits(db: Db, json: bool, limit: int) -> int:
+def away(instant: str | None, now_us: int) -> str | None:
+    """How far an instant is, `in 2h 5m` or `3s ago`: `--json` and `bide why` have it in full."""
+    if instant is None:
+        return None
+    far = to_us(datetime.fromisoformat(instant)) - now_us
+    return f"in {span_words(far)}" if far > 0 else f"{span_words(far)} ago"
+
+
+@app.default
+@app.command(name="list")
+def listed(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
+    """List what is waited for now, the nearest deadline first."""
     found = sorted(
         asked(db, lambda ops: ops.waits()),
         key=lambda each: (each.deadline is None, each.deadline or "", int(each.id)),
@@ -41,26 +52,6 @@ def _list_waits(db: Db, json: bool, limit: int) -> int:
         heads = ("wait", "task", "for", "since", "deadline", "last look", "next look")
         print_table(heads, rows, "nothing is waited for")
     return 0
-
-
-def away(instant: str | None, now_us: int) -> str | None:
-    """How far an instant is, `in 2h 5m` or `3s ago`: `--json` and `bide why` have it in full."""
-    if instant is None:
-        return None
-    far = to_us(datetime.fromisoformat(instant)) - now_us
-    return f"in {span_words(far)}" if far > 0 else f"{span_words(far)} ago"
-
-
-@app.default
-def bare(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
-    """List what is waited for now, the nearest deadline first."""
-    return _list_waits(db, json, limit)
-
-
-@app.command(name="list")
-def listed(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
-    """List what is waited for now, the nearest deadline first."""
-    return _list_waits(db, json, limit)
 
 
 @app.command(name="look")
