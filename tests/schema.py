@@ -45,3 +45,8 @@ def made_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(opening, "migrate", _copied)
         yield
+
+
+def made_always() -> None:
+    """From now on to the end of this process, which runs cases for a test."""
+    vars(opening)["migrate"] = _copied

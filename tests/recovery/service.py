@@ -1,6 +1,7 @@
 """A small service for the kill tests: a runtime on a database, told what to do by lines on stdin.
 
     python -m tests.recovery.service DB FILE
+    python -m tests.recovery.service DB FILE lives        (many, one after another; see `lives`)
 
 Answers `ready`, then `run <key> <run_id>` for each line `trigger <dag> <date> <key>`: an answer is an
 acknowledgement, and what is acknowledged must survive. `stop` ends it.
@@ -9,10 +10,25 @@ acknowledgement, and what is acknowledged must survive. `stop` ends it.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+from importlib import import_module
 
 from bide import Runtime
 from bide.runtime.graph.load import load_paths
+
+WARM = (
+    "aiokafka",
+    "asyncinotify",
+    *(
+        "bide.runtime.graph.command",
+        "bide.runtime.graph.external",
+        "bide.runtime.graph.splitting",
+        "bide.sensors",
+    ),
+    *("bide.triggers.file_source", "bide.triggers._web", "bide.triggers.kafka_source", "bide.triggers.time"),
+)
+"""What a life of `everything` imports as it goes."""
 
 
 async def main(db: str, file: str) -> None:
@@ -37,5 +53,37 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def lives(db: str, file: str) -> None:
+    """Each line `start` begins one, in a fork of this process; says `began <pid>`, and `ended <code>` once it is over.
+
+    This process has one thread, no loop and everything imported: a life costs a third of a new process.
+    """
+    for name in WARM:
+        import_module(name)
+    while line := read_line():
+        if line != b"start\n":
+            continue  # was said to a life that was over by then
+        sys.stdout.flush()
+        pid = os.fork()
+        if not pid:
+            say(f"began {os.getpid()}")
+            asyncio.run(main(db, file))
+            return
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os.set_blocking(0, True)  # the pipe is shared with the fork, whose loop has made it another
+        say(f"ended {code}")
+
+
+def read_line() -> bytes:
+    """A line of stdin and not a byte more: the rest is for the fork."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(0, 1)):
+        line += byte
+    return line
+
+
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2]))
+    if sys.argv[3:] == ["lives"]:
+        lives(sys.argv[1], sys.argv[2])
+    else:
+        asyncio.run(main(sys.argv[1], sys.argv[2]))

@@ -57,12 +57,15 @@ class Service:
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
         async for line in process.stdout:
-            match line.decode().split():
-                case ["ready"]:
-                    self.ready.set()
-                case ["run", key, run_id]:
-                    before = self.acknowledged.setdefault(key, int(run_id))
-                    assert before == int(run_id), f"{key} was acknowledged as run {before}, then as {run_id}"
+            self.heard(line.decode().split())
+
+    def heard(self, words: list[str]) -> None:
+        match words:
+            case ["ready"]:
+                self.ready.set()
+            case ["run", key, run_id]:
+                before = self.acknowledged.setdefault(key, int(run_id))
+                assert before == int(run_id), f"{key} was acknowledged as run {before}, then as {run_id}"
 
     def say(self, line: str) -> None:
         assert self.process is not None
@@ -84,6 +87,60 @@ class Service:
         assert await asyncio.wait_for(self.process.wait(), 30) == 0
         if self._reading is not None:
             await self._reading
+
+
+class Lives(Service):
+    """All in forks of one process that has imported what they need: there are hundreds."""
+
+    def __init__(self, db: Path, environment: dict[str, str]) -> None:
+        super().__init__(db, environment)
+        self._over = asyncio.Event()
+        self._pid = self._code = 0
+
+    async def start(self) -> None:
+        self.ready.clear()
+        self._over.clear()
+        if self.process is None:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.recovery.service", str(self.db), str(FILE), "lives",
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self.environment, cwd=ROOT,
+            )  # fmt: skip
+            self._reading = asyncio.create_task(self._read(self.process))
+        self.say("start")
+
+    def heard(self, words: list[str]) -> None:
+        match words:
+            case ["began", pid]:
+                self._pid = int(pid)
+            case ["ended", code]:
+                self._code = int(code)
+                self._over.set()
+            case _:
+                super().heard(words)
+
+    async def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        await self._ended()
+        assert self._code == -signal.SIGKILL
+
+    async def stop(self) -> None:
+        self.say("stop")
+        await asyncio.wait_for(self._ended(), 30)
+        assert self._code == 0
+        assert self.process is not None
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        assert await asyncio.wait_for(self.process.wait(), 30) == 0
+
+    async def _ended(self) -> None:
+        """By then all that the life has said is heard."""
+        assert self._reading is not None
+        over = asyncio.create_task(self._over.wait())
+        await asyncio.wait([over, self._reading], return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        if self._reading.done():
+            self._reading.result()
 
 
 class World:
@@ -153,7 +210,7 @@ async def played(db: Path, world: World, kills: int, seed: int) -> None:
     """All runs to their end, with so many kills on the way."""
     dice = random.Random(seed)
     dates = [f"2026-03-{day:02d}T{hour:02d}:00:00+00:00" for day in range(1, 5) for hour in range(RUNS // 4)]
-    service = Service(db, world.environment())
+    service = Lives(db, world.environment())
     true: set[int] = set()
     left = kills
     while True:

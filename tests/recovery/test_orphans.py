@@ -48,11 +48,15 @@ def apart():
 """
 
 
-def alive(pid: int) -> bool:
+def state(pid: int) -> str:
     try:
-        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return "X"
+
+
+def alive(pid: int) -> bool:
+    return state(pid) not in {"Z", "X"}
 
 
 def files_of(pid: int) -> list[str]:
@@ -142,6 +146,9 @@ async def test_t15_a_process_that_outlives_its_runtime_does_not_keep_the_lock(
     leader, child = recorded(db)[0], pid_in(pid_file)
     if child == leader:  # it would end with its runtime, and cannot now
         os.kill(child, signal.SIGSTOP)
+        await until(
+            lambda: state(child) == "T"
+        )  # until then one of its threads may see the end of its runtime
     try:
         await service.kill()
         assert alive(child)

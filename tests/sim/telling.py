@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.schema import made_always
 from tests.sim.story import Story
 
 
@@ -58,8 +59,14 @@ def tell_many(seeds: Iterable[int]) -> Iterator[Told]:
     if len(seeds) == 1:
         yield tell_both(seeds[0])
         return
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), initializer=hush) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), initializer=begun) as pool:
         yield from pool.map(tell_both, seeds, chunksize=10)
+
+
+def begun() -> None:
+    """In a process that tells: its databases are copies, as those of every other test."""
+    hush()
+    made_always()
 
 
 def hush() -> None:
