@@ -30,6 +30,7 @@ from bide.runtime.service.handles import RunHandle
 from bide.runtime.store.invariants import check
 from bide.sensors import ExternalTaskSensor, FileSensor, TimeSensor
 from bide.triggers import FileTrigger
+from tests.schema import made_always, make
 
 DATE = "2026-03-01T00:00:00+00:00"
 SOON = timedelta(milliseconds=50)
@@ -198,6 +199,7 @@ def serve() -> None:
     Answers its pid, then its exit code. With HOLD it stops first, for a tracer to attach. A fork has everything imported: a case costs a fifth of a new process. This process has one thread and
     no loop, so that a fork of it is clean. What a fork says goes to `<db>.said`.
     """
+    make()
     for line in sys.stdin:
         db, failpoint, hold = line.rstrip("\n").split("\t")
         pid = os.fork()
@@ -207,6 +209,8 @@ def serve() -> None:
             os.dup2(said, 2)
             if hold:
                 os.kill(os.getpid(), signal.SIGSTOP)
+            else:
+                made_always()  # a tracer sees the migrations as well
             faulthandler.dump_traceback_later(LIMIT_S, exit=True)
             code = run(Path(db), failpoint)
             sys.stdout.flush()
