@@ -62,7 +62,7 @@ def _run(run: str, last: int, db: Db, json: bool) -> int:
     print_table(("critical path", "state", "took", "of which"), rows, "nothing of it has begun")
     if found.attempts:
         write("")
-    tries = [
+    attempts = [
         (
             _name(a.task, a.map_index),
             str(a.attempt),
@@ -74,8 +74,8 @@ def _run(run: str, last: int, db: Db, json: bool) -> int:
         )
         for a in found.attempts
     ]
-    if tries:
-        print_table(("task", "attempt", "state", "started at", "queued", "slot", "waited"), tries, "")
+    if attempts:
+        print_table(("task", "attempt", "state", "started at", "queued", "slot", "waited"), attempts, "")
     return 0
 
 

@@ -216,19 +216,19 @@ class Operations(Who, Operated):
         if instance is None:
             instance = _instance(await self._reader.ask(Reader.tasks, run_id), task, run_id, self.db)
         found = await self._reader.ask(Reader.attempts_of, instance.instance_id)
-        tries = [one for one in found if attempt in (None, one.number)]
-        if not tries and (items := await self._reader.ask(Reader.mapped, run_id)).get(task):
+        attempts = [one for one in found if attempt in (None, one.number)]
+        if not attempts and (items := await self._reader.ask(Reader.mapped, run_id)).get(task):
             raise UsageError(
                 f"{task} of run {run} is mapped: name one of its instances, {task}[0] to {task}[{items[task] - 1}]"
             )
-        if not tries and attempt is None:
+        if not attempts and attempt is None:
             await self._reader.ask(Reader.run, run_id)
             return LogPart(attempt=0, text="", next_offset=0, over=instance.state in OVER)
-        if not tries:
+        if not attempts:
             raise NotFoundError(
                 f"{task} of run {run} has no attempt {attempt}: it has {instance.attempts}, counted from 1"
             )
-        last = tries[-1]
+        last = attempts[-1]
         text, end, more = read_log(self.db, last.attempt_id, offset, limit)
         over = last.ended_us is not None and not more
         return LogPart(attempt=last.number, text=text, next_offset=end, over=over)

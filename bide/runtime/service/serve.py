@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -121,19 +122,8 @@ async def serve(
             if listener is None or not listener.still_there():
                 listener = _rebound(listener, db)
             extras = _at_runtime_directory()
-            http = await asyncio.to_thread(_import_http)
-            async with AsyncExitStack() as doors:
-                app = await asyncio.to_thread(runtime.asgi.now)
-                told_of = runtime.at_the_doors.refuse
-                for each in (listener.socket, *(extra.socket for extra in extras), *given.unix):
-                    await doors.enter_async_context(
-                        http.serving(each, app, runtime.end_streams, told=told_of)
-                    )
-                for place, at in ports:
-                    await doors.enter_async_context(
-                        http.serving(at, app, runtime.end_streams, hosts=place.hosts, told=told_of)
-                    )
-                    say(f"listening at {tcp.url_of(at)}: asked with a token (`bide token create`)")
+            here = (listener.socket, *(extra.socket for extra in extras), *given.unix)
+            async with _doors(runtime, here, ports, say):
                 say(f"serving {counted(len(runtime.dags), 'DAG')} on {db} (socket {listener.path})")
                 for also in (*(str(extra.path) for extra in extras), *map(activation.said, given.unix)):
                     say(f"answering at {also} too")
@@ -171,6 +161,25 @@ async def serve(
             extra.close()
         if listener is not None:
             listener.close()
+
+
+@asynccontextmanager
+async def _doors(
+    runtime: Served, here: Sequence[socket.socket], ports: tcp.Ports, say: Say
+) -> AsyncIterator[None]:
+    """Inside it the runtime is asked over sockets of this machine, and over ports with a token."""
+    http = await asyncio.to_thread(_import_http)
+    async with AsyncExitStack() as doors:
+        app = await asyncio.to_thread(runtime.asgi.now)
+        told_of = runtime.at_the_doors.refuse
+        for each in here:
+            await doors.enter_async_context(http.serving(each, app, runtime.end_streams, told=told_of))
+        for place, at in ports:
+            await doors.enter_async_context(
+                http.serving(at, app, runtime.end_streams, hosts=place.hosts, told=told_of)
+            )
+            say(f"listening at {tcp.url_of(at)}: asked with a token (`bide token create`)")
+        yield
 
 
 def _at_runtime_directory() -> list[Listener]:
