@@ -12,13 +12,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
+from starlette.types import ASGIApp
 
 from bide import Runtime, dag, task
 from bide.runtime.errors import NotFoundError, UnreachableError, UsageError
 from bide.runtime.service import feed as feeds
 from bide.runtime.service import feed_api
+from bide.runtime.service.caller import Caller
 from bide.runtime.service.feed import Feed, FeedReader
 from bide.runtime.service.http_server import serving
 from bide.runtime.service.listen import Listener
@@ -406,6 +409,30 @@ async def test_stopping_ends_streams_at_once(tmp_path: Path) -> None:
         assert (await ending).endswith(b"0\r\n\r\n"), "ended in order, not cut"
     with pytest.raises(UnreachableError, match="stopping"):
         await feed.open()
+
+
+async def test_b69_a_guest_that_is_not_open_has_no_feed_and_knows_no_token_and_says_so(
+    tmp_path: Path,
+) -> None:
+    runtime = Runtime(tmp_path / "bide.db", [orders])
+    app = runtime.asgi
+    token = "bide_00000000_" + "a" * 43
+    named = runtime.asgi_for(Caller("ann"))
+
+    async def status(of: ASGIApp, path: str, **headers: str) -> int:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(of), base_url="http://bide") as client:
+            async with asyncio.timeout(5):
+                return (await client.get(path, headers=headers)).status_code
+
+    async def refused() -> list[int]:
+        by_token = await status(app, "/api/v1/dags", authorization=f"Bearer {token}")
+        return [by_token, await status(named, "/api/v1/events")]
+
+    assert await refused() == [503, 503]
+    async with runtime:
+        pass
+    assert await refused() == [503, 503]
+    assert "bide:feed" not in {one.get_name() for one in asyncio.all_tasks()}
 
 
 async def test_past_events_are_paged(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from bide.runtime.engine import budgets
 from bide.runtime.engine.backfills import hold_words
 from bide.runtime.engine.unread import dag_of, words
 from bide.runtime.engine.waiting import SEEN_HERE
+from bide.runtime.errors import UnreachableError
 from bide.runtime.service.health import Alive
 from bide.runtime.service.views import refusal_of
 from bide.runtime.store.names import Named, names
@@ -284,6 +285,8 @@ class LiveHouse:
     def feed(self) -> Feed:
         """The live feed: who listens is told of every line of the journal, right after its commit."""
         if self._feed is None:
+            if self.phase:
+                raise UnreachableError(f"there is no live feed: {self.phase}")
             from bide.runtime.service.feed import Feed
             from bide.runtime.store.reader import AsyncReader
 

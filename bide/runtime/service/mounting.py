@@ -100,7 +100,9 @@ class Mounted(LiveHouse):
         return self._book
 
     def _told_of_commits(self, listener: Callable[[Changes], None]) -> None:
-        """An app may be made before the runtime is opened: then there is nobody yet to tell it."""
+        """An app may be asked before the runtime is opened: then there is nobody yet to tell it."""
+        if self.phase:
+            raise UnreachableError(self.phase)
         self._shell.listeners.append(listener)
 
     def _metrics(self) -> Metrics:
