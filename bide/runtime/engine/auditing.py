@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from bide.runtime.values import storable
+from bide.runtime.values import redactor, storable
 
 if TYPE_CHECKING:
     from bide.runtime.engine.changes import Row
@@ -45,5 +45,5 @@ def record(t: Turn, e: Command, *, refused: str = "", repeated: bool = False) ->
 
 def row(e: Command, who: Asked, now: int, outcome: str, message: str) -> Row:
     """The line of a command, as `Changes.audit` has it."""
-    said = storable(message[:_MESSAGE])
+    said = storable(redactor(message)[:_MESSAGE])
     return (now, who.who, who.via, who.address, storable(e.verb[:100]), who.target, who.args, outcome, said)

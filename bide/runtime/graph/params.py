@@ -16,7 +16,7 @@ from bide.runtime.graph.pattern import pattern as readable
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.secret_names import is_secret
-from bide.runtime.values import decode, encode
+from bide.runtime.values import decode, encode, redactor
 
 _TYPES: Final[dict[type, str]] = {
     bool: "boolean",
@@ -179,7 +179,7 @@ def _shown(name: str, value: Any) -> str:
         return "not shown"
     if isinstance(value, dict):
         return "an object"
-    text = repr(value)
+    text = redactor(repr(value))  # before it is cut: half a secret is one still
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 

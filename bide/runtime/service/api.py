@@ -53,6 +53,7 @@ from bide.runtime.service.scopes import scoped
 from bide.runtime.service.shapes import Problem
 from bide.runtime.service.table import KEY_HEADER, Operation, operations
 from bide.runtime.service.tags import IF_MATCH, IF_NONE_MATCH, matching, numbers, seen, tag
+from bide.runtime.values import redactor
 
 _STATUS: Final[tuple[tuple[type[BideError], int, str], ...]] = (
     (UsageError, 422, "Cannot be meant"),
@@ -208,7 +209,7 @@ def problem_response(
     status: int, title: str, detail: str, code: str, headers: dict[str, str] | None = None
 ) -> Response:
     """An error as RFC 9457 has it."""
-    body = _encoder.encode(Problem(title=title, status=status, detail=detail, code=code))
+    body = _encoder.encode(Problem(title=title, status=status, detail=redactor(detail), code=code))
     also = {"Retry-After": "1"} if status == 503 else {}
     return Response(body, status, {**also, **(headers or {})}, media_type="application/problem+json")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from bide.runtime.service.shapes import Problem
+from bide.runtime.values import redactor
 
 if TYPE_CHECKING:
     from starlette.types import Send
@@ -36,7 +37,7 @@ class Refusal(Exception):  # noqa: N818 - an answer, raised where it is found
     def body(self) -> bytes:
         """The problem, as JSON."""
         return msgspec.json.encode(
-            Problem(title=self.title, status=self.status, detail=self.detail, code=self.code)
+            Problem(title=self.title, status=self.status, detail=redactor(self.detail), code=self.code)
         )
 
 
