@@ -16,6 +16,7 @@ from bide.runtime.service.openapi import document
 from bide.runtime.service.table import operations
 
 Http = httpx.AsyncClient
+BACKFILL: Final = {"dag": "etl", "from": "2026-06-01", "to": "2026-06-03", "every": "1d"}
 KEY: Final = "Idempotency-Key"
 gold = Asset("gold", grain="day")
 
@@ -57,7 +58,7 @@ async def rt(tmp_path: Path) -> AsyncIterator[Runtime]:
             {"title": "b", "asset": "gold", "by": "c"},
         ),
         ("/dags/etl/pause", {}, None),
-        ("/backfills", {"dag": "etl", "from": "2026-06-01", "to": "2026-06-03", "every": "1d"}, None),
+        ("/backfills", BACKFILL, None),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -90,18 +91,15 @@ async def test_a_key_outlives_the_runtime_and_a_refusal_takes_none(tmp_path: Pat
 
 
 async def test_a_key_is_of_each_command_that_a_request_becomes(rt: Runtime) -> None:
-    """A prune is a command a slice: the answer of the first one is not that of all."""
+    """A prune is a command a slice: the answer of the first one is not that of all, which is kept as a whole."""
     async with asking(rt) as http:
         began = time.perf_counter()
         first = await http.post("/database/prune", json={"keep": "1d"}, headers={KEY: "p"})
         assert (first.status_code, first.json()["done"]) == (200, True), first.text
         again = await http.post("/database/prune", json={"keep": "1d"}, headers={KEY: "p"})
-        assert again.json()["done"]
+        assert again.json() == first.json()
         assert time.perf_counter() - began < 1
-    assert [each.message for each in await rt.operations.audit(verb="prune")] == [
-        "answered as before: it was carried out under this key already",
-        "",
-    ]
+    assert [each.message for each in await rt.operations.audit(verb="prune")] == [""]
 
 
 async def test_every_post_takes_a_key_but_those_whose_answer_is_kept_nowhere(rt: Runtime) -> None:
@@ -111,8 +109,9 @@ async def test_every_post_takes_a_key_but_those_whose_answer_is_kept_nowhere(rt:
             continue
         at = said["paths"][each.path.replace(":path}", "}")][each.route.method.lower()]
         assert (KEY in {one["name"] for one in at["parameters"]}) == each.route.once
-    assert {each.id for each in operations() if not each.route.once} == {"tokens_create"}
+    assert {each.id for each in operations() if not each.route.once} == {"tokens_create", "backfills_plan"}
     async with asking(rt) as http:
         told = await http.post("/tokens", json={"name": "ci"}, headers={KEY: "k"})
-    assert told.status_code == 422
-    assert "kept nowhere" in told.json()["detail"]
+        asked = await http.post("/backfills/plan", json=BACKFILL, headers={KEY: "k"})
+    assert (told.status_code, "kept nowhere" in told.text) == (422, True)
+    assert (asked.status_code, "changes nothing" in asked.text) == (422, True)

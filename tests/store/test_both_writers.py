@@ -260,7 +260,7 @@ async def test_facts_answer_what_decide_asks(store: Store) -> None:
     for changes, batch in whole_run(Book()):
         await store.commit(changes, batch)
     changes = Changes()
-    changes.idempotency.append(("k", '{"run_id":"1"}', T0, "d"))
+    changes.answered.append(("user ann", "k", "trigger", '{"run_id":"1"}', T0, "d"))
     await store.commit(changes, 99)
 
     def ask(conn: sqlite3.Connection) -> None:
@@ -273,8 +273,9 @@ async def test_facts_answer_what_decide_asks(store: Store) -> None:
         assert (at.state, [(t.map_index, t.state) for t in at.tasks]) == ("success", [(-1, "success")])
         assert facts.run_at(conn, 1, T0 + 2) is None
         assert facts.outputs(conn, [11, 12, 13]) == {11: '{"path":"x"}', 12: "42"}
-        assert facts.idempotency_result(conn, "k") == ('{"run_id":"1"}', "d")
-        assert facts.idempotency_result(conn, "x") is None
+        [before] = facts.answered(conn, "user ann", "k")
+        assert (before.verb, before.result, before.digest) == ("trigger", '{"run_id":"1"}', "d")
+        assert facts.answered(conn, "user ann", "x") == facts.answered(conn, "http ann", "k") == []
         assert facts.watermark(conn, 1, "load") == "1"
 
     await store.read(ask)

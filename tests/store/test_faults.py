@@ -147,7 +147,7 @@ def make_room(at: Path) -> None:
 
 def large(batch: int) -> Changes:
     changes = Changes()
-    changes.idempotency += [(f"key-{batch}-{n}", "x" * 900, 0, "") for n in range(20)]
+    changes.answered += [("", f"key-{batch}-{n}", "trigger", "x" * 900, 0, "") for n in range(20)]
     return changes
 
 

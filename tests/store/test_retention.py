@@ -224,7 +224,7 @@ def test_p14_keys_skips_and_marks_of_what_is_over_go_by_age(db: Path) -> None:
     with closing(sqlite3.connect(db)) as conn, conn:
         conn.executescript(
             """
-            INSERT INTO idempotency VALUES ('old', '{}', 5, ''), ('new', '{}', 4000000000000000, '');
+            INSERT INTO answered VALUES (1, '', 'old', 'a', '{}', 5, ''), (2, '', 'new', 'a', '{}', 4000000000000000, '');
             INSERT INTO skipped_firing VALUES (1, 1, 0, 0, '', 5), (2, 1, 0, 0, '', 4000000000000000);
             INSERT INTO standing (standing_id, dag_id, kind, trigger, poll_us, since_us, ended_us) VALUES
               (1001, 1, 'file', '{}', 1, 1, 5), (1002, 1, 'file', '{}', 1, 1, NULL);
@@ -232,9 +232,9 @@ def test_p14_keys_skips_and_marks_of_what_is_over_go_by_age(db: Path) -> None:
             """
         )
     removed = prune(db, Policy(Of(LATE, 100)))
-    assert removed == {"idempotency": 1, "skipped_firing": 1, "standing_mark": 1, "standing": 1}
+    assert removed == {"answered": 1, "skipped_firing": 1, "standing_mark": 1, "standing": 1}
     assert of(db, "SELECT name FROM standing_mark") == [("b",)], "a living one tells of each file once"
-    assert json.dumps(of(db, "SELECT key FROM idempotency")) == '[["new"]]'
+    assert json.dumps(of(db, "SELECT key FROM answered")) == '[["new"]]'
 
 
 def test_p14_tokens_that_open_nothing_and_deliveries_that_are_forgotten_go_by_age(db: Path) -> None:

@@ -104,8 +104,8 @@ class Changes(msgspec.Struct, eq=False):
     whose key is there already is left out"""
     alerts_set: dict[int, Row] = {}
     """alert_id -> (state, alert_id)"""
-    idempotency: list[Row] = []
-    """(key, result, created_us)"""
+    answered: list[Row] = []
+    """(caller, key, verb, result, created_us, digest)"""
     assets_new: list[Row] = []
     """(asset_id, name, created_us)"""
     assets_set: list[Row] = []

@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import msgspec
 
-from bide.runtime.engine import auditing, precondition, retention
+from bide.runtime.engine import answering, auditing, precondition, retention
 from bide.runtime.engine.commands import VERBS
 from bide.runtime.engine.messages import Command, Reply
 from bide.runtime.engine.turn import Slices, Turn
@@ -16,15 +16,11 @@ from bide.runtime.errors import BideError, UsageError
 def command(t: Turn, e: Command) -> Slices:
     """Carry out a command; its error is its answer. One that bears a key is carried out once."""
     key = e.args.get("key")
-    name = f"{e.verb}:{key}"
-    if key:
-        before = t.fact("idempotency", name)
-        if before is None:  # unless it was asked a moment ago, in this very batch
-            before = next(((row[1], row[3]) for row in t.changes.idempotency if row[0] == name), None)
-        if before is not None:
-            _again(t, e, *before)
-            return
     try:
+        if key and (before := answering.before(t, e)) is not None:
+            _record(t, e, repeated=True)
+            t.effects.append(Reply(e.token, msgspec.json.decode(before.result)))
+            return
         if e.match is not None:
             precondition.check(t, e.match)
         if e.verb not in VERBS:
@@ -36,23 +32,13 @@ def command(t: Turn, e: Command) -> Slices:
         auditing.record(t, e, refused=str(error))
         t.effects.append(Reply(e.token, None, type(error).__name__, str(error)))
         return
-    if not retention.goes_on(e):
-        auditing.record(t, e)
+    _record(t, e)
     if key:
-        t.changes.idempotency.append((name, msgspec.json.encode(result).decode(), t.now, e.digest))
+        answering.keep(t, e, result)
     t.effects.append(Reply(e.token, result))
 
 
-def _again(t: Turn, e: Command, result: str, digest: str) -> None:
-    """The answer of the first time, unless another thing is asked for under the same key."""
-    if e.digest and digest and e.digest != digest:
-        wrong = (
-            f"the key {e.args['key']!r} was used for another request: nothing was changed; "
-            "use a new key for a new request"
-        )
-        auditing.record(t, e, refused=wrong)
-        t.effects.append(Reply(e.token, None, UsageError.__name__, wrong))
-        return
-    if not retention.goes_on(e):
-        auditing.record(t, e, repeated=True)
-    t.effects.append(Reply(e.token, msgspec.json.decode(result)))
+def _record(t: Turn, e: Command, *, repeated: bool = False) -> None:
+    """One line for what somebody asked for: not for each slice of it, nor for its answer."""
+    if e.verb != answering.ANSWER and not retention.goes_on(e):
+        auditing.record(t, e, repeated=repeated)

@@ -14,6 +14,7 @@ import msgspec
 from bide.runtime.clock import from_us
 from bide.runtime.engine import (
     alerting,
+    answering,
     approval_commands,
     backfill_commands,
     bulk,
@@ -510,6 +511,7 @@ VERBS: dict[str, Callable[[Turn, Args], Any]] = {
     "asset_drop": asset_drop,
     "asset_invalidate": asset_invalidate,
     "asset_replay": asset_replay,
+    answering.ANSWER: answering.answer,
     "trigger": triggering.trigger,
     "cancel": cancel,
     "pause": pause,

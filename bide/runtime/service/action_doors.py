@@ -11,7 +11,7 @@ from bide.runtime.service.route import Number, Text, get, post
 class ActionDoors(Protocol):
     """One thing done to all that a filter finds."""
 
-    @post("/runs/actions")
+    @post("/runs/actions", kept=True)
     async def runs(
         self,
         action: str,
@@ -34,7 +34,7 @@ class ActionDoors(Protocol):
         """
         ...
 
-    @post("/dags/actions")
+    @post("/dags/actions", kept=True)
     async def dags(
         self,
         action: str,

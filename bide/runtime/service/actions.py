@@ -12,6 +12,7 @@ from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.service.action_shapes import ActionAsked, ActionShown, Left
 from bide.runtime.service.addresses import action_number, read_date
+from bide.runtime.service.once import again
 from bide.runtime.service.shapes import iso, iso_or_none
 from bide.runtime.store import bulk_reads as reads
 from bide.runtime.store.bulk_reads import MOST, Filter
@@ -116,13 +117,20 @@ class Actions:
             raise UsageError(
                 f"say how many you expect to {action} (`expect`): a dry run (`dry_run`) counts them"
             )
+        if not dry_run and (answer := await again(self._reader, self._door, "bulk")) is not None:
+            first = await self._reader.ask(Reader.read, lambda conn: _first(conn, action, answer["bulk_id"]))
+            return _begun(action, answer, first, words)
         found = await self._reader.ask(Reader.read, lambda conn: _named(conn, action, text, whole))
         if dry_run:
             return ActionAsked(id=None, action=action, count=found[0], first=found[1], where=words)
         args: dict[str, Any] = {"action": action, "filter": text, "words": words, "expect": expect}
         answer = await self._door.command("bulk", {**args, "whole": whole, "reason": reason})
-        number, count = answer["bulk_id"], answer["count"]
-        return ActionAsked(id=str(number), action=action, count=count, first=found[1], where=words)
+        return _begun(action, answer, found[1], words)
+
+
+def _begun(action: str, answer: Any, first: tuple[str, ...], words: str) -> ActionAsked:
+    number, count = answer["bulk_id"], answer["count"]
+    return ActionAsked(id=str(number), action=action, count=count, first=first, where=words)
 
 
 def _named(conn: Any, action: str, of: str, whole: bool) -> tuple[int, tuple[str, ...]]:
@@ -130,10 +138,18 @@ def _named(conn: Any, action: str, of: str, whole: bool) -> tuple[int, tuple[str
     found = reads.targets(conn, action, of, whole, MOST + 1)
     if len(found) > MOST:
         raise UsageError(f"more than {MOST} match: narrow the filter, and take the rest after that")
-    first = found[:_FIRST]
+    return len(found), _said(conn, action, found[:_FIRST])
+
+
+def _first(conn: Any, action: str, number: int) -> tuple[str, ...]:
+    """The first of those that an action was begun for."""
+    return _said(conn, action, reads.first_of(conn, number, _FIRST))
+
+
+def _said(conn: Any, action: str, ids: list[int]) -> tuple[str, ...]:
     if action in ("cancel", "rerun"):
-        return len(found), tuple(map(str, first))
-    return len(found), tuple(reads.dag_names(conn, first))
+        return tuple(map(str, ids))
+    return tuple(reads.dag_names(conn, ids))
 
 
 def _known(action: str, actions: tuple[str, ...]) -> None:

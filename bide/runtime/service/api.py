@@ -44,7 +44,7 @@ from bide.runtime.service.hook_desk import HookDesk
 from bide.runtime.service.hook_routes import hook_routes
 from bide.runtime.service.metric_routes import metric_routes
 from bide.runtime.service.metrics import Metrics
-from bide.runtime.service.once import once
+from bide.runtime.service.once import Kept, once
 from bide.runtime.service.openapi import described, document
 from bide.runtime.service.paging import page_of
 from bide.runtime.service.probe_routes import probe_routes
@@ -137,7 +137,22 @@ def _add(app: FastAPI, ops: Doors, of: Operation) -> None:
         if key is None or of.route.method == "GET":
             return json_response(await call(**arguments), of.route.status)
         with once(key, of.id, arguments):
-            return json_response(await call(**arguments), of.route.status)
+            if (before := await ops.answered()) is not None:
+                return before_response(before)
+            try:
+                answer = json_response(await call(**arguments), of.route.status)
+            except (
+                UsageError,
+                NotFoundError,
+                RefusedError,
+            ) as error:  # what it has done is done under this key
+                if of.route.kept and await ops.has_commanded():
+                    told = refusal_response(error)
+                    await ops.keep_answer(told.status_code, bytes(told.body))
+                raise
+            if of.route.kept:
+                await ops.keep_answer(answer.status_code, bytes(answer.body))
+            return answer
 
     app.add_route(of.path, handle, methods=[of.route.method], name=of.id, include_in_schema=False)
     scoped(app, of.route.method, of.path, of.route.scope)
@@ -205,6 +220,20 @@ def json_response(value: Any, status: int = 200) -> Response:
     return Response(_encoder.encode(value), status, media_type="application/json")
 
 
+def before_response(before: Kept) -> Response:
+    """What was answered the first time."""
+    kind = "application/json" if before.status < 400 else "application/problem+json"
+    return Response(before.body, before.status, media_type=kind)
+
+
+def refusal_response(error: BideError) -> Response:
+    """The problem that an error is."""
+    for kind, status, title in _STATUS:
+        if isinstance(error, kind):
+            return problem_response(status, title, str(error), type(error).__name__)
+    return problem_response(500, "Failed", str(error), type(error).__name__)
+
+
 def problem_response(
     status: int, title: str, detail: str, code: str, headers: dict[str, str] | None = None
 ) -> Response:
@@ -216,10 +245,8 @@ def problem_response(
 
 def _errors(app: FastAPI) -> None:
     async def refused(_: Request, error: Exception) -> Response:
-        for kind, status, title in _STATUS:
-            if isinstance(error, kind):
-                return problem_response(status, title, str(error), type(error).__name__)
-        return problem_response(500, "Failed", str(error), type(error).__name__)
+        assert isinstance(error, BideError)
+        return refusal_response(error)
 
     async def malformed(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

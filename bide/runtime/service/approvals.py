@@ -11,6 +11,7 @@ from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.service.addresses import approval_number, before_number, run_number
 from bide.runtime.service.approval_shapes import ApprovalLine
+from bide.runtime.service.once import again
 from bide.runtime.service.shapes import Done, iso, iso_or_none
 from bide.runtime.store import approval_reads as reads
 from bide.runtime.store.reader import Reader
@@ -64,8 +65,11 @@ class Approvals:
         return await self._decide("reject", "rejected", approval, by, why)
 
     async def _decide(self, verb: str, said: str, approval: str | None, by: str, why: str) -> Done:
-        number = await self._only() if approval is None else approval_number(approval)
-        answer = await self._door.command(verb, {"approval_id": number, "by": by, "why": why})
+        answer = await again(self._reader, self._door, verb)
+        if answer is None:
+            number = await self._only() if approval is None else approval_number(approval)
+            answer = await self._door.command(verb, {"approval_id": number, "by": by, "why": why})
+        number = answer["approval_id"]
         return Done(done=f"approval {number} is {said} by {by}", result=answer)
 
     async def _only(self) -> int:

@@ -19,7 +19,7 @@ from bide.runtime.service.shapes import Done
 class BackfillDoors(Protocol):
     """The operations on backfills; they are named by their number, "3"."""
 
-    @post("/backfills/plan", scope="read")
+    @post("/backfills/plan", scope="read", once=False)
     async def plan(self, request: BackfillRequest) -> BackfillPlan:
         """Plan a backfill: a dry run, nothing is written."""
         ...

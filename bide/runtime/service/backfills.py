@@ -23,6 +23,7 @@ from bide.runtime.service.backfill_shapes import (
     IntervalLine,
 )
 from bide.runtime.service.doors import Door, Live
+from bide.runtime.service.once import again
 from bide.runtime.service.shapes import Detail, Done, Interval, iso, iso_or_none
 from bide.runtime.store import backfill_reads as store
 from bide.runtime.store.reader import Reader
@@ -54,6 +55,14 @@ class Backfills:
         self, request: BackfillRequest, plan_hash: str | None = None, key: str | None = None
     ) -> BackfillStarted:
         """Start a backfill; with the hash of a plan, only if that is still what it would do."""
+        answer = await again(self._reader, self._door, "backfill_start", key)
+        if answer is None:
+            answer = await self._begun(request, plan_hash, key)
+        return BackfillStarted(
+            backfill_id=str(answer["backfill_id"]), intervals=answer["intervals"], skipped=answer["skipped"]
+        )
+
+    async def _begun(self, request: BackfillRequest, plan_hash: str | None, key: str | None) -> Any:
         planned = await self._planned(request)
         found = planned.plan
         if plan_hash is not None and not (len(plan_hash) >= 8 and found.hash.startswith(plan_hash)):
@@ -74,10 +83,7 @@ class Backfills:
             "intervals": [list(firing) for firing in planned.firings],
             "key": key,
         }
-        answer = await self._door.command("backfill_start", args)
-        return BackfillStarted(
-            backfill_id=str(answer["backfill_id"]), intervals=answer["intervals"], skipped=answer["skipped"]
-        )
+        return await self._door.command("backfill_start", args)
 
     async def listed(
         self, dag: str | None = None, limit: int = 50, before: str | None = None

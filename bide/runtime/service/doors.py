@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.later_app import LaterApp
     from bide.runtime.service.live import Counts
     from bide.runtime.service.notice_doors import NoticeDoors
+    from bide.runtime.service.once import Kept
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.plan_doors import PlanDoors
     from bide.runtime.service.retaining_doors import RetainingDoors
@@ -261,6 +262,18 @@ class Doors(Protocol):
     @property
     def tokens(self) -> TokenDoors:
         """The operations on tokens."""
+        ...
+
+    async def answered(self) -> Kept | None:
+        """The whole answer of the first time, where this request bears a key and it is kept."""
+        ...
+
+    async def has_commanded(self) -> bool:
+        """Whether something was carried out under the key of this request."""
+        ...
+
+    async def keep_answer(self, status: int, body: bytes) -> None:
+        """Keep the whole answer under the key of this request."""
         ...
 
     async def revision(self, kind: str, name: str) -> int | None:

@@ -24,6 +24,7 @@ from bide.runtime.service.evidence_shapes import (
     NoteLine,
     StepLine,
 )
+from bide.runtime.service.once import again
 from bide.runtime.service.shapes import Done, iso, iso_or_none
 from bide.runtime.store import checklist_reads as asked
 from bide.runtime.store import incident_reads as store
@@ -109,15 +110,25 @@ class Evidence:
         number = incident_number(incident)
         plan_id = None if plan is None else plan_number(plan)
         about = None if invalidation is None else invalidation_number(invalidation)
+        answer = await again(self._reader, self._door, "incident_link")
+        if answer is not None and plan_id is None and about is None:
+            plan_id = answer["plan_id"]
         if plan_id is None and about is None:
             plan_id = await self._reader.ask(Reader.read, lambda conn: _newest_plan(conn, number))
         args = {"incident_id": number, "plan_id": plan_id, "invalidation": about, "by": by}
-        answer = await self._door.command("incident_link", args)
+        if answer is None:
+            answer = await self._door.command("incident_link", args)
         what = f"plan {plan_id}" if plan_id is not None else f"invalidation {about}"
         return Done(done=f"{what} is linked to incident {number}", result=answer)
 
     async def close(self, incident: str, text: str = "", by: str = "", anyway: bool = False) -> Done:
         """Refused while a step of the runbook is open, unless `anyway`."""
+        answer = await again(self._reader, self._door, "incident_close")
+        if answer is None:
+            answer = await self._closed(incident, text, by, anyway)
+        return Done(done=f"incident {incident} is closed", result=answer)
+
+    async def _closed(self, incident: str, text: str, by: str, anyway: bool) -> Any:
         found = await self.incident(incident)
         if found.state == "open" and found.missing and not anyway:
             plan = f"link its plan (`bide incident plan {incident}`), " if "plan" in found.missing else ""
@@ -131,8 +142,7 @@ class Evidence:
             "by": by,
             "data": {"missing": list(found.missing)},
         }
-        answer = await self._door.command("incident_close", args)
-        return Done(done=f"incident {incident} is closed", result=answer)
+        return await self._door.command("incident_close", args)
 
     async def export(self, incident: str) -> BundleShown:
         """The bundle: what was decided, on what, and all that makes the same decisions again without bide's database."""

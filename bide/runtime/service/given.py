@@ -31,6 +31,8 @@ def given(
     if key is not None and not of.route.once:
         raise _wrong(
             f"this route takes no {KEY_HEADER}: its answer is kept nowhere, and cannot be given twice"
+            if of.route.scope != "read"
+            else f"this route takes no {KEY_HEADER}: it changes nothing, and may be asked any number of times"
         )
     if key is not None and not 1 <= len(key) <= 255:
         raise _wrong(f"the header {KEY_HEADER} has {len(key)} characters, and may have 1 to 255")

@@ -34,7 +34,7 @@ class NoticeDoors(Protocol):
         """
         ...
 
-    @post("/notify/routes/{route}/test")
+    @post("/notify/routes/{route}/test", kept=True)
     async def test(self, route: str) -> Done:
         """Send a test over a route, and say whether it arrived.
 

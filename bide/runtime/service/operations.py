@@ -36,6 +36,7 @@ from bide.runtime.service.addresses import (
 from bide.runtime.service.describe import alert_line, nodes_beside, schedule_words, standing_by, trigger_words
 from bide.runtime.service.doors import Door, Live
 from bide.runtime.service.logs import read_log
+from bide.runtime.service.once import again
 from bide.runtime.service.operated import Operated
 from bide.runtime.service.paging import behind
 from bide.runtime.service.shapes import (
@@ -404,12 +405,20 @@ class Operations(Who, Operated):
 
     async def wait_extend(self, wait: str, deadline: str) -> Done:
         wait_id = wait_number(wait)
+        answer = await again(self._reader, self._door, "wait_extend")
+        if answer is None:
+            until = await self._until(wait_id, deadline)
+            answer = await self._door.command("wait_extend", {"wait_id": wait_id, "deadline_us": until})
+        return Done(done=f"wait {wait} gives up at {iso(answer['deadline_us'])}", result=answer)
+
+    async def _until(self, wait: int, deadline: str) -> int:
+        """The instant that is meant; `+2h` is from the one that the wait has."""
         if deadline.startswith("+"):
-            one = await self._reader.ask(Reader.waits, after=wait_id - 1, limit=1)
-            if not one or one[0].wait_id != wait_id:
+            one = await self._reader.ask(Reader.waits, after=wait - 1, limit=1)
+            if not one or one[0].wait_id != wait:
                 for held in await self._reader.ask(Reader.read, standing):
-                    if held.standing_id == wait_id:
-                        raise of_no_run(wait_id, held.dag)
+                    if held.standing_id == wait:
+                        raise of_no_run(wait, held.dag)
                 raise NotFoundError(f"there is no open wait {wait}: `bide waits` lists them")
             until = one[0].deadline_us + read_span(deadline[1:])
         else:
@@ -418,8 +427,7 @@ class Operations(Who, Operated):
             raise UsageError(
                 f"{iso(until)} is over: give a deadline that lies ahead, or `bide waits fail {wait}`"
             )
-        args = {"wait_id": wait_id, "deadline_us": until}
-        return await self._do("wait_extend", f"wait {wait} gives up at {iso(until)}", args)
+        return until
 
     async def wait_satisfy(self, wait: str, event: Any = None) -> Done:
         args = {"wait_id": wait_number(wait), "event": event}

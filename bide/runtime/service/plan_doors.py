@@ -13,7 +13,7 @@ from bide.runtime.service.shapes import Done
 class PlanDoors(Protocol):
     """The operations on rerun plans; they are named by their number, "3"."""
 
-    @post("/plans", status=201)
+    @post("/plans", status=201, kept=True)
     async def make(self, invalidation: str, keep: bool = True) -> RerunPlan:
         """Make the plan that mends an invalidation as things are now.
 

@@ -12,6 +12,7 @@ from bide.runtime.engine.states import PlanState
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.service.addresses import before_number, invalidation_number, plan_number
 from bide.runtime.service.doors import Door, Live
+from bide.runtime.service.once import again
 from bide.runtime.service.plan_shapes import PlanLine, PlanRun, PlanShown, PlanStepLine
 from bide.runtime.service.shapes import Done, Interval, iso, iso_or_none
 from bide.runtime.store import plan_reads as store
@@ -33,6 +34,8 @@ class Plans:
     async def make(self, invalidation: object, keep: bool = True) -> RerunPlan:
         """The plan that mends an invalidation as things are now, kept as a proposal."""
         number = invalidation_number(invalidation)
+        if keep and (answer := await again(self._reader, self._door, "asset_plan")) is not None:
+            return await self._kept(answer["plan_id"])
         try:
             plan = await self._now(number)
         except RefusedError:  # it was invalidated a moment ago
@@ -44,6 +47,13 @@ class Plans:
             return plan
         answer = await self._door.command("asset_plan", {"plan": msgspec.to_builtins(plan)})
         return named(plan, str(answer["plan_id"]))
+
+    async def _kept(self, number: int) -> RerunPlan:
+        """A plan as it was made."""
+        found = await self._reader.ask(Reader.read, lambda conn: store.plan(conn, number))
+        if found is None:
+            raise NotFoundError(f"there is no plan {number}: `bide assets plans` lists them")
+        return named(msgspec.json.decode(found.spec, type=RerunPlan), str(number))
 
     async def _now(self, number: int) -> RerunPlan:
         return await self._reader.ask(Reader.read, lambda conn: plan_now(conn, number))
@@ -79,13 +89,15 @@ class Plans:
     async def run(self, plan: str | int, plan_hash: str) -> PlanRun:
         """Run a plan exactly as it was made, if that is still what is to be done."""
         number = plan_number(plan)
-        moved = await self._reader.ask(Reader.read, lambda conn: _moved(conn, number))
-        if moved:
-            raise RefusedError(
-                f"plan {number} is not run, for it is not what is to be done now: {'; '.join(moved[:3])}"
-                f"{f' and {len(moved) - 3} more' if len(moved) > 3 else ''}: make it anew, and look at it again"
-            )
-        answer = await self._door.command("plan_run", {"plan_id": number, "hash": plan_hash})
+        answer = await again(self._reader, self._door, "plan_run")
+        if answer is None:
+            moved = await self._reader.ask(Reader.read, lambda conn: _moved(conn, number))
+            if moved:
+                raise RefusedError(
+                    f"plan {number} is not run, for it is not what is to be done now: {'; '.join(moved[:3])}"
+                    f"{f' and {len(moved) - 3} more' if len(moved) > 3 else ''}: make it anew, and look at it again"
+                )
+            answer = await self._door.command("plan_run", {"plan_id": number, "hash": plan_hash})
         state, started = answer["state"], answer["started"]
         return PlanRun(plan_id=str(number), state=state, started=started, done=_said(number, state, started))
 

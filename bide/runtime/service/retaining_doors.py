@@ -27,7 +27,7 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
 class RetainingDoors(Protocol):
     """Retention."""
 
-    @post("/database/prune", scope="admin")
+    @post("/database/prune", scope="admin", kept=True)
     async def prune(
         self,
         keep: Text = "90d",

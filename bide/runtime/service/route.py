@@ -44,7 +44,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     operation's `before` is its `cursor` there. `parts`: the lists of an answer that is a struct which are read so, each with
     what of its items says to which of the first list they belong. `onward`: the parameter from which on a listing is read that
     else gives its last items (`paging.py`). `once`: whether a command takes an
-    Idempotency-Key; it cannot where the answer is kept nowhere. `tagged`: the parameter that names the entity which a question
+    Idempotency-Key; it cannot where the answer is kept nowhere. `kept`: whether all of its answer is kept under the key, as
+    there is more in it than in that of its command. `tagged`: the parameter that names the entity which a question
     answers with a tag of, and which a command edits as it was seen (`tags.py`).
     """
 
@@ -58,6 +59,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     parts: Mapping[str, str] = _NONE
     onward: str = ""
     once: bool = True
+    kept: bool = False
     tagged: str = ""
 
 
@@ -96,6 +98,7 @@ def post(
     names: Mapping[str, str] = _NONE,
     nulls: Mapping[str, str] = _NONE,
     once: bool = True,
+    kept: bool = False,
     tagged: str = "",
 ) -> Callable[[Call], Call]:
     """A command, or a question that is recorded."""
@@ -108,6 +111,7 @@ def post(
             names=names,
             nulls=nulls,
             once=once,
+            kept=kept,
             tagged=tagged,
         )
     )

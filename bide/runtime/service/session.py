@@ -84,7 +84,9 @@ async def doors(db: Path, clock: Clock) -> AsyncIterator[Doors]:
         if client is not None:
             yield cast("Doors", client)
             return
-    with Reader(db) as reader:
+    from bide.runtime.service.caller import acting, terminal
+
+    with Reader(db) as reader, acting(terminal()):
         if holder is not None and holder.kind == "runtime":
             yield Operations(db, AtOnce(reader), NoDoor(db, holder), clock, held=True)
         else:

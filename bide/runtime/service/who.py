@@ -8,6 +8,7 @@ import msgspec
 
 from bide.runtime.clock import Clock
 from bide.runtime.errors import UsageError
+from bide.runtime.service import once
 from bide.runtime.service.addresses import before_number, entity, read_date, read_span
 from bide.runtime.service.shapes import iso
 from bide.runtime.service.token_shapes import AuditLine
@@ -15,6 +16,7 @@ from bide.runtime.store.reader import Reader
 
 if TYPE_CHECKING:
     from bide.runtime.service.doors import Door
+    from bide.runtime.service.once import Kept
     from bide.runtime.service.operations import Asks
     from bide.runtime.service.tokens import Tokens
     from bide.runtime.store.who_reads import AuditRow
@@ -38,6 +40,18 @@ class Who:
         from bide.runtime.service.tokens import Tokens
 
         return Tokens(self._reader, self._door, self._clock)
+
+    async def answered(self) -> Kept | None:
+        """The whole answer of the first time, where this request bears a key and it is kept."""
+        return await once.kept(self._reader)
+
+    async def has_commanded(self) -> bool:
+        """Whether something was carried out under the key of this request."""
+        return await once.has_commanded(self._reader)
+
+    async def keep_answer(self, status: int, body: bytes) -> None:
+        """Keep the whole answer under the key of this request."""
+        await once.keep(self._door, status, body)
 
     async def revision(self, kind: str, name: str) -> int | None:
         """The number that an entity has as it stands; None when it is not there, or has none."""

@@ -94,7 +94,7 @@ _ANSWERS: Final[Mapping[str, Callable[..., Any]]] = {
     "hook_seen": _hook_seen,
     "token": who_reads.live_token,
     # commands: said before, said of many, said of what stands otherwise by now
-    "idempotency": facts.idempotency_result,
+    "answered": facts.answered,
     "revision": revisions.revision,
     "bulk": bulk_reads.slice_of,
     "bulk_targets": _bulk_targets,

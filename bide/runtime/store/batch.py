@@ -147,7 +147,7 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
         + " ON CONFLICT (key) DO NOTHING",
     ),
     ("alerts_set", "UPDATE alert SET state = ? WHERE alert_id = ?"),
-    ("idempotency", _insert("idempotency", "key, result, created_us, digest")),
+    ("answered", _insert("answered", "caller, key, verb, result, created_us, digest")),
     ("assets_new", _insert("asset", "asset_id, name, created_us")),
     ("assets_set", "UPDATE asset SET node = ?, owner = ?, criticality = ?, spec = ? WHERE asset_id = ?"),
     ("contracts_over", "UPDATE contract SET ended_us = ? WHERE contract_id = ?"),

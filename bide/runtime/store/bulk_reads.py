@@ -127,6 +127,15 @@ def slice_of(conn: sqlite3.Connection, bulk_id: int) -> BulkSlice | None:
     )
 
 
+def first_of(conn: sqlite3.Connection, bulk_id: int, count: int) -> list[int]:
+    """The first targets of an action; none of one that is gone."""
+    found = conn.execute(
+        "SELECT t.value FROM bulk b, json_each(b.targets) t WHERE b.bulk_id = ? AND t.key < ? ORDER BY t.key",
+        (bulk_id, count),
+    )
+    return [value for (value,) in found]
+
+
 def unfinished(conn: sqlite3.Connection) -> list[int]:
     """Those that go on."""
     return [

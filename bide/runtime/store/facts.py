@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from bide.runtime.engine.answering import Before
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
 from bide.runtime.errors import NotFoundError
 from bide.runtime.store import mapped
@@ -204,10 +205,13 @@ def backfill(conn: sqlite3.Connection, backfill_id: int) -> BackfillRows | None:
     return BackfillRows(found[0], dict(counts.fetchall()), bad)
 
 
-def idempotency_result(conn: sqlite3.Connection, key: str) -> tuple[str, str] | None:
-    """The JSON that a command with this key was answered with before, and the digest of its request, or None."""
-    found = conn.execute("SELECT result, digest FROM idempotency WHERE key = ?", (key,)).fetchone()
-    return (found[0], found[1]) if found else None
+def answered(conn: sqlite3.Connection, caller: str, key: str) -> list[Before]:
+    """What was answered under a key to its caller, or before callers were known."""
+    found = conn.execute(
+        "SELECT caller, verb, result, digest FROM answered WHERE caller IN (?, '') AND key = ? ORDER BY answered_id",
+        (caller, key),
+    )
+    return [Before(*row) for row in found]
 
 
 def outputs(conn: sqlite3.Connection, instance_ids: Iterable[int]) -> dict[int, str]:

@@ -139,7 +139,7 @@ STEPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("notices", (f"DELETE FROM notice WHERE notice_id IN {_THESE}",)),
     ("bulks", (f"DELETE FROM bulk WHERE bulk_id IN {_THESE}",)),
     ("audit", (f"DELETE FROM audit WHERE audit_id IN {_THESE}",)),
-    ("keys", (f"DELETE FROM idempotency WHERE key IN {_THESE}",)),
+    ("keys", (f"DELETE FROM answered WHERE answered_id IN {_THESE}",)),
     ("tokens", (f"DELETE FROM token WHERE public IN {_THESE}",)),
     (
         "deliveries",

@@ -438,10 +438,7 @@ _STAGES: Final[tuple[Callable[..., tuple[Any, ...] | None], ...]] = (
         f" WHERE m.alert_id = alert.alert_id AND n.state IN {UNSENT}) AND "
         + _AFTER.format("alert_id"),
     ),
-    _aged(
-        "keys", "SELECT key FROM idempotency WHERE created_us < :before AND key > coalesce(nullif(:at, -1), '')"
-        " ORDER BY key LIMIT :page",
-    ),
+    _aged("keys", "SELECT answered_id FROM answered WHERE created_us < :before AND " + _AFTER.format("answered_id")),
     _aged("bulks", "SELECT bulk_id FROM bulk WHERE ended_us < :before AND " + _AFTER.format("bulk_id")),
     _aged("audit", "SELECT audit_id FROM audit WHERE at_us < :audit AND " + _AFTER.format("audit_id")),
     _aged(
