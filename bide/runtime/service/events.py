@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bide.runtime.clock import Clock
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.service.addresses import before_number, read_date, read_span, run_number
 from bide.runtime.service.event_shapes import KINDS, EventLine, event_line
-from bide.runtime.store.feed import FeedLine, Wanted, last_line, line_before, lines_after, lines_before
+from bide.runtime.store.feed import Wanted, is_dag, line_before, lines_after, lines_before
 from bide.runtime.store.reader import Reader
 
 if TYPE_CHECKING:
@@ -21,26 +21,34 @@ _PAGE: Final = 500
 
 async def wanted(reader: Asks, run: str | None, dag: str | None, kind: str | None) -> Wanted:
     """What is asked for, checked: a run or a DAG that is not there is a `NotFoundError`."""
+    return await reader.ask(_wanted, run, dag, kind)
+
+
+def _wanted(reader: Reader, run: str | None, dag: str | None, kind: str | None) -> Wanted:
     kinds = [one.strip() for one in (kind or "").split(",") if one.strip()]
     if unknown := [one for one in kinds if one not in KINDS]:
         raise UsageError(f"{unknown[0]!r} is no kind of event: use {', '.join(KINDS)}")
     run_id = None if run is None else run_number(run)
     if run_id is not None:
-        await reader.ask(Reader.run, run_id)
-    if dag is not None and dag not in (known := [one.name for one in await reader.ask(Reader.dags)]):
+        reader.run(run_id)
+    if dag is not None and not reader.read(lambda conn: is_dag(conn, dag)):
         from bide.runtime.service.operations import _nearest
 
-        raise NotFoundError(f"there is no DAG {dag!r}{_nearest(dag, known)}")
+        raise NotFoundError(f"there is no DAG {dag!r}{_nearest(dag, [one.name for one in reader.dags()])}")
     return Wanted(run_id, dag, frozenset(KINDS[one] for one in kinds))
 
 
 async def place(reader: Asks, since: str, now: int) -> int:
     """After which line of the journal `since` begins: an event's number, an instant, or a span before now."""
+    return await reader.ask(_place, since, now)
+
+
+def _place(reader: Reader, since: str, now: int) -> int:
     text = since.strip()
     if re.fullmatch(r"[0-9]{1,18}", text):
         return int(text)
     at = now - read_span(text) if re.fullmatch(r"[0-9.]+[smhdw][0-9smhdw.]*", text) else _instant(text)
-    return await reader.ask(Reader.read, lambda conn: line_before(conn, at))
+    return reader.read(lambda conn: line_before(conn, at))
 
 
 def _instant(text: str) -> int:
@@ -69,32 +77,31 @@ async def events(
     if since is not None and before is not None:
         raise UsageError("both a place to begin after and one to end before: leave one of them out")
     end = None if before is None else before_number(before)
-    which = await wanted(reader, run, dag, kind)
-    if since is None:
-        found = await _last(reader, which, end, limit)
-    else:
-        found = await _first(reader, which, await place(reader, since, clock.now()), limit)
-    return [event_line(line) for line in found]
+    now = clock.now()
+
+    def begin(each: Reader) -> tuple[Wanted, _Page]:
+        which = _wanted(each, run, dag, kind)
+        if since is not None:
+            return which, _page(each, which, _place(each, since, now), False, limit)
+        last = end if end is not None else each.last_event() + 1
+        return which, _page(each, which, last, True, limit)
+
+    which, page = await reader.ask(begin)
+    found = page.lines
+    while not page.over and len(found) < limit:
+        page = await reader.ask(_page, which, page.upto, since is None, limit - len(found))
+        found = page.lines + found if since is None else found + page.lines
+    return found
 
 
-async def _first(reader: Asks, which: Wanted, seq: int, limit: int) -> list[FeedLine]:
-    found: list[FeedLine] = []
-    while True:
-        most = min(_PAGE, limit - len(found))
-        page = await reader.ask(Reader.read, lambda conn, at=seq, n=most: lines_after(conn, at, which, n))
-        found += page.lines
-        if page.over or len(found) == limit:
-            return found
-        seq = page.upto
+class _Page(NamedTuple):
+    lines: list[EventLine]
+    upto: int
+    over: bool
 
 
-async def _last(reader: Asks, which: Wanted, end: int | None, limit: int) -> list[FeedLine]:
-    seq = end if end is not None else await reader.ask(Reader.read, last_line) + 1
-    found: list[FeedLine] = []
-    while True:
-        most = min(_PAGE, limit - len(found))
-        page = await reader.ask(Reader.read, lambda conn, at=seq, n=most: lines_before(conn, at, which, n))
-        found = page.lines + found
-        if page.over or len(found) == limit:
-            return found
-        seq = page.upto
+def _page(reader: Reader, which: Wanted, seq: int, back: bool, left: int) -> _Page:
+    """A page in its words, made where it is read: it would hold the loop."""
+    read = lines_before if back else lines_after
+    page = reader.read(lambda conn: read(conn, seq, which, min(_PAGE, left)))
+    return _Page([event_line(line) for line in page.lines], page.upto, page.over)

@@ -129,6 +129,11 @@ def _page(
     return Page(lines, seq if last is None else last, looked < values["window"])
 
 
+def is_dag(conn: sqlite3.Connection, name: str) -> bool:
+    """Whether there is a DAG of that name that is not removed."""
+    return conn.execute("SELECT 1 FROM dag WHERE name = ? AND removed = 0", (name,)).fetchone() is not None
+
+
 def last_line(conn: sqlite3.Connection) -> int:
     """The newest number, 0 on an empty journal."""
     return int(conn.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()[0])
