@@ -34,7 +34,7 @@ def test_s1_30_a_person_lets_out_what_its_gates_hold_back_on_record(
     made.declare(gate("rows", severity))
     run(made, "gold", checks=found(rows=(False, severity)))
     assert versions(made) == [state]
-    with pytest.raises(UsageError, match="--by"):
+    with pytest.raises(UsageError, match="`by`"):
         made.command("asset_publish", version_id=1, why="known")
     answer = made.command("asset_publish", version_id=1, by="ann", why="known")
     assert answer == {"version": 1, "asset": "gold", "state": "degraded"}
@@ -171,7 +171,7 @@ def test_s1_57_a_reference_is_used_at_its_newest_whatever_the_interval(made: Sce
 
 
 def test_s1_57_a_purpose_and_an_asset_have_to_be_named(made: Scene) -> None:
-    with pytest.raises(UsageError, match="--for"):
+    with pytest.raises(UsageError, match="name the consumer"):
         use(made, "silver", "")
     with pytest.raises(NotFoundError, match="bronze"):
         use(made, "bronze")

@@ -211,7 +211,7 @@ def test_c68_what_failed_is_taken_up_again_and_what_succeeded_in_it_keeps_its_st
     scene.fails("b", run=2)
     scene.end("b", run=3)
     assert (scene.intervals(), scene.backfill_state()) == (["failed", "failed", "success"], "failed")
-    with pytest.raises(RefusedError, match="resume it with --failed"):
+    with pytest.raises(RefusedError, match="resume it with `failed`"):
         scene.command("backfill_resume", backfill_id=1)
     scene.crash()
     assert scene.command("backfill_resume", backfill_id=1, failed=True)["again"] == 2

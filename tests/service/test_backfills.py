@@ -169,7 +169,7 @@ async def test_d18_any_dag_can_be_backfilled_also_one_of_assets_or_by_hand(
     request = BackfillRequest(dag=name, from_="2026-03-01", to="2026-03-08", every="day")
     assert (await ops.backfills.plan(request)).runs == 7
     assert (await ops.backfills.plan(msgspec.structs.replace(request, every="6h"))).runs == 28
-    with pytest.raises(UsageError, match="say which, as --every day"):
+    with pytest.raises(UsageError, match="say which with `every`"):
         await ops.backfills.plan(msgspec.structs.replace(request, every=None))
 
 
@@ -191,8 +191,8 @@ async def test_order_newest_first_and_what_is_not_over_is_left_to_the_schedule(o
         ({"overwrite": "yes"}, "skip, overwrite, fail"),
         ({"weight": 0}, "1 to 100"),
         ({"max_active": 0}, "1 or more"),
-        ({"every": "day"}, "leave --every out"),
-        ({"tasks": ("check",)}, "add --task load"),
+        ({"every": "day"}, "leave `every` out"),
+        ({"tasks": ("check",)}, "add load to its tasks"),
         ({"asset_caps": {"orders": 0}}, "1 or more"),
         ({"from_": "soon"}, "is no date"),
     ],

@@ -148,7 +148,7 @@ def test_s1_36_s1_38_lineage_tells_versions_intervals_gates_deliveries_and_who_w
 @pytest.mark.parametrize(
     ("question", "error", "sentence"),
     [
-        ({"asset": "raw"}, UsageError, "a blast radius of what? an ASSET with --interval"),
+        ({"asset": "raw"}, UsageError, "a blast radius of what? an asset with an `interval`"),
         ({"asset": "raw", "interval": "yesterday"}, UsageError, "'yesterday' is no interval: write a day, 2026-06-15"),
         ({"asset": "raw", "interval": "2026-06-15..2026-06-14"}, UsageError, "it ends before it begins"),
         ({"asset": "rawer", "interval": DAY_ONE}, NotFoundError, "did you mean 'raw'?"),

@@ -247,7 +247,7 @@ def test_b44_the_terminal_writes_a_plan_and_runs_it_from_its_file(tmp_path: Path
     plan = from_file(file.read_bytes())
     assert msgspec.json.decode(bide("assets", "plan", "1", "--json", "--db", db).out)["hash"] == plan.hash
     unsigned = bide("assets", "run-plan", str(file), "--approve", "--db", db)
-    assert (unsigned.code, "say --by NAME --why TEXT" in unsigned.err) == (2, True)
+    assert (unsigned.code, "say it with `by` and `why`" in unsigned.err) == (2, True)
     done = bide("assets", "run-plan", str(file), "--approve", "--by", "ada", "--why", "sums", "--db", db)
     assert (done.code, done.out) == (0, "plan 1 runs: `bide assets plans 1` shows its steps\n")
     assert "start `bide serve`" in done.err

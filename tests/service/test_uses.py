@@ -87,7 +87,7 @@ async def test_s1_31_show_says_what_gates_found_and_which_limitations_are_known(
     assert (version.state, version.held, version.checks[0].name, version.checks[0].passed) == (
         "validated", True, "rows", False,
     )  # fmt: skip
-    with pytest.raises(UsageError, match="--why"):
+    with pytest.raises(UsageError, match="`why`"):
         await assets.publish("1", "ann", "")
     done = await assets.degrade("1", ["rows are counted twice"], "ann", "needed", "2026-02-01")
     assert "until 2026-02-01" in done.done

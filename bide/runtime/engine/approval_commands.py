@@ -103,9 +103,9 @@ def _decide(t: Turn, args: dict[str, Any], state: ApprovalState) -> Any:
     by, why = str(args.get("by") or "").strip(), str(args.get("why") or "").strip()
     name = f"approval {approval.approval_id}"
     if not by:
-        raise UsageError(f"who decides {name}? say --by NAME: it is kept with the decision")
+        raise UsageError(f"who decides {name}? say it with `by`: it is kept with the decision")
     if not why:
-        raise UsageError(f"why is {name} {state.value}? say --why TEXT: it is kept with the decision")
+        raise UsageError(f"why is {name} {state.value}? say it with `why`: it is kept with the decision")
     if approval.who and by not in approval.who:
         raise RefusedError(f"{name} is for {_names(approval.who)} to decide, and not for {by}")
     if (

@@ -125,7 +125,7 @@ def _refuse_those(dag: DagState, starts: list[int], kept: dict[int, tuple[int, R
         more = f" and {len(starts) - 1} more" if len(starts) > 1 else ""
         raise RefusedError(
             f"nothing was started: {dag.name} has run {kept[first][0]} ({kept[first][1].value}) for "
-            f"{from_us(first).isoformat()}{more}; say --overwrite skip to keep what is there"
+            f"{from_us(first).isoformat()}{more}; say `overwrite` skip to keep what is there"
         )
 
 
@@ -184,7 +184,7 @@ def _refuse_closing(t: Turn, again: list[Span]) -> None:
     closing = [run.run_id for run in going if run is not None and run.closing]
     if closing:
         raise RefusedError(
-            f"run {closing[0]} of one of the intervals is {control.CLOSING}: wait for them, then resume it with --failed"
+            f"run {closing[0]} of one of the intervals is {control.CLOSING}: wait for them, then resume it with `failed`"
         )
 
 
@@ -195,7 +195,7 @@ def _reopened(t: Turn, rows: Any, again: list[Span]) -> Backfill:
         raise RefusedError(f"backfill {row.backfill_id} is over: it is {row.state.value}; start another one")
     if not again:
         raise RefusedError(
-            f"backfill {row.backfill_id} has ended, and {row.reason}: resume it with --failed to take those up again"
+            f"backfill {row.backfill_id} has ended, and {row.reason}: resume it with `failed` to take those up again"
         )
     dag = next(dag for dag in t.world.dags.values() if dag.dag_id == row.dag_id)
     options = msgspec.json.decode(row.options, type=BackfillOptions)

@@ -87,7 +87,7 @@ def approve(t: Turn, args: Args) -> Any:
     by, why = str(args.get("by") or "").strip(), str(args.get("why") or "").strip()
     if not by or not why:
         raise UsageError(
-            f"who approves plan {row.plan_id}, and why? say --by NAME --why TEXT: both are kept with it"
+            f"who approves plan {row.plan_id}, and why? say it with `by` and `why`: both are kept with it"
         )
     approval = t.world.approvals.of.get((ApprovalKind.PLAN, row.plan_id))
     if approval is None:
@@ -112,8 +112,12 @@ def run(t: Turn, args: Args) -> Any:
         )
     if state is PlanState.PROPOSED and row.requires_approval:
         approval = t.world.approvals.of.get((ApprovalKind.PLAN, row.plan_id))
-        say = f"`bide approvals approve {approval.approval_id}`" if approval is not None else "--approve"
-        raise RefusedError(f"plan {row.plan_id} is not approved: {say} --by NAME --why TEXT")
+        say = (
+            f"`bide approvals approve {approval.approval_id}`"
+            if approval is not None
+            else "`bide assets run-plan` with `approve`"
+        )
+        raise RefusedError(f"plan {row.plan_id} is not approved: {say}, `by` and `why` do it")
     spec = msgspec.json.decode(row.spec, type=RerunPlan)
     plan = RunningPlan(row.plan_id, spec, t.now)
     moved = [

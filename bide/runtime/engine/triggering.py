@@ -56,7 +56,7 @@ def trigger(t: Turn, args: Args) -> Any:
         if there is not None and not args.get("new"):
             raise RefusedError(
                 f"the DAG {dag.name!r} has run {there.run_id} ({there.state}) for {from_us(start).isoformat()}: "
-                f"rerun it (`bide rerun {there.run_id}`), or make another by saying new (--new)"
+                f"rerun it (`bide rerun {there.run_id}`), or make another by saying `new`"
             )
     kind = args.get("kind") or "manual"
     run_key = f"{kind}:{start}"

@@ -139,7 +139,7 @@ def _check_tasks(spec: DagSpec, chosen: tuple[str, ...]) -> None:
         missing = [up for up in references(known[name]) if up not in chosen]
         if missing:
             raise UsageError(
-                f"the task {name!r} takes the output of {missing[0]!r}, which would not run: add --task {missing[0]}"
+                f"the task {name!r} takes the output of {missing[0]!r}, which would not run: add {missing[0]} to its tasks"
             )
 
 
@@ -154,23 +154,23 @@ def _firings(
     """The intervals in the order of the backfill; those that are not over yet are left out, and said."""
     lo, hi = options.from_us, options.to_us
     if hi <= lo:
-        raise UsageError(f"--to {request.to} is not after --from {request.from_}")
+        raise UsageError(f"`to`, {request.to}, is not after `from`, {request.from_}")
     schedule = schedule_from_json(dag.schedule)
     own = has_grid(schedule, dag.anchor_us)
     if request.every is None and not own:
         raise UsageError(
-            f"the schedule of {spec.name!r} has no intervals of its own ({schedule.describe()}): say which, as --every day"
+            f"the schedule of {spec.name!r} has no intervals of its own ({schedule.describe()}): say which with `every`, such as day"
         )
     if request.every is not None and own:
         raise UsageError(
-            f"the schedule of {spec.name!r} has its own intervals ({schedule.describe()}): leave --every out"
+            f"the schedule of {spec.name!r} has its own intervals ({schedule.describe()}): leave `every` out"
         )
     if request.every is None:
         found = firings_between(schedule, lo, hi, dag.anchor_us, MOST)
     else:
         every = request.every if request.every in PERIODS else read_span(request.every)
         if isinstance(every, int) and every < SECOND:
-            raise UsageError("--every is shorter than a second: a second is the least")
+            raise UsageError("`every` is shorter than a second: a second is the least")
         found = periods_between(every, lo, hi, spec.tz, MOST)
     if len(found) > MOST:
         raise UsageError(

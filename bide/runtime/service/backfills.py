@@ -74,7 +74,7 @@ class Backfills:
             first = next(each for each in found.intervals if each.what == "refuse")
             raise RefusedError(
                 f"nothing was started: {refused} intervals have a run, the first of them {first.start} "
-                f"(run {first.run_id}, {first.state}): say --overwrite skip to keep what is there"
+                f"(run {first.run_id}, {first.state}): say `overwrite` skip to keep what is there"
             )
         args = {
             "dag": request.dag,

@@ -134,7 +134,7 @@ class Evidence:
             plan = f"link its plan (`bide incident plan {incident}`), " if "plan" in found.missing else ""
             raise RefusedError(
                 f"incident {incident} stays open: nothing answers {', '.join(found.missing)}; say what was done "
-                f'(`bide incident note {incident} {found.missing[0]} "..." --by NAME`), {plan}or close it --anyway'
+                f'(`bide incident note {incident} {found.missing[0]} "..." --by NAME`), {plan}or close it with `anyway`'
             )
         args = {
             "incident_id": incident_number(incident),
@@ -224,7 +224,7 @@ def _newest_plan(conn: sqlite3.Connection, incident_id: int) -> int:
         raise NotFoundError(f"there is no incident {incident_id}: `bide incident list` lists them")
     if found.invalidation_id is None:
         raise UsageError(
-            f"incident {incident_id} is of no invalidation yet: name it (--invalidation N), or the plan (--plan N)"
+            f"incident {incident_id} is of no invalidation yet: name its `invalidation`, or the `plan`"
         )
     plan_id = store.newest_plan(conn, found.invalidation_id)
     if plan_id is None:

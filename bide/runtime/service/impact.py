@@ -24,11 +24,11 @@ from bide.runtime.service.addresses import (
 )
 from bide.runtime.service.impact_shapes import (
     BlastShown,
-    CheckLine,
     ImpactedLine,
     ImpactLine,
     Invalidated,
     InvalidationLine,
+    LineageCheck,
     LineageEdge,
     LineageShown,
     LineageVersion,
@@ -76,8 +76,8 @@ class Impacts:
             asset, invalidation = None, asset
         if sum(each is not None for each in (interval, version, invalidation)) != 1:
             raise UsageError(
-                "a blast radius of what? an ASSET with --interval (2026-06-15, or FROM..TO), one --version, or an "
-                "--invalidation that is recorded"
+                "a blast radius of what? an asset with an `interval` (2026-06-15, or FROM..TO), one `version`, or an "
+                "`invalidation` that is recorded"
             )
 
         def ask(conn: sqlite3.Connection) -> BlastRadius:
@@ -120,7 +120,7 @@ class Impacts:
         """Mark the versions over an interval, or one, as not to be trusted; what was made of them follows."""
         if (interval is None) == (version is None):
             raise UsageError(
-                "invalidate what? an ASSET with --interval (2026-06-15, or FROM..TO), or one --version"
+                "invalidate what? an asset with an `interval` (2026-06-15, or FROM..TO), or one `version`"
             )
         name, span = await self._reader.ask(Reader.read, lambda conn: _asked(conn, asset, interval, version))
         args: dict[str, Any] = {
@@ -190,7 +190,7 @@ def _asked(conn: sqlite3.Connection, given: object, interval: object, version: o
             raise NotFoundError(f"there is no version {number}{of}: `bide assets show ASSET` lists them")
         return found[0].asset, (found[0].start_us, found[0].end_us)
     if asset is None:
-        raise UsageError("an interval of which asset? name it: ASSET --interval 2026-06-15")
+        raise UsageError("an interval of which asset? name the `asset` beside the `interval`")
     if declared(conn, asset) is None:
         near = suggestion(asset, [row.name for row in reads.assets(conn)])
         raise NotFoundError(
@@ -327,7 +327,7 @@ def _version(row: lineage.LineageRead) -> LineageVersion:
         attempt=row.attempt,
         code=row.code,
         checks=tuple(
-            CheckLine(name=name, severity=severity, passed=bool(ok)) for name, severity, ok in checks
+            LineageCheck(name=name, severity=severity, passed=bool(ok)) for name, severity, ok in checks
         ),
         target=row.target,
         delivery=row.delivery,

@@ -372,7 +372,7 @@ class Operations(Who, Operated):
         self, run: str, task: str | None = None, downstream: bool = False, whole: bool = False
     ) -> Done:
         if task is None and downstream:
-            raise UsageError("downstream of which task? name it: `bide rerun RUN TASK --downstream`")
+            raise UsageError("downstream of which task? name the `task` beside `downstream`")
         if task is not None and whole:
             raise UsageError(f"either the task {task} or the whole run: leave one of them out")
         args = {"run_id": run_number(run), "downstream": downstream, "whole": whole, **_of(task)}

@@ -49,7 +49,7 @@ class Asked(msgspec.Struct, frozen=True):
         since = now_us if self.since is None else read_date(self.since, tz)
         until = None if self.until is None else read_date(self.until, tz)
         if until is not None and until <= since:
-            raise UsageError(f"--to {self.until} is not after {iso(since)}: give a later date")
+            raise UsageError(f"the end, {self.until}, is not after {iso(since)}: give a later date")
         return count, since, until
 
 

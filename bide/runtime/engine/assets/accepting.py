@@ -44,9 +44,7 @@ def asset_degrade(t: Turn, args: dict[str, Any]) -> Any:
     by, why = _said(args, "accepted")
     known = tuple(text for each in args.get("limitations") or () if (text := str(each).strip()))
     if not known:
-        raise UsageError(
-            "which limitations are known? say each with --limitation TEXT: they stand on the version"
-        )
+        raise UsageError("which limitations are known? say each: they stand on the version")
     expires = args.get("expires_us")
     if expires is not None and expires <= t.now:
         raise UsageError(f"the acceptance would be over at once: {from_us(expires).isoformat()} has passed")
@@ -101,9 +99,9 @@ def _let_out(
 def _said(args: dict[str, Any], what: str) -> tuple[str, str]:
     by, why = str(args.get("by") or "").strip(), str(args.get("why") or "").strip()
     if not by:
-        raise UsageError(f"by whom is the version {what}? say --by NAME: it is kept with it")
+        raise UsageError(f"by whom is the version {what}? say it with `by`: it is kept with it")
     if not why:
-        raise UsageError(f"why is the version {what}? say --why TEXT: it is kept with it")
+        raise UsageError(f"why is the version {what}? say it with `why`: it is kept with it")
     return by, why
 
 
@@ -130,7 +128,7 @@ def _held(t: Turn, version_id: int) -> tuple[Open | None, StoredVersion]:
         raise RefusedError(f"{name} is still being made: wait for its task")
     if stored.shadow:
         raise RefusedError(
-            f"{name} was made by a shadow run, and is never published: run its DAG without --shadow"
+            f"{name} was made by a shadow run, and is never published: run its DAG without `shadow`"
         )
     if one is not None and one.plan_id is not None:
         raise RefusedError(f"{name} is published with all of plan {one.plan_id}: run that, or cancel it")

@@ -24,7 +24,7 @@ def asset_drop(t: Turn, args: dict[str, Any]) -> Any:
     versions, until = args.get("versions"), args.get("until_us")
     if versions is None and until is None and not args.get("all"):
         raise UsageError(
-            "drop which versions? name them (--version 12), say --until an instant, or --all; "
+            "drop which versions? name them by their numbers, say `until` an instant, or `all`; "
             f"`bide assets events list {args['dag']}` lists them"
         )
     chosen = [
@@ -55,7 +55,7 @@ def asset_replay(t: Turn, args: dict[str, Any]) -> Any:
     _looks_at(consumer, args.get("asset"))
     version, since = args.get("version"), args.get("since_us")
     if version is None and since is None:
-        raise UsageError("replay from where on? give a version (--from 12) or an instant (--from 2026-06-15)")
+        raise UsageError("replay from where on? say with `from` a version, 12, or an instant, 2026-06-15")
     found = t.fact("asset_since", consumer.dag.dag_id, version, since, args.get("asset"))
     held = {unit.version_id for unit in consumer.pending}
     again = [(row, times) for row, times in found if row.asset_version_id not in held]
@@ -67,7 +67,7 @@ def asset_replay(t: Turn, args: dict[str, Any]) -> Any:
     if len(again) > MOST:
         raise RefusedError(
             f"{len(again)} versions are too many to be replayed at once: {MOST} are the most; "
-            "begin later, or name one asset (--asset)"
+            "begin later, or name one `asset`"
         )
     for row, times in again:
         span = (row.start_us, row.end_us)

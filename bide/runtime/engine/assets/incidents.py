@@ -45,7 +45,7 @@ def open_incident(t: Turn, args: Args) -> Any:
             raise NotFoundError(f"there is no asset {args['asset']!r}: `bide assets list` lists them")
         asset_id = asset.asset_id
     else:
-        raise UsageError("an incident of what? name an asset (--asset) or an invalidation (--invalidation)")
+        raise UsageError("an incident of what? name an `asset` or an `invalidation`")
     by = _somebody(args)
     if dimensions:
         name = next((each.name for each in t.world.assets.named.values() if each.asset_id == asset_id), "")
@@ -169,7 +169,7 @@ def _entry(
 def _somebody(args: Args) -> str:
     by = args.get("by")
     if not by:
-        raise UsageError("say who does it: --by NAME")
+        raise UsageError("say who does it with `by`")
     return str(by)
 
 

@@ -30,7 +30,7 @@ def asset_use(t: Turn, args: dict[str, Any]) -> Any:
     """
     name, purpose = args["asset"], str(args.get("purpose") or "").strip()
     if not purpose:
-        raise UsageError("use it for what? name the consumer: --for regulatory_dashboard")
+        raise UsageError("use it for what? name the consumer, its purpose, such as regulatory_dashboard")
     assets = t.world.assets
     if name not in assets.named:
         raise NotFoundError(f"there is no asset {name!r}: `bide assets list` lists those there are")
