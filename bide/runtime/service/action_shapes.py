@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from bide.runtime.service.said_words import ActionWord, Id, Instant
 
-class Left(msgspec.Struct, frozen=True):
+
+class LeftOut(msgspec.Struct, frozen=True):
     """One that was not done, and why."""
 
     id: str
@@ -15,7 +17,7 @@ class Left(msgspec.Struct, frozen=True):
 class ActionAsked(msgspec.Struct, frozen=True):
     """How many match, and the first of them in the order they are taken. `id` is null where nothing was done."""
 
-    id: str | None
+    id: Id | None
     action: str
     count: int
     first: tuple[str, ...]
@@ -25,13 +27,13 @@ class ActionAsked(msgspec.Struct, frozen=True):
 class ActionShown(msgspec.Struct, frozen=True):
     """How far an action has come: `going` or `done`. `left` are the first of those that were refused."""
 
-    id: str
+    id: Id
     action: str
-    state: str
+    state: ActionWord
     where: str
     total: int
     done: int
     refused: int
-    left: tuple[Left, ...]
-    begun_at: str
-    ended_at: str | None
+    left: tuple[LeftOut, ...]
+    begun_at: Instant
+    ended_at: Instant | None

@@ -10,7 +10,7 @@ from bide.runtime.engine.matching import LONGEST
 from bide.runtime.engine.states import RunState
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.validate import suggestion
-from bide.runtime.service.action_shapes import ActionAsked, ActionShown, Left
+from bide.runtime.service.action_shapes import ActionAsked, ActionShown, LeftOut
 from bide.runtime.service.addresses import action_number, read_date
 from bide.runtime.service.once import again
 from bide.runtime.service.shapes import iso, iso_or_none
@@ -93,7 +93,7 @@ class Actions:
             total=row.total,
             done=row.done,
             refused=row.refused,
-            left=tuple(Left(str(target), why) for target, why in left),
+            left=tuple(LeftOut(str(target), why) for target, why in left),
             begun_at=iso(row.begun_us),
             ended_at=iso_or_none(row.ended_us),
         )

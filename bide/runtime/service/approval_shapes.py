@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bide.runtime.service.said_words import ApprovalWord, Id, Instant
 from bide.runtime.service.shapes import _Shape
 
 
@@ -12,18 +13,18 @@ class ApprovalLine(_Shape, frozen=True):
     plan or the key of a delivery. What is open at `expires_at` is denied.
     """
 
-    id: str
+    id: Id
     kind: str
-    state: str
+    state: ApprovalWord
     subject: str
     prompt: str
     who: tuple[str, ...]
-    run_id: str | None
+    run_id: Id | None
     dag: str | None
     task: str | None
-    asked_at: str
-    expires_at: str | None
-    decided_at: str | None
+    asked_at: Instant
+    expires_at: Instant | None
+    decided_at: Instant | None
     by: str | None
     why: str | None
     about: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bide.runtime.service.said_words import Instant
 from bide.runtime.service.shapes import _Shape
 
 
@@ -88,7 +89,7 @@ class ContractLine(_Shape, frozen=True):
     during: str
     owner: str
     source: str
-    since: str
+    since: Instant
 
     @property
     def place(self) -> str:

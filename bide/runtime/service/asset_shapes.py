@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from bide.runtime.service.said_words import Id, Instant, VersionWord
 from bide.runtime.service.shapes import Detail, Interval, _Shape
 
 
@@ -18,7 +19,7 @@ class AssetLine(_Shape, frozen=True):
     asset: str
     version: str | None
     interval: Interval | None
-    created_at: str | None
+    created_at: Instant | None
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
 
@@ -29,7 +30,7 @@ class LimitsLine(_Shape, frozen=True):
     reason: str
     known_limitations: tuple[str, ...]
     approved_by: str
-    expires_at: str | None
+    expires_at: Instant | None
 
 
 class CheckLine(_Shape, frozen=True):
@@ -50,12 +51,12 @@ class VersionLine(_Shape, frozen=True):
     """
 
     version: str
-    state: str
+    state: VersionWord
     interval: Interval
-    created_at: str
+    created_at: Instant
     dag: str | None
     task: str | None
-    run_id: str | None
+    run_id: Id | None
     runs: tuple[str, ...]
     reason: str = ""
     label: str = ""
@@ -84,9 +85,9 @@ class AssetEventLine(_Shape, frozen=True):
     period: str | None
     again: int
     state: str
-    run_id: str | None
+    run_id: Id | None
     reason: str
-    created_at: str
+    created_at: Instant
     place: str = ""
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from bide.runtime.service.said_words import BackfillWord, Id, Instant, IntervalWord, RunWord
 from bide.runtime.service.shapes import Detail, Interval
 
 
@@ -32,11 +33,11 @@ class BackfillRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class PlannedInterval(msgspec.Struct, frozen=True, kw_only=True):
     """`what`: run, overwrite (a run beside the one there is), skip, refuse. `run_id`, `state`: what is there."""
 
-    start: str
-    end: str
+    start: Instant
+    end: Instant
     what: str
-    run_id: str | None = None
-    state: str | None = None
+    run_id: Id | None = None
+    state: RunWord | None = None
 
 
 class PlannedTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +57,7 @@ class PlannedPath(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     task: str
     interval: str
-    run_id: str | None
+    run_id: Id | None
 
 
 class BackfillPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +82,7 @@ class BackfillPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BackfillStarted(msgspec.Struct, frozen=True, kw_only=True):
-    backfill_id: str
+    backfill_id: Id
     intervals: int
     skipped: int
 
@@ -89,24 +90,24 @@ class BackfillStarted(msgspec.Struct, frozen=True, kw_only=True):
 class BackfillLine(msgspec.Struct, frozen=True, kw_only=True):
     """`done` of `intervals` have ended, in whatever state."""
 
-    backfill_id: str
+    backfill_id: Id
     dag: str
-    state: str
+    state: BackfillWord
     intervals: int
     done: int
     counts: dict[str, int]
-    created_at: str
-    ended_at: str | None
+    created_at: Instant
+    ended_at: Instant | None
     reason: str
 
 
 class BackfillInterval(msgspec.Struct, frozen=True, kw_only=True):
     interval: Interval
-    state: str
-    run_id: str | None
-    run_state: str | None
-    started_at: str | None
-    ended_at: str | None
+    state: IntervalWord
+    run_id: Id | None
+    run_state: RunWord | None
+    started_at: Instant | None
+    ended_at: Instant | None
     reason: str
 
 
@@ -119,9 +120,9 @@ class IntervalLine(BackfillInterval, frozen=True, kw_only=True):
 class BackfillShown(msgspec.Struct, frozen=True, kw_only=True):
     """`why` says why it stands where it does, `next` what comes; `ends_at` is an estimate, null: not known."""
 
-    backfill_id: str
+    backfill_id: Id
     dag: str
-    state: str
+    state: BackfillWord
     why: str
     next: str | None
     details: tuple[Detail, ...]
@@ -136,7 +137,7 @@ class BackfillShown(msgspec.Struct, frozen=True, kw_only=True):
     done: int
     total: int
     percent: float
-    ends_at: str | None
-    created_at: str
-    ended_at: str | None
+    ends_at: Instant | None
+    created_at: Instant
+    ended_at: Instant | None
     intervals: tuple[IntervalLine, ...]

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from bide.runtime.service.said_words import EffectWord, Id, Instant
 from bide.runtime.service.shapes import Interval, _Shape
 
 
 class EffectLine(_Shape, frozen=True):
     """A delivery. `corrects` is the one whose place it takes, or which it corrects; `corrected_by` the other way."""
 
-    id: str
+    id: Id
     effect: str
     target: str
     semantics: str
-    state: str
+    state: EffectWord
     interval: Interval
     key: str
     version: str
     corrects: str | None
     corrected_by: str | None
-    run_id: str | None
+    run_id: Id | None
     dag: str | None
     task: str | None
-    asked_at: str
-    delivered_at: str | None
+    asked_at: Instant
+    delivered_at: Instant | None
 
 
 class EffectInput(_Shape, frozen=True):
@@ -39,11 +40,11 @@ class EffectInput(_Shape, frozen=True):
 class EffectApproval(_Shape, frozen=True):
     """An approval of exactly this delivery."""
 
-    id: str
+    id: Id
     state: str
     by: str | None
     why: str | None
-    decided_at: str | None
+    decided_at: Instant | None
 
 
 class EffectShown(EffectLine, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bide.runtime.service.said_words import Id, Instant, RunWord
 from bide.runtime.service.shapes import _Shape, iso
 
 if TYPE_CHECKING:
@@ -38,12 +39,12 @@ class EventLine(_Shape, frozen=True):
     `kind` says what has moved, `number` which one of these; what does not apply is null.
     """
 
-    id: str
-    at: str
+    id: Id
+    at: Instant
     kind: str
-    number: str
+    number: Id
     dag: str | None
-    run_id: str | None
+    run_id: Id | None
     task: str | None
     map_index: int
     attempt: int | None
@@ -74,12 +75,12 @@ def event_line(line: FeedLine) -> EventLine:
 class TopRun(_Shape, frozen=True):
     """A run that is not over. `since` it runs, or is there; `tasks`: state -> how many."""
 
-    run_id: str
+    run_id: Id
     dag: str
-    state: str
+    state: RunWord
     kind: str
-    logical_date: str
-    since: str
+    logical_date: Instant
+    since: Instant
     tasks: dict[str, int]
 
 
@@ -90,7 +91,7 @@ class Top(_Shape, frozen=True):
     a timer) are null where it cannot be asked. `alerts` nobody has seen yet. `newest` runs first, `events` last.
     """
 
-    at: str
+    at: Instant
     held: bool
     stopping: bool
     slots: int | None

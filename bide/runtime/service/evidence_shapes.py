@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bide.runtime.service.said_words import Id, Instant, OpenWord
 from bide.runtime.service.shapes import Interval, _Shape
 
 
@@ -26,22 +27,22 @@ class ChecklistShown(_Shape, frozen=True):
 
 
 class IncidentLine(_Shape, frozen=True):
-    incident_id: str
+    incident_id: Id
     title: str
-    state: str
+    state: OpenWord
     severity: str
     asset: str | None
-    invalidation_id: str | None
-    plan_id: str | None
-    opened_at: str
+    invalidation_id: Id | None
+    plan_id: Id | None
+    opened_at: Instant
     opened_by: str
-    closed_at: str | None
+    closed_at: Instant | None
     closed_by: str
 
 
 class NoteLine(_Shape, frozen=True):
     n: int
-    at: str
+    at: Instant
     step: str
     by: str
     text: str
@@ -70,7 +71,7 @@ class IncidentShown(IncidentLine, frozen=True):
 class BundleShown(_Shape, frozen=True):
     """A bundle, as the bytes of its ZIP file (base64 in JSON), and the name it is best kept under."""
 
-    incident_id: str
+    incident_id: Id
     name: str
     data: bytes
 
@@ -78,7 +79,7 @@ class BundleShown(_Shape, frozen=True):
 class DecisionShown(_Shape, frozen=True):
     """A decision with all that it was made of: `bide incident replay` makes it again."""
 
-    decision_id: str
+    decision_id: Id
     at: str
     phase: str
     asset: str
@@ -100,6 +101,6 @@ class CheckLine(_Shape, frozen=True):
 
 
 class Replayed(_Shape, frozen=True):
-    incident_id: str
+    incident_id: Id
     identical: bool
     checks: tuple[CheckLine, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bide.runtime.service.said_words import DeliveredWord, Id, Instant
 from bide.runtime.service.shapes import _Shape
 
 
@@ -14,7 +15,7 @@ class Delivered(_Shape, frozen=True):
     hook: str
     delivery: str
     outcome: str
-    run_id: str | None
+    run_id: Id | None
     dag: str | None
     reason: str = ""
     paused: bool = False
@@ -44,9 +45,9 @@ class HookLine(_Shape, frozen=True):
     ignored: int
     refused: int
     rejected: int
-    last_delivery_at: str | None
+    last_delivery_at: Instant | None
     last_outcome: str | None
-    last_rejected_at: str | None
+    last_rejected_at: Instant | None
     last_rejected_for: str | None
     doc: str = ""
     unchecked: str = ""
@@ -55,14 +56,14 @@ class HookLine(_Shape, frozen=True):
 class DeliveryLine(_Shape, frozen=True):
     """A delivery. `times` is how often it has come; `reason` why it made no run."""
 
-    id: str
+    id: Id
     hook: str
     delivery: str
-    outcome: str
+    outcome: DeliveredWord
     dag: str | None
-    run_id: str | None
+    run_id: Id | None
     reason: str
-    first_at: str
-    last_at: str
+    first_at: Instant
+    last_at: Instant
     times: int
-    sent_at: str | None
+    sent_at: Instant | None

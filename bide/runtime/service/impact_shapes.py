@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bide.runtime.service.said_words import Id, Instant
 from bide.runtime.service.shapes import Done, Interval, _Shape
 
 
@@ -11,7 +12,7 @@ class InvalidationLine(_Shape, frozen=True):
     `versions` counts all that it has hit; `state` is `spreading` until that is all.
     """
 
-    invalidation_id: str
+    invalidation_id: Id
     asset: str
     interval: Interval
     version: str | None
@@ -21,7 +22,7 @@ class InvalidationLine(_Shape, frozen=True):
     evidence: tuple[str, ...]
     effective: str | None
     code: str
-    discovered_at: str
+    discovered_at: Instant
     by: str
     state: str
     versions: int
@@ -30,7 +31,7 @@ class InvalidationLine(_Shape, frozen=True):
 class Invalidated(Done, frozen=True, kw_only=True):
     """What was just done: `wrong` versions are marked, what was made of them is on its way."""
 
-    invalidation_id: str
+    invalidation_id: Id
     asset: str
     interval: Interval
     wrong: int
@@ -76,7 +77,7 @@ class ImpactedLine(_Shape, frozen=True):
     criticality: str
     owner: str
     dag: str
-    run_id: str | None
+    run_id: Id | None
     code: str
 
 
@@ -90,13 +91,13 @@ class BlastShown(_Shape, frozen=True):
     severity: str
     effective: str | None
     code: str
-    invalidation_id: str | None
+    invalidation_id: Id | None
     assets: tuple[str, ...]
     exports: int
     nodes: tuple[ImpactedLine, ...]
 
 
-class CheckLine(_Shape, frozen=True):
+class LineageCheck(_Shape, frozen=True):
     name: str
     severity: str
     passed: bool
@@ -110,19 +111,19 @@ class LineageVersion(_Shape, frozen=True):
     interval: Interval
     state: str
     reason: str
-    created_at: str
+    created_at: Instant
     label: str
     node: str
     owner: str
     dag: str | None
     task: str | None
-    run_id: str | None
+    run_id: Id | None
     attempt: int | None
     code: str | None
-    checks: tuple[CheckLine, ...]
+    checks: tuple[LineageCheck, ...]
     target: str | None
     delivery: str | None
-    delivered_at: str | None
+    delivered_at: Instant | None
 
 
 class LineageEdge(_Shape, frozen=True):

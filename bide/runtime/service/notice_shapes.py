@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bide.runtime.service.said_words import Id, Instant, NoticeWord
 from bide.runtime.service.shapes import _Shape
 
 
@@ -28,16 +29,16 @@ class RouteLine(_Shape, frozen=True):
 class NoticeLine(_Shape, frozen=True):
     """One notice over one route. `count`: alerts that it stands for. `status` and `error`: of the last attempt."""
 
-    id: str
+    id: Id
     route: str
     kind: str
     severity: str
-    state: str
+    state: NoticeWord
     count: int
     title: str
-    made_at: str
-    next_at: str | None
+    made_at: Instant
+    next_at: Instant | None
     attempts: int
     status: int | None
     error: str | None
-    ended_at: str | None
+    ended_at: Instant | None

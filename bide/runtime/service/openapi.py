@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, get_args, get_type_hints
 
 import anyio.to_thread
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from bide.runtime.service.event_shapes import EventLine
+from bide.runtime.service.hook_shapes import Delivered, EventTaken
+from bide.runtime.service.openapi_plain import complete, scrape
 from bide.runtime.service.scopes import scopes_of
 from bide.runtime.service.shapes import Problem
 from bide.runtime.service.table import KEY_HEADER, Operation, operations
@@ -60,7 +64,7 @@ def _made(app: FastAPI) -> dict[str, Any]:
         title=app.title, version=app.version, openapi_version="3.1.0", description=_ABOUT, routes=app.routes
     )
     table = list(operations())
-    types: list[Any] = [Problem]
+    types: list[Any] = [Problem, Delivered, EventTaken, EventLine]
     for each in table:
         types += [each.result, *(one for one in (each.body, each.query) if one is not None)]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
@@ -68,6 +72,13 @@ def _made(app: FastAPI) -> dict[str, Any]:
     for each in table:
         path = found["paths"].setdefault(_PATH.sub("}", each.path), {})
         path[each.route.method.lower()] = _operation(each, schema, components)
+    complete(found["paths"])
+    if any(path == "/metrics" for _, path in scopes_of(app).said):
+        found["paths"]["/metrics"] = {"get": scrape()}
+    asked = _named(each.body for each in table if each.body is not None)
+    for name, kind in _named([*types[:4], *(each.result for each in table)]).items():
+        if name not in asked and not kind.__struct_config__.omit_defaults:
+            components[name]["required"] = [field.encode_name for field in msgspec.structs.fields(kind)]
     queries = {f"{each.query.__name__}" for each in table if each.query is not None}
     parts = found.setdefault("components", {})
     parts.setdefault("schemas", {}).update(
@@ -92,6 +103,21 @@ def _made(app: FastAPI) -> dict[str, Any]:
         if at is not None:
             at["x-bide-scope"] = scope
             at["security"] = [{"token": [scope]}, {}]
+    return found
+
+
+def _named(types: Iterable[Any]) -> dict[str, Any]:
+    """The structs that types are made of, by their names: an answer says all their fields."""
+    found: dict[str, Any] = {}
+    left = list(types)
+    while left:
+        kind = left.pop()
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            if kind.__name__ not in found:
+                found[kind.__name__] = kind
+                left += get_type_hints(kind).values()
+        else:
+            left += get_args(kind)
     return found
 
 

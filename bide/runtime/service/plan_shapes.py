@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from bide.runtime.assets.rerun import RerunPlan
+from bide.runtime.service.said_words import Id, Instant, PlanWord
 from bide.runtime.service.shapes import Interval, _Shape
 
 
 class PlanLine(_Shape, frozen=True):
     """A plan that is kept. `steps` counts them by state, once it has been run."""
 
-    plan_id: str
+    plan_id: Id
     invalidation: str | None
     asset: str | None
-    state: str
+    state: PlanWord
     risk: str
     requires_approval: bool
     approval: str | None
     hash: str
     total: int
     steps: dict[str, int]
-    created_at: str
-    started_at: str | None
-    ended_at: str | None
+    created_at: Instant
+    started_at: Instant | None
+    ended_at: Instant | None
     reason: str
 
 
@@ -37,7 +38,7 @@ class PlanStepLine(_Shape, frozen=True):
     publication_mode: str
     depends_on_steps: tuple[str, ...]
     state: str
-    run_id: str | None
+    run_id: Id | None
     run_state: str | None
     reason: str
 
@@ -53,7 +54,7 @@ class PlanShown(PlanLine, frozen=True):
 class PlanRun(_Shape, frozen=True):
     """A plan was asked to run. `started` is false of one that ran already: nothing was changed."""
 
-    plan_id: str
+    plan_id: Id
     state: str
     started: bool
     done: str

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from bide.runtime.clock import from_us
+from bide.runtime.service.said_words import AlertWord, Id, Instant, RunWord, TaskWord
 
 
 class _Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,8 +21,8 @@ class _Shape(msgspec.Struct, frozen=True, kw_only=True):
 class Interval(_Shape, frozen=True):
     """A data interval, `[start, end)`."""
 
-    start: str
-    end: str
+    start: Instant
+    end: Instant
 
 
 class DagLine(_Shape, frozen=True):
@@ -30,8 +31,8 @@ class DagLine(_Shape, frozen=True):
     dag: str
     schedule: str
     paused: bool
-    next_fires_at: str | None
-    last_state: str | None
+    next_fires_at: Instant | None
+    last_state: RunWord | None
     code_error: str | None = None
 
 
@@ -49,26 +50,26 @@ class Finding(_Shape, frozen=True):
 class DueLine(_Shape, frozen=True):
     """One firing to come: when, and for which interval."""
 
-    fires_at: str
+    fires_at: Instant
     interval: Interval
 
 
 class SkipLine(_Shape, frozen=True):
     """The firings from `fires_at` to `until`, both included, were not run."""
 
-    fires_at: str
-    until: str
+    fires_at: Instant
+    until: Instant
     reason: str
-    decided_at: str
+    decided_at: Instant
 
 
 class HeldLine(_Shape, frozen=True):
     """What a schedule waits for, without a run."""
 
     trigger: str
-    since: str
+    since: Instant
     firings: int
-    fired_at: str | None
+    fired_at: Instant | None
 
 
 class Timetable(_Shape, frozen=True):
@@ -106,8 +107,8 @@ class DagShown(_Shape, frozen=True):
     dag: str
     schedule: str
     paused: bool
-    next_fires_at: str | None
-    last_state: str | None
+    next_fires_at: Instant | None
+    last_state: RunWord | None
     tz: str
     owner: str
     tags: tuple[str, ...]
@@ -118,14 +119,14 @@ class DagShown(_Shape, frozen=True):
 
 
 class RunLine(_Shape, frozen=True):
-    run_id: str
+    run_id: Id
     dag: str
-    state: str
+    state: RunWord
     kind: str
-    logical_date: str
-    created_at: str
-    started_at: str | None
-    ended_at: str | None
+    logical_date: Instant
+    created_at: Instant
+    started_at: Instant | None
+    ended_at: Instant | None
     reason: str
 
 
@@ -139,7 +140,7 @@ class TaskLine(_Shape, frozen=True):
 
     task: str
     map_index: int
-    state: str
+    state: TaskWord
     attempts: int
     reason: str
     slot_seconds: float = 0.0
@@ -157,14 +158,14 @@ class AlertLine(_Shape, frozen=True):
     `state` is new, taken or acked. `promise` and `due` say what was not kept, where something was promised.
     """
 
-    id: str
+    id: Id
     kind: str
     subject: str
-    run_id: str | None
+    run_id: Id | None
     promise: str
-    due: str
-    fired: str
-    state: str
+    due: Instant
+    fired: Instant
+    state: AlertWord
     text: str
     severity: str = "major"
     owners: tuple[str, ...] = ()
@@ -173,10 +174,10 @@ class AlertLine(_Shape, frozen=True):
 class RunShown(_Shape, frozen=True):
     """`alerts` are those of the run and of its tasks, the newest first; `kind` is what made it, as in `runs`."""
 
-    run_id: str
+    run_id: Id
     dag: str
-    state: str
-    logical_date: str
+    state: RunWord
+    logical_date: Instant
     interval: Interval
     tasks: tuple[TaskLine, ...]
     alerts: tuple[AlertLine, ...] = ()
@@ -190,15 +191,15 @@ class WaitLine(_Shape, frozen=True):
     `next_look` are null when no runtime holds it.
     """
 
-    id: str
-    run_id: str | None
+    id: Id
+    run_id: Id | None
     task: str | None
     trigger: str
     source: str
-    since: str
-    deadline: str | None
-    next_look: str | None
-    last_look: str | None
+    since: Instant
+    deadline: Instant | None
+    next_look: Instant | None
+    last_look: Instant | None
     dag: str = ""
 
 
@@ -210,11 +211,11 @@ class Detail(_Shape, frozen=True):
 class WhyShown(_Shape, frozen=True):
     """Why a run (`task` null) or a task instance is in its state; `next` is what comes or what to do."""
 
-    run_id: str
+    run_id: Id
     task: str | None
     state: str
     why: str
-    since: str | None
+    since: Instant | None
     details: tuple[Detail, ...]
     next: str | None
 
@@ -229,7 +230,7 @@ class LogPart(_Shape, frozen=True):
 
 
 class Triggered(_Shape, frozen=True):
-    run_id: str
+    run_id: Id
 
 
 class Done(_Shape, frozen=True):

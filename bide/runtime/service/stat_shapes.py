@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bide.runtime.service.said_words import AttemptWord, BackfillWord, Id, Instant, RunWord, TaskWord
 from bide.runtime.service.shapes import Interval, _Shape
 
 
@@ -14,9 +15,9 @@ class PathLink(_Shape, frozen=True):
 
     task: str
     map_index: int
-    state: str
-    since: str
-    until: str
+    state: TaskWord
+    since: Instant
+    until: Instant
     seconds: float
     attempts: int
     blocked_s: float = 0.0
@@ -34,9 +35,9 @@ class AttemptStat(_Shape, frozen=True):
     task: str
     map_index: int
     attempt: int
-    state: str
-    started_at: str
-    ended_at: str | None
+    state: AttemptWord
+    started_at: Instant
+    ended_at: Instant | None
     seconds: float | None
     queued_s: float
     slot_s: float
@@ -47,11 +48,11 @@ class AttemptStat(_Shape, frozen=True):
 class RunStats(_Shape, frozen=True):
     """`seconds` since it was last set running; `attempts` are the longest, `upstream_failed` counts instances."""
 
-    run_id: str
+    run_id: Id
     dag: str
-    state: str
-    opened_at: str | None
-    ended_at: str | None
+    state: RunWord
+    opened_at: Instant | None
+    ended_at: Instant | None
     seconds: float
     path: tuple[PathLink, ...]
     slot_s: float
@@ -113,7 +114,7 @@ class AssetStats(_Shape, frozen=True):
     version: str | None
     interval: Interval | None
     age_s: float | None
-    next_due: str | None
+    next_due: Instant | None
     late: int
     stale: int
     made_again: int
@@ -127,9 +128,9 @@ class AssetStats(_Shape, frozen=True):
 class BackfillStats(_Shape, frozen=True):
     """Intervals by state; `percent` of them are over."""
 
-    id: str
+    id: Id
     dag: str
-    state: str
+    state: BackfillWord
     intervals: int
     percent: float
     success: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bide.runtime.service.said_words import Id, Instant, OutcomeWord, ScopeWord, TokenWord
 from bide.runtime.service.shapes import _Shape
 
 
@@ -11,9 +12,9 @@ class TokenMade(_Shape, frozen=True):
     """`token` is said this once: it is kept nowhere."""
 
     name: str
-    scope: str
+    scope: ScopeWord
     public: str
-    expires_at: str | None
+    expires_at: Instant | None
     token: str
 
 
@@ -21,24 +22,24 @@ class TokenLine(_Shape, frozen=True):
     """`state`: live, expired or revoked. `public` is how the token begins."""
 
     name: str
-    scope: str
-    state: str
+    scope: ScopeWord
+    state: TokenWord
     public: str
-    created_at: str
-    expires_at: str | None
-    revoked_at: str | None
+    created_at: Instant
+    expires_at: Instant | None
+    revoked_at: Instant | None
 
 
 class AuditLine(_Shape, frozen=True):
     """One command: `who` asked by which door (`via`) and from where, and its `outcome`: ok or refused."""
 
-    id: str
-    at: str
+    id: Id
+    at: Instant
     who: str
     via: str
     address: str
     verb: str
     target: str
     args: dict[str, Any]
-    outcome: str
+    outcome: OutcomeWord
     message: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bide.runtime.service.said_words import Id, Instant
 from bide.runtime.service.shapes import Interval, _Shape
 
 
@@ -21,8 +22,8 @@ class IssueLine(_Shape, frozen=True):
 class DecisionLine(_Shape, frozen=True):
     """A decision on record. `phase` is executing, publishing, effect or use; `consumer` of use: for whom."""
 
-    id: str
-    at: str
+    id: Id
+    at: Instant
     phase: str
     asset: str
     interval: Interval
@@ -31,7 +32,7 @@ class DecisionLine(_Shape, frozen=True):
     retryable: bool
     reason: str
     issues: tuple[IssueLine, ...]
-    run_id: str | None
+    run_id: Id | None
     task: str | None
     version: str | None
     by: str
@@ -63,4 +64,4 @@ class MayUse(_Shape, frozen=True):
     limits: tuple[str, ...]
     versions: tuple[UsedLine, ...]
     contract: str | None
-    id: str
+    id: Id
