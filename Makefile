@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_ROOT_USER_ACTION = ignore
 export PIP_PROGRESS_BAR = off
 
-.PHONY: help demo demo-case demo-cadences test lint format bench soak docs wheel lock clean
+.PHONY: help demo demo-case demo-cadences test lint format bench soak docs window wheel lock clean
 help:            ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -50,13 +50,14 @@ demo-case: $(STAMP)-base   ## a threshold corrected three days late, from the fi
 test: $(STAMP)-test   ## all tests, JOBS=2 at a time (ARGS="-k name -x" narrows them; JOBS=0 for a debugger)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope $(ARGS)
 
-lint: $(STAMP)-test $(STAMP)-lint   ## ruff, mypy, basedpyright, import-linter, deptry
+lint: $(STAMP)-test $(STAMP)-lint   ## ruff, mypy, basedpyright, import-linter, deptry; the window is what its sources make
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 	$(BIN)/deptry bide
+	$(BIN)/python ui/make.py check
 
 format: $(STAMP)-lint   ## have ruff lay the code out
 	$(BIN)/ruff check --fix .
@@ -71,6 +72,9 @@ soak: $(STAMP)-test   ## the seeded tests at SIZE times their usual size
 docs: $(STAMP)-docs   ## the pages, as HTML
 	$(BIN)/python -m sphinx -q -W -b html docs build/docs
 	@echo "build/docs/index.html"
+
+window: $(STAMP)-test $(STAMP)-lint   ## the web UI, from ui/ into bide/window
+	$(BIN)/python ui/make.py build
 
 wheel: $(STAMP)-test   ## the package, into dist/
 	$(BIN)/python -m hatchling build

@@ -99,7 +99,10 @@ async def test_t14_other_protocols_and_no_protocol_get_no_more_than_a_refusal(st
     answers = await asyncio.gather(*[said(step, line) for line in LINES])
     for line, answer in zip(LINES, answers, strict=True):
         assert b"Traceback" not in answer
-        assert all(400 <= status < 500 for status in statuses(answer)), (line[:60], answer)
+        page = (
+            line.startswith(b"GET /?") and b'<div id="app">' in answer
+        )  # the empty page, which anybody may have
+        assert page or all(400 <= status < 500 for status in statuses(answer)), (line[:60], answer)
         assert b"set-cookie" not in answer.lower()
     assert sum(bool(answer) for answer in answers) > 10
     assert (await step.ask("GET", "/livez")).status_code == 200

@@ -26,6 +26,8 @@ from bide.runtime.service.tokens import UnknownTokenError
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from bide.runtime.service.window import Window
+
 OPEN: Final = frozenset({"/healthz", "/livez", "/readyz", "/startupz"})
 """All that may be asked by anybody: these paths, as they are, and no other."""
 HOOKS: Final = "/hooks/"
@@ -79,15 +81,18 @@ class Edge:
         body_s: float = 30.0,
         counts: DoorCounts | None = None,
         templates: Mapping[Any, str] | None = None,
+        window: Window | None = None,
     ) -> None:
         """`own_content`: paths whose routes say which content types they take. `body_s`: how long a body may take.
 
-        `counts` is told of each answer, with its route's template (`door_counts.templates`).
+        `counts` is told of each answer, with its route's template (`door_counts.templates`). `window`: the web
+        UI's files, which anybody may have who reaches the port by a name that is ours.
         """
         self._counts = counts if counts is not None else DoorCounts()
         self._templates = templates or {}
         self.app, self._scope_of, self._known = app, scope_of, known
         self._own_content, self._body_s = own_content, body_s
+        self._window = window
         self.refused: Counter[int] = Counter()
         """How many were refused, by status."""
 
@@ -99,6 +104,10 @@ class Edge:
             await self._close(scope, receive, send)
             return
         try:
+            if self._window is not None and self._window.has(scope["method"], path := path_of(scope)):
+                _reached(scope)
+                await self._window.answer(scope, path, send)
+                return
             who = await self._admitted(scope)
             inner = await self._received(scope, receive, _peer(scope))
         except Refusal as refusal:
@@ -134,11 +143,9 @@ class Edge:
 
     async def _admitted(self, scope: Scope) -> Caller:
         """Who asks, and may; raises `Refusal`."""
-        _bounded(scope)
+        _reached(scope)
         headers = _Headers(scope)
         peer, method, path = _peer(scope), scope["method"], path_of(scope)
-        if peer is not None and peer.hosts is not None:
-            peer.hosts.check(headers.all(b"host"))
         if method not in _SAFE:
             same_origin(headers.all(b"origin"), headers.one(b"sec-fetch-site"), headers.one(b"host"))
         address = _address(scope, peer)
@@ -293,6 +300,14 @@ def _bounded(scope: Scope) -> None:
     ):  # a server in front may read another length out of it, and what follows as another request
         said = "a body says its length or comes in chunks: Content-Length and Transfer-Encoding exclude each other"
         raise Refusal(400, "Not meant", said, "UsageError", last=True)
+
+
+def _reached(scope: Scope) -> None:
+    """`Refusal` unless it is within its limits, and asks by a name that is this service's."""
+    _bounded(scope)
+    peer = _peer(scope)
+    if peer is not None and peer.hosts is not None:
+        peer.hosts.check(_Headers(scope).all(b"host"))
 
 
 def _state(scope: Scope) -> dict[str, Any]:

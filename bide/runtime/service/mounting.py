@@ -64,6 +64,7 @@ class Mounted(LiveHouse):
         from bide.runtime.service.edge import Edge
         from bide.runtime.service.probes import Probes
         from bide.runtime.service.scopes import scopes_of
+        from bide.runtime.service.window import Window
 
         app = make_app(
             self.operations,
@@ -80,6 +81,7 @@ class Mounted(LiveHouse):
             self._tokens.caller_of,
             counts=self.at_the_doors,
             templates=templates(app.routes),
+            window=Window(),
         )
 
     def asgi_for(self, caller: Caller | Callable[[Scope], Caller | None]) -> ASGIApp:

@@ -1,0 +1,5 @@
+import { Head } from '../parts/basics'
+
+export default function Backfill() {
+  return <Head title="Backfill" />
+}

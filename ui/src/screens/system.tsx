@@ -1,0 +1,5 @@
+import { Head } from '../parts/basics'
+
+export default function System() {
+  return <Head title="System" />
+}
