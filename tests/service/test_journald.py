@@ -17,6 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bide import Runtime, dag, task
+from bide.runtime.engine.changes import Changes
+from bide.runtime.errors import StoreFullError
 from bide.runtime.service import chronicle
 from bide.runtime.service.chronicle import Chronicle
 from bide.runtime.service.journald import Journal, JournalHandler, encoded, is_journal, journal_handler
@@ -222,8 +224,6 @@ class Names:
 async def test_b73_a_flood_is_counted_and_not_written(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bide.runtime.engine.changes import Changes
-
     monkeypatch.setattr(chronicle, "EVERY_S", 0.01)
     house, follows = Names(), Chronicle()
     follows.follow(house)
@@ -236,3 +236,19 @@ async def test_b73_a_flood_is_counted_and_not_written(
     assert caplog.records[-1].getMessage().startswith("950 more of such lines are not written")
     follows._committed(Changes())
     assert follows._writing is None  # nothing owed, nothing runs
+
+
+async def test_b73_what_went_wrong_is_said_without_names_where_the_database_cannot_be_read(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Unread(Names):
+        async def named(self, runs: object, instances: object) -> Named:
+            raise StoreFullError("out of descriptors")
+
+    house, follows = Unread(), Chronicle()
+    follows.follow(house)
+    changes = Changes()
+    changes.events = [(1, 0, 1, "run", 7, 7, "running", "failed", "")]
+    follows._committed(changes)
+    await asyncio.wait_for(follows.close(), 5)
+    assert [each.getMessage() for each in caplog.records] == ["run 7 of ?: failed"]

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from bide.runtime.engine.changes import Changes, Row
 from bide.runtime.engine.states import RunState, State
+from bide.runtime.errors import BideError
 from bide.runtime.store.names import Named
 
 log = logging.getLogger("bide.runs")
@@ -77,10 +78,7 @@ class Chronicle:
         try:
             while self._owed:
                 owed, more, self._owed, self._more = self._owed, self._more, [], 0
-                named = await self._runtime.named(
-                    [row[5] for row in owed if row[5] is not None],
-                    [row[4] for row in owed if row[3] == "instance"],
-                )
+                named = await self._named(owed)
                 for row in owed:
                     _tell(row, named)
                 if more:
@@ -91,6 +89,15 @@ class Chronicle:
                     pass
         finally:
             self._writing = None
+
+    async def _named(self, owed: Sequence[Row]) -> Named:
+        """A database that cannot be read costs the names: just then what went wrong should be said."""
+        runs = [row[5] for row in owed if row[5] is not None]
+        instances = [row[4] for row in owed if row[3] == "instance"]
+        try:
+            return await self._runtime.named(runs, instances)
+        except BideError:
+            return Named({}, {})
 
 
 def _tell(row: Row, named: Named) -> None:
