@@ -330,6 +330,19 @@ ROWS: dict[str, Row] = {
         },
         repeat=3,
     ),
+    "notices": Row(
+        "20 notices/s of failed runs, over a signed webhook",
+        Program("rows.notices:told"),
+        Program("rows.notices:bare"),
+        {
+            "p50_ms": Figure("commit to receiver p50 ms"),
+            "p99_ms": Figure("commit to receiver p99 ms", at_most=250),
+            "worst_ms": Figure("worst ms"),
+            "received": Figure("alerts received", at_least=130, limit=""),
+            "lag_p99_ms": Figure("loop lag p99 ms", limit=""),
+        },
+        repeat=3,
+    ),
     "simulate": Row(
         "a simulated month, 11,966 runs",
         Program("rows.simulate:month"),
