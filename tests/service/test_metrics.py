@@ -220,3 +220,11 @@ async def test_b64_requests_and_what_the_doors_refuse_are_counted_by_route_and_r
     }  # fmt: skip
     took = values(found["bide_http_request_duration_seconds"], "route", of="_count")
     assert took == {"/api/v1/runs/{run}": 3, "/api/v1/dags": 1, "/hooks/{name}": 1}
+
+
+async def test_b64_where_nobody_scrapes_nothing_is_counted_or_remembered() -> None:
+    async with sim_runtime([], start="2026-06-15") as rt:
+        rt.asgi.now()
+        assert rt._counting is None
+        await scraped(rt)
+        assert rt._counting is not None

@@ -55,7 +55,6 @@ class Mounted(LiveHouse):
             raise UsageError(
                 "the REST API needs the extra `server` (fastapi is missing): pip install 'bide[server]'"
             )
-        self.count()
         return LaterApp(self._app)
 
     def _app(self) -> ASGIApp:
