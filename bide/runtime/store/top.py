@@ -22,7 +22,7 @@ SELECT kind, count(*) FROM (
   SELECT s.kind FROM standing s JOIN dag d USING (dag_id) WHERE s.ended_us IS NULL AND d.removed = 0)
 GROUP BY kind ORDER BY count(*) DESC
 """
-_DAGS: Final = "SELECT count(*), coalesce(sum(paused), 0) FROM dag WHERE removed = 0"
+_DAGS: Final = "SELECT count(*), count(nullif(paused, 0)) FROM dag WHERE removed = 0"
 _ALERTS: Final = "SELECT count(*) FROM alert WHERE state = 'new'"
 
 
