@@ -13,6 +13,7 @@ import pytest
 from bide import Runtime, approval, dag
 from bide.notify import Route
 from bide.runtime.cli.main import run as bide
+from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.service.caller import Caller
 from bide.runtime.service.http_server import serving
 from bide.runtime.service.listen import Listener
@@ -93,6 +94,29 @@ async def test_b66_rest_has_the_same(tmp_path: Path, hook: Hook) -> None:
             assert (await client.post("/notices/failed/retry", json={"route": "ops"})).json()["result"] == {
                 "notices": []
             }
+
+
+async def test_b66_routes_are_taken_again_while_it_runs(tmp_path: Path, hook: Hook) -> None:
+    first, other = Route(hook("/a", reply(204)), name="ops"), Route(hook("/b", reply(204)), name="ops")
+    async with Runtime(tmp_path / "bide.db", [orders]) as rt:
+        await (await rt.trigger("orders")).wait(timeout=20)
+        await rt.settled()
+        assert rt.reroute([first]) == "routes: ops is new"
+        assert "was taken" in (await rt.operations.notices.test("ops")).done
+        assert rt.reroute([first]) == ""
+        with pytest.raises(UsageError, match="two routes"):
+            rt.reroute([first, other])
+        assert rt.reroute([other]) == "routes: ops has changed"
+        assert "was taken" in (await rt.operations.notices.test("ops")).done
+        await quiet(rt)
+        sent = await rt.operations.notices.listed()
+        assert {each.kind for each in sent} == {"test"}  # what failed before there was a route is no news
+        await fails(rt)
+        await quiet(rt)
+        assert [each.kind for each in await rt.operations.notices.listed(state="sent")].count("failure") == 1
+        assert rt.reroute([]) == "routes: ops is gone"
+        with pytest.raises(NotFoundError):
+            await rt.operations.notices.test("ops")
 
 
 async def test_b66_without_a_service_a_test_is_sent_from_here(

@@ -44,6 +44,27 @@ async def http(rt: Runtime) -> AsyncIterator[Http]:
         yield client
 
 
+async def test_a_task_is_marked_in_all_runs_of_a_dag_that_match(http: Http, rt: Runtime) -> None:
+    of = {"action": "mark", "dag": "daily_*", "task": "drop", "to": "success"}
+    for wrong in ({"dag": None}, {"task": None}, {"to": "done"}, {"to": None}, {"task": "drop[2]"}):
+        told = await http.post("/runs/actions", json={**of, **wrong, "dry_run": True})
+        assert told.status_code == 422, told.text
+    assert (await http.post("/runs/actions", json={**of, "action": "cancel"})).status_code == 422
+    counted = (await http.post("/runs/actions", json={**of, "dry_run": True})).json()
+    assert counted["count"] > 20  # more than one slice
+    assert "task=drop to=success" in counted["where"]
+    told = await http.post("/runs/actions", json={**of, "expect": 1})
+    assert told.status_code == 409
+    begun = await http.post("/runs/actions", json={**of, "expect": counted["count"]})
+    await rt.settled()
+    shown = (await http.get(f"/actions/{begun.json()['id']}")).json()
+    assert (shown["state"], shown["done"], shown["refused"]) == ("done", counted["count"], 0)
+    for run in counted["first"]:
+        tasks = {line["task"]: line for line in (await http.get(f"/runs/{run}")).json()["tasks"]}
+        assert tasks["drop"]["state"] == "success"
+    assert (await http.post("/runs/actions", json={**of, "dry_run": True})).json()["count"] == 0
+
+
 async def test_runs_are_counted_and_then_cancelled(http: Http, rt: Runtime) -> None:
     of = {
         "action": "cancel",

@@ -163,6 +163,19 @@ async def test_sighup_reads_the_files_again(folder: Path) -> None:
         )
         assert 'ok   setting: paths = ["dags"] (flag)' in out
         assert "two.py:1: this is not Python" in out
+        route = '[[notify]]\nname = "ops"\nwebhook = "http://127.0.0.1:9/"\nsecret = "env:NO_SUCH_SECRET"\n'
+        (folder / "bide.toml").write_text(route)
+        hook = 'from bide.hooks import GitHub, Webhook\nWebhook("push", dag="one", scheme=GitHub("env:X"))\n'
+        (folder / "dags" / "two.py").write_text(ONE.replace("def one", "def two") + hook)
+        service.process.send_signal(signal.SIGHUP)
+        await service.hear("routes: ops is new")
+        assert "hooks: push is new" in service.heard
+        (folder / "bide.toml").write_text(route + "kinds = [")
+        service.process.send_signal(signal.SIGHUP)
+        await service.hear("the routes of notices stay as they were: ")
+        (folder / "bide.toml").write_text(route.replace("127.0.0.1:9", "127.0.0.1:19"))
+        service.process.send_signal(signal.SIGHUP)
+        await service.hear("routes: ops has changed")
 
 
 async def test_a_dag_whose_file_went_while_nobody_served_is_removed_at_the_next_start(folder: Path) -> None:

@@ -48,6 +48,7 @@ async def http(tmp_path: Path) -> AsyncIterator[Http]:
     async with Runtime(tmp_path / "bide.db", [etl, held]) as rt, asking(rt) as client:
         await (await rt.trigger("etl", logical_date="2026-06-15")).wait(timeout=20)
         await rt.trigger("held")
+        await (await rt.trigger("etl", logical_date="2026-06-16")).wait(timeout=20)
         await rt.settled()
         ops = rt.operations
         await ops.assets.invalidate(gold, version="1", reason="a trial", by="ann")
@@ -74,6 +75,20 @@ EDITS: list[tuple[str, str, Any, str, Any]] = [
     ),
     ("/backfills/1", "/backfills/1/pause", {}, "/backfills/1/cancel", {}),
     ("/plans/1", "/plans/1/cancel", {}, "/plans/1/cancel", {}),
+    (
+        "/asset-versions/2",
+        "/invalidations",
+        {"version": "2", "reason": "a", "by": "ann"},
+        "/invalidations",
+        {"version": "2", "reason": "b", "by": "bob"},
+    ),
+    (
+        "/asset-versions/2",
+        "/asset-versions/2/degrade",
+        {"limitations": ["a"], "by": "ann", "why": "a"},
+        "/invalidations",
+        {"version": "2", "reason": "b", "by": "bob"},
+    ),
     (
         "/incidents/1",
         "/incidents/1/notes",
@@ -138,6 +153,23 @@ async def test_of_many_edits_with_one_tag_one_is_done(http: Http) -> None:
     tries = [http.post(f"/dags/etl/{'un' * (n % 2)}pause", headers={"If-Match": tag}) for n in range(6)]
     statuses = sorted(answer.status_code for answer in await asyncio.gather(*tries))
     assert statuses == [200, 412, 412, 412, 412, 412]
+
+
+NO_EDITS = {
+    "trigger": "it makes a run, and leaves the DAG as it is",
+    "evidence_open": "it makes an incident of an invalidation, which has no tag",
+}
+
+
+def test_every_edit_of_what_has_a_tag_takes_if_match() -> None:
+    known = {each.route.tagged for each in operations() if each.route.method == "GET"} - {"", "asset"}
+    assert {"dag", "run", "wait", "approval", "backfill", "plan", "incident", "version"} == known
+    for each in operations():
+        if each.route.method == "GET" or each.id in NO_EDITS or each.id.startswith("actions_"):
+            continue  # `expect` is what an action on many is compared with
+        named = [one.name for one in each.parameters if one.name in known and one.where == "path"]
+        named = named or [one.name for one in each.parameters if one.name in known and one.name == "version"]
+        assert each.route.tagged == "".join(named[:1]), each.id
 
 
 async def test_the_document_says_which_routes_have_tags(http: Http) -> None:

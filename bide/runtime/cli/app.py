@@ -443,10 +443,18 @@ def mark(
     *,
     downstream: Annotated[bool, Parameter(negative="", help="And everything below the task.")] = False,
     map_index: MapIndex = None,
+    many: OfRuns = None,
     db: Db = None,
     json: Json = False,
 ) -> int:
-    """Mark a task success, failed or skipped: `mark RUN TASK STATE` or `mark RUN/TASK STATE`."""
+    """Mark a task success, failed or skipped: `mark RUN TASK STATE`, `mark RUN/TASK STATE`, `mark TASK STATE --where`."""
+    if many is not None and many.where:
+        if state is not None or map_index is not None:
+            raise UsageError(
+                "--where says which runs: `bide mark TASK STATE --where dag=...`, without a run and an index"
+            )
+        return on_runs("mark", None, many, db, json, mark={"task": run, "to": task, "downstream": downstream})
+    run = one_run("mark", run, many)
     if state is None:
         task, state = "", task
         if "/" not in run:

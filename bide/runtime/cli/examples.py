@@ -40,7 +40,11 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "bide rerun 12 --run",
         "bide rerun --where state=failed,dag=daily",
     ),
-    "mark": ("bide mark 12/load success", "bide mark 12 load failed --downstream"),
+    "mark": (
+        "bide mark 12/load success",
+        "bide mark 12 load failed --downstream",
+        "bide mark load success --where dag=daily,state=failed --dry-run",
+    ),
     "skip": ("bide skip 12/load",),
     "pause": ("bide pause daily", "bide pause 'daily_*'"),
     "unpause": ("bide unpause daily",),

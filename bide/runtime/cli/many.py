@@ -77,11 +77,19 @@ def one_dag_name(verb: str, dag: str, many: Dags | None) -> str:
     return dag_name(dag)
 
 
-def on_runs(verb: str, run: str | None, many: Runs, db: Where | None, json: bool, whole: bool = False) -> int:
-    """Cancel or rerun all that the filter finds."""
+def on_runs(
+    verb: str,
+    run: str | None,
+    many: Runs,
+    db: Where | None,
+    json: bool,
+    whole: bool = False,
+    mark: dict[str, Any] | None = None,
+) -> int:
+    """Cancel, rerun or mark all that the filter finds."""
     if run is not None:
         raise UsageError(f"name one run or say --where, not both: {run!r} and {' '.join(many.where or ())}")
-    said = read_where(many.where or [])
+    said = {**read_where(many.where or []), **(mark or {})}
 
     async def act(ops: Doors) -> tuple[ActionAsked, ActionShown | None, bool]:
         of = ops.actions

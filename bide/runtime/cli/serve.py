@@ -6,6 +6,7 @@ import asyncio
 import faulthandler
 import logging
 import os
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
@@ -13,11 +14,12 @@ from bide.runtime.cli.output import note
 from bide.runtime.config import Config
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.load import Loaded
+from bide.runtime.notify.routes import RouteSetting
 from bide.runtime.service import tcp
 from bide.runtime.service.doors import Served
 from bide.runtime.service.journald import journal_handler
 from bide.runtime.service.opens import open_runtime
-from bide.runtime.service.places import database
+from bide.runtime.service.places import database, settings
 from bide.runtime.service.serve import Changes, serve
 
 _NOTICE: Final = logging.INFO + 5  # said whatever `log_level` leaves out, unless that is all but errors
@@ -46,5 +48,10 @@ def serve_paths(config: Config, changes: Changes | None = None) -> int:
     def opens(found: Loaded) -> AbstractAsyncContextManager[Served]:
         return open_runtime(config, db, found.dags, found.errors, refused=refused, whole=True)
 
+    def routes() -> Sequence[RouteSetting]:
+        return settings().notify
+
     port = tcp.asked(config.host, config.port, config.hosts)
-    return asyncio.run(serve(db, config.paths, opens, say, config.stop_timeout, changes, port, config.hosts))
+    return asyncio.run(
+        serve(db, config.paths, opens, say, config.stop_timeout, changes, port, config.hosts, routes)
+    )

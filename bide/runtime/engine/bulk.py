@@ -19,12 +19,15 @@ from bide.runtime.store.bulk_reads import MOST, BulkSlice
 
 TOLD: Final = 20
 """Refusals that are kept with their sentence."""
-OF_RUNS: Final = ("cancel", "rerun")
+OF_RUNS: Final = ("cancel", "rerun", "mark")
 OF_DAGS: Final = ("pause", "unpause")
 
 
 def bulk(t: Turn, args: dict[str, Any]) -> Any:
-    """{action, filter (JSON), words, expect, whole, reason} -> {bulk_id, count}; `words` are the filter in words."""
+    """{action, filter (JSON), words, expect, whole, mark, reason} -> {bulk_id, count}; `words` are the filter in words.
+
+    `mark`: {task, state, downstream}, what a mark is given beside its run.
+    """
     action, expect = args["action"], args["expect"]
     whole = bool(args.get("whole"))
     key = ("bulk_targets", action, args["filter"], whole)
@@ -42,7 +45,7 @@ def bulk(t: Turn, args: dict[str, Any]) -> Any:
     if not found:
         raise RefusedError(f"there is nothing to {action}: no {things} match")
     number = t.world.take_id("bulk")
-    more = {"whole": True} if whole else {}
+    more = {**({"whole": True} if whole else {}), **(args.get("mark") or {})}
     given = {"reason": args.get("reason") or f"{action} of {len(found)} {things} by hand", **more}
     t.changes.bulks_new.append(
         (number, action, args["filter"], _json(given), _json(found), len(found), t.now)

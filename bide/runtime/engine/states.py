@@ -137,6 +137,8 @@ class ApprovalState(StrEnum):
 
 
 OVER: Final = frozenset({State.SUCCESS, State.FAILED, State.SKIPPED, State.UPSTREAM_FAILED, State.CANCELLED})
+MARKS: Final = (State.SUCCESS, State.FAILED, State.SKIPPED)
+"""What a person may say that a task is."""
 RUN_OVER: Final = frozenset({RunState.SUCCESS, RunState.FAILED, RunState.CANCELLED})
 
 _ENDS: Final = frozenset({State.SUCCESS, State.FAILED, State.SKIPPED, State.UPSTREAM_FAILED, State.CANCELLED})

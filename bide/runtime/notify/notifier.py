@@ -90,6 +90,8 @@ class Notifier:
         self._off: dict[str, str] = {}
         self._tried: dict[int, list[asyncio.Future[None]]] = {}
         self._routed: int | None = None
+        self._retake = False
+        self._former: list[WebhookSender] = []
         self._closing = self._ill = False
         self._resting = False
 
@@ -117,6 +119,19 @@ class Notifier:
         if changes.alerts_new or changes.notices_again or changes.notices_on:
             self._wake.set()
 
+    def take(self, routes: Sequence[Route]) -> None:
+        """Go by these routes from now on. What is under way ends as it was begun; what waits for one that is gone waits."""
+        now = {route.name: route for route in routes}
+        for name, was in self.routes.items():
+            if now.get(name) != was:
+                self._failing.pop(name, None)
+                self._rest.pop(name, None)
+                if (sender := self._webhooks.pop(name, None)) is not None:
+                    self._former.append(sender)
+        self.routes = now
+        self._retake = True
+        self._wake.set()
+
     def tried(self, notice_id: int) -> asyncio.Future[None]:
         """Ends when the next attempt of this notice is recorded."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -138,7 +153,7 @@ class Notifier:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for sender in self._webhooks.values():
+        for sender in (*self._webhooks.values(), *self._former):
             await sender.close()
         for waiter in [each for waiters in self._tried.values() for each in waiters]:
             waiter.cancel()
@@ -187,7 +202,8 @@ class Notifier:
 
     async def _route_some(self) -> bool:
         """Give some alerts to the routes; whether there may be more."""
-        if self._routed is None:
+        if self._routed is None or self._retake:
+            self._retake = False
             await self._take_up()
         assert self._routed is not None
         begun = self._routed
@@ -195,7 +211,8 @@ class Notifier:
         if not alerts:
             return False
         now = self._clock.now()
-        live = [route for name, route in self.routes.items() if name not in self._off]
+        routes = self.routes
+        live = [route for name, route in routes.items() if name not in self._off]
         pairs, asked = taken(alerts, live, now)
         upto = alerts[-1].alert_id
         moved = NoticesMoved()
@@ -203,8 +220,7 @@ class Notifier:
             last = await self._read(lambda conn: rows.last_of(conn, asked.keys))
             told = await self._read(
                 lambda conn: {
-                    name: rows.told_since(conn, name, now - self.routes[name].window_us)
-                    for name in asked.routes
+                    name: rows.told_since(conn, name, now - routes[name].window_us) for name in asked.routes
                 }
             )
             moved = folded(pairs, last, told, now)
@@ -231,7 +247,9 @@ class Notifier:
     async def _begin_due(self) -> int | None:
         """Begin what is due, one a receiver; when the next one is."""
         nearest: list[int] = []
-        for name in self.routes:
+        for name in tuple(self.routes):
+            if name not in self.routes:  # taken away meanwhile
+                continue
             if name in self._off or name in self._flying or len(self._flying) >= FLYING:
                 continue
             now = self._clock.now()
@@ -272,7 +290,7 @@ class Notifier:
         point("notice-claimed")
         due = msgspec.structs.replace(due, attempts=attempts)
         self._flying[due.route] = asyncio.create_task(
-            self._deliver(due, message), name=f"bide:notice:{number}"
+            self._deliver(self.routes[due.route], due, message), name=f"bide:notice:{number}"
         )
         return True
 
@@ -296,8 +314,7 @@ class Notifier:
         )
         return msgspec.structs.replace(due, count=count, severity=severity, title=title)
 
-    async def _deliver(self, due: rows.DueRead, message: Message) -> None:
-        route = self.routes[due.route]
+    async def _deliver(self, route: Route, due: rows.DueRead, message: Message) -> None:
         try:
             outcome = await self._send(route, due, message)
             point("notice-sent")

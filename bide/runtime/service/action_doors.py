@@ -24,11 +24,15 @@ class ActionDoors(Protocol):
         dry_run: bool = False,
         whole: bool = False,
         reason: Text = "",
+        task: str | None = None,
+        to: str | None = None,
+        downstream: bool = False,
     ) -> ActionAsked:
-        """Cancel or rerun all runs that a filter finds.
+        """Cancel, rerun or mark all runs that a filter finds.
 
         `action`: cancel (of what is not over) or rerun (of what failed or was cancelled; `whole`: of all that is over,
-        every task). `dag` may have * and ?, `state` is one or more with commas, `since` and `until` are logical dates, the
+        every task) or mark (a `task`, `to` success, failed or skipped, with `downstream` all below it, of the runs of `dag` where it
+        is not so yet). `dag` may have * and ?, `state` is one or more with commas, `since` and `until` are logical dates, the
         second one not included. `dry_run` counts them; without it `expect` must be that count, and it is refused when
         another number matches by then. It is carried out in slices after the answer: ask for it by its id.
         """

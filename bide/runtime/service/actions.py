@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime.engine.bulk import OF_RUNS
 from bide.runtime.engine.matching import LONGEST
-from bide.runtime.engine.states import RunState
+from bide.runtime.engine.states import MARKS, RunState
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.service.action_shapes import ActionAsked, ActionShown, LeftOut
@@ -44,8 +45,12 @@ class Actions:
         dry_run: bool = False,
         whole: bool = False,
         reason: str = "",
+        task: str | None = None,
+        to: str | None = None,
+        downstream: bool = False,
     ) -> ActionAsked:
-        _known(action, ("cancel", "rerun"))
+        _known(action, ("cancel", "rerun", "mark"))
+        mark = _mark(action, dag, task, to, downstream)
         states = tuple(dict.fromkeys(state.split(","))) if state is not None else ()
         for each in states:
             if each not in set(RunState):
@@ -64,9 +69,19 @@ class Actions:
             kind=kind or "",
             since_us=None if since is None else read_date(since),
             until_us=None if until is None else read_date(until),
+            task=task or "",
+            to=to or "",
         )
-        said = (("dag", dag), ("state", state), ("kind", kind), ("since", since), ("until", until))
-        return await self._act(action, of, _words(said), expect, dry_run, whole, reason)
+        said = (
+            ("task", task),
+            ("to", to),
+            ("dag", dag),
+            ("state", state),
+            ("kind", kind),
+            ("since", since),
+            ("until", until),
+        )
+        return await self._act(action, of, _words(said), expect, dry_run, whole, reason, mark)
 
     async def dags(
         self, action: str, dag: str, expect: int | None = None, dry_run: bool = False, reason: str = ""
@@ -107,6 +122,7 @@ class Actions:
         dry_run: bool,
         whole: bool,
         reason: str,
+        mark: dict[str, Any] | None = None,
     ) -> ActionAsked:
         if len(of.dag) > LONGEST:
             raise UsageError(
@@ -124,6 +140,7 @@ class Actions:
         if dry_run:
             return ActionAsked(id=None, action=action, count=found[0], first=found[1], where=words)
         args: dict[str, Any] = {"action": action, "filter": text, "words": words, "expect": expect}
+        args |= {"mark": mark} if mark is not None else {}
         answer = await self._door.command("bulk", {**args, "whole": whole, "reason": reason})
         return _begun(action, answer, found[1], words)
 
@@ -147,7 +164,7 @@ def _first(conn: Any, action: str, number: int) -> tuple[str, ...]:
 
 
 def _said(conn: Any, action: str, ids: list[int]) -> tuple[str, ...]:
-    if action in ("cancel", "rerun"):
+    if action in OF_RUNS:
         return tuple(map(str, ids))
     return tuple(reads.dag_names(conn, ids))
 
@@ -159,6 +176,24 @@ def _known(action: str, actions: tuple[str, ...]) -> None:
         )
 
 
+def _mark(
+    action: str, dag: str | None, task: str | None, to: str | None, downstream: bool
+) -> dict[str, Any] | None:
+    """What a mark is given beside its run; None: it is no mark."""
+    if action != "mark":
+        if task is not None or to is not None or downstream:
+            raise UsageError(f"`task`, `to` and `downstream` go with mark: a {action} is of whole runs")
+        return None
+    if task is None or to not in set(MARKS) or dag is None:
+        raise UsageError(
+            f"mark what? say the `task`, what it becomes (`to`: {', '.join(MARKS)}), and of which `dag`: a mark of many is "
+            "of the runs of one DAG, or of those that its name with * matches"
+        )
+    if "[" in task:
+        raise UsageError(f"a mark of many is of whole tasks: leave the index of {task} out")
+    return {"task": task, "state": to, "downstream": downstream}
+
+
 def _words(said: tuple[tuple[str, str | None], ...]) -> str:
     return " ".join(f"{name}={value}" for name, value in said if value is not None) or "all"
 
@@ -166,6 +201,8 @@ def _words(said: tuple[tuple[str, str | None], ...]) -> str:
 def _where(of: Filter) -> str:
     return _words(
         (
+            ("task", of.task or None),
+            ("to", of.to or None),
             ("dag", of.dag or None),
             ("state", ",".join(of.states) or None),
             ("kind", of.kind or None),

@@ -145,6 +145,7 @@ _NUMBERS: Final = {
     "backfill": backfill_number,
     "plan": plan_number,
     "incident": incident_number,
+    "version": asset_version_number,
 }
 
 

@@ -30,6 +30,11 @@ class AssetDoors(UseDoors, ImpactDoors, Protocol):
         """List the versions of an asset, the newest first."""
         ...
 
+    @get("/asset-versions/{version}", tagged="version")
+    async def version(self, version: str) -> VersionLine:
+        """Show one version of an asset."""
+        ...
+
     @get("/dags/{dag}/asset-events", names={"everything": "all"}, pages="place")
     async def events(
         self, dag: str, everything: bool = False, limit: Limit = 1000, before: str | None = None

@@ -73,6 +73,20 @@ class Assets(Uses, Impacts):
         name, below = asset_name(asset), before_number(before)
         return await self._reader.ask(Reader.read, lambda conn: _versions(conn, name, limit, below))
 
+    async def version(self, version: str) -> VersionLine:
+        number = asset_version_number(version)
+
+        def ask(conn: sqlite3.Connection) -> list[VersionLine]:
+            asset = reads.asset_of(conn, number)
+            return [] if asset is None else _versions(conn, asset, 1, number + 1)
+
+        found: list[VersionLine] = await self._reader.ask(Reader.read, ask)
+        if not found or found[0].version != str(number):
+            raise NotFoundError(
+                f"there is no version {number}: `bide assets show ASSET` lists those of an asset"
+            )
+        return found[0]
+
     async def events(
         self, dag: str, everything: bool = False, limit: int = 1000, before: str | None = None
     ) -> list[AssetEventLine]:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from bide.runtime.graph.dag import Dag
     from bide.runtime.lineage.exporter import Sent
     from bide.runtime.notify.notifier import Notifier
+    from bide.runtime.notify.routes import Notify
     from bide.runtime.service.action_doors import ActionDoors
     from bide.runtime.service.approval_doors import ApprovalDoors
     from bide.runtime.service.asset_doors import AssetDoors
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.evidence_doors import EvidenceDoors
     from bide.runtime.service.health import Alive
     from bide.runtime.service.holds import Held
+    from bide.runtime.service.hook_desk import HookDesk
     from bide.runtime.service.hook_doors import HookDoors
     from bide.runtime.service.later_app import LaterApp
     from bide.runtime.service.live import Counts
@@ -515,6 +517,15 @@ class Served(Door, Live, Protocol):
 
     async def load(self, dags: Sequence[Dag], errors: Mapping[str, str]) -> None:
         """Take the DAGs as they now stand; `errors` (by file) leave theirs as they were."""
+        ...
+
+    @property
+    def desk(self) -> HookDesk:
+        """Where deliveries come in."""
+        ...
+
+    def reroute(self, notify: Notify) -> str:
+        """Tell these routes from now on; what has changed by that."""
         ...
 
     async def drain(self, limit_s: float) -> None:

@@ -34,7 +34,7 @@ class ImpactDoors(Protocol):
         """
         ...
 
-    @post("/invalidations")
+    @post("/invalidations", tagged="version")
     async def invalidate(
         self,
         asset: str | None = None,

@@ -18,7 +18,7 @@ from bide.runtime.clock import SECOND, Clock
 from bide.runtime.engine.explain import explain_instance, explain_run
 from bide.runtime.engine.matching import is_pattern
 from bide.runtime.engine.standing import of_no_run
-from bide.runtime.engine.states import OVER, RunState, State
+from bide.runtime.engine.states import MARKS, OVER, RunState, State
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.params import schema_of
 from bide.runtime.graph.spec import DagSpec, Lane, Role, TaskSpec
@@ -71,7 +71,6 @@ T = TypeVar("T")
 _QUIET_S = 5.0  # so long is waited for the engine to be at rest: under load it may never be
 _LOOKS = 3  # of a difference between the living and the database that is more than a moment's
 ALERT_STATES = ("new", "taken", "acked")
-_MARKS = (State.SUCCESS, State.FAILED, State.SKIPPED)
 
 
 class Asks(Protocol):
@@ -381,8 +380,8 @@ class Operations(Who, Operated):
         return _with_names(done) if task is not None and is_pattern(task) else done
 
     async def mark(self, run: str, task: str, state: str, downstream: bool = False) -> Done:
-        if state not in set(_MARKS):
-            raise UsageError(f"a task cannot be marked {state!r}: use {', '.join(_MARKS)}")
+        if state not in set(MARKS):
+            raise UsageError(f"a task cannot be marked {state!r}: use {', '.join(MARKS)}")
         args = {"run_id": run_number(run), "state": state, "downstream": downstream, **_of(task)}
         below = " and what is below it" if downstream else ""
         done = await self._do("mark", f"{task} of run {run}{below} is marked {state}", args)

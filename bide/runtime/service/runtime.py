@@ -446,6 +446,23 @@ class Runtime(Mounted, Rooms):
             self._engine.post(each)
         await self._engine.settled()
 
+    def reroute(self, notify: Notify) -> str:
+        """Tell these from now on; what has changed by that, "" when nothing has. `UsageError` leaves all as it was."""
+        from bide.runtime.service.rerouting import changed
+
+        routes = routes_of(notify)
+        before = {route.name: route for route in self._routes}
+        said = changed("routes", before, {route.name: route for route in routes})
+        if not said:
+            return ""
+        self._routes = routes
+        if self._notifier is not None:
+            self._notifier.take(routes)
+        else:
+            begins = self._engine.world.next_id["event"] - 1
+            self._notifier = notifying(routes, self.db, self.clock, self._shell, begins)
+        return said
+
     def _broken(self, dag: str, errors: Mapping[str, str]) -> bool:
         """Whether the file of a loaded DAG is one of those that could not be read."""
         file = self._shell.dags[dag].file

@@ -24,6 +24,7 @@ from bide.runtime.clock import SystemClock
 from bide.runtime.errors import BideError, NotFoundError, UsageError
 from bide.runtime.graph.lint import as_words
 from bide.runtime.graph.load import Loaded, forget_beside, load_paths
+from bide.runtime.notify.routes import Notify
 from bide.runtime.service import activation, tcp
 from bide.runtime.service.checking import all_warnings
 from bide.runtime.service.chronicle import Chronicle
@@ -31,6 +32,7 @@ from bide.runtime.service.doors import Served
 from bide.runtime.service.listen import Listener
 from bide.runtime.service.places import socket_of
 from bide.runtime.service.private import private
+from bide.runtime.service.rerouting import changed
 from bide.runtime.service.systemd import Notifier
 from bide.runtime.service.telling import Telling
 from bide.runtime.service.unread import told
@@ -96,10 +98,12 @@ async def serve(
     changes: Changes | None = None,
     port: tcp.Asked | None = None,
     names: Sequence[str] = (),
+    notify: Callable[[], Notify] | None = None,
 ) -> int:
     """Runs until it is told to stop; the exit code. `changes` tells when the files are to be read again, as SIGHUP does.
 
     `port`: where it listens over TCP, beside its socket; `names`: by which a port that systemd passes is asked.
+    `notify` reads the routes of notices again.
     """
     _need_framework()
     switched = sys.getswitchinterval()
@@ -132,7 +136,8 @@ async def serve(
                 warned = _Warned(say)
                 await asyncio.to_thread(warned.of, dags)
                 async with _told_of(changes, paths, signals.reload, say):
-                    await _until_told(runtime, paths, signals, systemd, say, warned)
+                    again = _Again(runtime, paths, systemd, say, warned, notify)
+                    await _until_told(runtime, signals, again)
                 systemd.stopping(drain_s)
                 say(f"stopping: what runs has {drain_s:g} s to end; a second signal ends it at once")
                 await _drain(runtime, signals, drain_s)
@@ -279,9 +284,7 @@ async def _told_of(
             watching.result()  # what has ended the watching is no secret
 
 
-async def _until_told(
-    runtime: Served, paths: Sequence[str], signals: _Signals, systemd: Telling, say: Say, warned: _Warned
-) -> None:
+async def _until_told(runtime: Served, signals: _Signals, again: _Again) -> None:
     """Returns when a signal says stop; raises what ended the engine."""
     ended = asyncio.create_task(runtime.stopped(), name="bide engine end")
     stop = asyncio.create_task(signals.stop.wait(), name="bide stop signal")
@@ -298,9 +301,7 @@ async def _until_told(
                 return
             if reading is None:
                 signals.reload.clear()
-                reading = asyncio.create_task(
-                    _reload(runtime, paths, systemd, say, warned), name="bide reload"
-                )
+                reading = asyncio.create_task(again.read(), name="bide reload")
             else:
                 reading.result()
                 reading = None
@@ -310,17 +311,51 @@ async def _until_told(
             task.cancel()
 
 
-async def _reload(runtime: Served, paths: Sequence[str], systemd: Telling, say: Say, warned: _Warned) -> None:
-    systemd.reloading()
-    try:
-        found = await asyncio.to_thread(loaded, paths, say, True)
-        await runtime.load(found.dags, found.errors)
+class _Again:
+    """Reads again what a service was started with: its DAGs with their hooks, and who is told. Each by itself."""
+
+    def __init__(
+        self,
+        runtime: Served,
+        paths: Sequence[str],
+        systemd: Telling,
+        say: Say,
+        warned: _Warned,
+        notify: Callable[[], Notify] | None,
+    ) -> None:
+        self._runtime, self._paths, self._systemd = runtime, paths, systemd
+        self._say, self._warned, self._notify = say, warned, notify
+
+    async def read(self) -> None:
+        self._systemd.reloading()
+        await self._dags()
+        await self._routes()
+        self._systemd.reloaded()
+
+    async def _dags(self) -> None:
+        runtime, hooks = self._runtime, dict(self._runtime.desk.hooks)
+        try:
+            found = await asyncio.to_thread(loaded, self._paths, self._say, True)
+            await runtime.load(found.dags, found.errors)
+        except BideError as error:
+            self._say(f"not read again, everything stays as it was: {error}")
+            return
         broken = counted(len(found.errors), "broken file")
-        say(f"read again: {counted(len(runtime.dags), 'DAG')} loaded, {broken}")
-        await asyncio.to_thread(warned.of, found)
-    except BideError as error:
-        say(f"not read again, everything stays as it was: {error}")
-    systemd.reloaded()
+        self._say(f"read again: {counted(len(runtime.dags), 'DAG')} loaded, {broken}")
+        self._told(changed("hooks", hooks, runtime.desk.hooks))
+        await asyncio.to_thread(self._warned.of, found)
+
+    async def _routes(self) -> None:
+        if self._notify is None:
+            return
+        try:
+            self._told(self._runtime.reroute(await asyncio.to_thread(self._notify)))
+        except BideError as error:
+            self._say(f"the routes of notices stay as they were: {error}")
+
+    def _told(self, what: str) -> None:
+        if what:
+            self._say(what)
 
 
 async def _drain(runtime: Served, signals: _Signals, limit_s: float) -> None:

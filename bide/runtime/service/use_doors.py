@@ -34,12 +34,12 @@ class UseDoors(Protocol):
         """List decisions, the newest first."""
         ...
 
-    @post("/asset-versions/{version}/publish", scope="admin")
+    @post("/asset-versions/{version}/publish", scope="admin", tagged="version")
     async def publish(self, version: str, by: Person, why: Text) -> Done:
         """Let a version out that was held back; who and why are kept."""
         ...
 
-    @post("/asset-versions/{version}/degrade", scope="admin")
+    @post("/asset-versions/{version}/degrade", scope="admin", tagged="version")
     async def degrade(
         self, version: str, limitations: Sequence[Text], by: Person, why: Text, expires: str | None = None
     ) -> Done:

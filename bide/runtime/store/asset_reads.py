@@ -85,6 +85,15 @@ _ASSETS: Final = (
 _LOADED: Final = "dag d JOIN dag_version v ON v.version_id = d.version_id AND d.removed = 0"
 
 
+def asset_of(conn: sqlite3.Connection, version_id: int) -> str | None:
+    """The asset that a version is of; None: there is no such version."""
+    row = conn.execute(
+        "SELECT a.name FROM asset_version v JOIN asset a USING (asset_id) WHERE v.asset_version_id = ?",
+        (version_id,),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
 def assets(
     conn: sqlite3.Connection, name: str | None = None, limit: int = -1, after: str = ""
 ) -> list[AssetRead]:

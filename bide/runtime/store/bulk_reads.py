@@ -16,12 +16,15 @@ SLICE: Final = 20
 _OPEN: Final = "r.ended_us IS NULL"
 _BAD: Final = "r.state IN ('failed', 'cancelled')"
 _OVER: Final = "r.ended_us IS NOT NULL"
+_ANY: Final = "1"
+_MARKED: Final = "EXISTS (SELECT 1 FROM task_instance i WHERE i.run_id = r.run_id AND i.task GLOB ? AND i.map_index < 0 AND i.state <> ?)"
 
 
 class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which runs, or which DAGs, are meant: all of what is said holds. `dag` may have * and ?.
 
-    Of runs: `states`, `kind`, and logical dates from `since_us` on and before `until_us`.
+    Of runs: `states`, `kind`, and logical dates from `since_us` on and before `until_us`; those that have a `task` (* and ? as
+    well) which is not in the state `to` yet.
     """
 
     dag: str = ""
@@ -29,6 +32,8 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: str = ""
     since_us: int | None = None
     until_us: int | None = None
+    task: str = ""
+    to: str = ""
 
 
 class BulkSlice(msgspec.Struct, frozen=True):
@@ -62,7 +67,7 @@ def targets(conn: sqlite3.Connection, action: str, of: str, whole: bool, limit: 
     """The ids of those that are meant, in the order they are taken; at most `limit`.
 
     A cancel is of what is not over, the newest first, so that no run begins only to be cancelled. A rerun is of what
-    failed or was cancelled, and of all that is over when it is `whole`; the oldest first.
+    failed or was cancelled, and of all that is over when it is `whole`; the oldest first. So is a mark, of any run.
     """
     meant = msgspec.json.decode(of, type=Filter)
     if action in ("pause", "unpause"):
@@ -70,7 +75,7 @@ def targets(conn: sqlite3.Connection, action: str, of: str, whole: bool, limit: 
         sql = f"SELECT dag_id FROM dag WHERE removed = 0 AND nullif(paused, 0) {paused} AND name GLOB ? ORDER BY name LIMIT ?"
         return [row[0] for row in conn.execute(sql, (meant.dag or "*", limit))]
     parts, values = _conditions(meant)
-    base = _OPEN if action == "cancel" else _OVER if whole else _BAD
+    base = _OPEN if action == "cancel" else _ANY if action == "mark" else _OVER if whole else _BAD
     order = "DESC" if action == "cancel" else "ASC"
     sql = f"SELECT r.run_id FROM run r WHERE {' AND '.join([base, *parts])} ORDER BY r.run_id {order} LIMIT ?"
     return [row[0] for row in conn.execute(sql, (*values, limit))]
@@ -93,6 +98,9 @@ def _conditions(of: Filter) -> tuple[list[str], list[Any]]:
         if value is not None:
             parts.append(sql)
             values.append(value)
+    if of.task:
+        parts.append(_MARKED)
+        values += [of.task, of.to]
     return parts, values
 
 

@@ -20,6 +20,10 @@ _ROW: Final = {
     "approval": "SELECT coalesce(decided_us, 0) FROM approval WHERE approval_id = ?",
     "wait": "SELECT coalesce(ended_us, deadline_us) FROM wait WHERE wait_id = ?",
 }
+_VERSION: Final = "SELECT run_id FROM asset_version WHERE asset_version_id = ?"
+_OF_VERSION: Final = (  # its lines are of the run that made it; of no run: by the index of what stands apart
+    "SELECT seq FROM event WHERE run_id IS ?1 AND subject = 'version' AND subject_id = ?2 ORDER BY seq DESC LIMIT 1"
+)
 _OF_RUN: Final = "SELECT seq FROM event WHERE run_id = ? ORDER BY seq DESC LIMIT 1"
 _APART: Final = (
     "SELECT seq FROM event WHERE subject = ? AND subject_id = ? AND run_id IS NULL ORDER BY seq DESC LIMIT 1"
@@ -31,6 +35,12 @@ def revision(conn: sqlite3.Connection, kind: str, name: str | int) -> int | None
     if kind in _ROW:
         row = conn.execute(_ROW[kind], (name,)).fetchone()
         return None if row is None else int(row[0])
+    if kind == "version":
+        made = conn.execute(_VERSION, (name,)).fetchone()
+        if made is None:
+            return None
+        newest = conn.execute(_OF_VERSION, (made[0], name)).fetchone()
+        return 0 if newest is None else int(newest[0])
     there = conn.execute(_THERE[kind], (name,)).fetchone()
     if there is None:
         return None
