@@ -273,8 +273,7 @@ async def test_facts_answer_what_decide_asks(store: Store) -> None:
         assert (at.state, [(t.map_index, t.state) for t in at.tasks]) == ("success", [(-1, "success")])
         assert facts.run_at(conn, 1, T0 + 2) is None
         assert facts.outputs(conn, [11, 12, 13]) == {11: '{"path":"x"}', 12: "42"}
-        [before] = facts.answered(conn, "user ann", "k")
-        assert (before.verb, before.result, before.digest) == ("trigger", '{"run_id":"1"}', "d")
+        assert facts.answered(conn, "user ann", "k") == [("user ann", "trigger", '{"run_id":"1"}', "d")]
         assert facts.answered(conn, "user ann", "x") == facts.answered(conn, "http ann", "k") == []
         assert facts.watermark(conn, 1, "load") == "1"
 

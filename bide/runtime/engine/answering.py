@@ -42,7 +42,7 @@ def caller_id(who: str, via: str) -> str:
 def before(t: Turn, e: Command) -> Before | None:
     """What this command was answered under its key; None: it has not been carried out. Raises for another request."""
     key = str(e.args["key"])
-    found = [*t.fact("answered", whose(e), key), *_of_batch(t, whose(e), key)]
+    found = [*(Before(*row) for row in t.fact("answered", whose(e), key)), *_of_batch(t, whose(e), key)]
     row = same(found, e.digest, named(e), key)
     if row is None and e.args.get("again"):
         raise RefusedError(f"what was answered under the key {key!r} is kept no longer: nothing was done")

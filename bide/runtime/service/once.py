@@ -98,4 +98,4 @@ async def _answered(reader: Asks, key: str) -> list[Before]:
 
     one = caller.get() or PYTHON
     whose = caller_id(one.who, one.via)
-    return await reader.ask(Reader.read, lambda conn: answered(conn, whose, key))
+    return [Before(*row) for row in await reader.ask(Reader.read, lambda conn: answered(conn, whose, key))]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from bide.runtime.notify.routes import Route
 
 
 def changed(what: str, before: Mapping[str, object], now: Mapping[str, object]) -> str:
@@ -24,3 +26,8 @@ def changed(what: str, before: Mapping[str, object], now: Mapping[str, object]) 
         if names
     ]  # fmt: skip
     return f"{what}: {', '.join(parts)}" if parts else ""
+
+
+def rerouted(before: Sequence[Route], now: Sequence[Route]) -> str:
+    """What has changed of the routes of notices."""
+    return changed("routes", {each.name: each for each in before}, {each.name: each for each in now})

@@ -56,6 +56,7 @@ from bide.runtime.service.limits import Budget, Pool, limits, sizes
 from bide.runtime.service.live import CLOSED
 from bide.runtime.service.mounting import Mounted
 from bide.runtime.service.once import keyed
+from bide.runtime.service.rerouting import rerouted
 from bide.runtime.service.rooms import Rooms
 from bide.runtime.service.tags import taken
 from bide.runtime.service.unread import hiding, unread
@@ -448,20 +449,13 @@ class Runtime(Mounted, Rooms):
 
     def reroute(self, notify: Notify) -> str:
         """Tell these from now on; what has changed by that, "" when nothing has. `UsageError` leaves all as it was."""
-        from bide.runtime.service.rerouting import changed
-
-        routes = routes_of(notify)
-        before = {route.name: route for route in self._routes}
-        said = changed("routes", before, {route.name: route for route in routes})
-        if not said:
-            return ""
-        self._routes = routes
+        before, self._routes = self._routes, routes_of(notify)
         if self._notifier is not None:
-            self._notifier.take(routes)
+            self._notifier.take(self._routes)
         else:
             begins = self._engine.world.next_id["event"] - 1
-            self._notifier = notifying(routes, self.db, self.clock, self._shell, begins)
-        return said
+            self._notifier = notifying(self._routes, self.db, self.clock, self._shell, begins)
+        return rerouted(before, self._routes)
 
     def _broken(self, dag: str, errors: Mapping[str, str]) -> bool:
         """Whether the file of a loaded DAG is one of those that could not be read."""

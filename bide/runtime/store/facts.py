@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from bide.runtime.engine.answering import Before
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
 from bide.runtime.errors import NotFoundError
 from bide.runtime.store import mapped
@@ -205,13 +204,12 @@ def backfill(conn: sqlite3.Connection, backfill_id: int) -> BackfillRows | None:
     return BackfillRows(found[0], dict(counts.fetchall()), bad)
 
 
-def answered(conn: sqlite3.Connection, caller: str, key: str) -> list[Before]:
-    """What was answered under a key to its caller, or before callers were known."""
-    found = conn.execute(
+def answered(conn: sqlite3.Connection, caller: str, key: str) -> list[tuple[str, str, str, str]]:
+    """(caller, verb, result, digest) of what was answered under a key to its caller, or before callers were known."""
+    return conn.execute(
         "SELECT caller, verb, result, digest FROM answered WHERE caller IN (?, '') AND key = ? ORDER BY answered_id",
         (caller, key),
-    )
-    return [Before(*row) for row in found]
+    ).fetchall()
 
 
 def outputs(conn: sqlite3.Connection, instance_ids: Iterable[int]) -> dict[int, str]:
