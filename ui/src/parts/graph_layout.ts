@@ -1,0 +1,46 @@
+/** What a layout is: the size of nodes, their places, and edges as curves. */
+
+export const WIDTH = 196
+export const HEIGHT = 44
+
+/** Nodes by number; an edge leads from one to another. */
+export interface Structure {
+  ids: string[]
+  edges: [number, number][]
+}
+
+/** The middle of each node, and the points through which each edge goes, by their numbers. */
+export interface Layout {
+  ids: string[]
+  at: [number, number][]
+  lines: [number, number][][]
+  width: number
+  height: number
+}
+
+/** A short name of a structure: the same structure has the same. */
+export function fingerprint({ ids, edges }: Structure): string {
+  let one = 0x811c9dc5
+  let other = 0x9e3779b9
+  for (const text of [ids.join('\u0000'), edges.join(';')])
+    for (let i = 0; i < text.length; i++) {
+      one = Math.imul(one ^ text.charCodeAt(i), 0x01000193)
+      other = Math.imul(other ^ text.charCodeAt(i), 0x85ebca6b) ^ (other >>> 13)
+    }
+  return `${(one >>> 0).toString(36)}-${(other >>> 0).toString(36)}-${ids.length}`
+}
+
+/** An edge as a curve that leaves and arrives level. */
+export function curve(points: [number, number][]): string {
+  const [first, ...rest] = points
+  if (!first) return ''
+  let [x, y] = [first[0] + WIDTH / 2, first[1]]
+  let text = `M${x},${y}`
+  rest.forEach(([nextX, nextY], i) => {
+    const tip = i === rest.length - 1 ? nextX - WIDTH / 2 : nextX
+    const bend = (tip - x) / 2
+    text += `C${x + bend},${y} ${tip - bend},${nextY} ${tip},${nextY}`
+    ;[x, y] = [tip, nextY]
+  })
+  return text
+}

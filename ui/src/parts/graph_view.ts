@@ -1,0 +1,101 @@
+/** Which piece of a drawing is seen: moved and zoomed without drawing it anew. */
+import type { RefObject } from 'preact'
+import { useEffect, useMemo } from 'preact/hooks'
+import { HEIGHT, WIDTH, type Layout } from './graph_layout'
+
+const EDGE = 14
+const LEAST = 0.06
+/** Smaller than this no name can be read: a large graph opens at its start instead. */
+const LEGIBLE = 0.5
+const TALLEST = 560
+
+export interface View {
+  fit: () => void
+  zoom: (by: number) => void
+  /** Move so that this place is seen. */
+  show: (at: readonly [number, number]) => void
+}
+
+export function useView(svg: RefObject<SVGSVGElement | null>, place: RefObject<SVGGElement | null>, layout: Layout): View {
+  const view = useMemo(() => {
+    let [x, y, scale] = [0, 0, 1]
+    const put = () => place.current?.setAttribute('transform', `translate(${x.toFixed(1)},${y.toFixed(1)}) scale(${scale.toFixed(4)})`)
+    const size = () => svg.current!.getBoundingClientRect()
+    const zoomAt = (by: number, px: number, py: number) => {
+      const next = Math.min(2.5, Math.max(LEAST, scale * by))
+      x = px - ((px - x) * next) / scale
+      y = py - ((py - y) * next) / scale
+      scale = next
+      put()
+    }
+    const whole = (least: number) => {
+      const { width, height } = size()
+      scale = Math.min(1, Math.max(least, Math.min((width - 2 * EDGE) / layout.width, (height - 2 * EDGE) / layout.height)))
+      x = Math.max(EDGE, (width - layout.width * scale) / 2)
+      y = (height - layout.height * scale) / 2
+      put()
+    }
+    return {
+      first: () => {
+        const drawn = svg.current!
+        const scale = Math.min(1, Math.max(LEGIBLE, (size().width - 2 * EDGE) / layout.width))
+        drawn.style.height = `${Math.round(Math.min(TALLEST, Math.max(110, layout.height * scale + 2 * EDGE + 8)))}px`
+        whole(LEGIBLE)
+      },
+      fit: () => whole(LEAST),
+      zoom: (by: number) => zoomAt(by, size().width / 2, size().height / 2),
+      zoomAt,
+      move: (dx: number, dy: number) => {
+        x += dx
+        y += dy
+        put()
+      },
+      show: ([px, py]: readonly [number, number]) => {
+        const { width, height } = size()
+        const [left, top] = [x + px * scale, y + py * scale]
+        const [w, h] = [(WIDTH / 2) * scale + EDGE, (HEIGHT / 2) * scale + EDGE]
+        if (left < w) x += w - left
+        else if (left > width - w) x -= left - (width - w)
+        if (top < h) y += h - top
+        else if (top > height - h) y -= top - (height - h)
+        put()
+      },
+    }
+  }, [layout])
+
+  useEffect(() => {
+    const drawn = svg.current!
+    view.first()
+    let held: { id: number; x: number; y: number } | null = null
+    const wheel = (event: WheelEvent) => {
+      if (!event.ctrlKey && !event.metaKey) return // the page is what a bare wheel scrolls
+      event.preventDefault()
+      const { left, top } = drawn.getBoundingClientRect()
+      view.zoomAt(Math.exp(-event.deltaY / 300), event.clientX - left, event.clientY - top)
+    }
+    const down = (event: PointerEvent) => {
+      if (event.button !== 0 || (event.target as Element).closest('.node')) return
+      held = { id: event.pointerId, x: event.clientX, y: event.clientY }
+      drawn.setPointerCapture(event.pointerId)
+    }
+    const move = (event: PointerEvent) => {
+      if (held?.id !== event.pointerId) return
+      view.move(event.clientX - held.x, event.clientY - held.y)
+      held = { id: held.id, x: event.clientX, y: event.clientY }
+    }
+    const up = () => void (held = null)
+    drawn.addEventListener('wheel', wheel, { passive: false })
+    drawn.addEventListener('pointerdown', down)
+    drawn.addEventListener('pointermove', move)
+    drawn.addEventListener('pointerup', up)
+    drawn.addEventListener('pointercancel', up)
+    return () => {
+      drawn.removeEventListener('wheel', wheel)
+      drawn.removeEventListener('pointerdown', down)
+      drawn.removeEventListener('pointermove', move)
+      drawn.removeEventListener('pointerup', up)
+      drawn.removeEventListener('pointercancel', up)
+    }
+  }, [view])
+  return view
+}

@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest'
+import { fold, groupId, groups, nearby, step } from '../src/parts/graph_fold'
+import { arrange } from '../src/parts/graph_arrange'
+import { curve, fingerprint, HEIGHT, WIDTH } from '../src/parts/graph_layout'
+
+const fan = (count: number) => ({
+  nodes: [{ id: 'first' }, ...Array.from({ length: count }, (_, i) => ({ id: `t${i}`, group: `g${Math.floor(i / 10)}` })), { id: 'last' }],
+  edges: Array.from({ length: count }, (_, i) => [['first', `t${i}`] as const, [`t${i}`, 'last'] as const]).flat(),
+})
+const structure = (part: ReturnType<typeof fold>) => ({ ids: part.shown.map((each) => each.id), edges: part.edges.map(({ from, to }) => [from, to] as [number, number]) })
+
+test('closed groups are one node each, and their edges one', () => {
+  const whole = fan(40)
+  expect([...groups(whole).values()]).toEqual([10, 10, 10, 10])
+  expect(fold(whole, new Set()).shown).toHaveLength(42)
+  const part = fold(whole, new Set(['g0', 'g1', 'g2', 'g3']))
+  expect(part.shown.map((each) => each.id)).toEqual(['first', groupId('g0'), groupId('g1'), groupId('g2'), groupId('g3'), 'last'])
+  expect(part.shown[1]!.members).toHaveLength(10)
+  expect(part.edges).toHaveLength(8)
+  expect(part.edges[0]).toMatchObject({ from: 0, to: 1, count: 10 })
+})
+
+test('a group of one is no group, and edges to what is not there are none', () => {
+  const part = fold({ nodes: [{ id: 'a', group: 'alone' }, { id: 'b' }], edges: [['a', 'b'], ['gone', 'b']] }, new Set(['alone']))
+  expect(part.shown.map((each) => each.id)).toEqual(['a', 'b'])
+  expect(part.edges).toHaveLength(1)
+})
+
+test('what is near is within so many steps, and of a crowd only so many', () => {
+  const chain = fold({ nodes: [...'abcdef'].map((id) => ({ id })), edges: [['a', 'b'], ['b', 'c'], ['c', 'd'], ['d', 'e'], ['e', 'f']] }, new Set())
+  expect(nearby(chain, 2, 1).shown.map((each) => each.id)).toEqual(['b', 'c', 'd'])
+  expect(nearby(chain, 2, 2).edges).toHaveLength(4)
+  expect(nearby(fold(fan(2000), new Set()), 0, 2, 300).shown).toHaveLength(300)
+})
+
+test('layers go from left to right and no two nodes overlap', () => {
+  const { at, lines, width, height, ids } = arrange(structure(fold(fan(40), new Set())))
+  for (const [i, one] of at.entries())
+    for (const other of at.slice(i + 1)) expect(Math.abs(one[0] - other[0]) >= WIDTH || Math.abs(one[1] - other[1]) >= HEIGHT).toBe(true)
+  expect(at[ids.indexOf('first')]![0]).toBeLessThan(at[ids.indexOf('t0')]![0])
+  expect(at[ids.indexOf('t0')]![0]).toBeLessThan(at[ids.indexOf('last')]![0])
+  expect(Math.max(...at.map(([x]) => x)) + WIDTH / 2).toBeLessThanOrEqual(width + 1)
+  expect(Math.max(...at.map(([, y]) => y)) + HEIGHT / 2).toBeLessThanOrEqual(height + 1)
+  expect(lines.every((points) => points.length >= 2)).toBe(true)
+})
+
+test('a graph with a cycle, with an edge to itself, or with nothing in it is laid out too', () => {
+  expect(arrange({ ids: ['a', 'b', 'c'], edges: [[0, 1], [1, 2], [2, 0], [1, 1]] }).at).toHaveLength(3)
+  expect(arrange({ ids: [], edges: [] })).toMatchObject({ width: 0, at: [] })
+})
+
+test('1,000 nodes are laid out while one looks', () => {
+  const started = performance.now()
+  arrange(structure(fold(fan(1000), new Set())))
+  expect(performance.now() - started).toBeLessThan(3000)
+})
+
+test('another structure has another fingerprint', () => {
+  const prints = [10, 11, 40].map((count) => fingerprint(structure(fold(fan(count), new Set()))))
+  expect(new Set(prints).size).toBe(3)
+  expect(fingerprint(structure(fold(fan(10), new Set())))).toBe(prints[0])
+})
+
+test('a curve leaves one side and arrives at the other', () => {
+  expect(curve([[0, 0], [300, 50]])).toMatch(/^M98,0C.* 202,50$/)
+  expect(curve([])).toBe('')
+})
+
+test('arrow keys go along edges and within a layer', () => {
+  const part = fold(fan(3), new Set())
+  const at: [number, number][] = [[0, 50], [100, 0], [100, 50], [100, 100], [200, 50]]
+  expect(step('ArrowRight', 0, at, part.edges)).toBe(2)
+  expect(step('ArrowDown', 2, at, part.edges)).toBe(3)
+  expect(step('ArrowUp', 2, at, part.edges)).toBe(1)
+  expect(step('ArrowUp', 1, at, part.edges)).toBe(1)
+  expect(step('ArrowLeft', 4, at, part.edges)).toBe(2)
+})
