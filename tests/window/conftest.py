@@ -17,6 +17,9 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--no-sandbox",
 )  # fmt: skip
 
+REFUSED = "the server responded with a status of 409"
+"""What a browser itself says of a command that is refused: the page shows why, and tests see to that."""
+
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
@@ -55,7 +58,14 @@ def page(context: BrowserContext, house: House) -> Iterator[Page]:
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
+    page.on(
+        "console",
+        lambda said: (
+            wrong.append(said.text)
+            if said.type in ("error", "warning") and REFUSED not in said.text
+            else None
+        ),
+    )
     page.on(
         "request",
         lambda asked: (

@@ -67,11 +67,11 @@ export async function get<P extends GetPath>(path: P, names: object = {}, asked:
   return (await getAt<Answer<P>>(address(path, names, asked), signal)).items
 }
 
-/** A command. Its key makes a repetition harmless: the browser may send it twice, it is done once. */
-export async function post<P extends PostPath>(path: P, names: object = {}, body: Body<Operation<P, 'post'>> | object = {}, key = crypto.randomUUID()): Promise<Answered<Operation<P, 'post'>>> {
+/** A command. Its key makes a repetition harmless: the browser may send it twice, it is done once. null: a question that takes none. */
+export async function post<P extends PostPath>(path: P, names: object = {}, body: Body<Operation<P, 'post'>> | object = {}, key: string | null = crypto.randomUUID()): Promise<Answered<Operation<P, 'post'>>> {
   const answer = await send(address(path, names), {
     method: 'POST',
-    headers: { 'content-type': 'application/json', 'idempotency-key': key },
+    headers: { 'content-type': 'application/json', ...(key && { 'idempotency-key': key }) },
     body: JSON.stringify(body ?? {}),
   })
   return (await answer.json()) as Answered<Operation<P, 'post'>>

@@ -73,6 +73,13 @@ export const STATES: Record<string, State> = {
   taken: of('taken', 'waiting', 'person'),
   acked: of('acknowledged', 'idle', 'tick'),
   closed: of('closed', 'good', 'tick'),
+  run: of('will run', 'busy', 'play'),
+  overwrite: of('written over', 'warned', 'again'),
+  skip: of('kept as it is', 'idle', 'skip'),
+  refuse: of('refused', 'bad', 'bar'),
+  expired: of('expired', 'bad', 'clock'),
+  delivered: of('delivered', 'good', 'box'),
+  corrected: of('corrected', 'idle', 'again'),
 }
 
 export const state = (name: string): State => STATES[name] ?? { word: name.replaceAll('_', ' '), family: 'idle', sign: SIGN.question }
