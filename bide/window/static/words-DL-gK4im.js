@@ -1,0 +1,1 @@
+const o=l=>/^[\w@%+=:,./-]+$/.test(l)?l:`'${l.replaceAll("'","'\\''")}'`;export{o as w};
