@@ -9,7 +9,7 @@ import msgspec
 from bide.runtime.engine.explain import starts_when
 from bide.runtime.engine.states import State
 from bide.runtime.errors import BideError
-from bide.runtime.graph.spec import DagSpec, Role, TaskSpec
+from bide.runtime.graph.spec import DagSpec, Lane, Role, TaskSpec
 from bide.runtime.service.shapes import AlertLine, iso
 from bide.runtime.store.reader import AlertShown
 
@@ -84,3 +84,17 @@ def nodes_beside(stored: str) -> dict[str, TaskSpec]:
 def standing_by(reason: str, state: State, beside: TaskSpec | None) -> str:
     """The reason of an instance; of a handler or callback that has not started: when it will."""
     return starts_when(beside) if beside is not None and state is State.PENDING and not reason else reason
+
+
+def does(task: TaskSpec) -> str:
+    """What a task is, in a word."""
+    if task.role is not Role.TASK:
+        return task.role.value
+    if task.lane is Lane.PERSON:
+        return "approval"
+    if task.effect is not None:
+        return "effect"
+    if task.lane is Lane.WAIT:
+        return "sensor"
+    marks = (("branch", task.branch), ("set-up", task.setup), ("tear-down", task.teardown))
+    return next((word for word, is_so in marks if is_so), "command" if task.lane is Lane.SHELL else "task")

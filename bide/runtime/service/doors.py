@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.asset_doors import AssetDoors
     from bide.runtime.service.asset_graph_doors import AssetGraphDoors
     from bide.runtime.service.backfill_doors import BackfillDoors
+    from bide.runtime.service.dag_view_doors import DagViewDoors
     from bide.runtime.service.door_counts import DoorCounts
     from bide.runtime.service.effect_doors import EffectDoors
     from bide.runtime.service.evidence_doors import EvidenceDoors
@@ -74,6 +75,7 @@ ROOMS: Final = MappingProxyType(
         "plans": "plan_doors:PlanDoors",
         "actions": "action_doors:ActionDoors",
         "approvals": "approval_doors:ApprovalDoors",
+        "dag_views": "dag_view_doors:DagViewDoors",
         "evidence": "evidence_doors:EvidenceDoors",
         "effects": "effect_doors:EffectDoors",
         "hooks": "hook_doors:HookDoors",
@@ -204,6 +206,11 @@ class Doors(Protocol):
     @property
     def backfills(self) -> BackfillDoors:
         """The operations on backfills."""
+        ...
+
+    @property
+    def dag_views(self) -> DagViewDoors:
+        """DAGs at a glance, and how the runs of one went."""
         ...
 
     @property

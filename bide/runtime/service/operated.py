@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.asset_graphs import AssetGraphs
     from bide.runtime.service.assets import Assets
     from bide.runtime.service.backfills import Backfills
+    from bide.runtime.service.dag_views import DagViews
     from bide.runtime.service.door_counts import DoorCounts
     from bide.runtime.service.doors import Door, Live
     from bide.runtime.service.effects import Effects
@@ -88,6 +89,13 @@ class Operated:
         from bide.runtime.service.approvals import Approvals
 
         return Approvals(self._reader, self._door)
+
+    @property
+    def dag_views(self) -> DagViews:
+        """DAGs at a glance, and how the runs of one went."""
+        from bide.runtime.service.dag_views import DagViews
+
+        return DagViews(self._reader, self._clock, self._live)
 
     @property
     def evidence(self) -> Evidence:

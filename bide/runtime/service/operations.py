@@ -21,7 +21,7 @@ from bide.runtime.engine.standing import of_no_run
 from bide.runtime.engine.states import MARKS, OVER, RunState, State
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.params import schema_of
-from bide.runtime.graph.spec import DagSpec, Lane, Role, TaskSpec
+from bide.runtime.graph.spec import DagSpec
 from bide.runtime.service import facts
 from bide.runtime.service.addresses import (
     alert_number,
@@ -33,7 +33,14 @@ from bide.runtime.service.addresses import (
     task_address,
     wait_number,
 )
-from bide.runtime.service.describe import alert_line, nodes_beside, schedule_words, standing_by, trigger_words
+from bide.runtime.service.describe import (
+    alert_line,
+    does,
+    nodes_beside,
+    schedule_words,
+    standing_by,
+    trigger_words,
+)
 from bide.runtime.service.doors import Door, Live
 from bide.runtime.service.logs import read_log
 from bide.runtime.service.once import again
@@ -154,7 +161,7 @@ class Operations(Who, Operated):
                 DagTask(
                     task=task.name,
                     group=task.group,
-                    does=_does(task),
+                    does=does(task),
                     upstream=task.upstream,
                     handles=task.handles,
                 )
@@ -469,20 +476,6 @@ def _instant(text: str) -> int:
                 f"{text!r} is a span, not an instant: write +{text} for that much later"
             ) from None
         raise
-
-
-def _does(task: TaskSpec) -> str:
-    """What a task is, in a word."""
-    if task.role is not Role.TASK:
-        return task.role.value
-    if task.lane is Lane.PERSON:
-        return "approval"
-    if task.effect is not None:
-        return "effect"
-    if task.lane is Lane.WAIT:
-        return "sensor"
-    marks = (("branch", task.branch), ("set-up", task.setup), ("tear-down", task.teardown))
-    return next((word for word, is_so in marks if is_so), "command" if task.lane is Lane.SHELL else "task")
 
 
 def _run_line(run: store.RunShown) -> RunLine:

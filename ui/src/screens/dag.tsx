@@ -1,5 +1,51 @@
-import { Head } from '../parts/basics'
+/** `/dags/:dag`: what a DAG is, how its runs went, when it fires, what it was before. Which of it is shown stands in the address. */
+import './dags.css'
+import { useEffect } from 'preact/hooks'
+import { useGet } from '../api/query'
+import type { components } from '../api/schema'
+import { Act } from '../parts/action'
+import { Ago, Choice, Fact, Head, Link, Shown, State } from '../parts/basics'
+import { askTrigger, pausing } from '../parts/trigger'
+import { filter, part, query } from '../lib/router'
+import { dagZone } from '../lib/time'
+import { RunGrid } from './dag_grid'
 
-export default function Dag() {
-  return <Head title="Dag" />
+export type Shape = components['schemas']['DagShown']
+
+const VIEWS: [string, string][] = [['', 'Grid']]
+
+export default function Dag({ dag }: { dag: string }) {
+  const shown = useGet('/api/v1/dags/{dag}', { names: { dag }, on: (event) => event.dag === dag && (event.kind === 'run' || event.kind === 'dag') })
+  const view = query.value.get('view') ?? ''
+  const tz = shown.data.value?.tz
+  useEffect(() => {
+    if (tz) dagZone.value = tz
+  }, [tz])
+  return (
+    <Shown of={shown}>
+      {(it) => (
+        <>
+          <Head title={it.dag} trail={[['DAGs', '/dags']]} actions={
+            <>
+              <button class="first" onClick={() => askTrigger(dag)}>Trigger</button>
+              <Act doing={() => pausing(dag, it.paused)}>{it.paused ? 'Unpause' : 'Pause'}</Act>
+            </>
+          }>
+            {it.paused && <State of="paused" />}
+            {it.last_state && <Fact name="last run"><State of={it.last_state} /></Fact>}
+            <Fact name="schedule">{it.schedule}</Fact>
+            {it.next_fires_at && !it.paused && <Fact name="next"><Ago at={it.next_fires_at} /></Fact>}
+            <Fact name="zone">{it.tz}</Fact>
+            {it.owner && <Fact name="owner"><Link to={`/dags?owner=${part(it.owner)}`}>{it.owner}</Link></Fact>}
+            {it.tags.map((tag) => <Link key={tag} to={`/dags?tag=${part(tag)}`} class="tag">{tag}</Link>)}
+            <Fact name="tasks">{it.tasks.length.toLocaleString()}</Fact>
+          </Head>
+          {it.doc && <p class="dim">{it.doc.trim().split('\n', 1)[0]}</p>}
+          {it.code_error && <div class="wrong" role="alert"><strong>Its code is not loaded</strong><p>{it.code_error}</p></div>}
+          <div class="filters"><Choice label="View" value={view} options={VIEWS} onChange={(chosen) => filter({ view: chosen })} /></div>
+          {view === '' && <RunGrid dag={dag} />}
+        </>
+      )}
+    </Shown>
+  )
 }

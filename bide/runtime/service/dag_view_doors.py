@@ -1,0 +1,31 @@
+"""What every door offers on pictures of DAGs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Protocol
+
+from msgspec import Meta
+
+from bide.runtime.service.dag_view_shapes import DagCard, Grid, NotLoaded
+from bide.runtime.service.route import Limit, get
+
+Columns = Annotated[int, Meta(ge=1, le=200)]
+
+
+class DagViewDoors(Protocol):
+    """DAGs at a glance, and how the runs of one went."""
+
+    @get("/overview/dags", pages="dag")
+    async def cards(self, limit: Limit = 100, before: str | None = None) -> list[DagCard]:
+        """List the DAGs, by name, each with its owner, its tags and its last ten runs."""
+        ...
+
+    @get("/overview/not-loaded")
+    async def not_loaded(self) -> list[NotLoaded]:
+        """List the files and DAGs that are not loaded, and why; nothing where no runtime says."""
+        ...
+
+    @get("/dags/{dag}/grid", pages="run_id", parts={"runs": "run_id"})
+    async def grid(self, dag: str, limit: Columns = 50, before: str | None = None) -> Grid:
+        """Show the newest runs of a DAG task by task."""
+        ...

@@ -1,0 +1,94 @@
+"""What pictures of DAGs are made of, asked on a connection that may be read-only: by looking up, never by going through all."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from bide.runtime.engine.states import RunState, State
+from bide.runtime.store.rows import in_one
+
+
+class _Read(msgspec.Struct, frozen=True, array_like=True):
+    pass
+
+
+class DagRow(_Read, frozen=True):
+    """`spec` is its newest graph, JSON; "" where it has none. `open_runs` are not over."""
+
+    dag_id: int
+    name: str
+    schedule: str
+    paused: int
+    next_fires_us: int | None
+    version_id: int | None
+    spec: str
+    open_runs: int
+
+
+class RunRow(_Read, frozen=True):
+    run_id: int
+    version_id: int
+    state: RunState
+    kind: str
+    logical_us: int
+    scheduled_us: int
+    created_us: int
+    started_us: int | None
+    ended_us: int | None
+    reason: str
+
+
+_RUN = "run_id, version_id, state, kind, logical_us, scheduled_us, created_us, started_us, ended_us, reason"
+_DAG = (
+    "SELECT d.dag_id, d.name, d.schedule, d.paused, d.next_fires_us, d.version_id, coalesce(v.spec, ''),"
+    " (SELECT count(*) FROM run r WHERE r.dag_id = d.dag_id AND r.ended_us IS NULL)"
+    " FROM dag d LEFT JOIN dag_version v ON v.version_id = d.version_id WHERE d.removed = 0"
+)
+
+
+def dags(conn: sqlite3.Connection, before: str, limit: int) -> list[DagRow]:
+    """Those that are not removed, by name, behind one of them."""
+    return in_one(conn, DagRow, f"{_DAG} AND d.name > ? ORDER BY d.name LIMIT ?", (before, limit))
+
+
+def dag(conn: sqlite3.Connection, name: str) -> DagRow | None:
+    found = in_one(conn, DagRow, f"{_DAG} AND d.name = ?", (name,))
+    return found[0] if found else None
+
+
+def newest_runs(conn: sqlite3.Connection, dag_id: int, before: int, limit: int) -> list[RunRow]:
+    """The newest first, of those below an id."""
+    return in_one(
+        conn,
+        RunRow,
+        f"SELECT {_RUN} FROM run WHERE dag_id = ? AND run_id < ? ORDER BY run_id DESC LIMIT ?",
+        (dag_id, before, limit),
+    )
+
+
+def specs(conn: sqlite3.Connection, versions: Iterable[int]) -> dict[int, str]:
+    """Version -> its graph, JSON."""
+    asked = msgspec.json.encode(sorted(set(versions))).decode()
+    found = conn.execute(
+        "SELECT version_id, spec FROM dag_version WHERE version_id IN (SELECT value FROM json_each(?))",
+        (asked,),
+    )
+    return dict(found.fetchall())
+
+
+def states(
+    conn: sqlite3.Connection, run_id: int, tasks: Sequence[str]
+) -> list[tuple[State | None, int | None]]:
+    """(state, attempts) of each of these tasks in a run; of a mapped one as a whole, (None, None) where there is none.
+
+    Each is looked up: a mapped task may have ten thousand instances beside.
+    """
+    row = conn.execute(
+        "SELECT json_group_array(json_array(i.state, i.attempt)) FROM json_each(?2) t LEFT JOIN task_instance i"
+        " ON i.run_id = ?1 AND i.task = t.value AND i.map_index = -1",
+        (run_id, msgspec.json.encode(list(tasks)).decode()),
+    ).fetchone()
+    return msgspec.json.decode(row[0], type=list[tuple[State | None, int | None]])

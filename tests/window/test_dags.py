@@ -1,0 +1,162 @@
+"""The screens of DAGs: the list, the run grid, the form of parameters."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from playwright.sync_api import BrowserContext, Page, Route, expect
+
+from tests.window.house import House
+
+FIGURE_MS = 200
+"""What drawing a grid of 200 tasks by 50 runs may cost."""
+
+
+def big_grid(tasks: int, runs: int) -> dict[str, Any]:
+    words = ["success", "failed", "running", "skipped", "pending"]
+    return {
+        "dag": "daily_orders",
+        "tasks": [
+            {"task": f"g{n // 20}.t{n}", "group": f"g{n // 20}", "does": "task", "gone": False}
+            for n in range(tasks)
+        ],
+        "words": words,
+        "runs": [
+            {
+                "run_id": str(1000 - r), "state": "success", "kind": "scheduled", "version": "1",
+                "logical_date": f"2026-03-{1 + r % 28:02}T00:00:00Z", "created_at": "2026-03-01T00:00:00Z",
+                "started_at": "2026-03-01T00:00:00Z", "ended_at": f"2026-03-01T00:{r % 60:02}:00Z",
+                "states": [(n + r) % len(words) for n in range(tasks)], "attempts": [1 + (n == r)] * tasks,
+            }
+            for r, n in ((r, r % tasks) for r in range(runs))
+        ],
+    }  # fmt: skip
+
+
+def test_the_list_shows_every_dag_and_finds_by_text_tag_and_owner(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/dags")
+    table = page.get_by_role("table", name="DAGs")
+    row = table.get_by_role("row").filter(has=page.get_by_role("link", name="daily_orders"))
+    expect(row).to_contain_text("Orders of a day, and what they bring.")
+    expect(row).to_contain_text("at 04:00 every day, Europe/Berlin")
+    expect(row.get_by_role("link", name=re.compile("^Run "))).to_have_count(3)
+    page.get_by_role("searchbox", name="Find a DAG").fill("BROKE")
+    expect(table.locator("tbody tr")).to_have_count(1)
+    expect(page).to_have_url(re.compile(r"q=BROKE"))
+    page.get_by_role("searchbox", name="Find a DAG").fill("")
+    table.get_by_role("button", name="sales").click()
+    expect(table.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="Owner: sales (take out)").click()
+    page.get_by_role("button", name="Failing", exact=True).click()
+    expect(table.get_by_role("link", name="failing", exact=True)).to_be_visible()
+    expect(table.get_by_role("link", name="daily_orders")).to_have_count(0)
+
+
+def test_a_dag_is_paused_with_a_preview_and_taken_back(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/dags?q=mapped")
+    page.get_by_role("button", name="Pause mapped").click()
+    expect(page.get_by_role("dialog")).to_contain_text("bide pause mapped")
+    page.get_by_role("dialog").get_by_role("button", name="Pause", exact=True).click()
+    expect(page.get_by_role("button", name="Unpause mapped")).to_be_visible()
+    assert house.ask("/dags/mapped")["paused"]
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("button", name="Pause mapped", exact=True)).to_be_visible()
+    assert not house.ask("/dags/mapped")["paused"]
+
+
+def test_the_grid_is_walked_by_keys_and_leads_to_the_task(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/dags/failing")
+    grid = page.get_by_role("grid", name="Tasks by runs")
+    grid.focus()
+    says = page.get_by_test_id("cell")
+    expect(says).to_contain_text("breaks")
+    expect(says).to_contain_text("failed")
+    expect(says).to_contain_text("started 2 times")
+    page.keyboard.press("ArrowDown")
+    expect(says).to_contain_text("after")
+    expect(says).to_contain_text("upstream failed")
+    at = page.locator("#cell-at")
+    expect(at).to_have_text(f"after, run {house.runs['bad']}: upstream failed")
+    expect(at).to_have_attribute("role", "gridcell")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{house.url}/runs/{house.runs['bad']}/t/after")
+
+
+def test_above_the_tasks_stand_the_runs(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/dags/daily_orders")
+    page.get_by_role("grid").focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")
+    says = page.get_by_test_id("cell")
+    expect(says).to_contain_text(re.compile(r"Run \d+"))
+    expect(says).to_contain_text("took")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/runs/\d+$"))
+    assert page.url != f"{house.url}/runs/{house.runs['good']}"
+
+
+def test_the_grid_can_be_a_table(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/dags/daily_orders")
+    page.get_by_role("button", name="Table", exact=True).click()
+    expect(page).to_have_url(re.compile("as=table"))
+    table = page.get_by_role("table", name="Tasks by runs")
+    expect(table.locator("tbody tr")).to_have_count(2)
+    expect(table.get_by_role("link", name="success")).to_have_count(6)
+
+
+def test_the_grid_is_live(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/dags/daily_orders")
+    grid = page.get_by_role("grid")
+    expect(grid).to_have_attribute("aria-colcount", "4")
+    house.trigger("daily_orders", "2026-03-09T00:00:00+00:00")
+    expect(grid).to_have_attribute("aria-colcount", "5")
+
+
+def test_groups_of_the_grid_open_and_close_and_the_address_keeps_it(page: Page, house: House) -> None:
+    def answer(route: Route) -> None:
+        route.fulfill(body=json.dumps(big_grid(200, 50)), content_type="application/json")
+
+    page.route("**/api/v1/dags/daily_orders/grid?*", answer)
+    page.goto(f"{house.url}/dags/daily_orders")
+    grid = page.get_by_role("grid")
+    expect(grid).to_have_attribute("aria-rowcount", str(200 + 10 + 1))
+    drawn = page.evaluate("performance.getEntriesByName('bide-grid').map(each => each.duration)")
+    assert 0 < max(drawn) <= FIGURE_MS, drawn
+    page.get_by_role("button", name="Close all groups").click()
+    expect(grid).to_have_attribute("aria-rowcount", "11")
+    grid.focus()
+    expect(page.get_by_test_id("cell")).to_contain_text("the gravest of 20 tasks")
+    page.keyboard.press("Enter")
+    expect(grid).to_have_attribute("aria-rowcount", "31")
+    page.reload()
+    expect(grid).to_have_attribute("aria-rowcount", "31")
+
+
+def test_a_form_of_the_parameters_starts_a_run(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/dags/with_params")
+    page.get_by_role("button", name="Trigger").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("text")).to_have_value("hello")
+    expect(dialog).to_contain_text("What is said; 40 characters or fewer")
+    expect(dialog).to_contain_text("1 to 9")
+    dialog.get_by_label("often").fill("9")
+    expect(dialog).to_contain_text("bide trigger with_params --param often=9")
+    dialog.get_by_role("button", name="Start a run").click()
+    expect(page).to_have_url(re.compile(r"/runs/\d+$"))
+    run = page.url.rpartition("/")[2]
+    assert house.ask(f"/runs/{run}")["dag"] == "with_params"
+
+
+def test_a_parameter_that_cannot_be_is_refused_in_words(context: BrowserContext, house: House) -> None:
+    page = context.new_page()  # a refusal stands in the browser's console, which `page` takes for an error
+    page.goto(house.address())
+    page.get_by_text("Live", exact=True).wait_for()
+    page.goto(f"{house.url}/dags/with_params")
+    page.get_by_role("button", name="Trigger").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("often").fill("12")
+    dialog.get_by_role("button", name="Start a run").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("'often'")
+    expect(dialog.get_by_role("alert")).to_contain_text("must be 9 or less")
