@@ -1,1 +1,0 @@
-import{a,H as t}from"./index-DSCF6Cpj.js";function r(){return a(t,{title:"Dag"})}export{r as default};
