@@ -16,6 +16,7 @@ from bide.runtime.engine.states import RunState, State
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.service.holds import Held
 from bide.runtime.service.operations import AtOnce, Operations
+from bide.runtime.service.pulse import Pulse
 from bide.runtime.store.reader import Reader
 from tests.service.conftest import write_world
 from tests.store.rows import T0
@@ -46,7 +47,7 @@ class Book:
 
     async def command(self, verb: str, args: dict[str, Any]) -> Any:
         self.told.append((verb, args))
-        return {"run_id": 9, "state": "cancelled"}
+        return {"run_id": 9, "state": "cancelled", "deadline_us": args.get("deadline_us", 0)}
 
 
 class Living:
@@ -70,6 +71,10 @@ class Living:
         return None
 
     stopping = False
+    pulse = Pulse(
+        lag_s=0.0, epoch=1, turns=9, inbox=0, bodies=1, blocked=0, readers=0, armed=1, sources={"time": 1}, notes=(),
+        pools=(("narrow", 1, 1),),
+    )  # fmt: skip
 
     def backfill_hold(self, backfill_id: int) -> str:
         return ""

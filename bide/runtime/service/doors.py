@@ -60,7 +60,9 @@ if TYPE_CHECKING:
     from bide.runtime.service.notice_doors import NoticeDoors
     from bide.runtime.service.once import Kept
     from bide.runtime.service.operations import Operations
+    from bide.runtime.service.overview_doors import OverviewDoors
     from bide.runtime.service.plan_doors import PlanDoors
+    from bide.runtime.service.pulse import Pulse
     from bide.runtime.service.retaining_doors import RetainingDoors
     from bide.runtime.service.stat_doors import StatDoors
     from bide.runtime.service.token_doors import TokenDoors
@@ -83,6 +85,7 @@ ROOMS: Final = MappingProxyType(
         "retaining": "retaining_doors:RetainingDoors",
         "stats": "stat_doors:StatDoors",
         "tokens": "token_doors:TokenDoors",
+        "overview": "overview_doors:OverviewDoors",
     }
 )
 """The properties of `Doors` that lead to further operations, and where their protocols stand."""
@@ -190,6 +193,11 @@ class Live(Protocol):
         """The settings that it was opened with; None where a program gave it what it has."""
         ...
 
+    @property
+    def pulse(self) -> Pulse:
+        """What changes all the time: asked in the loop."""
+        ...
+
     async def settled(self) -> None:
         """Returns once everything that was asked so far is committed and carried out."""
         ...
@@ -271,6 +279,11 @@ class Doors(Protocol):
     @property
     def tokens(self) -> TokenDoors:
         """The operations on tokens."""
+        ...
+
+    @property
+    def overview(self) -> OverviewDoors:
+        """How all of it stands."""
         ...
 
     async def answered(self) -> Kept | None:

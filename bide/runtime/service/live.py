@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bide.runtime.notify.notifier import Notifier
     from bide.runtime.service.feed import Feed
     from bide.runtime.service.holds import Held, Holds
+    from bide.runtime.service.pulse import Pulse
     from bide.runtime.service.tally import Tally
     from bide.runtime.service.traces import Traces
 
@@ -281,6 +282,13 @@ class LiveHouse:
     def held(self) -> tuple[Held, ...]:
         """What has held the loop of late, oldest first."""
         return self._holds.recent
+
+    @property
+    def pulse(self) -> Pulse:
+        """What changes all the time: asked in the loop."""
+        from bide.runtime.service.pulse import pulse_of
+
+        return pulse_of(self)
 
     def feed(self) -> Feed:
         """The live feed: who listens is told of every line of the journal, right after its commit."""

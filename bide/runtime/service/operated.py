@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.metrics import Metrics
     from bide.runtime.service.notices import Notices
     from bide.runtime.service.operations import Asks
+    from bide.runtime.service.overview import Overview
     from bide.runtime.service.plans import Plans
     from bide.runtime.service.retaining import Retaining
     from bide.runtime.service.stats import Stats
@@ -138,3 +139,10 @@ class Operated:
         from bide.runtime.service.retaining import Retaining
 
         return Retaining(self.db, self._reader, self._door, self._clock)
+
+    @property
+    def overview(self) -> Overview:
+        """How all of it stands."""
+        from bide.runtime.service.overview import Overview
+
+        return Overview(self.db, self._reader, self._clock, self._live, self._held)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from bide.runtime.clock import Clock
 from bide.runtime.service.event_shapes import KINDS, Top, TopRun
 from bide.runtime.service.events import events
+from bide.runtime.service.pulse import lag_now_ms
 from bide.runtime.service.shapes import iso
 from bide.runtime.store.reader import Reader
 from bide.runtime.store.top import standing_now
@@ -20,8 +20,6 @@ RUNS: Final = 20
 EVENTS: Final = 20
 TOLD: Final = ",".join(kind for kind in KINDS if kind != "attempt")
 """Of what moves all but attempts: their tasks say the same."""
-_LOOKS: Final = 3
-_LOOK_S: Final = 0.002
 
 
 async def top(reader: Asks, clock: Clock, live: Live | None, held: bool) -> Top:
@@ -34,7 +32,7 @@ async def top(reader: Asks, clock: Clock, live: Live | None, held: bool) -> Top:
         stopping=live is not None and live.stopping,
         slots=None if live is None else live.slots,
         slots_in_use=None if live is None else live.slots_in_use,
-        loop_lag_ms=None if live is None else await _lag_ms(),
+        loop_lag_ms=None if live is None else await lag_now_ms(),
         dags=found.dags,
         paused=found.paused,
         alerts=found.alerts,
@@ -55,14 +53,3 @@ async def top(reader: Asks, clock: Clock, live: Live | None, held: bool) -> Top:
         ),
         events=tuple(last),
     )
-
-
-async def _lag_ms() -> float:
-    """How late the loop came to a timer, the worst of a few."""
-    loop = asyncio.get_running_loop()
-    worst = 0.0
-    for _ in range(_LOOKS):
-        due = loop.time() + _LOOK_S
-        await asyncio.sleep(_LOOK_S)
-        worst = max(worst, loop.time() - due)
-    return round(worst * 1000, 1)
