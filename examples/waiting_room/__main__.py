@@ -2,6 +2,7 @@
 
 --quick      without the pauses that are for people
 --json       print the measured report as JSON, and nothing else
+             (on a terminal, without either, the run stays to be looked at in a browser until Ctrl-C)
 --svg PATH   also write the picture, as it is while everything waits
 """
 
@@ -79,6 +80,9 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         show = Silent() if asked.json else showing()
         report = asyncio.run(play(folder, show, QUICK if asked.quick else Pace(), asked.svg))
+        tell(report, asked.json)
+        if not asked.quick and not asked.json and sys.stdin.isatty() and sys.stdout.isatty():
+            stay(folder, report.run)
     except (DemoError, BideError, OSError) as error:
         sys.stdout.flush()
         print(f"the demo failed: {error}", file=sys.stderr)
@@ -88,14 +92,27 @@ def main(words: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if asked.json:
+    return 0
+
+
+def tell(report: Report, as_json: bool) -> None:
+    if as_json:
         print(msgspec.json.encode(report).decode())
     else:
         print(
             f"done in {report.took_s:.1f} s after {report.setup_s:.1f} s of set-up: {report.waits_held:,} waits, "
             "one kill -9, nothing lost"
         )
-    return 0
+
+
+def stay(folder: Path, run: str) -> None:
+    """Serve the database of the play, so that its run can be looked at; Ctrl-C ends it."""
+    from bide.runtime.cli.serve import serve_paths
+    from bide.runtime.service.places import settings
+
+    print("the run stays to be looked at until Ctrl-C, at the address that comes now", flush=True)
+    room = Path(__file__).with_name("room.py")
+    serve_paths(settings(db=str(folder / "room.db"), paths=[str(room)]), window=f"/runs/{run}")
 
 
 if __name__ == "__main__":

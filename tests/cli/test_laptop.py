@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 import subprocess
 import sys
@@ -84,9 +85,11 @@ async def test_dev_reads_changed_files_again_and_no_wait_is_lost(bide: Bide, tmp
     hello.write_text(
         hello.read_text().replace("from bide import", "from words import WORD\n\nfrom bide import")
     )
-    service = await start(jobs, "dev")
+    service = await start(jobs, "dev", "--port", "0")
     try:
         await service.hear("serving 2 DAGs")
+        window = await service.hear("the window, for 12h: ")
+        assert re.search(r"for 12h: http://127\.0\.0\.1:\d+/#token=bide_[0-9a-f]{8}_", window), window
         code, out, _ = await said(jobs, "trigger", "arrivals", "--date", "2026-06-15")
         assert (code, out) == (0, "run 1\n")
         before = await waits(jobs)

@@ -49,7 +49,7 @@ SAME: Final = {
     "rerun": "rerun actions_runs", "runs": "runs", "schedule": "schedule", "show": "show", "skip": "skip",
     "stats": "stats_run stats_dag stats_dags stats_assets stats_backfills", "token": "tokens_listed",
     "token create": "tokens_create", "token list": "tokens_listed", "token revoke": "tokens_revoke", "top": "top",
-    "trigger": "trigger", "unpause": "unpause actions_dags", "waits": "waits", "waits extend": "wait_extend",
+    "trigger": "trigger", "ui": "tokens_create", "unpause": "unpause actions_dags", "waits": "waits", "waits extend": "wait_extend",
     "waits fail": "wait_fail", "waits list": "waits", "waits look": "wait_look", "waits satisfy": "wait_satisfy",
     "why": "why assets_why",
 }  # fmt: skip

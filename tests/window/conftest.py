@@ -21,8 +21,9 @@ REFUSED = "the server responded with a status of 409"
 """What a browser itself says of a command that is refused: the page shows why, and tests see to that."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One for a module: while Playwright is open no other loop can run in its thread, so modules with it have no `async` test."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: the window is not tried (apt-get install chromium)")
     with sync_playwright() as playwright:

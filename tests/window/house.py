@@ -41,9 +41,11 @@ class House:
             **os.environ, "PYTHONPATH": str(ROOT), "BIDE_SHOWCASE_WORLD": str(self.world), "BIDE_DB": str(self.db),
         }  # fmt: skip
 
-    def open(self) -> None:
+    def open(self, port: int | None = 0) -> None:
+        """Serve; at no TCP port where that is None, and then nobody has a token."""
+        at = () if port is None else ("--port", str(port))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bide", "serve", str(self.dags), "--db", str(self.db), "--port", "0", "--drain", "1s"],
+            [sys.executable, "-m", "bide", "serve", str(self.dags), "--db", str(self.db), *at, "--drain", "1s"],
             stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=self._environment, cwd=self.folder,
         )  # fmt: skip
         assert self.process.stderr is not None
@@ -52,10 +54,11 @@ class House:
             said += line
             if found := re.search(r"http://[\d.]+:\d+", line):
                 self.url = found[0]
-            if "serving" in line and self.url:
+            if "serving" in line:
                 break
-        assert self.url, said
-        if not self.token:
+        assert "serving" in said, said
+        assert bool(self.url) is (port is not None), said
+        if self.url and not self.token:
             self.token = self.bide(
                 "token", "create", "window", "--scope", "admin", "--expires", "1h"
             ).split()[-1]
@@ -69,12 +72,16 @@ class House:
 
     def bide(self, *words: str) -> str:
         """A command of the terminal; what it prints."""
-        done = subprocess.run(
+        done = self.run(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """A command of the terminal, however it ends."""
+        return subprocess.run(
             [sys.executable, "-m", "bide", *words, "--db", str(self.db)],
             env=self._environment, cwd=self.folder, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """The answer of `/api/v1` + path; with a body, to a POST."""

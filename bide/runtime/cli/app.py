@@ -31,6 +31,7 @@ from bide.runtime.cli import (
     systemd,
     token,
     top,
+    ui,
     waits,
 )
 from bide.runtime.cli import (
@@ -110,6 +111,7 @@ app.command(db_commands.app)
 app.command(events.events)
 app.command(systemd.app)
 app.command(top.top)
+app.command(ui.ui)
 app.command(token.app)
 app.command(audit.audit)
 

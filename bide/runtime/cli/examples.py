@@ -133,6 +133,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "token create": ("bide token create ci --scope run --expires 30d",),
     "token list": ("bide token list",),
     "token revoke": ("bide token revoke ci",),
+    "ui": ("bide ui", "bide ui /waits", "bide ui /runs/17 --scope read --no-open"),
     "audit": ("bide audit", "bide audit --verb cancel --json"),
     "systemd": ("bide systemd print",),
     "systemd print": ("bide systemd print", "bide systemd print --user"),
@@ -142,7 +143,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
 
 CHAPTERS: Final[dict[str, str]] = {
     "Write and run": "init dev run serve check simulate schedule",
-    "Look": "dags runs show why logs events top stats waits doctor",
+    "Look": "ui dags runs show why logs events top stats waits doctor",
     "Act": "trigger cancel rerun mark skip pause unpause action backfill",
     "What is safe to use": "assets effects incident approvals alerts",
     "The outside": "hooks notify token audit",

@@ -26,8 +26,11 @@ _NOTICE: Final = logging.INFO + 5  # said whatever `log_level` leaves out, unles
 _LINE: Final = "%(levelname)s %(name)s: %(message)s"  # the journal and any supervisor add the time
 
 
-def serve_paths(config: Config, changes: Changes | None = None) -> int:
-    """Serve until told to stop; the exit code. `changes` tells when the files are to be read again."""
+def serve_paths(config: Config, changes: Changes | None = None, window: str | None = None) -> int:
+    """Serve until told to stop; the exit code. `changes` tells when the files are to be read again.
+
+    `window`: the page of the UI to open, at a port of this machine if settings have none.
+    """
     faulthandler.enable(2)  # a watchdog's SIGABRT leaves every thread's stack in the journal
     journal = journal_handler(os.environ)
     if journal is not None:
@@ -51,7 +54,34 @@ def serve_paths(config: Config, changes: Changes | None = None) -> int:
     def routes() -> Sequence[RouteSetting]:
         return settings().notify
 
-    port = tcp.asked(config.host, config.port, config.hosts)
+    async def shows(runtime: Served, url: str) -> None:
+        from bide.runtime.cli.ui import open_browser
+        from bide.runtime.service.caller import acting, terminal
+        from bide.runtime.service.window_at import EXPIRES, address, token_name
+
+        with acting(terminal()):
+            made = await runtime.operations.tokens.create(token_name(), "admin", EXPIRES)
+        at = address(url, made.token, window or "/")
+        note(f"bide: the window, for {EXPIRES}: {at}")  # never in the journal: it has a token
+        await asyncio.to_thread(open_browser, at, db)
+
+    if window is None:
+        port = tcp.asked(config.host, config.port, config.hosts)
+    else:
+        from bide.runtime.service.window_at import usual_port
+
+        port = usual_port(config)
     return asyncio.run(
-        serve(db, config.paths, opens, say, config.stop_timeout, changes, port, config.hosts, routes)
+        serve(
+            db,
+            config.paths,
+            opens,
+            say,
+            config.stop_timeout,
+            changes,
+            port,
+            config.hosts,
+            routes,
+            None if window is None else shows,
+        )
     )

@@ -12,7 +12,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -48,6 +48,8 @@ Say = Callable[[str], None]
 
 Changes = Callable[[Sequence[str]], AsyncIterator[list[str]]]
 """The files of these paths that have changed, a burst at a time."""
+Shows = Callable[[Served, str], Awaitable[None]]
+"""Told of a runtime that is served, and the address of its first port."""
 Opens = Callable[[Loaded], AbstractAsyncContextManager[Served]]
 
 
@@ -99,11 +101,12 @@ async def serve(
     port: tcp.Asked | None = None,
     names: Sequence[str] = (),
     notify: Callable[[], Notify] | None = None,
+    shows: Shows | None = None,
 ) -> int:
     """Runs until it is told to stop; the exit code. `changes` tells when the files are to be read again, as SIGHUP does.
 
     `port`: where it listens over TCP, beside its socket; `names`: by which a port that systemd passes is asked.
-    `notify` reads the routes of notices again.
+    `notify` reads the routes of notices again; `shows` is told when it may be looked at.
     """
     _need_framework()
     switched = sys.getswitchinterval()
@@ -135,6 +138,8 @@ async def serve(
                 chronicle.follow(runtime)
                 warned = _Warned(say)
                 await asyncio.to_thread(warned.of, dags)
+                if shows is not None and ports:
+                    await shows(runtime, tcp.url_of(ports[0][1]))
                 async with _told_of(changes, paths, signals.reload, say):
                     again = _Again(runtime, paths, systemd, say, warned, notify)
                     await _until_told(runtime, signals, again)
