@@ -54,7 +54,7 @@ SAME: Final = {
     "why": "why assets_why",
 }  # fmt: skip
 """Command -> the operations that do the same over HTTP."""
-BESIDE: Final = {"approvals_show", "assets_versions", "wait_shown"}
+BESIDE: Final = {"approvals_show", "assets_version", "assets_versions", "wait_shown"}
 """Operations whose answer the terminal has within another's."""
 
 
