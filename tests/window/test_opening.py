@@ -71,7 +71,12 @@ def test_the_browser_is_given_a_file_of_the_owner_alone_and_no_token_in_its_word
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", lambda at: bool(opened.append(at)) or True)
+
+    def opens(at: str) -> bool:
+        opened.append(at)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", opens)
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     db = tmp_path / "bide.db"
