@@ -56,13 +56,15 @@ SAME: Final = {
 """Command -> the operations that do the same over HTTP."""
 BESIDE: Final = {"approvals_show", "assets_version", "assets_versions", "wait_shown"}
 """Operations whose answer the terminal has within another's."""
+PAGES: Final = {"dag_views", "overview"}
+"""Rooms whose answers are what one page of the window shows; the terminal has it with several commands."""
 
 
 def test_every_command_has_its_operation_over_http_or_is_of_this_machine() -> None:
     assert {*SAME, *LOCAL} == set(commands(terminal))
     assert not set(SAME) & set(LOCAL)
     asked = {name for said in SAME.values() for name in said.split()}
-    assert asked | BESIDE == {each.id for each in operations()}
+    assert asked | BESIDE == {each.id for each in operations() if each.room not in PAGES}
 
 
 def parts(of: Any) -> Iterator[dict[str, Any]]:
