@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.pulse import Pulse
     from bide.runtime.service.retaining_doors import RetainingDoors
     from bide.runtime.service.stat_doors import StatDoors
+    from bide.runtime.service.task_doors import TaskDoors
     from bide.runtime.service.token_doors import TokenDoors
     from bide.runtime.store.names import Named
 
@@ -84,6 +85,7 @@ ROOMS: Final = MappingProxyType(
         "notices": "notice_doors:NoticeDoors",
         "retaining": "retaining_doors:RetainingDoors",
         "stats": "stat_doors:StatDoors",
+        "tasks": "task_doors:TaskDoors",
         "tokens": "token_doors:TokenDoors",
         "overview": "overview_doors:OverviewDoors",
     }
@@ -274,6 +276,11 @@ class Doors(Protocol):
     @property
     def hooks(self) -> HookDoors:
         """The webhooks and CloudEvents, and what was delivered."""
+        ...
+
+    @property
+    def tasks(self) -> TaskDoors:
+        """The operations on task instances."""
         ...
 
     @property

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.retaining import Retaining
     from bide.runtime.service.stats import Stats
     from bide.runtime.service.tally import Tally
+    from bide.runtime.service.tasks import Tasks
 
 
 class Operated:
@@ -111,6 +112,13 @@ class Operated:
         from bide.runtime.service.stats import Stats
 
         return Stats(self._reader, self._clock)
+
+    @property
+    def tasks(self) -> Tasks:
+        """The operations on task instances."""
+        from bide.runtime.service.tasks import Tasks
+
+        return Tasks(self._reader, self.db, self._live)
 
     @property
     def hooks(self) -> Hooks:
