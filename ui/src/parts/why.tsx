@@ -27,19 +27,22 @@ export function Holders({ text }: { text: string }) {
   )
 }
 
+/** A sentence begins with a capital; a command is as it is. */
+const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1)
+
 export function Why({ why, side }: { why: WhyShown; side?: ComponentChildren }) {
   const it = state(why.state)
   return (
     <section class={`why frame-${it.family}`} aria-label="Why it is in this state" data-family={it.family}>
       <div class="sign"><State of={why.state} />{why.since && <span class="dim">since <Ago at={why.since} /></span>}<span class="grow" />{side}</div>
-      <p class="said"><Words text={why.why} /></p>
+      <p class="said"><Words text={capital(why.why)} /></p>
       {conditions(why.details).map((each, at) => (
         <dl key={at}>
           {each.head && <dt class="head">{each.head}</dt>}
           {each.facts.map((fact, n) => <Row key={n} run={why.run_id} fact={fact} />)}
         </dl>
       ))}
-      {why.next && <div class="next"><b>What changes it</b><span><Words text={why.next} /></span></div>}
+      {why.next && <div class="next"><b>What changes it</b><span><Words text={capital(why.next)} /></span></div>}
     </section>
   )
 }
