@@ -15,6 +15,8 @@ export interface Asked<T> {
 
 /** At most one question of a kind is under way, and they are this far apart: a busy service is not asked for each event. */
 const APART = 200
+/** A service that was out of reach is asked again so long after. */
+const AFRESH = 1000
 
 export function asking<T>(ask: (signal: AbortSignal) => Promise<T>): Asked<T> & { end: () => void } {
   const data = signal<T | undefined>(undefined)
@@ -39,6 +41,7 @@ export function asking<T>(ask: (signal: AbortSignal) => Promise<T>): Asked<T> & 
       if (stop.signal.aborted) return
       if (!(failure instanceof Problem)) throw failure
       error.value = failure
+      if (failure.status === 0) timer = setTimeout(() => { timer = undefined; void now() }, AFRESH)
     } finally {
       underWay = false
       loading.value = false
