@@ -1,1 +1,0 @@
-import{a,H as t}from"./index-DlGEWUQa.js";function r(){return a(t,{title:"Task"})}export{r as default};
