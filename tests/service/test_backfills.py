@@ -279,6 +279,22 @@ async def test_s0_7_b58_a_backfill_runs_to_its_end_and_tells_its_progress(db: Pa
         assert (line.intervals, line.done, line.state) == (3, 3, "success")
 
 
+async def test_s0_36_progress_is_a_letter_for_each_interval_in_its_order(ops: Operations) -> None:
+    newest = msgspec.structs.replace(WEEK, order="newest")
+    number = (await ops.backfills.start(newest)).backfill_id
+    found = await ops.backfills.progress(number, starts=True)
+    assert [found.letters[each] for each in found.intervals] == ["pending"] * 3
+    assert found.starts == ("2026-03-02T23:00:00Z", "2026-03-01T23:00:00Z", "2026-02-28T23:00:00Z")
+    assert (await ops.backfills.progress(number)).starts is None
+    [one] = await ops.backfills.intervals(number, place=1)
+    assert (one.place, one.interval.start) == ("1", found.starts[1])
+    assert await ops.backfills.intervals(number, place=3) == []
+    with pytest.raises(UsageError, match="leave the cursor out"):
+        await ops.backfills.intervals(number, place=1, before="0")
+    with pytest.raises(NotFoundError, match="there is no backfill 99"):
+        await ops.backfills.progress("99")
+
+
 async def test_c68_a_failed_backfill_says_how_to_go_on_and_goes_on(db: Path) -> None:
     fails.add("all")
     async with Runtime(db, dags=[daily]) as rt:

@@ -37,7 +37,7 @@ SAME: Final = {
     "assets use": "assets_may_use", "audit": "audit", "backfill": "backfills_listed",
     "backfill cancel": "backfills_cancel", "backfill list": "backfills_listed", "backfill pause": "backfills_pause",
     "backfill plan": "backfills_plan", "backfill resume": "backfills_resume", "backfill start": "backfills_start",
-    "backfill status": "backfills_show backfills_intervals", "backfill why": "backfills_show",
+    "backfill status": "backfills_show backfills_intervals backfills_progress", "backfill why": "backfills_show",
     "cancel": "cancel actions_runs", "dags": "dags dag", "db prune": "retaining_prune", "doctor": "doctor",
     "effects": "effects_listed", "effects list": "effects_listed", "effects show": "effects_show", "events": "events",
     "hooks": "hooks_listed", "hooks deliveries": "hooks_deliveries", "hooks list": "hooks_listed",
@@ -54,7 +54,7 @@ SAME: Final = {
     "why": "why assets_why",
 }  # fmt: skip
 """Command -> the operations that do the same over HTTP."""
-BESIDE: Final = {"approvals_show", "assets_version", "assets_versions", "wait_shown"}
+BESIDE: Final = {"approvals_show", "assets_version", "assets_versions", "tasks_listed", "tasks_show", "wait_shown"}
 """Operations whose answer the terminal has within another's."""
 PAGES: Final = {"dag_views", "overview"}
 """Rooms whose answers are what one page of the window shows; the terminal has it with several commands."""

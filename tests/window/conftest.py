@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +18,8 @@ FLAGS = (
     "--disable-component-update", "--disable-sync", "--no-sandbox",
 )  # fmt: skip
 
-REFUSED = "the server responded with a status of 409"
-"""What a browser itself says of a command that is refused: the page shows why, and tests see to that."""
+REFUSED = re.compile("the server responded with a status of (404|409)")
+"""What a browser itself says of a question or command that is refused: the page shows why, and tests see to that."""
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def page(context: BrowserContext, house: House) -> Iterator[Page]:
         "console",
         lambda said: (
             wrong.append(said.text)
-            if said.type in ("error", "warning") and REFUSED not in said.text
+            if said.type in ("error", "warning") and not REFUSED.search(said.text)
             else None
         ),
     )

@@ -151,3 +151,72 @@ def test_s1_1f_what_would_be_written_over_is_shown_before(page: Page, house: Hou
     page.get_by_role("button", name="Plan it", exact=True).click()
     expect(page.locator("#planned").get_by_role("alert")).to_contain_text("1 interval has a run")
     expect(page.get_by_role("button", name="Start exactly this")).to_be_disabled()
+
+
+def start(house: House, first: str, end: str, **more: object) -> str:
+    """A backfill, over HTTP; its number."""
+    return str(house.ask("/backfills", {"dag": "reports", "from": first, "to": end, **more})["backfill_id"])
+
+
+def test_s0_36_every_interval_is_a_cell_that_moves_as_its_run_does(page: Page, house: House) -> None:
+    (house.world / "hold").touch()
+    (house.world / "bad").write_text("2026-06-03")
+    number = start(house, "2026-06-01", "2026-06-11", max_active=4)
+    page.goto(f"{house.url}/backfills/{number}")
+    legend = page.get_by_role("group", name="Intervals by state")
+    expect(legend.get_by_role("button", name=re.compile("running ?4"))).to_be_visible()
+    expect(legend.get_by_role("button", name=re.compile("pending ?6"))).to_be_visible()
+    heat = page.get_by_role("application", name="Intervals of the backfill")
+    heat.focus()
+    page.keyboard.press("End")
+    said = page.get_by_role("status").filter(has_text="no run yet")
+    expect(said).to_contain_text("pending")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    chosen = page.get_by_role("status").filter(has_text="2026-06-03")
+    expect(chosen).to_contain_text("running")
+    (house.world / "hold").unlink()
+    expect(chosen).to_contain_text("failed")
+    expect(page.get_by_text("9 of 10 intervals")).to_have_count(0)
+    expect(page.get_by_role("heading", name="10 of 10 intervals")).to_be_visible()
+    expect(page.get_by_role("progressbar", name="Intervals that have ended")).to_have_attribute(
+        "aria-valuenow", "100"
+    )
+    legend.get_by_role("button", name=re.compile("failed ?1")).click()
+    expect(page).to_have_url(re.compile(r"\?state=failed$"))
+    expect(page.get_by_role("table", name="Intervals").get_by_role("row")).to_have_count(2)
+    (house.world / "bad").unlink()
+    page.get_by_role("button", name="Rerun failed").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 interval that failed or were cancelled")
+    expect(dialog.locator(".command code")).to_have_text(f"bide backfill resume {number} --failed")
+    dialog.get_by_role("button", name="Rerun failed").click()
+    expect(page.locator(".head .state")).to_have_text("success")
+    heat.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/runs/\d+$"))
+
+
+def test_s0_21_a_backfill_is_paused_taken_back_and_cancelled_where_it_is_looked_at(
+    page: Page, house: House
+) -> None:
+    (house.world / "hold").touch()
+    number = start(house, "2026-07-01", "2026-07-11", max_active=2)
+    page.goto(f"{house.url}/backfills/{number}")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("dialog").get_by_role("button", name="Pause", exact=True).click()
+    expect(page.get_by_text("Paused:")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".head .state")).to_have_text("running")
+    page.get_by_role("button", name="Cancel").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Why").fill("wrong month")
+    dialog.get_by_role("button", name="Cancel the backfill").click()
+    expect(page.locator(".head .state")).to_have_text("cancelled")
+    expect(page.get_by_text("it was cancelled: wrong month")).to_be_visible()
+    expect(page.get_by_role("button", name="Rerun failed")).to_have_count(0)
+    (house.world / "hold").unlink()
+    page.goto(f"{house.url}/backfills/99999")
+    expect(page.get_by_role("alert")).to_contain_text("there is no backfill 99999")

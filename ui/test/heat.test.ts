@@ -36,7 +36,7 @@ test('50,000 intervals are laid out in no time', () => {
 
 test('keys lead from cell to cell, over the ends of lines, and never out of them', () => {
   const all = lines(every('2026-02-27', 4, 24 * HOUR), said)
-  expect(next(all, -1, 'ArrowRight')).toBe(0)
+  expect([next(all, -1, 'ArrowRight'), next(all, -1, 'End')]).toEqual([0, 3])
   expect(next(all, 1, 'ArrowRight')).toBe(2)
   expect(next(all, 2, 'ArrowLeft')).toBe(1)
   expect(next(all, 1, 'ArrowDown')).toBe(3)

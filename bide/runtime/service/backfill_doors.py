@@ -7,12 +7,13 @@ from typing import Protocol
 from bide.runtime.service.backfill_shapes import (
     BackfillLine,
     BackfillPlan,
+    BackfillProgress,
     BackfillRequest,
     BackfillShown,
     BackfillStarted,
     IntervalLine,
 )
-from bide.runtime.service.route import Limit, Text, get, post
+from bide.runtime.service.route import Limit, Number, Text, get, post
 from bide.runtime.service.shapes import Done
 
 
@@ -47,12 +48,22 @@ class BackfillDoors(Protocol):
 
     @get("/backfills/{backfill}/intervals", pages="place")
     async def intervals(
-        self, backfill: str, state: str | None = None, limit: Limit = 100, before: str | None = None
+        self,
+        backfill: str,
+        state: str | None = None,
+        place: Number | None = None,
+        limit: Limit = 100,
+        before: str | None = None,
     ) -> list[IntervalLine]:
-        """List the intervals of a backfill, in its order.
+        """List the intervals of a backfill, in its order; `place`: the one that stands there.
 
         Here a page goes on after the place where the one before ended.
         """
+        ...
+
+    @get("/backfills/{backfill}/progress")
+    async def progress(self, backfill: str, starts: bool = False) -> BackfillProgress:
+        """Show how far every interval of a backfill is, in a letter each; `starts`: and when each begins."""
         ...
 
     @post("/backfills/{backfill}/pause", tagged="backfill")

@@ -117,6 +117,18 @@ class IntervalLine(BackfillInterval, frozen=True, kw_only=True):
     place: str
 
 
+class BackfillProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """`intervals` has a letter for each interval, in the backfill's order; `letters` says what they mean.
+
+    `starts`: when each of them begins, null when it was not asked for.
+    """
+
+    backfill_id: Id
+    letters: dict[str, IntervalWord]
+    intervals: str
+    starts: tuple[Instant, ...] | None
+
+
 class BackfillShown(msgspec.Struct, frozen=True, kw_only=True):
     """`why` says why it stands where it does, `next` what comes; `ends_at` is an estimate, null: not known."""
 

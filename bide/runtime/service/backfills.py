@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -17,6 +17,7 @@ from bide.runtime.service.backfill_shapes import (
     BackfillInterval,
     BackfillLine,
     BackfillPlan,
+    BackfillProgress,
     BackfillRequest,
     BackfillShown,
     BackfillStarted,
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from bide.runtime.service.operations import Asks
 
 _OPEN = (IntervalState.PENDING, IntervalState.RUNNING)
+_LETTERS: Final = {
+    IntervalState.PENDING: ".", IntervalState.RUNNING: "r", IntervalState.SUCCESS: "s", IntervalState.FAILED: "f",
+    IntervalState.CANCELLED: "c", IntervalState.SKIPPED: "k",
+}  # fmt: skip
 
 
 class Backfills:
@@ -123,20 +128,44 @@ class Backfills:
         return self._shown(*await self._reader.ask(Reader.read, ask))
 
     async def intervals(
-        self, backfill: str, state: str | None = None, limit: int = 100, before: str | None = None
+        self,
+        backfill: str,
+        state: str | None = None,
+        place: int | None = None,
+        limit: int = 100,
+        before: str | None = None,
     ) -> list[IntervalLine]:
         backfill_id = backfill_number(backfill)
         if state is not None and state not in set(IntervalState):
             raise UsageError(f"{state!r} is no state of an interval: use one of {', '.join(IntervalState)}")
         bounded(limit)
         after = -1 if before is None else before_number(before)
+        if place is not None:
+            if before is not None:
+                raise UsageError("one `place` has no pages: leave the cursor out")
+            limit, after = 1, place - 1
 
         def ask(conn: sqlite3.Connection) -> list[store.IntervalShown]:
-            if store.backfill_shown(conn, backfill_id) is None:
-                raise NotFoundError(f"there is no backfill {backfill_id}: `bide backfill list` lists them")
-            return store.intervals_shown(conn, backfill_id, state, limit, after)
+            _known(conn, backfill_id)
+            found = store.intervals_shown(conn, backfill_id, state, limit, after)
+            return [each for each in found if place is None or each.place == place]
 
         return [_interval_line(each) for each in await self._reader.ask(Reader.read, ask)]
+
+    async def progress(self, backfill: str, starts: bool = False) -> BackfillProgress:
+        backfill_id = backfill_number(backfill)
+
+        def ask(conn: sqlite3.Connection) -> list[tuple[str, int]]:
+            _known(conn, backfill_id)
+            return store.progress(conn, backfill_id)
+
+        found = await self._reader.ask(Reader.read, ask)
+        return BackfillProgress(
+            backfill_id=str(backfill_id),
+            letters={letter: state.value for state, letter in _LETTERS.items()},
+            intervals="".join([_LETTERS[IntervalState(state)] for state, _ in found]),
+            starts=tuple(iso(start_us) for _, start_us in found) if starts else None,
+        )
 
     def _shown(
         self,
@@ -210,6 +239,11 @@ class Backfills:
 
     async def _do(self, verb: str, said: str, args: dict[str, Any]) -> Done:
         return Done(done=said, result=await self._door.command(verb, args))
+
+
+def _known(conn: sqlite3.Connection, backfill_id: int) -> None:
+    if store.backfill_shown(conn, backfill_id) is None:
+        raise NotFoundError(f"there is no backfill {backfill_id}: `bide backfill list` lists them")
 
 
 def _line(one: store.BackfillShown, counts: dict[str, int]) -> BackfillLine:

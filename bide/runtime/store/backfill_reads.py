@@ -139,6 +139,13 @@ def intervals_shown(
     return msgspec.convert(found, list[IntervalShown])
 
 
+def progress(conn: sqlite3.Connection, backfill_id: int) -> list[tuple[str, int]]:
+    """(state, when it begins) of every interval, in the order of the backfill."""
+    return conn.execute(
+        "SELECT state, start_us FROM backfill_interval WHERE backfill_id = ? ORDER BY place", (backfill_id,)
+    ).fetchall()
+
+
 class Pace(msgspec.Struct, frozen=True):
     """How runs of a backfill have gone: (when the first started, how many ended, their mean duration)."""
 

@@ -44,7 +44,7 @@ function hourly(starts: readonly number[], order: readonly number[]): boolean {
 /** The cell that a key leads to from `chosen`. */
 export function next(all: readonly Line[], chosen: number, key: string): number {
   const y = all.findIndex((line) => line.cells.some(([, cell]) => cell === chosen))
-  if (y < 0) return all[0]?.cells[0]?.[1] ?? -1
+  if (y < 0) return (key === 'End' ? all.at(-1)?.cells.at(-1) : all[0]?.cells[0])?.[1] ?? -1
   const line = all[y]!
   const x = line.cells.findIndex(([, cell]) => cell === chosen)
   const column = line.cells[x]![0]

@@ -120,7 +120,7 @@ export function Heat({ label, starts, states, chosen, onChoose, onOpen, children
       >
         <div style={{ height: `${size.height}px`, width: `${size.width}px` }}><canvas ref={canvas} aria-hidden="true" /></div>
       </div>
-      <div class="cell" role="status">{children}</div>
+      <div class="heat-said" role="status">{children}</div>
     </>
   )
 }

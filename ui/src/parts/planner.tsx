@@ -118,7 +118,7 @@ function More({ dag, wanted, properties }: { dag: Dag; wanted: Request; properti
         <Text name="caps" label="Runs at once by asset" hint="warehouse/orders=2, more after a comma" />
         <fieldset>
           <legend>Only these tasks <span class="dim">(none: all)</span></legend>
-          <div class="checks">{dag.tasks.map((each) => <label key={each.task}><input type="checkbox" checked={wanted.tasks.includes(each.task)} onChange={() => flip(each.task)} />{each.task}</label>)}</div>
+          <div class="plan-checks">{dag.tasks.map((each) => <label key={each.task}><input type="checkbox" checked={wanted.tasks.includes(each.task)} onChange={() => flip(each.task)} />{each.task}</label>)}</div>
         </fieldset>
       </div>
     </details>
@@ -143,7 +143,7 @@ function Planned({ plan, wanted, changed, again }: { plan: Plan; wanted: Request
         <p>{several(plan.runs, 'run')} of {several(plan.tasks.length, 'task')} are made, {plan.max_active} at once, {wanted.order} first.</p>
         {over > 0 && <p><b>{several(over, 'interval')} that succeeded {over === 1 ? 'is' : 'are'} run once more.</b></p>}
         {plan.overwrites.length > 0 && <p><b>{several(plan.overwrites.length, 'path')} {plan.overwrites.length === 1 ? 'is' : 'are'} written.</b></p>}
-        <p>Plan <span class="hash">{plan.hash.slice(0, 12)}</span>: if anything of it has changed meanwhile, nothing starts.</p>
+        <p>Plan <span class="plan-hash">{plan.hash.slice(0, 12)}</span>: if anything of it has changed meanwhile, nothing starts.</p>
       </>
     ),
     command: () => command(wanted, plan.hash.slice(0, 12)),
@@ -160,11 +160,11 @@ function Planned({ plan, wanted, changed, again }: { plan: Plan; wanted: Request
   })
 
   return (
-    <Panel title={<>Plan <span class="hash">{plan.hash.slice(0, 12)}</span> of {wanted.dag}</>} id="planned" side={
+    <Panel title={<>Plan <span class="plan-hash">{plan.hash.slice(0, 12)}</span> of {wanted.dag}</>} id="planned" side={
       <button class="first" disabled={changed || refuse > 0 || plan.runs === 0 || refused === plan.hash} onClick={start}>Start exactly this</button>
     }>
       {(changed || refused === plan.hash) && (
-        <div class="stale" role="status">
+        <div class="plan-stale" role="status">
           <span>{changed ? 'The form has changed since: this is not its plan any more.' : 'What is there has changed since: nothing was started.'}</span>
           <button onClick={again}>Plan it again</button>
         </div>
@@ -174,7 +174,7 @@ function Planned({ plan, wanted, changed, again }: { plan: Plan; wanted: Request
           <p>{several(refuse, 'interval')} {refuse === 1 ? 'has' : 'have'} a run, and the plan is to refuse then. Keep what is there, or run again over it.</p>
         </div>
       )}
-      {plan.runs === 0 && refuse === 0 && <div class="stale" role="status">There is nothing to do: every interval has its run.</div>}
+      {plan.runs === 0 && refuse === 0 && <div class="plan-stale" role="status">There is nothing to do: every interval has its run.</div>}
       <div class="facts">
         <Fact name="Runs">{plan.runs.toLocaleString('en')}</Fact>
         <Fact name="Task instances">{plan.task_instances.toLocaleString('en')}</Fact>
@@ -186,7 +186,7 @@ function Planned({ plan, wanted, changed, again }: { plan: Plan; wanted: Request
       </div>
       {plan.notes.map((each) => <p key={each}>Note: {each}.</p>)}
       {plan.overwrites.length > 0 && (
-        <div class="written">
+        <div class="plan-written">
           <h3>Written, and over what</h3>
           <Table
             label="Paths that are written" rows={plan.overwrites.slice(0, ROWS)} id={(each) => each.interval + each.task + each.path}
@@ -201,7 +201,7 @@ function Planned({ plan, wanted, changed, again }: { plan: Plan; wanted: Request
         </div>
       )}
       <h3>{several(plan.intervals.length, 'interval')}</h3>
-      <div class="legend">{Object.entries(plan.counts).map(([what, count]) => count > 0 && <State key={what} of={what} count={count} />)}</div>
+      <div class="heat-legend">{Object.entries(plan.counts).map(([what, count]) => count > 0 && <State key={what} of={what} count={count} />)}</div>
       <Heat label="What becomes of each interval" starts={starts.at} states={plan.intervals.map((each) => each.what)} chosen={chosen} onChoose={setChosen}>
         {cell ? <Interval of={cell} /> : <span class="dim">Choose an interval for what becomes of it.</span>}
       </Heat>

@@ -33,7 +33,7 @@ export default function Approvals() {
         {(all) => (
           <>
             {state === ''
-              ? all.length === 0 ? <Nobody /> : <ul class="cards" aria-label="Open approvals">{all.map((one) => <Asked key={one.id} one={one} />)}</ul>
+              ? all.length === 0 ? <Nobody /> : <ul class="asked-list" aria-label="Open approvals">{all.map((one) => <Asked key={one.id} one={one} />)}</ul>
               : <Decided all={all} state={state} />}
             {found.more.value && <button onClick={found.next}>Older approvals</button>}
           </>
@@ -56,7 +56,7 @@ function Asked({ one }: { one: Approval }) {
     <li class="panel asked" aria-label={`Approval ${one.id}`}>
       <p class="question">{one.prompt || `May ${one.subject} go on?`}</p>
       <div class="facts">
-        <span class="kind">{KINDS[one.kind] ?? one.kind}</span>
+        <span class="asked-kind">{KINDS[one.kind] ?? one.kind}</span>
         <Fact name="For"><Subject one={one} /></Fact>
         <Fact name="May decide">{one.who.join(', ') || 'anybody'}</Fact>
         <Fact name="Asked"><Ago at={one.asked_at} /></Fact>
@@ -85,7 +85,7 @@ function Until({ one }: { one: Approval }) {
   const ends = Date.parse(one.expires_at)
   const left = Math.max(0, (ends - now.value) / (ends - Date.parse(one.asked_at)))
   return (
-    <span class="until">
+    <span class="asked-until">
       <span>Denied {ago(one.expires_at)} <span class="dim">(<Instant at={one.expires_at} seconds={false} />)</span></span>
       <span class={left === 0 ? 'bar over' : left < 0.2 ? 'bar soon' : 'bar'} aria-hidden="true"><i style={{ width: `${100 * left}%` }} /></span>
     </span>

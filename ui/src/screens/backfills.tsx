@@ -1,4 +1,5 @@
 /** `/backfills`: those there are, live, and the planner of a new one. */
+import { useRef } from 'preact/hooks'
 import { useGet, usePages } from '../api/query'
 import { several } from '../lib/planning'
 import { filter, part, query } from '../lib/router'
@@ -9,7 +10,9 @@ import './backfills.css'
 export default function Backfills() {
   const dag = query.value.get('dag') ?? ''
   const planning = query.value.has('plan')
-  const found = usePages('/api/v1/backfills', { query: { ...(dag && { dag }), limit: 50 }, on: (event) => event.kind === 'backfill' || event.kind === 'run' })
+  const going = useRef(new Set<string>()) // the DAGs of those that are not over: only their runs move a number here
+  const found = usePages('/api/v1/backfills', { query: { ...(dag && { dag }), limit: 50 }, on: (event) => event.kind === 'backfill' || (event.kind === 'run' && going.current.has(event.dag ?? '')) })
+  going.current = new Set(found.data.value?.filter((one) => one.ended_at === null).map((one) => one.dag))
   const dags = useGet('/api/v1/dags')
   const first = dags.data.value?.[0]?.dag
   return (
@@ -53,7 +56,7 @@ export default function Backfills() {
 
 export function Progress({ done, of, ended }: { done: number; of: number; ended: boolean }) {
   return (
-    <span class={ended ? 'progress ended' : 'progress'}>
+    <span class={ended ? 'backfill-progress ended' : 'backfill-progress'}>
       <span>{done.toLocaleString('en')} of {several(of, 'interval')}</span>
       <span class="bar" aria-hidden="true"><i style={{ width: `${of ? (100 * done) / of : 100}%` }} /></span>
     </span>
