@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +11,10 @@ from typing import Any
 
 import pytest
 
+import bide
 from bide import Cron, Every, Runtime, approval, dag, task
 from bide.runtime.clock import HOUR
+from bide.runtime.errors import BideError, NotFoundError
 from bide.runtime.service.needs import Found, needs_of
 from bide.runtime.service.overview import firings_of
 from bide.runtime.service.overview_shapes import Need
@@ -118,3 +121,43 @@ def test_what_is_late_is_one_kind(kind: str) -> None:
         kind="late", subject="orders", text="orders is late", since="2026-06-15T00:00:00Z", severity="major",
         run_id=None if run is None else "7", asset="orders" if run is None else None, alerts=("9",),
     )  # fmt: skip
+
+
+async def test_the_system_says_what_it_is_made_of_and_how_it_is(tmp_path: Path) -> None:
+    async with Runtime(db=tmp_path / "bide.db", dags=[nightly], watchdog=False, slots=3) as runtime:
+        await runtime.trigger("nightly")
+        await runtime.settled()
+        while not runtime.armed:
+            await asyncio.sleep(0.001)
+        ops = runtime.operations
+        shown, pulse = await ops.system.show(), await ops.system.pulse()
+    assert (shown.held_by, shown.epoch, shown.waits, shown.armed) == (os.getpid(), 1, {"time": 1}, 1)
+    assert sum(each.waits for each in shown.sources) == 1
+    assert shown.versions["bide"] == bide.__version__
+    assert shown.settings == ()  # a program has given it what it has
+    assert (pulse.slots, pulse.slots_in_use, pulse.readers, pulse.full) == (3, 0, 0, "")
+    assert pulse.turns is not None
+    assert pulse.turns > 0
+    assert int(pulse.newest) > 0
+
+
+async def test_a_line_of_the_audit_log_says_what_was_and_what_is(tmp_path: Path) -> None:
+    async with Runtime(db=tmp_path / "bide.db", dags=[broken, asks], watchdog=False) as runtime:
+        ops = runtime.operations
+        await (await runtime.trigger("broken")).wait()
+        await ops.mark("1", "breaks", "success")
+        with pytest.raises(BideError):
+            await ops.cancel("1")
+        refused, mark, _ = await ops.audit()
+        assert [each.verb for each in await ops.audit(target="run 1")] == ["cancel", "mark"]
+        assert [each.verb for each in await ops.audit(target="run")] == []
+        assert len(await ops.audit(via="python")) == 3
+        assert await ops.audit(via="http") == []
+        shown = await ops.audit_shown(mark.id)
+        assert ("failed", "success") in {
+            (each.was, each.now) for each in shown.moved if each.task == "breaks"
+        }
+        assert not shown.more
+        assert (await ops.audit_shown(refused.id)).moved == ()
+        with pytest.raises(NotFoundError, match="no line 99"):
+            await ops.audit_shown("99")

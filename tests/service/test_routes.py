@@ -95,7 +95,9 @@ def test_routes_are_told_apart_and_say_their_scope_and_what_they_are() -> None:
         assert each.route.scope in SCOPES
         assert each.doc.partition("\n")[0].endswith("."), f"{each.id} says in no sentence what it does"
         if each.route.method == "GET":
-            assert each.route.scope == ("admin" if each.id in ("audit", "tokens_listed") else "read")
+            assert each.route.scope == (
+                "admin" if each.id in ("audit", "audit_shown", "tokens_listed") else "read"
+            )
             assert each.body is None
 
 

@@ -33,7 +33,7 @@ from bide.runtime.service.shapes import (
     WaitLine,
     WhyShown,
 )
-from bide.runtime.service.token_shapes import AuditLine
+from bide.runtime.service.token_shapes import AuditLine, AuditShown
 
 if TYPE_CHECKING:
     from bide.runtime.config import Config
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.pulse import Pulse
     from bide.runtime.service.retaining_doors import RetainingDoors
     from bide.runtime.service.stat_doors import StatDoors
+    from bide.runtime.service.system_doors import SystemDoors
     from bide.runtime.service.task_doors import TaskDoors
     from bide.runtime.service.token_doors import TokenDoors
     from bide.runtime.store.names import Named
@@ -88,6 +89,7 @@ ROOMS: Final = MappingProxyType(
         "tasks": "task_doors:TaskDoors",
         "tokens": "token_doors:TokenDoors",
         "overview": "overview_doors:OverviewDoors",
+        "system": "system_doors:SystemDoors",
     }
 )
 """The properties of `Doors` that lead to further operations, and where their protocols stand."""
@@ -293,6 +295,11 @@ class Doors(Protocol):
         """How all of it stands."""
         ...
 
+    @property
+    def system(self) -> SystemDoors:
+        """The process that holds the database, and the database."""
+        ...
+
     async def answered(self) -> Kept | None:
         """The whole answer of the first time, where this request bears a key and it is kept."""
         ...
@@ -318,11 +325,19 @@ class Doors(Protocol):
         outcome: str | None = None,
         before: str | None = None,
         limit: Limit = 100,
+        via: str | None = None,
+        target: str | None = None,
     ) -> list[AuditLine]:
         """List the commands there were, with who asked and from where; the newest first.
 
-        `since`: an instant, or a span before now such as 2h; `outcome`: ok, refused.
+        `since`: an instant, or a span before now such as 2h; `outcome`: ok, refused; `via`: terminal, socket, http, hook, python, host;
+        `target`: what it was about, as a line says it, or how that begins: `run 12`.
         """
+        ...
+
+    @get("/audit/{line}", scope="admin")
+    async def audit_shown(self, line: str) -> AuditShown:
+        """Show a command with what it moved: the lines of the journal that were committed with it."""
         ...
 
     @get("/dags", pages="dag")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.plans import Plans
     from bide.runtime.service.retaining import Retaining
     from bide.runtime.service.stats import Stats
+    from bide.runtime.service.system import System
     from bide.runtime.service.tally import Tally
     from bide.runtime.service.tasks import Tasks
 
@@ -154,3 +155,10 @@ class Operated:
         from bide.runtime.service.overview import Overview
 
         return Overview(self.db, self._reader, self._clock, self._live, self._held)
+
+    @property
+    def system(self) -> System:
+        """The process that holds the database, and the database."""
+        from bide.runtime.service.system import System
+
+        return System(self.db, self._reader, self._clock, self._live)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bide.runtime.service.event_shapes import EventLine
 from bide.runtime.service.said_words import Id, Instant, OutcomeWord, ScopeWord, TokenWord
 from bide.runtime.service.shapes import _Shape
 
@@ -43,3 +44,11 @@ class AuditLine(_Shape, frozen=True):
     args: dict[str, Any]
     outcome: OutcomeWord
     message: str
+
+
+class AuditShown(_Shape, frozen=True):
+    """A command, and what moved with it: of the same instant, and about the same where the journal tells. `more`: and more did."""
+
+    line: AuditLine
+    moved: tuple[EventLine, ...]
+    more: bool

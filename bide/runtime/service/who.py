@@ -11,7 +11,7 @@ from bide.runtime.errors import UsageError
 from bide.runtime.service import once
 from bide.runtime.service.addresses import before_number, entity, read_date, read_span
 from bide.runtime.service.shapes import iso
-from bide.runtime.service.token_shapes import AuditLine
+from bide.runtime.service.token_shapes import AuditLine, AuditShown
 from bide.runtime.store.reader import Reader
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ class Who:
         outcome: str | None = None,
         before: str | None = None,
         limit: int = 100,
+        via: str | None = None,
+        target: str | None = None,
     ) -> list[AuditLine]:
         """The commands there were, the newest first; `since`: an instant, or so long ago (`2h`)."""
         from bide.runtime.store import who_reads
@@ -81,13 +83,18 @@ class Who:
         if not 1 <= limit <= 100_000:
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
         since_us = None if since is None else _since(since, self._clock.now())
-        asked = (since_us, who, verb, outcome, before_number(before), limit)
+        asked = (since_us, who, verb, outcome, before_number(before), limit, via, target)
         return await self._reader.ask(
-            Reader.read, lambda conn: [_line(row) for row in who_reads.audited(conn, *asked)]
+            Reader.read, lambda conn: [audit_line(row) for row in who_reads.audited(conn, *asked)]
         )
 
+    async def audit_shown(self, line: str) -> AuditShown:
+        from bide.runtime.service.audited import shown
 
-def _line(row: AuditRow) -> AuditLine:
+        return await self._reader.ask(shown, line)
+
+
+def audit_line(row: AuditRow) -> AuditLine:
     return AuditLine(
         id=str(row.audit_id),
         at=iso(row.at_us),

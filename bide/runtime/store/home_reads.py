@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+from bide.runtime.store.migrate import version_of
+from bide.runtime.store.queries import sql_of
 from bide.runtime.store.rows import _Row
 
 MOST: Final = 1_000
@@ -130,3 +132,9 @@ def due_dags(conn: sqlite3.Connection, until_us: int, limit: int) -> list[DueDag
 def lately(conn: sqlite3.Connection, since_us: int, span_us: int) -> list[tuple[int, str, int]]:
     """(number of the span since the epoch, state, runs that were made in it), of the newest runs."""
     return conn.execute(_LATELY, (span_us, since_us)).fetchall()
+
+
+def ground(conn: sqlite3.Connection) -> tuple[int, str, dict[str, int]]:
+    """(number of the schema, how SQLite keeps its log, open waits by kind)."""
+    journal = str(conn.execute("PRAGMA journal_mode").fetchone()[0])
+    return version_of(conn), journal, dict(conn.execute(sql_of("wait_counts")).fetchall())

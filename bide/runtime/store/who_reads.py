@@ -58,12 +58,21 @@ def audited(
     outcome: str | None = None,
     before: int | None = None,
     limit: int = 100,
+    via: str | None = None,
+    target: str | None = None,
 ) -> list[AuditRow]:
-    """The newest first; `before`: those of lower numbers."""
+    """The newest first; `before`: those of lower numbers; `target`: those about it, or a part of it such as a run's task."""
     return listed(
         conn,
         AuditRow,
         f"{_AUDIT} WHERE (?1 IS NULL OR at_us >= ?1) AND (?2 IS NULL OR who = ?2) AND (?3 IS NULL OR verb = ?3)"
-        " AND (?4 IS NULL OR outcome = ?4) AND (?5 IS NULL OR audit_id < ?5) ORDER BY audit_id DESC LIMIT ?6",
-        (since_us, who, verb, outcome, before, limit),
+        " AND (?4 IS NULL OR outcome = ?4) AND (?5 IS NULL OR audit_id < ?5)"
+        " AND (?7 IS NULL OR via = ?7) AND (?8 IS NULL OR target = ?8 OR substr(target, 1, length(?8) + 1) = ?8 || '/') ORDER BY audit_id DESC LIMIT ?6",
+        (since_us, who, verb, outcome, before, limit, via, target),
     )
+
+
+def audit_row(conn: sqlite3.Connection, audit_id: int) -> AuditRow | None:
+    """One command; None when there is none of that number."""
+    found = listed(conn, AuditRow, f"{_AUDIT} WHERE audit_id = ?", (audit_id,))
+    return found[0] if found else None
