@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from bide.runtime.errors import NotFoundError
+from bide import Cron, dag
+from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.service.dag_views import DagViews
 from bide.runtime.service.operations import AtOnce
 from bide.runtime.store.reader import Reader
+from bide.sensors import TimeSensor
+from bide.testing import SimRuntime
 from tests.service.test_operations import FixedClock
 
 
@@ -50,3 +56,58 @@ async def test_cards_have_the_last_runs_and_follow_by_name(db: Path) -> None:
         assert cards[0].open_runs == 1
         assert await views.cards(10, "etl") == []
         assert await views.not_loaded() == []
+
+
+@dag(schedule=Cron("0 6 * * *"), catchup="all", catchup_cap=2, max_active_runs=1)
+def daily() -> None:
+    """Fires at six."""
+    TimeSensor("later", delta=timedelta(hours=30))
+
+
+@dag(schedule=Cron("0 6 * * *"), catchup="all", catchup_cap=2, max_active_runs=1, name="daily")
+def more() -> None:
+    """Fires at six."""
+    TimeSensor("later", delta=timedelta(hours=31)) >> TimeSensor("last", delta=timedelta(hours=32))
+
+
+async def test_the_calendar_says_what_became_of_each_firing(
+    sim_runtime: Callable[..., AbstractAsyncContextManager[SimRuntime]],
+) -> None:
+    """It was away from the 2nd to the 5th: of what was missed two are run later, one by one, the others are not."""
+    async with sim_runtime(dags=[daily], start="2026-03-01T05:00") as rt:
+        await rt.clock.advance(timedelta(hours=2))
+    async with sim_runtime(dags=[daily], start="2026-03-05T09:00") as rt:
+        await rt.clock.advance(timedelta(minutes=1))
+        views = rt.operations.dag_views
+        found = await views.firings("daily", "2026-03-01", "2026-03-08")
+        told = [(line.fires_at[8:10], line.what, line.run_id) for line in found]
+        assert told == [
+            ("01", "fired", "1"),
+            ("02", "missed", None),
+            ("03", "missed", None),
+            ("04", "caught_up", "2"),
+            ("05", "catching_up", None),
+            ("06", "due", None),
+            ("07", "due", None),
+        ]
+        assert found[1].reason == "missed, and more than its catchup_cap of 2"
+        assert found[3].delay_s == timedelta(days=1, hours=3).total_seconds()
+        days = (await views.calendar("daily", "2026-03-01", "2026-03-08")).days
+        assert [(day.day[8:], day.counts) for day in days] == [(day, {what: 1}) for day, what, _ in told]
+        with pytest.raises(UsageError, match="choose another span"):
+            await views.calendar("daily", "2026-03-08", "2026-03-01")
+
+
+async def test_versions_are_kept_with_their_graphs(
+    sim_runtime: Callable[..., AbstractAsyncContextManager[SimRuntime]],
+) -> None:
+    async with sim_runtime(dags=[daily], start="2026-03-01T05:00"):
+        pass
+    async with sim_runtime(dags=[more], start="2026-03-01T05:10") as rt:
+        views = rt.operations.dag_views
+        newest, oldest = await views.versions("daily")
+        assert (newest.current, newest.tasks, oldest.current, oldest.tasks) == (True, 2, False, 1)
+        graph = (await views.version("daily", oldest.version)).graph
+        assert [task["name"] for task in graph["tasks"]] == ["later"]
+        with pytest.raises(NotFoundError, match="no version 99"):
+            await views.version("daily", "99")

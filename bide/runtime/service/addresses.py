@@ -87,6 +87,11 @@ def asset_version_number(text: object) -> int:
     return _number(text, "version", "`bide assets show ASSET` lists them", "version", "version_id")
 
 
+def version_number(text: object) -> int:
+    """The number of a version of a DAG's graph from what was typed."""
+    return _number(text, "version of a DAG", "`GET /dags/{dag}/versions` lists them", "version")
+
+
 def before_number(text: str | None) -> int:
     """The number below which a page of a listing begins; None: at the newest."""
     return (

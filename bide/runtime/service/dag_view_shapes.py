@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bide.runtime.service.said_words import Id, Instant, RunWord, TaskWord
-from bide.runtime.service.shapes import _Shape
+from bide.runtime.service.shapes import Interval, _Shape
 
 
 class GridTask(_Shape, frozen=True):
@@ -71,3 +73,59 @@ class NotLoaded(_Shape, frozen=True):
 
     what: str
     why: str
+
+
+class FiringLine(_Shape, frozen=True):
+    """One firing of a schedule, or a run that was made otherwise.
+
+    `what`: fired, late (a promise was not kept), caught_up (missed, and run later), missed (not run: `reason` says why),
+    catching_up (missed, still to be run), held (its time has come, nothing is decided), due (to come); of a run that no
+    schedule made what made it: manual, backfill, ... `delay_s`: from its time to its start.
+    """
+
+    what: str
+    fires_at: Instant
+    interval: Interval
+    run_id: Id | None = None
+    state: RunWord | None = None
+    delay_s: float | None = None
+    reason: str = ""
+
+
+class CalendarDay(_Shape, frozen=True):
+    """A day in the zone of the DAG: how many there are of each `what`, and of runs by state."""
+
+    day: str
+    counts: dict[str, int]
+    states: dict[str, int]
+
+
+class Calendar(_Shape, frozen=True):
+    """What became of the firings of a DAG and what is to come, day by day. `cut`: there are more than are counted here."""
+
+    dag: str
+    tz: str
+    since: Instant
+    until: Instant
+    days: tuple[CalendarDay, ...]
+    cut: bool = False
+
+
+class GraphVersionLine(_Shape, frozen=True):
+    """A version of a DAG's graph. `current`: new runs are made of it."""
+
+    version: Id
+    hash: str
+    created_at: Instant
+    tasks: int
+    current: bool
+
+
+class GraphVersionShown(_Shape, frozen=True):
+    """`graph` is the graph as it was declared: what differs from a default."""
+
+    version: Id
+    hash: str
+    created_at: Instant
+    current: bool
+    graph: dict[str, Any]

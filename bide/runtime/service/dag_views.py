@@ -6,16 +6,29 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from bide.runtime.clock import Clock
+from bide.runtime.clock import DAY, Clock
 from bide.runtime.engine.states import State
-from bide.runtime.errors import NotFoundError
+from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.graph.validate import suggestion
-from bide.runtime.service.addresses import before_number, bounded
-from bide.runtime.service.dag_view_shapes import DagCard, Grid, GridRun, GridTask, NotLoaded, RecentRun
+from bide.runtime.service.addresses import before_number, bounded, read_date, version_number
+from bide.runtime.service.dag_calendar import Span, calendar, lines
+from bide.runtime.service.dag_view_shapes import (
+    Calendar,
+    DagCard,
+    FiringLine,
+    GraphVersionLine,
+    GraphVersionShown,
+    Grid,
+    GridRun,
+    GridTask,
+    NotLoaded,
+    RecentRun,
+)
 from bide.runtime.service.describe import does, schedule_words
 from bide.runtime.service.shapes import iso, iso_or_none
 from bide.runtime.store import dag_reads as reads
+from bide.runtime.store import schedules
 from bide.runtime.store.reader import Reader
 
 if TYPE_CHECKING:
@@ -23,8 +36,12 @@ if TYPE_CHECKING:
 
     from bide.runtime.service.doors import Live
     from bide.runtime.service.operations import Asks
+    from bide.runtime.store.schedules import Scheduled
 
 RECENT: Final = 10
+BEHIND: Final = 21 * DAY
+AHEAD: Final = 7 * DAY
+LONGEST: Final = 400 * DAY
 WORDS: Final = tuple(State)
 _PLACE: Final = {state: n for n, state in enumerate(WORDS)}
 _DECODER: Final = msgspec.json.Decoder(DagSpec)
@@ -37,6 +54,10 @@ class _Head(msgspec.Struct, frozen=True):
     owner: str = ""
     tags: tuple[str, ...] = ()
     doc: str = ""
+
+
+class _Zone(msgspec.Struct, frozen=True):
+    tz: str = "UTC"
 
 
 class DagViews:
@@ -61,19 +82,102 @@ class DagViews:
         below = before_number(before)
         return await self._reader.ask(_grid, dag, below, limit)
 
+    async def calendar(self, dag: str, since: str | None = None, until: str | None = None) -> Calendar:
+        return await self._reader.ask(_calendar, dag, since, until, self._clock.now())
+
+    async def firings(self, dag: str, since: str, until: str, limit: int = 1_000) -> list[FiringLine]:
+        bounded(limit)
+        return await self._reader.ask(_firings, dag, since, until, limit, self._clock.now())
+
+    async def versions(self, dag: str, limit: int = 100, before: str | None = None) -> list[GraphVersionLine]:
+        bounded(limit)
+        below = before_number(before)
+        return await self._reader.ask(Reader.read, lambda conn: _versions(conn, dag, below, limit))
+
+    async def version(self, dag: str, version: str) -> GraphVersionShown:
+        number = version_number(version)
+        return await self._reader.ask(Reader.read, lambda conn: _version(conn, dag, number))
+
     def _code_error(self, dag: str) -> str | None:
         return (self._live.code_error(dag) or None) if self._live else None
 
 
-def known(reader: Reader, conn: sqlite3.Connection, dag: str) -> reads.DagRow:
+def known(conn: sqlite3.Connection, dag: str) -> reads.DagRow:
     """The DAG of that name; `NotFoundError` names one that is near."""
     row = reads.dag(conn, dag)
     if row is None:
-        names = [each.name for each in reads.dags(conn, "", 10_000)]
-        raise NotFoundError(
-            f"there is no DAG {dag!r} in {reader.path}{suggestion(dag, names) or ': `bide dags` lists them'}"
-        )
+        near = suggestion(dag, reads.names(conn))
+        raise NotFoundError(f"there is no DAG {dag!r}{near or ': `bide dags` lists them'}")
     return row
+
+
+# --- when it fires, what it was -----------------------------------------------------------------------
+
+
+def _scheduled(conn: sqlite3.Connection, dag: str) -> tuple[Scheduled, str]:
+    """(its schedule, its zone)."""
+    known(conn, dag)
+    row = schedules.scheduled(conn, dag)
+    if row is None:
+        raise NotFoundError(f"the DAG {dag!r} has no graph yet: load its file")
+    return row, msgspec.json.decode(row.spec, type=_Zone).tz
+
+
+def _span(since: str | None, until: str | None, tz: str, now_us: int) -> Span:
+    from_us = now_us - BEHIND if since is None else read_date(since, tz)
+    until_us = max(from_us, now_us) + AHEAD if until is None else read_date(until, tz)
+    if not 0 < until_us - from_us <= LONGEST:
+        raise UsageError(
+            f"from {iso(from_us)} to {iso(until_us)} are no 1 to {LONGEST // DAY} days: choose another span"
+        )
+    return Span(from_us, until_us, now_us)
+
+
+def _calendar(reader: Reader, dag: str, since: str | None, until: str | None, now_us: int) -> Calendar:
+    def read(conn: sqlite3.Connection) -> Calendar:
+        row, tz = _scheduled(conn, dag)
+        return calendar(conn, row, _span(since, until, tz, now_us), tz)
+
+    return reader.read(read)
+
+
+def _firings(reader: Reader, dag: str, since: str, until: str, limit: int, now_us: int) -> list[FiringLine]:
+    def read(conn: sqlite3.Connection) -> list[FiringLine]:
+        row, tz = _scheduled(conn, dag)
+        return [line for _, line in lines(conn, row, _span(since, until, tz, now_us))[0][:limit]]
+
+    return reader.read(read)
+
+
+def _versions(conn: sqlite3.Connection, dag: str, below: int, limit: int) -> list[GraphVersionLine]:
+    row = known(conn, dag)
+    return [
+        GraphVersionLine(
+            version=str(each.version_id),
+            hash=each.hash,
+            created_at=iso(each.created_us),
+            tasks=len(msgspec.json.decode(each.spec, type=_Head).tasks),
+            current=each.version_id == row.version_id,
+        )
+        for each in reads.versions(conn, row.dag_id, below, limit)
+    ]
+
+
+def _version(conn: sqlite3.Connection, dag: str, number: int) -> GraphVersionShown:
+    row = known(conn, dag)
+    found = reads.versions(conn, row.dag_id, number + 1, 1)
+    if not found or found[0].version_id != number:
+        raise NotFoundError(f"the DAG {dag!r} has no version {number}: its versions are listed beside it")
+    return GraphVersionShown(
+        version=str(number),
+        hash=found[0].hash,
+        created_at=iso(found[0].created_us),
+        current=number == row.version_id,
+        graph=msgspec.json.decode(found[0].spec),
+    )
+
+
+# --- at a glance, task by task ------------------------------------------------------------------------
 
 
 def _card(conn: sqlite3.Connection, row: reads.DagRow) -> DagCard:
@@ -103,7 +207,7 @@ def _card(conn: sqlite3.Connection, row: reads.DagRow) -> DagCard:
 
 
 def _grid(reader: Reader, dag: str, below: int, limit: int) -> Grid:
-    return reader.read(lambda conn: _read_grid(conn, known(reader, conn, dag), below, limit))
+    return reader.read(lambda conn: _read_grid(conn, known(conn, dag), below, limit))
 
 
 def _read_grid(conn: sqlite3.Connection, row: reads.DagRow, below: int, limit: int) -> Grid:

@@ -59,6 +59,11 @@ def dag(conn: sqlite3.Connection, name: str) -> DagRow | None:
     return found[0] if found else None
 
 
+def names(conn: sqlite3.Connection) -> list[str]:
+    """Of all that are not removed."""
+    return [row[0] for row in conn.execute("SELECT name FROM dag WHERE removed = 0 ORDER BY name")]
+
+
 def newest_runs(conn: sqlite3.Connection, dag_id: int, before: int, limit: int) -> list[RunRow]:
     """The newest first, of those below an id."""
     return in_one(
@@ -92,3 +97,67 @@ def states(
         (run_id, msgspec.json.encode(list(tasks)).decode()),
     ).fetchone()
     return msgspec.json.decode(row[0], type=list[tuple[State | None, int | None]])
+
+
+class VersionRow(_Read, frozen=True):
+    version_id: int
+    hash: str
+    created_us: int
+    spec: str
+
+
+def versions(conn: sqlite3.Connection, dag_id: int, below: int, limit: int) -> list[VersionRow]:
+    """The newest first, of those below an id."""
+    return in_one(
+        conn,
+        VersionRow,
+        "SELECT version_id, hash, created_us, spec FROM dag_version WHERE dag_id = ? AND version_id < ?"
+        " ORDER BY version_id DESC LIMIT ?",
+        (dag_id, below, limit),
+    )
+
+
+class FiredRow(_Read, frozen=True):
+    """A run as its day shows it. `late`: a promise of it or of one of its tasks was not kept."""
+
+    run_id: int
+    state: RunState
+    kind: str
+    logical_us: int
+    start_us: int
+    end_us: int
+    scheduled_us: int
+    created_us: int
+    started_us: int | None
+    late: int
+
+
+def fired(conn: sqlite3.Connection, dag_id: int, from_us: int, until_us: int, limit: int) -> list[FiredRow]:
+    """The runs whose logical date is within [from, until), the last first."""
+    return in_one(
+        conn,
+        FiredRow,
+        "SELECT r.run_id, r.state, r.kind, r.logical_us, r.start_us, r.end_us, r.scheduled_us, r.created_us, r.started_us,"
+        " EXISTS (SELECT 1 FROM alert a WHERE a.run_id = r.run_id AND a.kind IN ('run', 'task'))"
+        " FROM run r WHERE r.dag_id = ? AND r.logical_us >= ? AND r.logical_us < ? ORDER BY r.logical_us DESC LIMIT ?",
+        (dag_id, from_us, until_us, limit),
+    )
+
+
+class SkipRow(_Read, frozen=True):
+    from_us: int
+    until_us: int
+    reason: str
+
+
+def skipped_within(
+    conn: sqlite3.Connection, dag_id: int, from_us: int, until_us: int, limit: int
+) -> list[SkipRow]:
+    """Decisions not to run firings within [from, until), the newest first."""
+    return in_one(
+        conn,
+        SkipRow,
+        "SELECT from_us, until_us, reason FROM skipped_firing WHERE dag_id = ? AND from_us < ? AND until_us >= ?"
+        " ORDER BY skip_id DESC LIMIT ?",
+        (dag_id, until_us, from_us, limit),
+    )

@@ -8,15 +8,19 @@ import { Ago, Choice, Fact, Head, Link, Shown, State } from '../parts/basics'
 import { askTrigger, pausing } from '../parts/trigger'
 import { filter, part, query } from '../lib/router'
 import { dagZone } from '../lib/time'
+import { DagCalendar } from './dag_calendar'
 import { RunGrid } from './dag_grid'
+import { DagBackfills, DagDocs, DagGraph, DagTasks } from './dag_tasks'
+import { DagVersions } from './dag_versions'
 
 export type Shape = components['schemas']['DagShown']
 
-const VIEWS: [string, string][] = [['', 'Grid']]
+const VIEWS: [string, string][] = [['', 'Grid'], ['graph', 'Graph'], ['calendar', 'Calendar'], ['tasks', 'Tasks'], ['versions', 'Versions'], ['docs', 'Docs'], ['backfills', 'Backfills']]
 
 export default function Dag({ dag }: { dag: string }) {
   const shown = useGet('/api/v1/dags/{dag}', { names: { dag }, on: (event) => event.dag === dag && (event.kind === 'run' || event.kind === 'dag') })
-  const view = query.value.get('view') ?? ''
+  const wanted = query.value.get('view') ?? ''
+  const view = VIEWS.some(([key]) => key === wanted) ? wanted : ''
   const tz = shown.data.value?.tz
   useEffect(() => {
     if (tz) dagZone.value = tz
@@ -44,6 +48,12 @@ export default function Dag({ dag }: { dag: string }) {
           {it.code_error && <div class="wrong" role="alert"><strong>Its code is not loaded</strong><p>{it.code_error}</p></div>}
           <div class="filters"><Choice label="View" value={view} options={VIEWS} onChange={(chosen) => filter({ view: chosen })} /></div>
           {view === '' && <RunGrid dag={dag} />}
+          {view === 'graph' && <DagGraph of={it} />}
+          {view === 'calendar' && <DagCalendar dag={dag} tz={it.tz} />}
+          {view === 'tasks' && <DagTasks of={it} />}
+          {view === 'versions' && <DagVersions dag={dag} />}
+          {view === 'docs' && <DagDocs of={it} />}
+          {view === 'backfills' && <DagBackfills dag={dag} />}
         </>
       )}
     </Shown>
