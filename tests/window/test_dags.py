@@ -160,3 +160,58 @@ def test_a_parameter_that_cannot_be_is_refused_in_words(context: BrowserContext,
     dialog.get_by_role("button", name="Start a run").click()
     expect(dialog.get_by_role("alert")).to_contain_text("'often'")
     expect(dialog.get_by_role("alert")).to_contain_text("must be 9 or less")
+
+
+def test_the_calendar_shows_what_is_due_and_a_day_its_firings(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/dags/daily_orders?view=calendar&month=2026-03")
+    month = page.get_by_role("table", name="March 2026")
+    day = month.get_by_role("button", name=re.compile("^2026-03-02"))
+    expect(day).to_have_accessible_name("2026-03-02: 1 missed, 1 manual; runs: 1 success")
+    day.click()
+    expect(page).to_have_url(re.compile("day=2026-03-02"))
+    firings = page.get_by_role("table", name="Firings of 2026-03-02")
+    expect(firings.locator("tbody tr")).to_have_count(2)
+    expect(firings).to_contain_text("success")
+    expect(firings).to_contain_text('missed, and catchup is "none"')
+    page.get_by_role("button", name="Now", exact=True).click()
+    page.get_by_role("button", name="Later", exact=True).click()
+    expect(page.get_by_role("button", name=re.compile(r"^\d{4}-\d\d-\d\d: 1 due$")).first).to_be_visible()
+    expect(page.get_by_role("group", name="What became of the firings shown")).to_contain_text("due")
+
+
+def test_versions_are_told_apart_field_by_field(page: Page, house: House) -> None:
+    def version(number: int, **changed: Any) -> dict[str, Any]:
+        graph = {"name": "daily_orders", "tasks": [{"name": "sum_up", "lane": "async", **changed}]}
+        return {"version": str(number), "hash": f"{number}" * 12, "created_at": "2026-03-01T00:00:00Z", "current": number == 2, "graph": graph}  # fmt: skip
+
+    both = [version(2, retries=3), version(1, retries=1, owner="<b>x</b>")]
+    lines = [{**each, "tasks": 1} for each in both]
+    page.route("**/daily_orders/versions?*", lambda route: route.fulfill(json=lines))
+    by = {each["version"]: each for each in both}
+    page.route(
+        "**/daily_orders/versions/*",
+        lambda route: route.fulfill(json=by[route.request.url.rpartition("/")[2]]),
+    )
+    page.goto(f"{house.url}/dags/daily_orders?view=versions")
+    expect(page.get_by_text("- retries: 1")).to_be_visible()
+    expect(page.get_by_text("+ retries: 3")).to_be_visible()
+    expect(page.get_by_text("- owner: <b>x</b>")).to_be_visible()
+    page.get_by_label("To version").select_option("1")
+    expect(page).to_have_url(re.compile("now=1"))
+    expect(page.get_by_role("heading", name="Version 1")).to_be_visible()
+
+
+def test_the_graph_the_tasks_the_docs_and_the_backfills_of_a_dag(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/dags/daily_orders?view=versions")
+    expect(page.get_by_text("It was never otherwise")).to_be_visible()
+    expect(page.get_by_label("The graph of this version")).to_contain_text("task sum_up")
+    views = page.get_by_role("group", name="View")
+    views.get_by_role("button", name="Tasks").click()
+    expect(page.get_by_role("table", name="Tasks")).to_contain_text("load_orders")
+    views.get_by_role("button", name="Docs").click()
+    expect(page.locator("pre")).to_have_text("Orders of a day, and what they bring.")
+    views.get_by_role("button", name="Backfills").click()
+    expect(page.get_by_text("bide backfill daily_orders")).to_be_visible()
+    views.get_by_role("button", name="Graph").click()
+    expect(page.get_by_text("as of run")).to_be_visible()
+    expect(page.get_by_text("2 of 2 shown")).to_be_visible()

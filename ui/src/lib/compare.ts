@@ -46,6 +46,6 @@ export function compare(was: Graph, now: Graph): Compared[] {
 
 /** A graph as text: one field a line, tasks one after the other. */
 export function written(graph: Graph): string {
-  const lines = (value: unknown) => [...flat(value)].map(([path, said]) => `  ${path}: ${said}`)
-  return [String(graph.name ?? ''), ...lines(without(graph)), ...(graph.tasks ?? []).flatMap((task) => ['', `task ${String(task.name)}`, ...lines(Object.fromEntries(Object.entries(task).filter(([key]) => key !== 'name')))])].join('\n')
+  const lines = (value: Plain) => [...flat(Object.fromEntries(Object.entries(value).filter(([key]) => key !== 'name')))].map(([path, said]) => `  ${path}: ${said}`)
+  return [String(graph.name ?? ''), ...lines(without(graph)), ...(graph.tasks ?? []).flatMap((task) => ['', `task ${String(task.name)}`, ...lines(task)])].join('\n')
 }

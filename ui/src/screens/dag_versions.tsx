@@ -26,7 +26,7 @@ export function DagVersions({ dag }: { dag: string }) {
             <Panel title="What has changed" side={all.length > 1 && (
               <>
                 <Pick label="From" all={all} value={was?.version ?? ''} onChange={(was) => filter({ was })} />
-                <Pick label="to" all={all} value={now.version} onChange={(now) => filter({ now })} />
+                <Pick label="To" all={all} value={now.version} onChange={(now) => filter({ now })} />
                 {versions.more.value && <button class="small" onClick={versions.next}>Older</button>}
               </>
             )}>
@@ -42,7 +42,7 @@ export function DagVersions({ dag }: { dag: string }) {
 
 function Pick({ label, all, value, onChange }: { label: string; all: readonly Line[]; value: string; onChange: (version: string) => void }) {
   return (
-    <label>{label} <select value={value} onChange={(event) => onChange(event.currentTarget.value)}>
+    <label>{label} <select aria-label={`${label} version`} value={value} onChange={(event) => onChange(event.currentTarget.value)}>
       {all.map((each) => <option key={each.version} value={each.version}>{`${each.version} · ${instant(each.created_at, false)} · ${each.hash.slice(0, 8)}${each.current ? ' (current)' : ''}`}</option>)}
     </select></label>
   )
