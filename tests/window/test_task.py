@@ -37,7 +37,76 @@ def test_one_instance_of_a_mapped_task_stands_in_the_query(page: Page, house: Ho
     run = house.runs["mapped"]
     page.goto(f"{house.url}/runs/{run}/t/double")
     expect(page.get_by_role("heading", name="12 instances")).to_be_visible()
-    page.get_by_role("link", name="double[3]", exact=True).click()
+    page.get_by_role("link", name="success double[3]").click()
     expect(page).to_have_url(f"{house.url}/runs/{run}/t/double?map=3")
     expect(page.get_by_role("heading", name="double[3]")).to_be_visible()
     expect(page.get_by_text(f"mapped/{run}/double/3")).to_be_visible()
+
+
+def test_the_log_grows_while_its_task_runs_is_searched_and_taken_away(page: Page, house: House) -> None:
+    page.goto(f"{house.url}/runs/{house.runs['held']}/t/holds")
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("holding")
+    expect(page.get_by_text("Goes on")).to_be_visible()
+    page.goto(f"{house.url}/runs/{house.runs['bad']}/t/breaks")
+    search = page.get_by_label("Search the log")
+    search.fill("COLUMN")
+    expect(page.get_by_text("1 of 3 lines")).to_be_visible()
+    expect(log.locator("mark").first).to_have_text("column")
+    search.press("Enter")
+    expect(page.get_by_text("2 of 3 lines")).to_be_visible()
+    page.get_by_label("Only these").check()
+    expect(log.locator(".line")).to_have_count(3)
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="Download").click()
+    assert "about to break" in taken.value.path().read_text()
+
+
+def test_a_task_is_run_again_and_its_new_attempt_is_there_without_a_reload(page: Page, house: House) -> None:
+    run = house.runs["good"]
+    page.goto(f"{house.url}/runs/{run}/t/sum_up")
+    expect(page.get_by_text("360", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Run again", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text(f"bide rerun {run} sum_up", exact=True)).to_be_visible()
+    dialog.get_by_role("button", name="Run again").click()
+    expect(page.get_by_role("group", name="Attempts").get_by_role("button")).to_have_count(2)
+    expect(page.get_by_role("log")).to_have_accessible_name("Log of attempt 2")
+
+
+def test_a_mark_is_made_and_taken_back(page: Page, house: House) -> None:
+    run = house.runs["good"]
+    page.goto(f"{house.url}/runs/{run}/t/sum_up")
+    why = page.get_by_role("region", name="Why it is in this state")
+    page.get_by_role("button", name="Mark", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("It becomes").select_option("skipped")
+    expect(dialog.get_by_text(f"bide mark {run} sum_up skipped")).to_be_visible()
+    dialog.get_by_role("button", name="Mark", exact=True).click()
+    expect(why.get_by_text("skipped", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(why.get_by_text("success", exact=True)).to_be_visible()
+
+
+def test_tasks_of_all_dags_are_found_by_filters_of_the_address_and_marked_at_once_after_a_count(
+    page: Page, house: House
+) -> None:
+    page.get_by_role("link", name="Tasks", exact=True).click()
+    table = page.get_by_role("table", name="Tasks")
+    expect(table.get_by_role("link", name="release")).to_be_visible()
+    page.get_by_role("button", name="Failed", exact=True).click()
+    expect(page).to_have_url(re.compile(r"/tasks\?state=failed$"))
+    expect(table.get_by_role("link", name="breaks")).to_have_count(1)
+    expect(page.get_by_role("button", name="Mark all")).to_be_disabled()
+    page.get_by_label("DAG", exact=True).first.fill("fail*")
+    page.get_by_label("Task", exact=True).fill("breaks")
+    page.get_by_label("Task", exact=True).press("Enter")
+    expect(page).to_have_url(re.compile(r"dag=fail\*&task=breaks$|dag=fail%2A&task=breaks$"))
+    page.get_by_label("Mark as").select_option("skipped")
+    page.get_by_role("button", name="Mark all").click()
+    dialog = page.get_by_role("dialog", name="Mark breaks skipped in 1 run")
+    expect(dialog.get_by_role("link", name=f"run {house.runs['bad']}")).to_be_visible()
+    expect(dialog.get_by_text("--expect 1")).to_be_visible()
+    dialog.get_by_role("button", name="Mark in 1 run").click()
+    expect(page.get_by_text("1 of 1 runs done.")).to_be_visible()
+    expect(page.get_by_text("No task matches")).to_be_visible()

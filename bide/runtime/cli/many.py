@@ -13,7 +13,7 @@ from bide.runtime.errors import UsageError
 from bide.runtime.service.action_shapes import ActionAsked, ActionShown
 from bide.runtime.service.doors import Doors
 
-_WORDS: Final = ("dag", "state", "kind", "since", "until")
+_WORDS: Final = ("dag", "state", "kind", "since", "until", "task_state")
 
 DryRun = Annotated[bool, Parameter(negative="", help="Only count them, and name the first.")]
 Expect = Annotated[int | None, Parameter(help="Refuse unless just so many match; else what is counted now.")]

@@ -27,12 +27,13 @@ class ActionDoors(Protocol):
         task: str | None = None,
         to: str | None = None,
         downstream: bool = False,
+        task_state: str | None = None,
     ) -> ActionAsked:
         """Cancel, rerun or mark all runs that a filter finds.
 
         `action`: cancel (of what is not over) or rerun (of what failed or was cancelled; `whole`: of all that is over,
         every task) or mark (a `task`, `to` success, failed or skipped, with `downstream` all below it, of the runs of `dag` where it
-        is not so yet). `dag` may have * and ?, `state` is one or more with commas, `since` and `until` are logical dates, the
+        is not so yet, of those alone where it is in a `task_state` if one is said). `dag` may have * and ?, `state` is one or more with commas, `since` and `until` are logical dates, the
         second one not included. `dry_run` counts them; without it `expect` must be that count, and it is refused when
         another number matches by then. It is carried out in slices after the answer: ask for it by its id.
         """

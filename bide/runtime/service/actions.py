@@ -8,7 +8,7 @@ import msgspec
 
 from bide.runtime.engine.bulk import OF_RUNS
 from bide.runtime.engine.matching import LONGEST
-from bide.runtime.engine.states import MARKS, RunState
+from bide.runtime.engine.states import MARKS, RunState, State
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.service.action_shapes import ActionAsked, ActionShown, LeftOut
@@ -48,9 +48,11 @@ class Actions:
         task: str | None = None,
         to: str | None = None,
         downstream: bool = False,
+        task_state: str | None = None,
     ) -> ActionAsked:
         _known(action, ("cancel", "rerun", "mark"))
         mark = _mark(action, dag, task, to, downstream)
+        of_task = _task_states(action, task_state)
         states = tuple(dict.fromkeys(state.split(","))) if state is not None else ()
         for each in states:
             if each not in set(RunState):
@@ -71,9 +73,11 @@ class Actions:
             until_us=None if until is None else read_date(until),
             task=task or "",
             to=to or "",
+            task_states=of_task,
         )
         said = (
             ("task", task),
+            ("task_state", task_state),
             ("to", to),
             ("dag", dag),
             ("state", state),
@@ -194,6 +198,21 @@ def _mark(
     return {"task": task, "state": to, "downstream": downstream}
 
 
+def _task_states(action: str, said: str | None) -> tuple[str, ...]:
+    """The states in which a mark finds the task."""
+    if said is None:
+        return ()
+    if action != "mark":
+        raise UsageError(f"`task_state` goes with mark: a {action} is of whole runs")
+    states = tuple(dict.fromkeys(said.split(",")))
+    for each in states:
+        if each not in set(State):
+            raise UsageError(
+                f"{each!r} is no state of a task{suggestion(each, State)}: use one of {', '.join(State)}"
+            )
+    return states
+
+
 def _words(said: tuple[tuple[str, str | None], ...]) -> str:
     return " ".join(f"{name}={value}" for name, value in said if value is not None) or "all"
 
@@ -202,6 +221,7 @@ def _where(of: Filter) -> str:
     return _words(
         (
             ("task", of.task or None),
+            ("task_state", ",".join(of.task_states) or None),
             ("to", of.to or None),
             ("dag", of.dag or None),
             ("state", ",".join(of.states) or None),

@@ -14,6 +14,7 @@ class TaskDoors(Protocol):
     @get("/tasks", pages="id")
     async def listed(
         self,
+        run: str | None = None,
         dag: str | None = None,
         task: str | None = None,
         state: str | None = None,

@@ -42,6 +42,7 @@ class Tasks:
 
     async def listed(
         self,
+        run: str | None = None,
         dag: str | None = None,
         task: str | None = None,
         state: str | None = None,
@@ -57,6 +58,7 @@ class Tasks:
                     f"{each!r} is no state of a task{suggestion(each, State)}: use one of {', '.join(State)}"
                 )
         of = reads.TaskFilter(
+            run_id=None if run is None else run_number(run),
             dag=dag or "",
             task=task or "",
             states=states,
@@ -215,7 +217,19 @@ def _inputs(task: TaskSpec, facts: Facts, known: Mapping[str, reads.NextTo]) -> 
         given += [(f"env {name}", value, True) for name, value in task.shell.env.items()]
         given += [("cwd", task.shell.cwd, True)] if task.shell.cwd else []
     for name, value, template in given:
-        yield _input(name, value, template, facts, known)
+        one = _input(name, value, template, facts, known)
+        if task.map is not None and facts.map_index >= 0 and name in task.map.over:
+            one = msgspec.structs.replace(one, value=_item(one.value, facts.map_index, task.map.shard))
+        yield one
+
+
+def _item(values: Any, index: int, shard: int | None) -> Any:
+    """What an instance has of a list: its item, or its lot of them; None where the list is not there."""
+    if not isinstance(values, list):
+        return None
+    if shard is not None:
+        return values[index * shard : (index + 1) * shard]
+    return values[index] if index < len(values) else None
 
 
 def _input(

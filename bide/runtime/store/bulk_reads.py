@@ -17,14 +17,17 @@ _OPEN: Final = "r.ended_us IS NULL"
 _BAD: Final = "r.state IN ('failed', 'cancelled')"
 _OVER: Final = "r.ended_us IS NOT NULL"
 _ANY: Final = "1"
-_MARKED: Final = "EXISTS (SELECT 1 FROM task_instance i WHERE i.run_id = r.run_id AND i.task GLOB ? AND i.map_index < 0 AND i.state <> ?)"
+_MARKED: Final = (
+    "EXISTS (SELECT 1 FROM task_instance i WHERE i.run_id = r.run_id AND i.task GLOB ? AND i.map_index < 0 AND i.state <> ?"
+    "{among})"
+)
 
 
 class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which runs, or which DAGs, are meant: all of what is said holds. `dag` may have * and ?.
 
     Of runs: `states`, `kind`, and logical dates from `since_us` on and before `until_us`; those that have a `task` (* and ? as
-    well) which is not in the state `to` yet.
+    well) which is not in the state `to` yet, and in one of `task_states` where any is said.
     """
 
     dag: str = ""
@@ -34,6 +37,7 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
     until_us: int | None = None
     task: str = ""
     to: str = ""
+    task_states: tuple[str, ...] = ()
 
 
 class BulkSlice(msgspec.Struct, frozen=True):
@@ -99,8 +103,9 @@ def _conditions(of: Filter) -> tuple[list[str], list[Any]]:
             parts.append(sql)
             values.append(value)
     if of.task:
-        parts.append(_MARKED)
-        values += [of.task, of.to]
+        among = "" if not of.task_states else " AND i.state IN (SELECT value FROM json_each(?))"
+        parts.append(_MARKED.format(among=among))
+        values += [of.task, of.to, *([msgspec.json.encode(of.task_states).decode()] if among else [])]
     return parts, values
 
 

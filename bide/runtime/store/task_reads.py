@@ -75,6 +75,7 @@ class FoundRead(_Row, frozen=True):
 class TaskFilter(msgspec.Struct, frozen=True):
     """All of what is said holds. `dag` and `task` may have * and ?; logical dates from `since_us` on and before `until_us`."""
 
+    run_id: int | None = None
     dag: str = ""
     task: str = ""
     states: tuple[str, ...] = ()
@@ -138,6 +139,9 @@ def instances(conn: sqlite3.Connection, run_id: int, task: str) -> dict[str, int
 def found(conn: sqlite3.Connection, of: TaskFilter, limit: int, before: int | None) -> list[FoundRead]:
     """Those that match, of the newest run first, within a run by name backwards. `before`: behind that instance."""
     parts, values = ["1"], list[Any]()
+    if of.run_id is not None:
+        parts.append("run_id = ?")
+        values.append(of.run_id)
     if of.dag:
         parts.append("dag_id IN (SELECT dag_id FROM dag WHERE name GLOB ?)")
         values.append(of.dag)

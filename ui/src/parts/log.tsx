@@ -172,7 +172,7 @@ export function Log(given: Given) {
           if (end !== follow) setFollow(end)
         }}>
         {log.from.value > 0 && <p class="line"><button class="small" onClick={() => { setFollow(false); void log.whole() }}>Show the {(log.from.value / 1024).toFixed(0)} KiB before</button></p>}
-        {chunks.map((chunk, at) => <Many key={at} lines={chunk} wanted={low} here={first - at * CHUNK} zone={zoneName.value} />)}
+        {chunks.map((chunk, at) => <Many key={at} lines={chunk} wanted={low} here={first - at * CHUNK} zone={zoneName.value} later={chunks.length > 5 && at < chunks.length - 1} />)}
         {lines.length === 0 && <p class="line dim">{log.over.value ? 'The attempt has written nothing.' : 'Nothing is written yet. It is shown as it comes.'}</p>}
         {lines.length > 0 && only && low && !hits.length && <p class="line dim">No line has it.</p>}
       </div>
@@ -184,9 +184,10 @@ export function Log(given: Given) {
   )
 }
 
-function Many({ lines, wanted, here, zone }: { lines: readonly Line[]; wanted: string; here: number; zone: string }) {
+/** Two hundred lines. `later`: what is not in sight is not laid out, which very long logs need. */
+function Many({ lines, wanted, here, zone, later }: { lines: readonly Line[]; wanted: string; here: number; zone: string; later: boolean }) {
   return useMemo(() => (
-    <div class="many">
+    <div class={later ? 'many later' : 'many'}>
       {lines.map((each, at) => (
         <div key={at} class={`line ${each.level}${at === here ? ' here' : ''}`}>
           <time dateTime={each.at} title={each.at}>{each.at && instant(each.at).slice(11) + each.at.slice(19, 23).replace('Z', '')}</time>
@@ -197,5 +198,5 @@ function Many({ lines, wanted, here, zone }: { lines: readonly Line[]; wanted: s
         </div>
       ))}
     </div>
-  ), [lines.length, lines[0], lines.at(-1), wanted, here >= 0 && here < lines.length ? here : -1, zone])
+  ), [lines.length, lines[0], lines.at(-1), wanted, here >= 0 && here < lines.length ? here : -1, zone, later])
 }

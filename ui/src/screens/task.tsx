@@ -33,10 +33,9 @@ export default function TaskScreen({ run, task }: { run: string; task: string })
       >
         {at && (
           <>
-            <State of={at.state} />
             <Fact name="DAG"><Link to={`/dags/${part(at.dag)}`}>{at.dag}</Link></Fact>
             <Fact name="Logical date"><Instant at={at.logical_date} /></Fact>
-            <Fact name="Interval"><Instant at={at.interval.start} seconds={false} /> to <Instant at={at.interval.end} seconds={false} /></Fact>
+            {at.interval.start !== at.interval.end && <Fact name="Interval"><Instant at={at.interval.start} seconds={false} /> to <Instant at={at.interval.end} seconds={false} /></Fact>}
             {at.owner && <Fact name="Owner">{at.owner}</Fact>}
             <Fact name={at.does}>{at.lane}</Fact>
           </>
@@ -87,7 +86,7 @@ function Attempts({ one, run, name }: { one: Task; run: string; name: string }) 
           ))}
         </div>
       )}
-      <Spent one={chosen} />
+      <Spent one={chosen} task={one} />
       {chosen.error && <div class="wrong"><strong>{chosen.state === 'lost' ? 'Lost' : 'What it said'}</strong><p>{chosen.error}</p></div>}
       <Log key={chosen.attempt} run={run} task={name} attempt={chosen.attempt} bytes={chosen.log_bytes} />
     </Panel>
@@ -95,10 +94,11 @@ function Attempts({ one, run, name }: { one: Task; run: string; name: string }) 
 }
 
 /** Where the time of an attempt went: a bar, and the same in words. */
-function Spent({ one }: { one: Attempt }) {
+function Spent({ one, task }: { one: Attempt; task: Task }) {
   const open = one.ended_at === null
   const all = Math.max(0, ((open ? now.value : new Date(one.ended_at!).getTime()) - new Date(one.started_at).getTime()) / 1000)
-  const slot = open ? Math.max(one.slot_s, all - one.waited_s) : one.slot_s
+  // an open attempt holds one now, since the task runs, unless it waits
+  const slot = open && task.state === 'running' ? Math.min(all, one.slot_s + Math.max(0, (now.value - new Date(task.since).getTime()) / 1000)) : one.slot_s
   const total = one.queued_s + all || 1
   const waited = Math.max(0, all - slot)
   return (
@@ -160,7 +160,7 @@ function Inputs({ one, run }: { one: Task; run: string }) {
 }
 
 function Result({ one }: { one: Task }) {
-  if (one.result_bytes === null) return <p class="dim">{one.state === 'success' ? 'It returned nothing.' : 'Nothing yet: what a task returns is here when it has succeeded.'}</p>
+  if (one.result_bytes === null) return <p class="dim">{Object.keys(one.instances).length ? 'Each of its instances gives its own.' : one.state === 'success' ? 'It returned nothing.' : 'Nothing yet: what a task returns is here when it has succeeded.'}</p>
   if (one.result === null && one.result_bytes > 4) return <p class="dim">It has more than 64 KiB: read it in Python with <code>await rt.output(...)</code>, or from the database.</p>
   return <Value of={one.result} />
 }
@@ -217,19 +217,30 @@ function Pair({ name, children }: { name: string; children: ComponentChildren })
   return <><dt>{name}</dt><dd>{children}</dd></>
 }
 
-/** The instances of a mapped task: how many in which state, and a page of them. */
+/** The instances of a mapped task: how many in which state, and those that matter first. */
 function Instances({ one, run, task }: { one: Task; run: string; task: string }) {
+  const listed = useGet('/api/v1/tasks', { query: { run, task, limit: MOST + 1 }, on: (event) => event.run_id === run && event.task === task })
   const states = Object.entries(one.instances).sort(([a], [b]) => URGENCY.indexOf(a) - URGENCY.indexOf(b))
   const total = states.reduce((sum, [, count]) => sum + count, 0)
+  const all = `/tasks?run=${part(run)}&task=${part(task)}`
   return (
-    <Panel title={`${total.toLocaleString()} instances`} side={<Link to={`/tasks?run=${part(run)}&task=${part(task)}`}>All of them</Link>}>
-      <div class="counts">{states.map(([name, count]) => <State key={name} of={name} count={count} />)}</div>
-      <nav class="cells" aria-label="Instances">
-        {Array.from({ length: Math.min(total, 100) }, (_, index) => <Link key={index} to={taskPath(run, `${task}[${index}]`)}>{task}[{index}]</Link>)}
-      </nav>
+    <Panel title={`${total.toLocaleString()} instances`} side={<Link to={all}>All of them</Link>}>
+      <div class="counts">{states.map(([name, count]) => <Link key={name} to={`${all}&state=${name}`} class="bare"><State of={name} count={count} /></Link>)}</div>
+      <Shown of={listed}>
+        {(rows) => (
+          <nav class="cells" aria-label="Instances">
+            {rows.filter((each) => each.map_index >= 0)
+              .sort((a, b) => URGENCY.indexOf(a.state) - URGENCY.indexOf(b.state) || a.map_index - b.map_index)
+              .map((each) => <Link key={each.id} class="cell" to={taskPath(run, `${task}[${each.map_index}]`)} title={`${task}[${each.map_index}]`}><State of={each.state} bare /> {task}[{each.map_index}]</Link>)}
+            {total > MOST && <span class="dim">and {(total - MOST).toLocaleString()} more</span>}
+          </nav>
+        )}
+      </Shown>
     </Panel>
   )
 }
+
+const MOST = 200
 
 /** What has happened to it, the newest first. */
 function Journal({ run, task, map }: { run: string; task: string; map: number }) {
@@ -244,7 +255,7 @@ function Journal({ run, task, map }: { run: string; task: string; map: number })
             empty={<Empty title="Nothing yet">Each change of its state is one line here.</Empty>}
             columns={[
               { name: 'When', cell: (event) => <Instant at={event.at} /> },
-              { name: 'What', cell: (event) => `${event.kind}${event.attempt ? ` ${event.attempt}` : ''}`, wide: true },
+              { name: 'What', cell: (event) => <span class="nowrap">{event.kind}{event.kind === 'attempt' && event.attempt ? ` ${event.attempt}` : ''}</span>, wide: true },
               { name: 'Now', cell: (event) => <State of={event.now} /> },
               { name: 'Was', cell: (event) => <span class="dim">{event.was.replaceAll('_', ' ')}</span>, wide: true },
               { name: 'Why', cell: (event) => event.reason },
