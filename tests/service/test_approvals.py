@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bide import Runtime, approval, dag, task
+from bide import Asset, Runtime, approval, dag, task
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.service.api import make_app
 from bide.runtime.service.client import ServiceClient
@@ -129,6 +129,10 @@ def test_b55_the_terminal_decides_on_a_database_that_nobody_runs(tmp_path: Path,
     assert "ann, bob" in said.out
     [line] = msgspec.json.decode(bide("approvals", "list", "--json", "--db", str(db)).out)
     assert (line["id"], line["state"], line["who"]) == ("1", "open", ["ann", "bob"])
+    shown = bide("approvals", "show", "1", "--db", str(db)).out
+    assert "ann, bob may decide, until 20" in shown
+    evidence = msgspec.json.decode(bide("approvals", "show", "1", "--json", "--db", str(db)).out)["evidence"]
+    assert (evidence["id"], evidence["results"], evidence["versions"]) == ("1", [], [])
     refused = bide("approvals", "approve", "1", "--by", "eve", "--why", "x", "--db", str(db))
     assert (refused.code, "not for eve" in refused.err) == (4, True)
     done = bide("approvals", "approve", "--by", "ann", "--why", "they match", "--db", str(db))
@@ -152,3 +156,34 @@ async def _taken_up(db: Path) -> None:
 def test_b55_who_and_why_are_asked_for(tmp_path: Path, bide: Bide) -> None:
     assert bide("approvals", "approve", "1", "--by", "ann").code == 2
     assert bide("approvals", "reject", "1", "--why", "x").code == 2
+
+
+async def test_b55_what_is_known_before_an_answer_is_shown_with_it() -> None:
+    figures = Asset("approvals.figures")
+
+    @task(outlets=[figures])
+    async def count() -> dict[str, int]:
+        return {"rows": 3}
+
+    @task
+    async def long() -> str:
+        return "x" * 5_000
+
+    @dag
+    def looked_at() -> None:
+        [count(), long()] >> approval("ok", prompt="go on?")
+
+    async with sim_runtime(dags=[looked_at]) as rt:
+        await rt.trigger("looked_at", logical_date="2026-03-01")
+        one = await asked(rt)
+        found = await rt.approvals.evidence(one.id)
+        assert [(each.task, each.state, each.whole) for each in found.results] == [
+            ("count", "success", True),
+            ("long", "success", False),
+        ]
+        assert found.results[0].value == '{"rows":3}'
+        assert len(found.results[1].value or "") == 2_000
+        assert [(each.asset, each.state) for each in found.versions] == [("approvals.figures", "published")]
+        assert (found.decided, found.issues, found.plan, found.delivery) == (None, (), None, None)
+        with pytest.raises(NotFoundError, match="there is no approval 99"):
+            await rt.approvals.evidence("99")

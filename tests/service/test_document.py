@@ -25,7 +25,8 @@ LOCAL: Final = {
 SAME: Final = {
     "action": "actions_show", "alerts": "alerts", "alerts ack": "alert_ack", "alerts list": "alerts",
     "approvals": "approvals_listed", "approvals approve": "approvals_approve", "approvals list": "approvals_listed",
-    "approvals reject": "approvals_reject", "assets": "assets_listed", "assets blast": "assets_blast",
+    "approvals reject": "approvals_reject", "approvals show": "approvals_show approvals_evidence",
+    "assets": "assets_listed", "assets blast": "assets_blast",
     "assets cancel-plan": "plans_cancel", "assets checklist": "evidence_checklist",
     "assets contracts": "asset_graph_contracts", "assets decisions": "assets_decisions",
     "assets degrade": "assets_degrade", "assets events": "assets_events", "assets events drop": "assets_drop",
@@ -54,7 +55,16 @@ SAME: Final = {
     "why": "why assets_why",
 }  # fmt: skip
 """Command -> the operations that do the same over HTTP."""
-BESIDE: Final = {"approvals_show", "assets_version", "assets_versions", "tasks_listed", "tasks_show", "wait_shown"}
+BESIDE: Final = {
+    "assets_version",
+    "assets_versions",
+    "audit_shown",
+    "system_pulse",
+    "system_show",
+    "tasks_listed",
+    "tasks_show",
+    "wait_shown",
+}
 """Operations whose answer the terminal has within another's."""
 PAGES: Final = {"dag_views", "overview"}
 """Rooms whose answers are what one page of the window shows; the terminal has it with several commands."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bide.runtime.service.approval_shapes import ApprovalLine
+from bide.runtime.service.approval_shapes import ApprovalEvidence, ApprovalLine
 from bide.runtime.service.route import Limit, Person, Text, get, post
 from bide.runtime.service.shapes import Done
 
@@ -29,6 +29,11 @@ class ApprovalDoors(Protocol):
     @get("/approvals/{approval}", tagged="approval")
     async def show(self, approval: str) -> ApprovalLine:
         """Show an approval."""
+        ...
+
+    @get("/approvals/{approval}/evidence")
+    async def evidence(self, approval: str) -> ApprovalEvidence:
+        """Show what is known of what is to be approved: results right before it, versions, what a contract found."""
         ...
 
     @post("/approvals/{approval}/approve", scope="admin", nulls={"approval": "only"}, tagged="approval")

@@ -9,8 +9,9 @@ import msgspec
 from bide.runtime.engine.states import ApprovalState
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.validate import suggestion
+from bide.runtime.service import approval_evidence
 from bide.runtime.service.addresses import approval_number, before_number, run_number
-from bide.runtime.service.approval_shapes import ApprovalLine
+from bide.runtime.service.approval_shapes import ApprovalEvidence, ApprovalLine
 from bide.runtime.service.once import again
 from bide.runtime.service.shapes import Done, iso, iso_or_none
 from bide.runtime.store import approval_reads as reads
@@ -55,8 +56,17 @@ class Approvals:
             Reader.read, lambda conn: reads.approvals(conn, None, None, 1, number + 1)
         )
         if not found or found[0].approval_id != number:
-            raise NotFoundError(f"there is no approval {number}: `bide approvals --state all` lists them")
+            raise NotFoundError(f"there is no approval {number}: `bide approvals --all` lists them")
         return line(found[0])
+
+    async def evidence(self, approval: str) -> ApprovalEvidence:
+        number = approval_number(approval)
+        found: ApprovalEvidence | None = await self._reader.ask(
+            Reader.read, lambda conn: approval_evidence.evidence(conn, number)
+        )
+        if found is None:
+            raise NotFoundError(f"there is no approval {number}: `bide approvals --all` lists them")
+        return found
 
     async def approve(self, approval: str | None, by: str, why: str) -> Done:
         return await self._decide("approve", "approved", approval, by, why)

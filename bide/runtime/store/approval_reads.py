@@ -99,3 +99,92 @@ def open_of_instance(conn: sqlite3.Connection, instance_id: int) -> ApprovalShow
     sql = f"{_SHOWN} WHERE p.kind IN ('task', 'contract', 'effect') AND p.subject_id = ? AND p.state = 'open'"
     found = listed(conn, ApprovalShown, sql, (instance_id,))
     return found[0] if found else None
+
+
+class ApprovalSubject(_Row, frozen=True):
+    """What an approval is about: numbers, and the interval of its run or version."""
+
+    kind: ApprovalKind
+    subject_id: int
+    run_id: int | None
+    task: str | None
+    decision_id: int | None
+    about: str
+    start_us: int | None
+    end_us: int | None
+
+
+class ResultBefore(_Row, frozen=True):
+    """What a task right before it has returned. `value` is JSON, cut."""
+
+    task: str
+    state: str
+    value: str | None
+
+
+class VersionAbout(_Row, frozen=True):
+    asset: str
+    version_id: int
+    state: str
+    start_us: int
+    end_us: int
+
+
+def subject_of(conn: sqlite3.Connection, approval_id: int) -> ApprovalSubject | None:
+    found = listed(
+        conn,
+        ApprovalSubject,
+        "SELECT p.kind, p.subject_id, p.run_id, i.task, p.decision_id, p.about, coalesce(v.start_us, r.start_us),"
+        " coalesce(v.end_us, r.end_us) FROM approval p LEFT JOIN run r USING (run_id)"
+        " LEFT JOIN task_instance i ON p.kind IN ('task', 'contract', 'effect') AND i.instance_id = p.subject_id"
+        " LEFT JOIN asset_version v ON p.kind IN ('publication', 'degraded') AND v.asset_version_id = p.subject_id"
+        " WHERE p.approval_id = ?",
+        (approval_id,),
+    )
+    return found[0] if found else None
+
+
+def results_before(
+    conn: sqlite3.Connection, run_id: int, task: str, most: int, cut: int
+) -> list[ResultBefore]:
+    """What the tasks right before this one returned, the first `cut` characters of each."""
+    return listed(
+        conn,
+        ResultBefore,
+        "SELECT i.task, i.state, substr(o.value, 1, ?4) FROM run r JOIN dag_version v USING (version_id),"
+        " json_each(v.spec, '$.tasks') t, json_each(t.value, '$.upstream') u"
+        " JOIN task_instance i ON i.run_id = r.run_id AND i.task = u.value AND i.map_index = -1"
+        " LEFT JOIN output o USING (instance_id)"
+        " WHERE r.run_id = ?1 AND json_extract(t.value, '$.name') = ?2 ORDER BY i.task LIMIT ?3",
+        (run_id, task, most, cut),
+    )
+
+
+def decision_about(conn: sqlite3.Connection, decision_id: int) -> tuple[str, str] | None:
+    """(reason, issues as JSON) of what was decided before somebody was asked."""
+    row = conn.execute("SELECT reason, issues FROM decision WHERE decision_id = ?", (decision_id,)).fetchone()
+    return (row[0], row[1]) if row else None
+
+
+_VERSION: Final = "SELECT a.name, v.asset_version_id, v.state, v.start_us, v.end_us FROM asset_version v JOIN asset a USING (asset_id)"
+
+
+def versions_about(conn: sqlite3.Connection, subject: ApprovalSubject, most: int) -> list[VersionAbout]:
+    """The version that is to be seen and what it is made of; of a run, the versions that it has made."""
+    if subject.kind in (ApprovalKind.PUBLICATION, ApprovalKind.DEGRADED):
+        sql = (
+            f"{_VERSION} WHERE v.asset_version_id = ?1 OR v.asset_version_id IN"
+            " (SELECT input_id FROM asset_input WHERE asset_version_id = ?1) ORDER BY v.asset_version_id = ?1 DESC, 1, 2 LIMIT ?2"
+        )
+        return listed(conn, VersionAbout, sql, (subject.subject_id, most))
+    if subject.run_id is None:
+        return []
+    return listed(
+        conn, VersionAbout, f"{_VERSION} WHERE v.run_id = ?1 ORDER BY 2 DESC LIMIT ?2", (subject.run_id, most)
+    )
+
+
+def delivery_about(conn: sqlite3.Connection, key: str) -> int | None:
+    """The delivery of that key, if it was begun."""
+    row = conn.execute("SELECT delivery_id FROM delivery WHERE key = ?", (key,)).fetchone()
+    return row[0] if row else None

@@ -77,6 +77,7 @@ export const STATES: Record<string, State> = {
   overwrite: of('written over', 'warned', 'again'),
   skip: of('kept as it is', 'idle', 'skip'),
   refuse: of('refused', 'bad', 'bar'),
+  withdrawn: of('withdrawn', 'idle', 'stop'),
   expired: of('expired', 'bad', 'clock'),
   delivered: of('delivered', 'good', 'box'),
   corrected: of('corrected', 'idle', 'again'),

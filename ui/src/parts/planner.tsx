@@ -49,6 +49,7 @@ export function Planner() {
           <div class="field"><label for="plan-dag">DAG</label>
             <select id="plan-dag" aria-describedby="plan-dag-hint" required value={dag} onChange={(event) => filter({ plan: event.currentTarget.value, tasks: null })}>
               <option value="">Choose one</option>
+              {dag && !dags.data.value?.some((each) => each.dag === dag) && <option value={dag}>{dag}</option>}
               {dags.data.value?.map((each) => <option key={each.dag} value={each.dag}>{each.dag}</option>)}
             </select>
             {shown.data.value && <small id="plan-dag-hint">{shown.data.value.schedule}</small>}

@@ -1,4 +1,5 @@
 /** `/approvals`: what people are asked, what it is about, and their answers. What is asked comes and goes by itself. */
+import { useState } from 'preact/hooks'
 import { post, type Answer } from '../api/client'
 import { usePages } from '../api/query'
 import { iAm, me } from '../lib/me'
@@ -6,11 +7,12 @@ import { filter, part, query } from '../lib/router'
 import { ago, now } from '../lib/time'
 import { Act, word, type Doing } from '../parts/action'
 import { Ago, Choice, Empty, Fact, Head, Instant, Link, Shown, State, Table } from '../parts/basics'
+import { Evidence } from '../parts/evidence'
 import './approvals.css'
 
 type Approval = Answer<'/api/v1/approvals'>[number]
 
-const STATES: [string, string][] = [['', 'Open'], ['approved', 'Approved'], ['rejected', 'Rejected'], ['expired', 'Expired'], ['all', 'All']]
+const STATES: [string, string][] = [['', 'Open'], ['approved', 'Approved'], ['rejected', 'Rejected'], ['expired', 'Expired'], ['withdrawn', 'Withdrawn'], ['all', 'All']]
 /** What is asked for, by the kind of the approval. */
 const KINDS: Record<string, string> = {
   task: 'a task',
@@ -52,6 +54,7 @@ function Nobody() {
 }
 
 function Asked({ one }: { one: Approval }) {
+  const [seen, setSeen] = useState(false)
   return (
     <li class="panel asked" aria-label={`Approval ${one.id}`}>
       <p class="question">{one.prompt || `May ${one.subject} go on?`}</p>
@@ -61,6 +64,10 @@ function Asked({ one }: { one: Approval }) {
         <Fact name="May decide">{one.who.join(', ') || 'anybody'}</Fact>
         <Fact name="Asked"><Ago at={one.asked_at} /></Fact>
       </div>
+      <details>
+        <summary onClick={() => setSeen(true)}>What is known</summary>
+        {seen && <Evidence approval={one.id} run={one.run_id} />}
+      </details>
       <div class="foot">
         <Until one={one} />
         <div class="actions">

@@ -50,7 +50,7 @@ function Whole({ one, on }: { one: Backfill; on: Moved }) {
         <Fact name="What is there">{{ skip: 'is kept', overwrite: 'is run again over', fail: 'was a reason not to start' }[one.overwrite] ?? one.overwrite}</Fact>
         <Fact name="Plan"><code title={one.plan_hash}>{one.plan_hash.slice(0, 12)}</code></Fact>
       </Head>
-      {one.state === 'paused' && <div class="backfill-paused" role="status"><span><b>Paused:</b> {one.why}</span><Act doing={resume(one)}>Let it go on</Act></div>}
+      {one.state === 'paused' && <div class="backfill-paused" role="status"><span><Said text={one.why} /></span><Act doing={resume(one)}>Let it go on</Act></div>}
       <Panel title={`${one.done.toLocaleString('en')} of ${several(one.total, 'interval')}`} side={<b>{one.percent} %</b>}>
         <Far one={one} />
         <Cells one={one} on={on} />
