@@ -6,20 +6,21 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from bide.runtime.cli import impact, plans, uses
+from bide.runtime.cli import impact, plans, standing, uses
 from bide.runtime.cli.asking import Dag, Db, Json, Most, asked, dag_name, done
 from bide.runtime.cli.output import print_json, print_table, print_why, stamp, write
 from bide.runtime.service.shapes import Interval
 
 app = App(
     name="assets",
-    help="Assets: list (bare), show, use, decisions, publish, degrade, checklist, blast, invalidate, invalidations, lineage, plan, run-plan, plans, cancel-plan, events {list,drop,replay}.",
+    help="Assets: list (bare), show, standing, use, decisions, publish, degrade, checklist, blast, invalidate, invalidations, lineage, plan, run-plan, plans, cancel-plan, events {list,drop,replay}.",
 )
 events = App(
     name="events", help="Versions that a DAG has before it: list them, drop them, have them once more."
 )
 app.command(events)
 uses.commands(app)
+standing.commands(app)
 plans.add_to(app)
 impact.commands(app)
 

@@ -9,6 +9,7 @@ from bide.runtime.service.asset_shapes import AssetEventLine, AssetLine, AssetSh
 from bide.runtime.service.impact_doors import ImpactDoors
 from bide.runtime.service.route import Limit, Text, get, post
 from bide.runtime.service.shapes import Done
+from bide.runtime.service.standing_shapes import PartLine, StandingLine
 from bide.runtime.service.use_doors import UseDoors
 
 
@@ -18,6 +19,16 @@ class AssetDoors(UseDoors, ImpactDoors, Protocol):
     @get("/assets", pages="asset")
     async def listed(self, limit: Limit = 100_000, before: str | None = None) -> list[AssetLine]:
         """List the assets, by name."""
+        ...
+
+    @get("/asset-standings", pages="asset")
+    async def standings(self, limit: Limit = 1000, before: str | None = None) -> list[StandingLine]:
+        """List how assets stand: each with its newest intervals, and what is promised next."""
+        ...
+
+    @get("/asset-intervals", pages="place")
+    async def intervals(self, asset: str, limit: Limit = 100, before: str | None = None) -> list[PartLine]:
+        """List the intervals of an asset, the newest first, each with the version that counts."""
         ...
 
     @get("/assets/{asset:path}", tagged="asset", pages="version", parts={"versions": "version"})

@@ -36,6 +36,7 @@ from bide.runtime.service.impact import Impacts
 from bide.runtime.service.plan_shapes import PlanRun
 from bide.runtime.service.plans import Plans
 from bide.runtime.service.shapes import Detail, Done, Interval, iso, iso_or_none
+from bide.runtime.service.standings import Standings
 from bide.runtime.service.uses import Uses
 from bide.runtime.spans import Span, covers, share
 from bide.runtime.store import asset_reads as reads
@@ -51,7 +52,7 @@ _SHOWN: Final = 5
 """Groups of versions that `why` looks at in full."""
 
 
-class Assets(Uses, Impacts):
+class Assets(Uses, Impacts, Standings):
     """What can be asked and done about assets."""
 
     def __init__(self, reader: Asks, door: Door, clock: Clock, live: Live | None, held: bool) -> None:
