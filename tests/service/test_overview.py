@@ -14,7 +14,7 @@ import pytest
 import bide
 from bide import Cron, Every, Runtime, approval, dag, task
 from bide.runtime.clock import HOUR
-from bide.runtime.errors import BideError, NotFoundError
+from bide.runtime.errors import BideError, NotFoundError, UsageError
 from bide.runtime.service.needs import Found, needs_of
 from bide.runtime.service.overview import firings_of
 from bide.runtime.service.overview_shapes import Need
@@ -161,3 +161,23 @@ async def test_a_line_of_the_audit_log_says_what_was_and_what_is(tmp_path: Path)
         assert (await ops.audit_shown(refused.id)).moved == ()
         with pytest.raises(NotFoundError, match="no line 99"):
             await ops.audit_shown("99")
+
+
+async def test_runs_are_found_by_what_made_them_their_dates_and_a_pattern(tmp_path: Path) -> None:
+    async with Runtime(db=tmp_path / "bide.db", dags=[broken, asks], watchdog=False) as runtime:
+        ops = runtime.operations
+        for date in ("2026-06-01", "2026-06-02", "2026-06-03"):
+            await runtime.trigger("broken", logical_date=date)
+        await runtime.trigger("asks", logical_date="2026-06-02")
+
+        async def ids(**asked: Any) -> list[str]:
+            return [run.run_id for run in await ops.runs(**asked)]
+
+        assert await ids(since="2026-06-02", until="2026-06-03") == ["4", "2"]
+        assert await ids(dag="br*", since="2026-06-02") == ["3", "2"]
+        assert await ids(dag="broken", until="2026-06-02") == ["1"]
+        assert await ids(kind="manual", dag="a?ks") == ["4"]
+        assert await ids(kind="scheduled") == []
+        assert await ids(dag="none*") == []
+        with pytest.raises(UsageError, match="no kind of a run"):
+            await ids(kind="by hand")

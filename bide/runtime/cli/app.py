@@ -230,13 +230,16 @@ def runs(
     /,
     *,
     state: Annotated[str | None, Parameter(help="Only runs in this state.")] = None,
+    kind: Annotated[str | None, Parameter(help="Only runs made by this: scheduled, manual, ...")] = None,
+    since: Annotated[str | None, Parameter(help="Only of logical dates since then.")] = None,
+    until: Annotated[str | None, Parameter(help="Only of logical dates before this one.")] = None,
     limit: Annotated[int, Parameter(help="At most so many, the newest.")] = 50,
     db: Db = None,
     json: Json = False,
 ) -> int:
     """List runs, the newest first: of all DAGs, or of one."""
     name = dag_name(dag) if dag is not None else None
-    found = asked(db, lambda ops: ops.runs(name, state, limit))
+    found = asked(db, lambda ops: ops.runs(name, state, limit, None, kind, since, until))
     if json:
         print_json(found)
     else:

@@ -59,10 +59,8 @@ class Actions:
                 raise UsageError(
                     f"{each!r} is no state of a run{suggestion(each, RunState)}: use one of {', '.join(RunState)}"
                 )
-        if kind is not None and kind not in _KINDS:
-            raise UsageError(
-                f"{kind!r} is no kind of a run{suggestion(kind, _KINDS)}: use one of {', '.join(_KINDS)}"
-            )
+        if kind is not None:
+            known_kind(kind)
         if whole and action != "rerun":
             raise UsageError("`whole` goes with rerun: a cancel is of all of a run")
         of = Filter(
@@ -147,6 +145,14 @@ class Actions:
         args |= {"mark": mark} if mark is not None else {}
         answer = await self._door.command("bulk", {**args, "whole": whole, "reason": reason})
         return _begun(action, answer, found[1], words)
+
+
+def known_kind(kind: str) -> None:
+    """Raises `UsageError` for what no run is made by."""
+    if kind not in _KINDS:
+        raise UsageError(
+            f"{kind!r} is no kind of a run{suggestion(kind, _KINDS)}: use one of {', '.join(_KINDS)}"
+        )
 
 
 def _begun(action: str, answer: Any, first: tuple[str, ...], words: str) -> ActionAsked:

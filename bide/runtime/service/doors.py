@@ -367,8 +367,14 @@ class Doors(Protocol):
         state: str | None = None,
         limit: Limit = 50,
         before: str | None = None,
+        kind: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
     ) -> list[RunLine]:
-        """List runs, the newest first."""
+        """List runs, the newest first.
+
+        `dag` may have * and ?; `kind` is what made them; `since` and `until` are logical dates, the second one not included.
+        """
         ...
 
     @get("/runs/{run}", tagged="run", pages="place", parts={"tasks": "place"})

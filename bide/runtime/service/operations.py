@@ -171,14 +171,29 @@ class Operations(Who, Operated):
         )
 
     async def runs(
-        self, dag: str | None = None, state: str | None = None, limit: int = 50, before: str | None = None
+        self,
+        dag: str | None = None,
+        state: str | None = None,
+        limit: int = 50,
+        before: str | None = None,
+        kind: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
     ) -> list[RunLine]:
         if state is not None and state not in set(RunState):
             raise UsageError(f"{state!r} is no state of a run: use one of {', '.join(RunState)}")
+        if kind is not None:
+            from bide.runtime.service.actions import known_kind
+
+            known_kind(kind)
         bounded(limit)
-        if dag is not None:
+        pattern = dag is not None and is_pattern(dag)
+        if dag is not None and not pattern:
             await self._dag(dag)
-        asked = {"dag": dag, "state": state, "limit": limit, "before": before_number(before)}
+        asked: dict[str, Any] = {"dag": dag, "state": state, "limit": limit, "before": before_number(before)}
+        asked |= {"kind": kind, "pattern": pattern}
+        asked |= {"since_us": None if since is None else read_date(since)}
+        asked |= {"until_us": None if until is None else read_date(until)}
         return await self._reader.ask(lambda reader: [_run_line(run) for run in reader.runs(**asked)])
 
     async def show(self, run: str, limit: int = 100_000, before: str | None = None) -> RunShown:

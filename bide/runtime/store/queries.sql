@@ -15,12 +15,15 @@ FROM dag d JOIN dag_version v ON v.version_id = d.version_id
 WHERE d.name = :name;
 
 -- :name runs
--- `bide runs`: newest first, by DAG and state where asked; `before` is the last id of the page above.
+-- `bide runs`: newest first, by DAG (* and ?) and what else is asked; `before` is the last id of the page above.
 SELECT r.run_id, d.name, r.state, r.kind, r.run_key, r.logical_us, r.start_us, r.end_us, r.scheduled_us,
        r.created_us, r.started_us, r.ended_us, r.reason
 FROM run r JOIN dag d ON d.dag_id = r.dag_id
-WHERE (:dag IS NULL OR d.name = :dag)
+WHERE (:dag IS NULL OR d.name GLOB :dag)
   AND (:state IS NULL OR r.state = :state)
+  AND (:kind IS NULL OR r.kind = :kind)
+  AND (:since_us IS NULL OR r.logical_us >= :since_us)
+  AND (:until_us IS NULL OR r.logical_us < :until_us)
   AND r.run_id < :before
 ORDER BY r.run_id DESC
 LIMIT :limit;
@@ -32,6 +35,9 @@ SELECT r.run_id, d.name, r.state, r.kind, r.run_key, r.logical_us, r.start_us, r
 FROM run r INDEXED BY run_of_dag JOIN dag d ON d.dag_id = r.dag_id
 WHERE r.dag_id = (SELECT dag_id FROM dag WHERE name = :dag)
   AND (:state IS NULL OR r.state = :state)
+  AND (:kind IS NULL OR r.kind = :kind)
+  AND (:since_us IS NULL OR r.logical_us >= :since_us)
+  AND (:until_us IS NULL OR r.logical_us < :until_us)
   AND r.run_id < :before
 ORDER BY r.run_id DESC
 LIMIT :limit;

@@ -205,11 +205,21 @@ class Reader:
         return (found[0], found[1]) if found else None
 
     def runs(
-        self, dag: str | None = None, state: str | None = None, limit: int = 50, before: int = NEWEST
+        self,
+        dag: str | None = None,
+        state: str | None = None,
+        limit: int = 50,
+        before: int = NEWEST,
+        *,
+        kind: str | None = None,
+        since_us: int | None = None,
+        until_us: int | None = None,
+        pattern: bool = False,
     ) -> list[RunShown]:
-        """Newest first. `before`: only ids below it, to page on."""
-        name = "runs" if dag is None else "runs_of_dag"
-        return self._all(RunShown, name, dag=dag, state=state, limit=limit, before=before)
+        """Newest first, of logical dates in [since_us, until_us). `before`: only ids below it, to page on; `pattern`: `dag` has * or ?."""
+        name = "runs" if dag is None or pattern else "runs_of_dag"
+        asked = {"kind": kind, "since_us": since_us, "until_us": until_us}
+        return self._all(RunShown, name, dag=dag, state=state, limit=limit, before=before, **asked)
 
     def run(self, run_id: int) -> RunDetail:
         """One run; `NotFoundError` when there is none of that id."""

@@ -1,4 +1,4 @@
-/** Ctrl-K: go anywhere, find a DAG, run or asset by its name, choose what holds for the page. */
+/** Ctrl-K: go anywhere, find a DAG, run or asset by its name, do something to it, choose what holds for the page. */
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { signal } from '@preact/signals'
 import { get } from '../api/client'
@@ -6,8 +6,7 @@ import { go, part } from '../lib/router'
 import { zone } from '../lib/time'
 import { MENU } from './screens'
 import { theme } from './theme'
-
-interface Entry { text: string; kind: string; act: () => void }
+import { ofDags, ofRun, ofWaits, takenBack, type Entry } from './deeds'
 
 const shown = signal(false)
 export const showPalette = () => (shown.value = true)
@@ -53,27 +52,35 @@ function Open() {
   const [typed, setTyped] = useState('')
   const [chosen, setChosen] = useState(0)
   const [named, setNamed] = useState<Entry[]>([])
+  const [waits, setWaits] = useState<Entry[] | null>(null)
   useEffect(() => {
     dialog.current?.showModal()
     void Promise.all([get('/api/v1/dags').catch(() => []), get('/api/v1/assets').catch(() => [])]).then(([dags, assets]) =>
       setNamed([
         ...dags.map((dag) => ({ text: dag.dag, kind: 'DAG', act: () => go(`/dags/${part(dag.dag)}`) })),
+        ...ofDags(dags),
         ...assets.map((asset) => ({ text: asset.asset, kind: 'asset', act: () => go(`/assets/${asset.asset.split('/').map(part).join('/')}`) })),
       ]),
     )
   }, [])
   const found = useMemo(() => {
-    const all = [...FIXED, ...named]
-    if (/^\d+$/.test(typed)) all.unshift({ text: `Run ${typed}`, kind: 'run', act: () => go(`/runs/${typed}`) })
+    const all = [...takenBack(), ...FIXED, ...named, ...(waits ?? [])]
+    const run = /(?:^|\s)(\d+)$/.exec(typed)?.[1]
+    if (run) all.unshift(...ofRun(run))
     if (!typed) return all.slice(0, 40)
     return all.map((entry) => [score(entry.text, typed), entry] as const).filter(([points]) => points >= 0).sort((a, b) => b[0] - a[0]).slice(0, 40).map(([, entry]) => entry)
-  }, [typed, named])
+  }, [typed, named, waits])
+  // there may be many waits: they are asked for when one is meant
+  const meant = /^(lo|wait)/i.test(typed)
+  useEffect(() => {
+    if (meant && waits === null) void ofWaits().then(setWaits)
+  }, [meant])
   const close = () => (shown.value = false)
   const take = (entry: Entry | undefined) => { if (entry) { close(); entry.act() } }
   return (
     <dialog ref={dialog} class="palette" onClose={close} aria-label="Find or do">
       <input
-        autofocus value={typed} placeholder="A screen, DAG, asset, or a run's number" aria-label="Find" role="combobox" aria-expanded="true" aria-controls="found" aria-activedescendant={`found-${chosen}`}
+        autofocus value={typed} placeholder="A screen, DAG, run's number; trigger, pause, look now ..." aria-label="Find" role="combobox" aria-expanded="true" aria-controls="found" aria-activedescendant={`found-${chosen}`}
         onInput={(event) => { setTyped(event.currentTarget.value); setChosen(0) }}
         onKeyDown={(event) => {
           if (event.key === 'ArrowDown') setChosen(Math.min(chosen + 1, found.length - 1))

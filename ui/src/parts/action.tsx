@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { signal } from '@preact/signals'
 import { Problem } from '../api/client'
 import { Wrong } from './basics'
+import './action.css'
 
 export interface Doing {
   title: string
@@ -41,7 +42,21 @@ let count = 0
 export function say(text: string, bad = false, undo?: () => Promise<void>) {
   const note = { id: ++count, text, bad, undo }
   notes.value = [...notes.value.slice(-3), note]
-  setTimeout(() => (notes.value = notes.value.filter((each) => each.id !== note.id)), undo || bad ? 12_000 : 6_000)
+  setTimeout(() => (notes.value = notes.value.filter((each) => each.id !== note.id)), undo ? WINDOW : bad ? 12_000 : 6_000)
+}
+
+/** So long, ms, something can be taken back; the bar of its note says how much of that is left. */
+const WINDOW = 15_000
+
+function takeBack(note: Note) {
+  notes.value = notes.value.filter((each) => each.id !== note.id)
+  note.undo?.().then(() => say('Taken back.'), (error: Error) => say(error.message, true))
+}
+
+/** The last thing that can still be taken back. */
+export function latest(): { text: string; back: () => void } | null {
+  const note = [...notes.peek()].reverse().find((each) => each.undo)
+  return note ? { text: note.text, back: () => takeBack(note) } : null
 }
 
 export function Notes() {
@@ -50,12 +65,8 @@ export function Notes() {
       {notes.value.map((note) => (
         <div key={note.id} class={note.bad ? 'note bad' : 'note'}>
           <span>{note.text}</span>
-          {note.undo && (
-            <button onClick={() => {
-              notes.value = notes.value.filter((each) => each.id !== note.id)
-              note.undo?.().then(() => say('Taken back.'), (error: Error) => say(error.message, true))
-            }}>Undo</button>
-          )}
+          {note.undo && <button onClick={() => takeBack(note)}>Undo</button>}
+          {note.undo && <i class="left" aria-hidden="true" />}
         </div>
       ))}
     </div>

@@ -1,36 +1,46 @@
-/** `/runs`: the runs of all DAGs, by filters that stand in the address. */
+/** `/runs`: the runs of all DAGs, by filters that stand in the address; what is done to all that a filter finds is counted first. */
 import { useGet, usePages } from '../api/query'
-import { Act, word } from '../parts/action'
 import { Ago, Choice, Empty, Head, Instant, Link, Shown, State, Table } from '../parts/basics'
-import { post } from '../api/client'
+import { Many } from '../parts/many'
+import { matching, type Where } from '../lib/many'
 import { filter, part, query } from '../lib/router'
 import { lasted } from '../lib/time'
+import { word } from '../lib/words'
 
 const STATES: [string, string][] = [['', 'All'], ['running', 'Running'], ['queued', 'Queued'], ['failed', 'Failed'], ['success', 'Success'], ['cancelled', 'Cancelled']]
+const KINDS = ['scheduled', 'manual', 'backfill', 'asset', 'plan', 'shadow']
+const NAMES = ['dag', 'state', 'kind', 'since', 'until'] as const
 
 export default function Runs() {
-  const dag = query.value.get('dag') ?? ''
-  const state = query.value.get('state') ?? ''
-  const runs = usePages('/api/v1/runs', { query: { ...(dag && { dag }), ...(state && { state }), limit: 100 }, on: (event) => event.kind === 'run' })
+  const where = Object.fromEntries(NAMES.map((name) => [name, query.value.get(name) ?? '']).filter(([, value]) => value)) as Where
+  const runs = usePages('/api/v1/runs', { query: { ...where, limit: 100 }, on: (event) => event.kind === 'run' })
   const dags = useGet('/api/v1/dags')
+  const narrowed = Object.keys(where).length > 0
   return (
     <>
-      <Head title="Runs" actions={state && <BulkCancel dag={dag} state={state} />} />
+      <Head title="Runs" actions={<Many where={where} />}>{narrowed && <span class="dim">{matching(where)}</span>}</Head>
       <div class="filters">
         <label>DAG
-          <select value={dag} onChange={(event) => filter({ dag: event.currentTarget.value })}>
-            <option value="">All</option>
-            {dags.data.value?.map((each) => <option key={each.dag} value={each.dag}>{each.dag}</option>)}
+          <input list="dags" type="search" class="short" value={where.dag ?? ''} placeholder="all, daily_*" onChange={(event) => filter({ dag: event.currentTarget.value.trim() })} />
+          <datalist id="dags">{dags.data.value?.map((each) => <option key={each.dag} value={each.dag} />)}</datalist>
+        </label>
+        <Choice label="State" value={where.state ?? ''} options={STATES} onChange={(chosen) => filter({ state: chosen })} />
+        <label>By
+          <select aria-label="Made by" value={where.kind ?? ''} onChange={(event) => filter({ kind: event.currentTarget.value })}>
+            <option value="">anything</option>
+            {KINDS.map((kind) => <option key={kind} value={kind}>{kind}</option>)}
           </select>
         </label>
-        <Choice label="State" value={state} options={STATES} onChange={(chosen) => filter({ state: chosen })} />
+        <label>Dates from <input type="date" value={where.since ?? ''} onChange={(event) => filter({ since: event.currentTarget.value })} /></label>
+        <label>before <input type="date" value={where.until ?? ''} onChange={(event) => filter({ until: event.currentTarget.value })} /></label>
+        {narrowed && <button class="small" onClick={() => filter(Object.fromEntries(NAMES.map((name) => [name, null])))}>All of them</button>}
       </div>
       <Shown of={runs}>
         {(rows) => (
           <>
             <Table
               label="Runs" rows={rows} id={(run) => run.run_id}
-              empty={<Empty title="No run matches">Nothing has run {state && <>with the state {state} </>}{dag && <>of {dag} </>}yet. <code>bide trigger {dag || 'DAG'}</code> starts one.</Empty>}
+              empty={<Empty title="No run matches">Nothing has run {narrowed ? 'that this filter finds' : 'yet'}. <code>bide trigger {where.dag ? word(where.dag) : 'DAG'}</code> starts one.</Empty>}
               columns={[
                 { name: 'Run', cell: (run) => <Link to={`/runs/${part(run.run_id)}`}>{run.run_id}</Link> },
                 { name: 'DAG', cell: (run) => <Link to={`/dags/${part(run.dag)}`}>{run.dag}</Link> },
@@ -38,7 +48,7 @@ export default function Runs() {
                 { name: 'Logical date', cell: (run) => <Instant at={run.logical_date} /> },
                 { name: 'By', cell: (run) => run.kind, wide: true },
                 { name: 'Started', cell: (run) => <Ago at={run.started_at} />, wide: true },
-                { name: 'Took', cell: (run) => lasted(run.started_at, run.ended_at), right: true },
+                { name: 'Took', cell: (run) => lasted(run.started_at, run.ended_at), right: true, wide: true },
                 { name: 'Why', cell: (run) => <span class="dim">{run.reason}</span>, wide: true },
               ]}
             />
@@ -47,23 +57,5 @@ export default function Runs() {
         )}
       </Shown>
     </>
-  )
-}
-
-/** All that the filter finds, counted first. */
-function BulkCancel({ dag, state }: { dag: string; state: string }) {
-  if (state !== 'running' && state !== 'queued') return null
-  const where = { ...(dag && { dag }), state }
-  return (
-    <Act doing={{
-      title: `Cancel all ${state} runs`,
-      command: () => `bide cancel --where state=${state}${dag ? ` --where dag=${word(dag)}` : ''}`,
-      act: async () => {
-        const counted = await post('/api/v1/runs/actions', {}, { action: 'cancel', ...where, dry_run: true })
-        await post('/api/v1/runs/actions', {}, { action: 'cancel', ...where, expect: counted.count })
-        return `${counted.count} runs are cancelled.`
-      },
-      severe: true,
-    }} />
   )
 }
