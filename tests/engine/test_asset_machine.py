@@ -15,7 +15,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from bide import Asset, Every, OnAssets
 from bide.runtime.clock import from_us
@@ -27,6 +27,7 @@ from bide.runtime.store.facts import versions_over
 from bide.triggers.asset import AssetTrigger
 from bide.triggers.base import Fire
 from tests.engine.declare import HOUR_US, job, sensor
+from tests.engine.machines import SceneMachine
 from tests.engine.scene import T0, Scene
 
 EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "40")) // 2
@@ -51,7 +52,7 @@ SENSORS = (
 MODELLED = ("each_a", "or_ab", "and_ab")
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(SceneMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(prefix="bide-assets-")
@@ -258,15 +259,6 @@ class Machine(RuleBasedStateMachine):
             assert not is_behind(self.scene.world, consumer), f"{consumer.dag.name} is behind"
             gathers = consumer.schedule.consume != "each" and not has_room(consumer)
             assert gathers or not consumer.pending.touched, f"{consumer.dag.name} was not looked at"
-
-    def teardown(self) -> None:
-        try:
-            if self.scene.dags:
-                self._to_the_end()
-                self.scene.close()
-        finally:
-            self.scene.store.close_here()
-            self.folder.cleanup()
 
     def _to_the_end(self) -> None:
         """With everything loaded and unpaused every run ends, and what gathered has been taken."""

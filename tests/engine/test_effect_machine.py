@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from bide.runtime.assets import AssetSpec, ContractSpec
 from bide.runtime.assets.words import Edge, Node, Semantics
@@ -23,6 +23,7 @@ from bide.runtime.engine.states import State
 from bide.runtime.errors import NotFoundError, RefusedError
 from bide.runtime.graph.spec import EffectSpec
 from tests.engine.declare import HOUR_US, approval, job, seconds
+from tests.engine.machines import SceneMachine
 from tests.engine.scene import T0, Scene
 
 EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "25"))
@@ -38,7 +39,7 @@ class Partner:
         self.acknowledged: list[tuple[int, str]] = []  # (attempt, key)
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(SceneMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(prefix="bide-effects-")
@@ -218,15 +219,6 @@ class Machine(RuleBasedStateMachine):
             assert known[msgspec.json.decode(receipt)["attempt"]] == key
 
     # --- the end --------------------------------------------------------------------------------
-
-    def teardown(self) -> None:
-        try:
-            if self.scene.dags:
-                self._to_the_end()
-                self.scene.close()
-        finally:
-            self.scene.store.close_here()
-            self.folder.cleanup()
 
     def _to_the_end(self) -> None:
         """With gold for every hour, every person saying yes and every body succeeding, every run ends."""

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from bide import Asset
 from bide.runtime.engine.budgets import BudgetLimits
@@ -40,6 +40,7 @@ from bide.runtime.schedules.promise import Promise, by
 from bide.triggers.asset import AssetTrigger
 from bide.triggers.external_task import ExternalTaskTrigger
 from tests.engine.declare import approval, job, mapped, seconds, sensor
+from tests.engine.machines import SceneMachine
 from tests.engine.pruning import prune
 from tests.engine.scene import T0, Scene, said
 
@@ -174,7 +175,7 @@ def silent(made: list[TaskSpec]) -> list[TaskSpec]:
     return [msgspec.structs.replace(task, outlets=(), promises={}) for task in made]
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(SceneMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(prefix="bide-machine-")
@@ -453,15 +454,6 @@ class Machine(RuleBasedStateMachine):
         prune(self.scene, seconds(keep), last, dies)
 
     # --- the end --------------------------------------------------------------------------------
-
-    def teardown(self) -> None:
-        try:
-            if self.scene.dags:
-                self._to_the_end()
-                self.scene.close()
-        finally:
-            self.scene.store.close_here()
-            self.folder.cleanup()
 
     def _to_the_end(self) -> None:
         """With every wait fired and every body succeeding, every run comes to an end."""

@@ -13,12 +13,13 @@ from typing import Any
 import msgspec
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from bide.runtime.engine.messages import AttemptEnded, Command, Failure, Input
 from bide.runtime.engine.states import State
 from bide.runtime.errors import NotFoundError, RefusedError
 from tests.engine.declare import job, mapped
+from tests.engine.machines import SceneMachine
 from tests.engine.scene import Scene
 
 EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "25"))
@@ -26,7 +27,7 @@ PHASES = [Phase.generate] if os.environ.get("BIDE_MACHINE_QUICK") else tuple(Pha
 LISTS = st.lists(st.integers(0, 9), max_size=6)
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(SceneMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(prefix="bide-mapped-")
@@ -110,15 +111,6 @@ class Machine(RuleBasedStateMachine):
             attempt = data.draw(st.sampled_from(sorted(self.scene.bodies)))
             inputs.insert(data.draw(st.integers(0, 1)), self._ended(attempt, "success", data.draw(LISTS)))
         self.scene.feed(*inputs)
-
-    def teardown(self) -> None:
-        try:
-            if self.scene.dags:
-                self._to_the_end()
-                self.scene.close()
-        finally:
-            self.scene.store.close_here()
-            self.folder.cleanup()
 
     def _to_the_end(self) -> None:
         scene = self.scene
