@@ -72,7 +72,7 @@ _WHOLE: Final = {
         "SELECT * FROM hook_key WHERE delivery_id IN"
         " (SELECT delivery_id FROM hook_delivery WHERE expires_us >= {now})"
     ),
-    "idempotency": "SELECT * FROM idempotency WHERE created_us >= {before}",
+    "answered": "SELECT * FROM answered WHERE created_us >= {before}",
 }
 """Of these every row stays as it is."""
 Rows = dict[str, set[Any]]
