@@ -238,5 +238,6 @@ def _sentence(error: BaseException, where: str) -> str:
     place = f"{where}:{own[-1].lineno}" if own else where
     if isinstance(error, BideError):
         return f"{place}: {error}"
-    text = " ".join(str(error).split())
+    said = "".join(traceback.format_exception_only(error))  # `str()` of an error may fail itself
+    text = " ".join(said.partition(": ")[2].split())
     return f"{place}: {type(error).__name__}{f': {text}' if text else ''}"

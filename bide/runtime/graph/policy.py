@@ -176,6 +176,8 @@ def _text(owner: str, option: str, value: Any) -> str:
 
 
 def _tags(owner: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, str | list | tuple | set | frozenset):
+        raise GraphError(f"{owner}: tags is {value!r}, and must be a string or a list of strings")
     tags = (value,) if isinstance(value, str) else tuple(value)
     return tuple([_text(owner, "tags", tag) for tag in tags])
 

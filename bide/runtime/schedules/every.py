@@ -31,9 +31,12 @@ class Every(Schedule, frozen=True, tag="every"):
             raise ScheduleError(
                 f"Every({self.period!r}) needs a span: Every(timedelta(hours=6)) or Every(hours=6)"
             )
-        period = self.period + timedelta(
-            days=self.days, hours=self.hours, minutes=self.minutes, seconds=self.seconds
-        )
+        try:
+            period = self.period + timedelta(
+                days=self.days, hours=self.hours, minutes=self.minutes, seconds=self.seconds
+            )
+        except (OverflowError, TypeError, ValueError) as error:
+            raise ScheduleError(f"the span of Every cannot be: {error}; write Every(hours=6)") from None
         if period < timedelta(seconds=1):
             raise ScheduleError(f"Every({period}) is too short: a second is the least")
         if period > LONGEST:
@@ -46,6 +49,8 @@ class Every(Schedule, frozen=True, tag="every"):
                 raise ScheduleError(f'the anchor {anchor!r} is no date: write "2026-01-01T06:00"') from None
         if anchor is not None and not isinstance(anchor, datetime):
             raise ScheduleError(f"the anchor of Every is {anchor!r}, and must be a datetime")
+        if anchor is not None and not 1 < anchor.year < 9999:  # in another zone it would be no date
+            raise ScheduleError(f"the anchor {anchor.isoformat()} of Every is too far: give one that is near")
         change = msgspec.structs.force_setattr
         change(self, "period", period)
         change(self, "anchor", anchor)

@@ -34,6 +34,7 @@ _ALIASES: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+_LONGEST: Final = 1_000
 _PART: Final = re.compile(r"(?:(\*)|([a-z0-9]+)(?:-([a-z0-9]+))?)(?:/([0-9]+))?")
 _NTH: Final = re.compile(r"([a-z0-9]+)#([0-9]+)|l([a-z0-9]+)")
 
@@ -79,6 +80,10 @@ def read(expr: str) -> Fields:
     """
     if not isinstance(expr, str):
         raise ScheduleError(f"a cron line is a string of five fields, not {expr!r}")
+    if len(expr) > _LONGEST:
+        raise ScheduleError(
+            f"a cron line of {len(expr):,} characters cannot be read: {_LONGEST:,} are the most"
+        )
     text = expr.strip().lower()
     if text.startswith("@"):
         if text not in _ALIASES:
