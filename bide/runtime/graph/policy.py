@@ -74,7 +74,7 @@ def policy_fields(owner: str, options: Mapping[str, Any]) -> tuple[dict[str, Any
             'Manual(), Every(hours=1), Cron("0 2 * * *") or OnAssets(orders, consume="each")'
         )
     tz = options.get("tz") or schedule.zone_name or "UTC"
-    in_zone = zone(tz)
+    in_zone = zone(_text(owner, "tz", tz))
     catchup = _catchup(owner, options)
     every = catchup["catchup"] in ("all", "within") or any(part.event for part in schedule.parts())
     overlap = options.get("overlap") or ("queue_all" if every else "queue_one")
