@@ -83,6 +83,7 @@ def prune(scene: Scene, keep_us: int, last: int = 1, dies_after: int | None = No
 
     `dies_after`: it is killed after so many slices, and what it has not done stays undone.
     """
+    scene.feed()  # what a crash has left half done goes on first: it is no work of the prune
     before_us = scene.now - keep_us
     policy = policy_json(Policy(Of(before_us, last), {}, scene.now))
     needed = _needed(scene, before_us)
