@@ -130,7 +130,9 @@ def _needed(scene: Scene, before_us: int) -> Rows:
     for table, sql in _WHOLE.items():
         found[f"{table} whole"] = set(scene._rows(sql.format(**values)))
     found["wait ids"] = set(scene.world.waits)
-    found["attempt ids"] = set(scene.bodies)
+    found["attempt ids"] = (
+        scene.bodies.keys() & scene.world.attempts.keys()
+    )  # others were given up, and end unheard
     return found
 
 

@@ -32,6 +32,20 @@ def test_s3_15_a_task_instance_is_the_smallest_thing_that_is_rerun_with_attempts
     assert (scene.attempts("a"), scene.attempts("b")) == (["success"], ["failed", "success"])
 
 
+def test_s3_15_what_waits_for_the_run_before_waits_for_an_upstream_that_is_rerun_as_well(
+    scene: Scene,
+) -> None:
+    scene.dag("d", job("a"), job("b", "a", depends_on_past=True))
+    for hour in range(2):
+        scene.trigger("d", logical_us=T0 + hour * HOUR_US)
+        scene.end("a", run=hour + 1)
+    scene.command("rerun", run_id=2, task="a")
+    scene.end("b", run=1)
+    assert scene.going == ["a"]
+    scene.end("a", run=2)
+    assert scene.going == ["b"]
+
+
 def test_s3_16_a_retry_is_the_same_instance_date_and_interval(scene: Scene) -> None:
     scene.dag("d", job("a", retries=1))
     scene.trigger("d", logical_us=T0)

@@ -15,6 +15,7 @@ from bide.runtime.assets.words import Output
 from bide.runtime.clock import HOUR, SECOND
 from bide.runtime.schedules import Cron, Manual
 from tests.engine.declare import job
+from tests.engine.pruning import prune
 from tests.engine.scene import T0, Scene
 
 FOUR = by("04:00", tz="UTC")
@@ -83,6 +84,21 @@ def test_c50_it_stays_stale_over_a_crash_and_over_every_further_interval_that_is
     assert states(scene) == ["published", "published"]
     until(scene, 96 + 5)
     assert states(scene).count("stale") == 1
+
+
+def test_the_run_that_made_what_is_stale_may_be_pruned_before_the_next_comes(scene: Scene) -> None:
+    first_day(scene)
+    until(scene, 48 + 5)
+    assert states(scene) == ["stale"]
+    assert prune(scene, keep_us=0)["run"] == 1
+    scene.compare()
+    scene.end("make")
+    assert states(scene) == ["published", "published"]
+    with closing(sqlite3.connect(scene.db)) as conn:
+        told = (
+            "SELECT count(*) FROM event WHERE run_id IS NOT NULL AND run_id NOT IN (SELECT run_id FROM run)"
+        )
+        assert conn.execute(told).fetchone() == (0,)
 
 
 def test_late_at_a_start_is_late(scene: Scene) -> None:

@@ -323,7 +323,7 @@ def _process_started(t: Turn, e: ProcessStarted) -> None:
 
 def _past_asked(t: Turn, e: PastAsked) -> None:
     inst = past.settled(t, e)
-    if inst is not None:
+    if inst is not None and life.upstreams_let(t, inst):
         life.ask_contracts(t, inst)
 
 

@@ -55,21 +55,29 @@ def is_summary(inst: Instance) -> bool:
 
 def judge(t: Turn, inst: Instance) -> None:
     """Ask the trigger rule of a pending instance, now that an upstream has ended."""
-    why = ""
-    if inst.task.role is not Role.TASK:
-        answer, why = handling.verdict_of(inst)
-    else:
-        answer = verdict(
-            inst.task.rule, inst.run.compiled.waiting[inst.ix], inst.n_success, inst.n_failed, inst.n_skipped
-        )
-        if inst.run.choices or inst.task.setups:
-            answer, why = control.overruled(t, inst, answer)
+    answer, why = _ruled(t, inst)
     if answer is Verdict.RUN:
         let_start(t, inst)
     elif answer is Verdict.SKIP:
         finish(t, inst, State.SKIPPED, why or f"its rule {inst.task.rule.value} did not hold")
     elif answer is Verdict.UPSTREAM_FAILED:
         finish(t, inst, State.UPSTREAM_FAILED, why or _in_vain(inst))
+
+
+def upstreams_let(t: Turn, inst: Instance) -> bool:
+    """Whether a pending instance that was held back for something else may start: an upstream may run again since."""
+    return _ruled(t, inst)[0] is Verdict.RUN
+
+
+def _ruled(t: Turn, inst: Instance) -> tuple[Verdict, str]:
+    if inst.task.role is not Role.TASK:
+        return handling.verdict_of(inst)
+    answer = verdict(
+        inst.task.rule, inst.run.compiled.waiting[inst.ix], inst.n_success, inst.n_failed, inst.n_skipped
+    )
+    if inst.run.choices or inst.task.setups:
+        return control.overruled(t, inst, answer)
+    return answer, ""
 
 
 def _in_vain(inst: Instance) -> str:

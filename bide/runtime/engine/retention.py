@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from bide.runtime.engine import waiting
+from bide.runtime.engine.assets.staleness import runs_gone
 from bide.runtime.engine.changes import Removal
 from bide.runtime.engine.waiting import EXTERNAL
 
@@ -33,6 +34,7 @@ def prune(t: Turn, args: dict[str, Any]) -> Any:
         t.changes.pruned.append(
             Removal(t.now, [each.run_id for each in marked], found.gone, found.journal_from)
         )
+        runs_gone(t.world, set(found.gone.get("runs", ())))
     if marked:
         more = f" and {len(marked) - _NAMED} more" if len(marked) > _NAMED else ""
         named = ", ".join(str(each.run_id) for each in marked[:_NAMED])
@@ -55,7 +57,7 @@ _NOTHING: Final[_Waited] = (set(), {}, set())
 
 
 def _waited_for(t: Turn) -> _Waited:
-    """Runs that open waits look at: (DAG, logical date), by DAG the stretches of dates, and ids."""
+    """Runs that open waits look at or whose bodies go on: (DAG, logical date), by DAG the stretches of dates, and ids."""
     world = t.world
     dates = {(dag, logical) for dag, _, logical in world.watched}
     spans = {dag: [(key.start_us, key.end_us) for key in keys] for dag, keys in world.covering.items()}
@@ -68,7 +70,8 @@ def _waited_for(t: Turn) -> _Waited:
                 dates.add((trigger.dag, trigger.logical_us))
             else:
                 spans.setdefault(trigger.dag, []).append((trigger.logical_us, trigger.until_us))
-    return dates, spans, {run_id for run_id, _ in world.past}
+    going = {body.inst.run.run_id for body in world.attempts.values()}  # given up perhaps, and not over yet
+    return dates, spans, going | {run_id for run_id, _ in world.past}
 
 
 def _needed(t: Turn, run: Candidate, waited: _Waited) -> bool:

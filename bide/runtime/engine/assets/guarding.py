@@ -37,6 +37,8 @@ def guard_asked(t: Turn, e: GuardAsked) -> None:
         return
     if inst.state is State.AWAITING_APPROVAL and e not in t.world.assets.looks:
         return  # it waits for another person
+    if inst.state is State.PENDING and not life.upstreams_let(t, inst):
+        return  # one of them runs again: it asks anew when that has ended
     questions = asking.questions_of(t, inst)
     if not deciding.known(t, e, questions, *asking.others_of(inst)):
         return

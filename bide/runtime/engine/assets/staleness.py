@@ -16,7 +16,7 @@ from bide.runtime.store.stale import NewestRow
 
 if TYPE_CHECKING:
     from bide.runtime.engine.turn import FactKey, Turn
-    from bide.runtime.engine.world import Expected
+    from bide.runtime.engine.world import Expected, World
 
 
 def newest_of(name: str) -> FactKey:
@@ -36,3 +36,10 @@ def late(t: Turn, name: str, each: Expected, reason: str) -> None:
         t, newest.version_id, name, newest.run_id, VersionState.PUBLISHED, VersionState.STALE, reason
     )
     asset.stale = Stale(newest.version_id, newest.run_id, newest.start_us, newest.end_us)
+
+
+def runs_gone(world: World, runs: set[int]) -> None:
+    """What is stale is told of without the run that made it, once that is pruned."""
+    for asset in world.assets.named.values():
+        if asset.stale is not None and asset.stale.run_id in runs:
+            asset.stale = asset.stale._replace(run_id=None)
