@@ -343,6 +343,21 @@ ROWS: dict[str, Row] = {
         },
         repeat=3,
     ),
+    "window": Row(
+        "the window in headless Chromium",
+        Program("rows.window:visited"),
+        Program("rows.window:bare"),
+        {
+            "first_kb": Figure("first load kB, packed", at_most=150, limit=""),
+            "first_s": Figure("first load s", at_most=1.0),
+            "run_s": Figure("page of a run of 1,000 tasks s", at_most=2.0, limit=""),
+            "frame_ms": Figure("longest frame ms while 100 tasks change", at_most=34, limit=""),
+            "grid_ms": Figure("grid of 200 x 50, answer to drawn ms", at_most=200, limit=""),
+            "news_p50_ms": Figure("decision to screen p50 ms", at_most=150, limit=""),
+            "news_p95_ms": Figure("decision to screen p95 ms", limit=""),
+        },
+        repeat=3,
+    ),
     "simulate": Row(
         "a simulated month, 11,966 runs",
         Program("rows.simulate:month"),

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -238,12 +238,28 @@ def test_the_wheel_is_whole_and_has_no_signposts(tmp_path: Path) -> None:
     for source in (ROOT / "bide").rglob("*"):
         if source.suffix in (".py", ".sql") and "__pycache__" not in source.parts:
             assert source.relative_to(ROOT).as_posix() in names
+    assert the_window(names) == the_window(
+        each.relative_to(ROOT).as_posix() for each in (ROOT / "bide/window").rglob("*") if each.is_file()
+    )
 
 
 @pytest.mark.wheel
 def test_the_sdist_has_no_signposts(tmp_path: Path) -> None:
     (sdist,) = SdistBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     with tarfile.open(sdist) as tar:
-        tops = {n.split("/")[1] for n in tar.getnames() if "/" in n}
+        names = [n.partition("/")[2] for n in tar.getnames() if "/" in n]
+    tops = {n.split("/")[0] for n in names}
     assert tops & {"runtime", "sensors", "triggers"} == set()
     assert {"bide", "tests", "pyproject.toml", "LICENSE"} <= tops
+    assert the_window(names), "users of the sdist need no Node"
+    assert {"ui/package-lock.json", "ui/src/main.tsx", "ui/make.py"} <= set(names), (
+        "nor do its sources stay behind"
+    )
+    assert [n for n in names if "node_modules" in n or n == "ui/openapi.json"] == []
+
+
+def the_window(names: Iterable[str]) -> set[str]:
+    """The built files of the window among them; the page and what it loads are there, or none."""
+    found = {n for n in names if n.startswith("bide/window/")}
+    assert not found or "bide/window/index.html" in found
+    return found

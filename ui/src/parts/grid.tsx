@@ -60,7 +60,7 @@ export function TaskGrid({ data, closed = SHUT, onToggle, onTask, onRun, label =
     scroller.current!.scrollLeft = width // the newest runs first
   }, [width, size.width > 0])
 
-  const draw = () => size.width && paint(canvas.current!, { runs, shown, words: data.words, left, size, scroller: scroller.current!, at: at && { row, column } })
+  const draw = () => size.width && canvas.current && scroller.current && paint(canvas.current, { runs, shown, words: data.words, left, size, scroller: scroller.current, at: at && { row, column } })
   const drawn = useRef(draw)
   drawn.current = draw
   useLayoutEffect(() => {
