@@ -75,3 +75,14 @@ test('arrow keys go along edges and within a layer', () => {
   expect(step('ArrowUp', 1, at, part.edges)).toBe(1)
   expect(step('ArrowLeft', 4, at, part.edges)).toBe(2)
 })
+
+test('nodes that differ in nothing but their names stand in the order in which they were given', () => {
+  const { at, lines, ids } = arrange(structure(fold(fan(12), new Set())))
+  const heights = Array.from({ length: 12 }, (_, i) => at[ids.indexOf(`t${i}`)]![1])
+  expect(heights).toEqual([...heights].sort((a, b) => a - b))
+  const edges = structure(fold(fan(12), new Set())).edges
+  edges.forEach(([from, to], i) => {
+    expect(lines[i]![0]).toEqual(at[from])
+    expect(lines[i]!.at(-1)).toEqual(at[to])
+  })
+})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from bide.runtime.service.route import Limit, get
+from bide.runtime.service.run_shapes import InstanceTimes, RunGraph
 from bide.runtime.service.stat_shapes import AssetStats, BackfillStats, DagSpan, DagStats, RunStats
 
 
@@ -14,6 +15,16 @@ class StatDoors(Protocol):
     @get("/stats/runs/{run}")
     async def run(self, run: str, limit: Limit = 100) -> RunStats:
         """Show what determined when a run ended: its critical path, and its longest attempts."""
+        ...
+
+    @get("/runs/{run}/graph")
+    async def graph(self, run: str) -> RunGraph:
+        """Show the graph that a run runs, and who started it or has paused its DAG."""
+        ...
+
+    @get("/runs/{run}/times", pages="id")
+    async def times(self, run: str, limit: Limit = 1_000, before: str | None = None) -> list[InstanceTimes]:
+        """List the tasks of a run with the moves between their states, in the order in which they were made."""
         ...
 
     @get("/stats/dags/{dag}")

@@ -14,6 +14,8 @@ from bide.runtime.graph.critical import PHASES, Life, Link, Move, critical_path,
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.service.addresses import asset_name, backfill_number, before_number, bounded, run_number
+from bide.runtime.service.run_shapes import InstanceTimes, RunGraph
+from bide.runtime.service.run_views import graph_of, times_of
 from bide.runtime.service.shapes import Interval, iso, iso_or_none
 from bide.runtime.service.stat_shapes import (
     AssetStats,
@@ -44,6 +46,13 @@ class Stats:
     async def run(self, run: str, limit: int = 100) -> RunStats:
         bounded(limit)
         return await self._reader.ask(_run, run_number(run), limit, self._clock.now())
+
+    async def graph(self, run: str) -> RunGraph:
+        return await self._reader.ask(graph_of, run_number(run))
+
+    async def times(self, run: str, limit: int = 1_000, before: str | None = None) -> list[InstanceTimes]:
+        bounded(limit)
+        return await self._reader.ask(times_of, run_number(run), limit, before)
 
     async def dag(self, dag: str, last: int = 100) -> DagStats:
         bounded(last)

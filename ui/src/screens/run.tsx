@@ -1,32 +1,119 @@
-/** `/runs/:run`: a run as it goes: its graph and its tasks. */
-import { useMemo } from 'preact/hooks'
-import { useGet } from '../api/query'
+/** `/runs/:run`: a run as it goes: what made it, what holds it up, its graph, and what each task did with its time. */
+import { useEffect, useMemo } from 'preact/hooks'
+import { useComputed } from '@preact/signals'
 import type { Answer } from '../api/client'
-import { Fact, Head, Instant, Panel, Shown, State } from '../parts/basics'
+import { useGet, type Asked } from '../api/query'
+import { Ago, Choice, Empty, Fact, Head, Instant, Link, Panel, Shown, State, Wrong } from '../parts/basics'
+import { Gantt, Legend } from '../parts/gantt'
 import { Graph } from '../parts/graph'
 import { filter, part, query } from '../lib/router'
+import { URGENCY } from '../lib/states'
+import { dagZone, lasted } from '../lib/time'
+import { Actions, Alerts, Banner } from './run_actions'
+import { Cause, Failures, Path } from './run_cause'
+import { useLive, type Live, type Task } from './run_live'
+import { Chosen } from './run_task'
+import './run.css'
+
+export type RunShown = Answer<'/api/v1/runs/{run}'>
+export type RunGraph = Answer<'/api/v1/runs/{run}/graph'>
+export type RunStats = Answer<'/api/v1/stats/runs/{run}'>
+export const OVER = ['success', 'failed', 'cancelled']
 
 export default function Run({ run }: { run: string }) {
-  const asked = useGet('/api/v1/runs/{run}', { names: { run }, query: { limit: 1000 }, on: (event) => event.run_id === run })
-  return <Shown of={asked}>{(shown) => <Page shown={shown} />}</Shown>
+  const live = useLive(run)
+  const graph: Asked<RunGraph> = useGet('/api/v1/runs/{run}/graph', { names: { run }, on: (event) => (event.kind === 'run' && event.run_id === run) || (event.kind === 'dag' && event.dag === graph.data.peek()?.dag) })
+  return <Shown of={graph}>{(shown) => <Page run={run} graph={shown} live={live} />}</Shown>
 }
 
-function Page({ shown }: { shown: Answer<'/api/v1/runs/{run}'> }) {
-  const dag = useGet('/api/v1/dags/{dag}', { names: { dag: shown.dag } })
+function Page({ run, graph, live }: { run: string; graph: RunGraph; live: Live }) {
+  const asked = useGet('/api/v1/runs/{run}', { names: { run }, query: { limit: 1 }, on: (event) => (event.kind === 'run' && event.run_id === run) || event.kind === 'alert' })
+  const over = graph.ended_at !== null
+  const stats = useGet('/api/v1/stats/runs/{run}', { names: { run }, query: { limit: 1 }, on: (event) => event.run_id === run && event.kind === 'run', ...(over ? {} : { every: 5000 }) })
+  useEffect(() => void (dagZone.value = graph.tz), [graph.tz])
+  const shown = asked.data.value
+  const state = live.run.value || shown?.state || ''
+  const critical = useMemo(() => new Map((stats.data.value?.path ?? []).map((link) => [link.map_index < 0 ? link.task : `${link.task}[${link.map_index}]`, Date.parse(link.since)])), [stats.data.value])
   return (
     <>
-      <Head title={`Run ${shown.run_id}`} trail={[['Runs', '/runs'], [shown.dag, `/dags/${part(shown.dag)}`]]}>
-        <State of={shown.state} />
-        <Fact name="Logical date"><Instant at={shown.logical_date} /></Fact>
+      <Head title={`Run ${run}`} trail={[['Runs', '/runs'], [graph.dag, `/dags/${part(graph.dag)}`]]} actions={shown && <Actions run={run} dag={graph.dag} state={state} live={live} />}>
+        {state && <State of={state} />}
+        {shown && <Fact name="Logical date"><Instant at={shown.logical_date} /></Fact>}
+        {graph.started_at ? <Fact name="Started"><Ago at={graph.started_at} /></Fact> : <Fact name="Made"><Ago at={graph.created_at} /></Fact>}
+        {graph.started_at && <Fact name={over ? 'Took' : 'Runs for'}>{lasted(graph.started_at, graph.ended_at)}</Fact>}
+        <Fact name="Version"><code>{graph.version.slice(0, 8)}</code>{graph.newer && <> <Link to={`/dags/${part(graph.dag)}?tab=code`}>the DAG has a newer one</Link></>}</Fact>
       </Head>
-      <Panel title="Graph"><Shown of={dag}>{(known) => <Drawn shown={shown} tasks={known.tasks} />}</Shown></Panel>
+      <Banner graph={graph} state={state} />
+      {shown && <Alerts alerts={shown.alerts} />}
+      {live.error.value && <Wrong problem={live.error.value} />}
+      {asked.error.value && <Wrong problem={asked.error.value} again={asked.again} />}
+      <Failures run={run} graph={graph} live={live} />
+      <Panel title="Graph">
+        {live.ready.value ? <Drawn run={run} graph={graph} live={live} critical={critical} /> : <div class="coming" aria-busy="true">Loading</div>}
+      </Panel>
+      <Chosen run={run} live={live} graph={graph} />
+      <Timeline run={run} graph={graph} live={live} critical={critical} />
+      <div class="columns">
+        <Path stats={stats} run={run} />
+        <Cause run={run} graph={graph} shown={shown} />
+      </div>
     </>
   )
 }
 
-function Drawn({ shown, tasks }: { shown: Answer<'/api/v1/runs/{run}'>; tasks: Answer<'/api/v1/dags/{dag}'>['tasks'] }) {
-  const states = new Map(shown.tasks.filter((task) => task.map_index < 0).map((task) => [task.task, task.state]))
-  const edges = useMemo(() => tasks.flatMap((task) => task.upstream.map((up) => [up, task.task] as const)), [tasks])
-  const nodes = tasks.map((task) => ({ id: task.task, label: task.task, group: task.group, kind: task.does === 'task' ? '' : task.does, state: states.get(task.task) ?? 'pending', to: `/runs/${part(shown.run_id)}/t/${part(task.task)}` }))
-  return <Graph id={shown.dag} nodes={nodes} edges={edges} label={`Tasks of run ${shown.run_id}`} chosen={query.value.get('task') ?? undefined} onChoose={(task) => filter({ task })} />
+const choose = (task: string) => filter({ task: query.peek().get('task') === task ? null : task })
+
+function Drawn({ run, graph, live, critical }: { run: string; graph: RunGraph; live: Live; critical: ReadonlyMap<string, number> }) {
+  const whole = live.whole.value
+  const edges = useMemo(
+    () => graph.tasks.flatMap((task) => [...task.upstream.map((up) => [up, task.task] as const), ...task.handles.map((of) => [of, task.task, 'handles'] as const)]),
+    [graph.version],
+  )
+  const nodes = useMemo(
+    () => graph.tasks.map((task) => ({
+      id: task.task, label: task.group ? task.task.replace(`${task.group}.`, '') : task.task, group: task.group, kind: task.does === 'task' ? '' : task.does,
+      state: whole.get(task.task)?.state ?? 'pending', to: `/runs/${part(run)}/t/${part(task.task)}`,
+    })),
+    [graph.version, whole],
+  )
+  const marked = useMemo(() => (query.value.get('path') ? new Set([...critical.keys()].map((place) => place.replace(/\[\d+\]$/, ''))) : undefined), [critical, query.value.get('path')])
+  return (
+    <>
+      <Graph id={graph.version} nodes={nodes} edges={edges} label={`Tasks of run ${run}`} chosen={query.value.get('task')?.replace(/\[\d+\]$/, '')} onChoose={choose} marked={marked} />
+      <label class="run-path"><input type="checkbox" checked={Boolean(query.value.get('path'))} onChange={(event) => filter({ path: event.currentTarget.checked ? '1' : null })} /> Show the critical path</label>
+    </>
+  )
+}
+
+/** The rows that the filters of the address let through. */
+function Timeline({ run, graph, live, critical }: { run: string; graph: RunGraph; live: Live; critical: ReadonlyMap<string, number> }) {
+  const state = query.value.get('state') ?? ''
+  const text = (query.value.get('q') ?? '').toLowerCase()
+  const only = query.value.get('only') === 'path'
+  const counts = useComputed(() => {
+    const found = new Map<string, number>()
+    for (const task of live.tasks.value) found.set(task.state.value, (found.get(task.state.value) ?? 0) + 1)
+    return [...found].sort(([a], [b]) => URGENCY.indexOf(a) - URGENCY.indexOf(b))
+  })
+  const tasks = live.tasks.value
+  const rows = tasks.filter((task: Task) => (!state || task.state.value === state) && (!text || task.place.toLowerCase().includes(text)) && (!only || critical.has(task.place)))
+  if (only) rows.sort((a, b) => critical.get(a.place)! - critical.get(b.place)!)
+  const shown = useMemo(
+    () => rows.map((task) => ({ id: task.place, label: task.place, to: `/runs/${part(run)}/t/${part(task.place)}`, state: task.state, first: task.first, moves: task.moves, ...(task.index < 0 ? {} : { made: () => live.whole.value.get(task.task)?.moves.value.findLast((move) => move.now === 'mapped')?.at }) })),
+    [tasks, rows.length, state, text, only, only ? critical : null, state ? rows.map((task) => task.id).join() : ''],
+  )
+  return (
+    <Panel title="Timeline" id="timeline" side={<Legend />}>
+      <div class="filters">
+        <Choice label="State" value={state} onChange={(chosen) => filter({ state: chosen })}
+          options={[['', 'All'], ...counts.value.map(([word, count]): [string, preact.ComponentChildren] => [word, <State of={word} count={count} />])]} />
+        <input type="search" aria-label="Find a task" placeholder="Find a task" value={text} onInput={(event) => filter({ q: event.currentTarget.value })} />
+        <label class="run-path"><input type="checkbox" checked={only} onChange={(event) => filter({ only: event.currentTarget.checked ? 'path' : null })} /> Critical path only</label>
+      </div>
+      {live.more.value && <p class="dim">The first {tasks.length.toLocaleString()} tasks are shown: <code>bide show {run}</code> lists all.</p>}
+      {shown.length === 0
+        ? <Empty title={tasks.length ? 'No task matches' : 'No task yet'}>{tasks.length ? 'Take a filter away.' : 'Its tasks are made when the run begins.'}</Empty>
+        : <Gantt rows={shown} opened={Date.parse(graph.started_at ?? graph.created_at)} ended={graph.ended_at ? Date.parse(graph.ended_at) : null} label="What tasks did when" chosen={query.value.get('task') ?? undefined} onChoose={choose} critical={critical} />}
+    </Panel>
+  )
 }
