@@ -55,7 +55,14 @@ SAME: Final = {
     "why": "why assets_why",
 }  # fmt: skip
 """Command -> the operations that do the same over HTTP."""
-BESIDE: Final = {"approvals_show", "assets_version", "assets_versions", "tasks_listed", "tasks_show", "wait_shown"}
+BESIDE: Final = {
+    "approvals_show",
+    "assets_version",
+    "assets_versions",
+    "tasks_listed",
+    "tasks_show",
+    "wait_shown",
+}
 """Operations whose answer the terminal has within another's."""
 PAGES: Final = {"dag_views", "overview"}
 """Rooms whose answers are what one page of the window shows; the terminal has it with several commands."""

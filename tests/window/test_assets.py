@@ -104,9 +104,7 @@ def test_the_graph_shows_the_worst_of_the_last_intervals_and_the_kinds_of_edges(
     expect(page.get_by_role("list", name="Kinds of edges")).to_contain_text("publication")
     page.get_by_text("As a list").click()
     listed = page.locator(".graph-list")
-    expect(listed.get_by_role("row", name=re.compile("^gold.case_sla_daily"))).to_contain_text(
-        "degraded"
-    )
+    expect(listed.get_by_role("row", name=re.compile("^gold.case_sla_daily"))).to_contain_text("degraded")
 
 
 def test_lineage_leads_from_version_to_version(page: Page, house: House) -> None:
@@ -147,7 +145,9 @@ def test_what_is_wrong_is_asked_marked_planned_approved_and_mended_from_the_page
     dialog.get_by_role("button", name="Invalidate").click()
     expect(page.locator(".trouble")).to_contain_text("not to be trusted")
     affected = page.get_by_role("table", name="Affected versions")
-    expect(affected.get_by_role("row", name=re.compile("^gold.case_sla_daily"))).to_contain_text("invalidated")
+    expect(affected.get_by_role("row", name=re.compile("^gold.case_sla_daily"))).to_contain_text(
+        "invalidated"
+    )
     expect(page.locator(".graph .node.marked")).to_have_count(5)
     expect(page.locator(".graph .node.marked.good")).to_have_count(0)
 

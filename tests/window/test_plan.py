@@ -222,9 +222,7 @@ def test_s0_21_a_backfill_is_paused_taken_back_and_cancelled_where_it_is_looked_
     expect(page.get_by_role("alert")).to_contain_text("there is no backfill 99999")
 
 
-def test_b55_what_leaves_is_let_out_on_evidence_and_stands_in_the_ledger(
-    page: Page, house: House
-) -> None:
+def test_b55_what_leaves_is_let_out_on_evidence_and_stands_in_the_ledger(page: Page, house: House) -> None:
     page.goto(f"{house.url}/effects")
     expect(page.get_by_text("Nothing has left yet")).to_be_visible()
     run = house.trigger("exporting")
