@@ -29,7 +29,7 @@ export function DagGraph({ of }: { of: Shape }) {
 export function DagTasks({ of }: { of: Shape }) {
   const stats = useGet('/api/v1/stats/dags/{dag}', { names: { dag: of.dag }, query: { last: 100 }, on: (event) => event.dag === of.dag && event.kind === 'run' })
   return (
-    <Panel title="Tasks" side={stats.data.value && <span class="dim">over its newest {stats.data.value.runs} runs</span>}>
+    <Panel title="Tasks" side={stats.data.value && <span class="dim">over {stats.data.value.runs === 1 ? 'its newest run' : `its newest ${stats.data.value.runs} runs`}</span>}>
       <Shown of={stats}>
         {(found) => {
           const by = new Map(found.tasks.map((each) => [each.task, each]))
