@@ -124,6 +124,14 @@ def test_groups_of_the_grid_open_and_close_and_the_address_keeps_it(page: Page, 
     expect(grid).to_have_attribute("aria-rowcount", str(200 + 10 + 1))
     drawn = page.evaluate("performance.getEntriesByName('bide-grid').map(each => each.duration)")
     assert 0 < max(drawn) <= FIGURE_MS, drawn
+    canvas, box = page.locator(".taskgrid canvas"), grid.bounding_box()
+    assert box is not None
+    assert box["height"] > 500  # of a viewport of 900
+    for edge in (0, 100_000):  # it stays where it is, and what it shows moves
+        grid.evaluate("(box, to) => box.scrollTo(to, to)", edge)
+        drawn_at = canvas.bounding_box()
+        assert drawn_at is not None
+        assert (round(drawn_at["x"] - box["x"]), round(drawn_at["y"] - box["y"])) == (1, 1)
     page.get_by_role("button", name="Close all groups").click()
     expect(grid).to_have_attribute("aria-rowcount", "11")
     grid.focus()

@@ -53,7 +53,7 @@ export function TaskGrid({ data, closed = SHUT, onToggle, onTask, onRun, label =
     const box = scroller.current!
     const watch = new ResizeObserver(() => setSize({ width: box.clientWidth, height: Math.min(height, box.clientHeight) }))
     watch.observe(box)
-    setSize({ width: box.clientWidth, height: Math.min(height, box.clientHeight || height) })
+    setSize({ width: box.clientWidth, height: Math.min(height, box.clientHeight) })
     return () => watch.disconnect()
   }, [height])
   useLayoutEffect(() => {
@@ -130,8 +130,7 @@ export function TaskGrid({ data, closed = SHUT, onToggle, onTask, onRun, label =
       <div class="taskgrid" ref={scroller} tabIndex={0} role="grid" aria-label={label} aria-rowcount={shown.length + 1} aria-colcount={runs.length + 1}
         aria-activedescendant={at ? 'cell-at' : undefined} onKeyDown={key} onClick={click} onScroll={() => drawn.current()}
         onMouseMove={(event) => setOver(where(event))} onMouseLeave={() => setOver(null)} onFocus={() => at ?? setAt({ row: 0, column: runs.length - 1 })}>
-        <canvas ref={canvas} aria-hidden="true" />
-        <div class="room" aria-hidden="true" style={{ width: `${width}px`, height: `${height}px` }} />
+        <div class="room" aria-hidden="true" style={{ width: `${width}px`, height: `${height}px` }}><canvas ref={canvas} /></div>
         <Rows runs={runs} shown={shown} words={data.words} row={at ? at.row < 0 ? -1 : row : 0} column={column} />
       </div>
       <div class="cellsays" data-testid="cell">
