@@ -131,7 +131,7 @@ def test_groups_of_the_grid_open_and_close_and_the_address_keeps_it(page: Page, 
         grid.evaluate("(box, to) => box.scrollTo(to, to)", edge)
         drawn_at = canvas.bounding_box()
         assert drawn_at is not None
-        assert (round(drawn_at["x"] - box["x"]), round(drawn_at["y"] - box["y"])) == (1, 1)
+        assert max(abs(drawn_at[side] - box[side]) for side in ("x", "y")) < 2  # its border
     page.get_by_role("button", name="Close all groups").click()
     expect(grid).to_have_attribute("aria-rowcount", "11")
     grid.focus()
