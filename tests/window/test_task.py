@@ -3,11 +3,42 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.window.house import House
 from tests.window.showcase import HOSTILE
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """The showcase where the pool `narrow` has one slot."""
+    house = House(tmp_path_factory.mktemp("house"))
+    (house.folder / "bide.toml").write_text("[pools]\nnarrow = 1\n")
+    house.open()
+    try:
+        house.runs = house.furnish()
+        yield house
+    finally:
+        house.close()
+
+
+def test_c77_a_task_that_waits_for_a_slot_says_how_many_are_taken_and_leads_to_who_holds_them(
+    page: Page, house: House
+) -> None:
+    run = house.runs["held"]
+    tasks = house.until(f"/runs/{run}", lambda run: any(t["state"] == "ready" for t in run["tasks"]))["tasks"]
+    waits = next(t["task"] for t in tasks if t["state"] == "ready")
+    holder = next(t["task"] for t in tasks if t["state"] == "running")
+    page.goto(f"{house.url}/runs/{run}/t/{waits}")
+    why = page.get_by_role("region", name="Why it is in this state")
+    expect(why).to_contain_text("Wants a place in pool narrow, and 1 of 1 are taken")
+    expect(why).to_contain_text("It starts when one is given back")
+    why.get_by_role("link", name=f"{holder} of run {run}").click()
+    expect(page.get_by_role("heading", name=holder, exact=True)).to_be_visible()
+    expect(why).to_contain_text("Attempt 1 holds a slot")
 
 
 def test_a_task_says_why_it_failed_and_shows_the_log_of_each_attempt_in_the_colours_of_a_terminal(
