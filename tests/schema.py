@@ -49,4 +49,4 @@ def made_once() -> Iterator[None]:
 
 def made_always() -> None:
     """From now on to the end of this process, which runs cases for a test."""
-    vars(opening)["migrate"] = _copied
+    setattr(opening, "migrate", _copied)  # noqa: B010 - a module's name, which its users look up anew

@@ -167,7 +167,8 @@ def test_t14_any_declaration_is_a_dag_or_refused(
 ) -> None:
     def declared() -> Dag:
         def body() -> None:
-            made = [task(_body).options(**{"name": name, **options})() for name, options in tasks]
+            named: list[dict[str, Any]] = [{"name": name, **options} for name, options in tasks]
+            made = [task(_body).options(**options)() for options in named]
             for above, below, given_over in edges:
                 if max(above, below) < len(made):
                     _ = (
@@ -176,7 +177,8 @@ def test_t14_any_declaration_is_a_dag_or_refused(
                         else made[above] >> made[below]
                     )
 
-        found = dag(**{"name": "d", **dag_options})(body)
+        options: dict[str, Any] = {"name": "d", **dag_options}
+        found = dag(**options)(body)
         assert found.hash
         return found
 
@@ -218,7 +220,7 @@ LINES_OF = ("raise SystemExit(3)", "def f(): f()\nf()", "import nowhere_at_all",
 
 
 def broken(rng: random.Random) -> bytes:
-    lines = GOOD.splitlines()
+    lines: list[str] = GOOD.splitlines()
     for _ in range(rng.randint(1, 3)):
         at = rng.randrange(len(lines))
         match rng.randrange(5):

@@ -284,6 +284,7 @@ async def test_s0_36_progress_is_a_letter_for_each_interval_in_its_order(ops: Op
     number = (await ops.backfills.start(newest)).backfill_id
     found = await ops.backfills.progress(number, starts=True)
     assert [found.letters[each] for each in found.intervals] == ["pending"] * 3
+    assert found.starts is not None
     assert found.starts == ("2026-03-02T23:00:00Z", "2026-03-01T23:00:00Z", "2026-02-28T23:00:00Z")
     assert (await ops.backfills.progress(number)).starts is None
     [one] = await ops.backfills.intervals(number, place=1)

@@ -35,7 +35,7 @@ SAME: Final = {
     "assets invalidations": "assets_invalidations", "assets lineage": "assets_lineage", "assets list": "assets_listed",
     "assets plan": "plans_make", "assets plans": "plans_listed plans_show", "assets promises": "asset_graph_promises",
     "assets publish": "assets_publish", "assets run-plan": "plans_run plans_approve", "assets show": "assets_show",
-    "assets use": "assets_may_use", "audit": "audit", "backfill": "backfills_listed",
+    "assets standing": "assets_standings assets_intervals", "assets use": "assets_may_use", "audit": "audit", "backfill": "backfills_listed",
     "backfill cancel": "backfills_cancel", "backfill list": "backfills_listed", "backfill pause": "backfills_pause",
     "backfill plan": "backfills_plan", "backfill resume": "backfills_resume", "backfill start": "backfills_start",
     "backfill status": "backfills_show backfills_intervals backfills_progress", "backfill why": "backfills_show",

@@ -34,15 +34,25 @@ OF: Final = {
     "assets_versions": {"asset": "gold"},
     "assets_show": {"asset": "gold"},
     "assets_events": {"dag": "after"},
+    "assets_intervals": {"asset": "gold"},
     "backfills_intervals": {"backfill": "1"},
     "backfills_show": {"backfill": "1"},
     "hooks_deliveries": {"hook": "partner"},
+    "dag_views_grid": {"dag": "etl"},
+    "dag_views_versions": {"dag": "etl"},
     "show": {"run": "1"},
+    "stats_times": {"run": "1"},
 }
 """What a listing of something is of."""
 NAMED: Final = ("dag", "asset", "hook", "place", "public")
 """What items are read by that have no number: behind a name that is not there begin the names after it."""
-LAST: Final = {"assets_events": "9999.0.0.0", "backfills_show": "9", "backfills_intervals": "9"}
+LAST: Final = {
+    "stats_times": "9999",
+    "assets_events": "9999.0.0.0",
+    "assets_intervals": "-9.9",
+    "backfills_show": "9",
+    "backfills_intervals": "9",
+}
 WHOLE: Final = {
     "notices_routes": "routes stand in the configuration",
     "dag.tasks": "a graph that code declares",
@@ -73,6 +83,30 @@ WHOLE: Final = {
     "stats_run.path": "a path through a graph that code declares",
     "stats_run.attempts": "as many as were asked for",
     "stats_dag.tasks": "a graph that code declares",
+    "assets_version.checks": "the checks of one version's gates",
+    "audit_shown.moved": "what one command moved, the first of it",
+    "dag_views_calendar.days": "a day each of a stretch that has a bound",
+    "dag_views_firings": "as many as were asked for",
+    "dag_views_grid.tasks": "a graph that code declares",
+    "dag_views_not_loaded": "files of the configuration",
+    "overview_home.hours": "two days",
+    "overview_home.needs": "the most urgent",
+    "overview_home.next": "the next few",
+    "overview_home.pools": "pools stand in the configuration",
+    "overview_home.running": "the newest few",
+    "system_show.held": "the newest few",
+    "system_show.pools": "pools stand in the configuration",
+    "system_show.settings": "settings stand in the configuration",
+    "system_show.sources": "the busiest",
+    "tasks_show.attempts": "the newest",
+    "tasks_show.downstream": "a graph that code declares",
+    "tasks_show.inputs": "the parameters of one task",
+    "tasks_show.upstream": "a graph that code declares",
+    "tasks_show.waits": "the newest",
+    "stats_graph.tasks": "a graph that code declares",
+    "approvals_evidence.results": "at most 50, of the tasks right before it",
+    "approvals_evidence.versions": "at most 50",
+    "approvals_evidence.issues": "of one decision",
 }
 """Lists that are answered whole, and why they cannot grow without end."""
 gold, bronze = Asset("gold"), Asset("bronze", grain="day")

@@ -38,7 +38,11 @@ async def _days(db: Path) -> None:
         await rt.settled()
 
         [first, second] = await rt.assets.intervals("gold")
-        assert (first.interval.start[:10], first.versions, first.newest_state) == ("2026-06-08", 2, "invalidated")
+        assert (first.interval.start[:10], first.versions, first.newest_state) == (
+            "2026-06-08",
+            2,
+            "invalidated",
+        )
         assert first.newest == newest
         assert (second.state, second.versions) == ("published", 1)
         assert [second] == await rt.assets.intervals("gold", before=first.place)

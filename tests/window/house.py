@@ -110,8 +110,7 @@ class House:
 
     def furnish(self) -> dict[str, str]:
         """Runs in all states; their ids by what they show."""
-        for date in DATES:
-            ordered = self.trigger("daily_orders", date)
+        *_, ordered = [self.trigger("daily_orders", date) for date in DATES]
         runs = {
             "good": ordered,
             "bad": self.trigger("failing"),

@@ -103,8 +103,8 @@ class Window:
     async def _read(self) -> dict[str, File]:
         if self._reading is None:
             self._reading = asyncio.create_task(asyncio.to_thread(read_files), name="bide reads its window")
-        self._files = await asyncio.shield(self._reading)
-        return self._files
+        self._files = files = await asyncio.shield(self._reading)
+        return files
 
 
 def read_files() -> dict[str, File]:
