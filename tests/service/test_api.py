@@ -205,7 +205,7 @@ async def test_p16_the_openapi_document_is_made_once_and_off_the_loop(
 async def test_t17_a_fault_is_told_to_the_log_and_its_words_to_no_client(
     served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def fails(_: Operations) -> Any:
+    async def fails(_: Operations, **asked: Any) -> Any:
         raise ValueError("inner words")
 
     monkeypatch.setattr(Operations, "dags", fails)

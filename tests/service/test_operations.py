@@ -18,6 +18,7 @@ from bide.runtime.service.holds import Held
 from bide.runtime.service.operations import AtOnce, Operations
 from bide.runtime.service.pulse import Pulse
 from bide.runtime.store.reader import Reader
+from bide.runtime.triggerer.registration import Looked, SourceSeen
 from tests.service.conftest import write_world
 from tests.store.rows import T0
 
@@ -66,6 +67,12 @@ class Living:
 
     def look(self, wait_id: int) -> Look | None:
         return Look(at_us=T0 + 7, answer="no such file", next_us=T0 + 9)
+
+    def seen(self, wait_id: int) -> Looked | None:
+        return Looked(T0 + 7, "no such file", T0 + 9, 3, "file", shared=1)
+
+    def source_of(self, wait_id: int) -> SourceSeen | None:
+        return SourceSeen("file", 1, None, "", None)
 
     def refusal(self, instance_id: int) -> Refusal | None:
         return None
@@ -158,6 +165,7 @@ async def test_waits_have_the_keys_of_the_terminal(ops: Operations) -> None:
     (wait,) = as_json(await ops.waits())
     assert list(wait) == [
         "id", "run_id", "task", "trigger", "source", "since", "deadline", "next_look", "last_look", "dag",
+        "kind", "saw", "every_seconds", "looks", "failures", "sharers", "key",
     ]  # fmt: skip
     assert (wait["id"], wait["run_id"], wait["task"], wait["dag"]) == ("2", "2", "drop", "etl")
     assert wait["trigger"].startswith("file")
@@ -171,6 +179,7 @@ async def test_a_live_runtime_adds_the_looks(db: Path, door: Book) -> None:
         why = await living.why("2", "drop")
     assert wait.last_look == "2026-06-15T00:00:00.000007Z"
     assert wait.next_look == "2026-06-15T00:00:00.000009Z"
+    assert (wait.saw, wait.looks, wait.sharers) == ("no such file", 3, 1)
     assert "no such file" in why.why
 
 

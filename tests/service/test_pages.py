@@ -32,6 +32,7 @@ from bide.sensors import FileSensor
 PAGED: Final = tuple(each for each in operations() if each.route.pages)
 OF: Final = {
     "assets_versions": {"asset": "gold"},
+    "dag_views_grid": {"dag": "etl"},
     "assets_show": {"asset": "gold"},
     "assets_events": {"dag": "after"},
     "assets_intervals": {"asset": "gold"},
@@ -44,7 +45,7 @@ OF: Final = {
     "stats_times": {"run": "1"},
 }
 """What a listing of something is of."""
-NAMED: Final = ("dag", "asset", "hook", "place", "public")
+NAMED: Final = ("dag", "asset", "hook", "place", "public", "key")
 """What items are read by that have no number: behind a name that is not there begin the names after it."""
 LAST: Final = {
     "stats_times": "9999",
@@ -54,6 +55,19 @@ LAST: Final = {
     "backfills_intervals": "9",
 }
 WHOLE: Final = {
+    "tasks_show.attempts": "of one thing that is shown",
+    "tasks_show.downstream": "of one thing that is shown",
+    "tasks_show.inputs": "of one thing that is shown",
+    "tasks_show.upstream": "of one thing that is shown",
+    "tasks_show.waits": "of one thing that is shown",
+    "assets_version.checks": "of one version",
+    "dag_views_grid.tasks": "a graph that code declares",
+    "dag_views_not_loaded": "what the files of a service are",
+    "overview_home.hours": "the first few of each, with how many there are",
+    "overview_home.needs": "the first few of each, with how many there are",
+    "overview_home.next": "the first few of each, with how many there are",
+    "overview_home.pools": "the first few of each, with how many there are",
+    "overview_home.running": "the first few of each, with how many there are",
     "notices_routes": "routes stand in the configuration",
     "dag.tasks": "a graph that code declares",
     "schedule.firings": "as many as were asked for",

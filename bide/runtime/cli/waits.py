@@ -14,7 +14,7 @@ from bide.runtime.engine.explain import span_words
 from bide.runtime.errors import UsageError
 from bide.runtime.service.addresses import bounded, read_json
 
-app = App(name="waits", help="What is waited for now: list (bare), look, extend, satisfy, fail.")
+app = App(name="waits", help="What is waited for now: list (bare), groups, look, extend, satisfy, fail.")
 
 
 def away(instant: str | None, now_us: int) -> str | None:
@@ -51,6 +51,46 @@ def listed(*, limit: Most = 100_000, db: Db = None, json: Json = False) -> int:
         ]
         heads = ("wait", "task", "for", "since", "deadline", "last look", "next look")
         print_table(heads, rows, "nothing is waited for")
+    return 0
+
+
+@app.command(name="groups")
+def groups(
+    *,
+    by: Annotated[str, Parameter(help="source (what sees them), what, dag, task.")] = "source",
+    dag: Annotated[str | None, Parameter(help="Only of this DAG.")] = None,
+    kind: Annotated[str | None, Parameter(help="Only of this kind: file, http, ...")] = None,
+    text: Annotated[str | None, Parameter(help="Only those with this in their words.")] = None,
+    troubled: Annotated[bool, Parameter(negative="", help="Only those whose last look saw nothing.")] = False,
+    limit: Most = 100_000,
+    db: Db = None,
+    json: Json = False,
+) -> int:
+    """What is waited for, with how many wait for it and how it is looked at; the most waits first."""
+    found = asked(
+        db,
+        lambda ops: ops.waiting.groups(
+            by, dag, kind=kind, text=text, troubled=troubled, limit=bounded(limit)
+        ),
+    )
+    if json:
+        print_json(found)
+        return 0
+    now = SystemClock().now()
+    rows = [
+        (
+            each.says,
+            away(each.since, now),
+            away(each.deadline, now),
+            away(each.last_look, now),
+            each.trouble if each.failing else each.saw,
+            away(each.next_look, now),
+        )
+        for each in found
+    ]
+    print_table(
+        ("what", "oldest", "deadline", "last look", "saw", "next look"), rows, "nothing is waited for"
+    )
     return 0
 
 

@@ -68,7 +68,9 @@ if TYPE_CHECKING:
     from bide.runtime.service.system_doors import SystemDoors
     from bide.runtime.service.task_doors import TaskDoors
     from bide.runtime.service.token_doors import TokenDoors
+    from bide.runtime.service.waiting_doors import WaitingDoors
     from bide.runtime.store.names import Named
+    from bide.runtime.triggerer.registration import Looked, SourceSeen
 
 
 ROOMS: Final = MappingProxyType(
@@ -90,6 +92,7 @@ ROOMS: Final = MappingProxyType(
         "tokens": "token_doors:TokenDoors",
         "overview": "overview_doors:OverviewDoors",
         "system": "system_doors:SystemDoors",
+        "waiting": "waiting_doors:WaitingDoors",
     }
 )
 """The properties of `Doors` that lead to further operations, and where their protocols stand."""
@@ -116,6 +119,14 @@ class Live(Protocol):
 
     def look(self, wait_id: int) -> Look | None:
         """The last look of an armed wait; None when it is not armed."""
+        ...
+
+    def seen(self, wait_id: int) -> Looked | None:
+        """All that is known of the looks at an armed wait; None when it is not armed."""
+        ...
+
+    def source_of(self, wait_id: int) -> SourceSeen | None:
+        """How the source of an armed wait stands; None when it is not armed."""
         ...
 
     def refusal(self, instance_id: int) -> Refusal | None:
@@ -300,6 +311,11 @@ class Doors(Protocol):
         """The process that holds the database, and the database."""
         ...
 
+    @property
+    def waiting(self) -> WaitingDoors:
+        """What is waited for in groups, and who holds and wants what there is little of."""
+        ...
+
     async def answered(self) -> Kept | None:
         """The whole answer of the first time, where this request bears a key and it is kept."""
         ...
@@ -395,8 +411,24 @@ class Doors(Protocol):
         ...
 
     @get("/waits", pages="id")
-    async def waits(self, limit: Limit = 100_000, before: str | None = None) -> list[WaitLine]:
-        """List the open waits, the newest first."""
+    async def waits(
+        self,
+        limit: Limit = 100_000,
+        before: str | None = None,
+        ids: str | None = None,
+        dag: str | None = None,
+        task: str | None = None,
+        kind: str | None = None,
+        source: str | None = None,
+        what: str | None = None,
+        text: str | None = None,
+        troubled: bool = False,
+    ) -> list[WaitLine]:
+        """List the open waits, the newest first.
+
+        `ids`: numbers with commas; `task` as dag.task; `kind`, `source` and `what` as a wait says them (`what` is its `trigger`); `text` stands in any
+        of its words; `troubled`: those whose last look brought nothing.
+        """
         ...
 
     @get("/waits/{wait}", tagged="wait")

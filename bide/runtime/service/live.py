@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.pulse import Pulse
     from bide.runtime.service.tally import Tally
     from bide.runtime.service.traces import Traces
+    from bide.runtime.triggerer.registration import Looked, SourceSeen
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -228,6 +229,14 @@ class LiveHouse:
             if seen is None
             else Look(at_us=seen.last_look_us, answer=seen.last_answer, next_us=seen.next_look_us)
         )
+
+    def seen(self, wait_id: int) -> Looked | None:
+        """All that is known of the looks at an armed wait; None when it is not armed."""
+        return self._shell.triggerer.status(wait_id)
+
+    def source_of(self, wait_id: int) -> SourceSeen | None:
+        """How the source of an armed wait stands; None when it is not armed."""
+        return self._shell.triggerer.source_of(wait_id)
 
     def refusal(self, instance_id: int) -> Refusal | None:
         """The resource that a ready instance waits for, and who holds it."""

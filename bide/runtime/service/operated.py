@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.system import System
     from bide.runtime.service.tally import Tally
     from bide.runtime.service.tasks import Tasks
+    from bide.runtime.service.waiting import WaitingRoom
 
 
 class Operated:
@@ -134,6 +135,13 @@ class Operated:
         from bide.runtime.service.notices import Notices
 
         return Notices(self._reader, self._door, self._clock, self._live, self._held)
+
+    @property
+    def waiting(self) -> WaitingRoom:
+        """What is waited for, in groups."""
+        from bide.runtime.service.waiting import WaitingRoom
+
+        return WaitingRoom(self._reader, self._live)
 
     @property
     def effects(self) -> Effects:

@@ -33,14 +33,7 @@ from bide.runtime.service.addresses import (
     task_address,
     wait_number,
 )
-from bide.runtime.service.describe import (
-    alert_line,
-    does,
-    nodes_beside,
-    schedule_words,
-    standing_by,
-    trigger_words,
-)
+from bide.runtime.service.describe import alert_line, does, nodes_beside, schedule_words, standing_by
 from bide.runtime.service.doors import Door, Live
 from bide.runtime.service.logs import read_log
 from bide.runtime.service.once import again
@@ -69,7 +62,7 @@ from bide.runtime.service.shapes import (
 from bide.runtime.service.who import Who
 from bide.runtime.store import reader as store
 from bide.runtime.store.reader import Reader
-from bide.runtime.store.schedules import Standing, standing
+from bide.runtime.store.schedules import standing
 
 if TYPE_CHECKING:
     from bide.runtime.service.event_shapes import EventLine, Top
@@ -255,9 +248,24 @@ class Operations(Who, Operated):
         over = last.ended_us is not None and not more
         return LogPart(attempt=last.number, text=text, next_offset=end, over=over)
 
-    async def waits(self, limit: int = 100_000, before: str | None = None) -> list[WaitLine]:
+    async def waits(
+        self,
+        limit: int = 100_000,
+        before: str | None = None,
+        ids: str | None = None,
+        dag: str | None = None,
+        task: str | None = None,
+        kind: str | None = None,
+        source: str | None = None,
+        what: str | None = None,
+        text: str | None = None,
+        troubled: bool = False,
+    ) -> list[WaitLine]:
+        from bide.runtime.service.waiting import lines, wanted
+
         bounded(limit)
-        return await self._reader.ask(self._wait_lines, limit, before_number(before))
+        of = wanted(ids, dag, task, kind, source, what, text, troubled)
+        return await self._reader.ask(lines, self._live, of, limit, before_number(before))
 
     async def nearest_waits(self) -> list[WaitLine]:
         """All open waits, the nearest deadline first."""
@@ -265,42 +273,10 @@ class Operations(Who, Operated):
         return sorted(found, key=lambda each: (each.deadline is None, each.deadline or "", int(each.id)))
 
     async def wait_shown(self, wait: str) -> WaitLine:
-        number = wait_number(wait)
-        one = await self._reader.ask(Reader.waits, after=number - 1, limit=1)
-        of_schedules = await self._reader.ask(Reader.read, standing)
-        found = next((each for each in one if each.wait_id == number), None) or next(
-            (each for each in of_schedules if each.standing_id == number), None
-        )
-        if found is None:
+        found = await self.waits(1, ids=str(wait_number(wait)))
+        if not found:
             raise NotFoundError(f"there is no open wait {wait}: `bide waits` lists them")
-        return self._wait_line(found)
-
-    def _wait_lines(self, reader: Reader, limit: int, before: int) -> list[WaitLine]:
-        """Put into words where it was read: a hundred thousand of them would hold the loop."""
-        found: list[tuple[int, store.WaitShown | Standing]] = [
-            (each.wait_id, each) for each in reader.waits_below(before, limit)
-        ]
-        found += [(held.standing_id, held) for held in reader.read(standing) if held.standing_id < before]
-        found.sort(key=lambda each: each[0], reverse=True)
-        return [self._wait_line(each) for _, each in found[:limit]]
-
-    def _wait_line(self, wait: store.WaitShown | Standing) -> WaitLine:
-        what, source = trigger_words(wait.kind, wait.trigger)
-        of = wait if isinstance(wait, store.WaitShown) else None  # of a run, else of a schedule
-        wait_id = wait.standing_id if isinstance(wait, Standing) else wait.wait_id
-        look = self._live.look(wait_id) if self._live else None
-        return WaitLine(
-            id=str(wait_id),
-            run_id=None if of is None else str(of.run_id),
-            task=None if of is None else of.task if of.map_index < 0 else f"{of.task}[{of.map_index}]",
-            trigger=what,
-            source=source,
-            since=iso(wait.since_us),
-            deadline=None if of is None else iso(of.deadline_us),
-            next_look=iso_or_none(look.next_us) if look else None,
-            last_look=iso_or_none(look.at_us) if look else None,
-            dag=wait.dag,
-        )
+        return found[0]
 
     async def alerts(
         self,

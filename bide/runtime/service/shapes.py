@@ -189,6 +189,9 @@ class WaitLine(_Shape, frozen=True):
 
     `run_id`, `task` and `deadline` are null where the schedule of `dag` waits. `last_look` and
     `next_look` are null when no runtime holds it.
+    `saw` is what the last look saw, or why it saw nothing; `failures`: looks in a row that saw nothing; `sharers`: waits that
+    one look serves, 0 where none is needed; `every_seconds`: how far apart looks are while nothing fails. `key` names a wait
+    within a body.
     """
 
     id: Id
@@ -201,6 +204,13 @@ class WaitLine(_Shape, frozen=True):
     next_look: Instant | None
     last_look: Instant | None
     dag: str = ""
+    kind: str = ""
+    saw: str = ""
+    every_seconds: float | None = None
+    looks: int | None = None
+    failures: int = 0
+    sharers: int = 0
+    key: str = ""
 
 
 class Detail(_Shape, frozen=True):

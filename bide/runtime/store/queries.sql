@@ -131,7 +131,7 @@ ORDER BY w.wait_id
 LIMIT :limit;
 
 -- :name waits_below
--- Pages of open waits: the newest first, below an id.
+-- Pages of open waits: the newest first, below an id; `ids` (JSON), `dag` and `kind` narrow them.
 SELECT w.wait_id, i.run_id, d.name, i.task, i.map_index, w.key, w.kind, w.trigger, w.created_us,
        w.deadline_us, w.poll_us, w.reason
 FROM wait w
@@ -139,6 +139,8 @@ JOIN task_instance i ON i.instance_id = w.instance_id
 JOIN run r ON r.run_id = i.run_id
 JOIN dag d ON d.dag_id = r.dag_id
 WHERE w.state = 'open' AND w.wait_id < :before
+  AND (:ids IS NULL OR w.wait_id IN (SELECT value FROM json_each(:ids)))
+  AND (:dag IS NULL OR d.name = :dag) AND (:kind IS NULL OR w.kind = :kind)
 ORDER BY w.wait_id DESC
 LIMIT :limit;
 

@@ -268,9 +268,17 @@ class Reader:
         """Open waits, oldest first. `after`: only ids above it, to page on."""
         return self._all(WaitShown, "waits", run_id=run_id, after=after, limit=limit)
 
-    def waits_below(self, before: int, limit: int) -> list[WaitShown]:
-        """Open waits, the newest first, of those below an id."""
-        return self._all(WaitShown, "waits_below", before=before, limit=limit)
+    def waits_below(
+        self,
+        before: int,
+        limit: int,
+        ids: tuple[int, ...] | None = None,
+        dag: str | None = None,
+        kind: str | None = None,
+    ) -> list[WaitShown]:
+        """Open waits, the newest first, of those below an id; of `ids`, of one DAG, of one kind."""
+        of = None if ids is None else msgspec.json.encode(ids).decode()
+        return self._all(WaitShown, "waits_below", before=before, limit=limit, ids=of, dag=dag, kind=kind)
 
     def alerts(
         self,

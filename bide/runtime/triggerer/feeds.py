@@ -23,6 +23,11 @@ class Feed(Protocol):
         """A look at a wait that is not armed is under way."""
         ...
 
+    @property
+    def pace(self) -> tuple[int | None, int | None]:
+        """How many looks see all waits (None: it is told), and before which instant there is none."""
+        ...
+
     def add(self, wait: Waiting) -> None: ...
 
     def remove(self, wait: Waiting, reason: str) -> None: ...
@@ -47,6 +52,10 @@ class PushFeed:
     @property
     def busy(self) -> bool:
         return self._looking > 0
+
+    @property
+    def pace(self) -> tuple[int | None, int | None]:
+        return None, None
 
     def add(self, wait: Waiting) -> None:
         self._source.add(wait)

@@ -15,6 +15,7 @@ from bide.runtime.clock import SECOND
 from bide.runtime.errors import UsageError
 from bide.runtime.triggerer.feeds import LOOK_LIMIT_US, Feed, PushFeed, look_error
 from bide.runtime.triggerer.polling import PollFeed
+from bide.runtime.triggerer.registration import SourceSeen
 from bide.triggers.base import NotYet, PollSource, Registration, Trigger
 
 if TYPE_CHECKING:
@@ -93,6 +94,12 @@ class Host:
 
     def next_look_us(self, wait: Waiting) -> int | None:
         return wait.next_us if self._feed is None else self._feed.next_look_us(wait)
+
+    @property
+    def seen(self) -> SourceSeen:
+        """How it stands, for people."""
+        looks, rest_us = (None, None) if self._feed is None else self._feed.pace
+        return SourceSeen(self.name, len(self.waits), looks, self.broken, rest_us)
 
     def clock_stepped(self, step_us: int) -> None:
         if self._feed is not None:

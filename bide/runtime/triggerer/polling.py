@@ -67,6 +67,10 @@ class PollFeed:
     def busy(self) -> bool:
         return self._once > 0
 
+    @property
+    def pace(self) -> tuple[int | None, int | None]:
+        return len(self._groups), self._rest_us if self._rest_us > self._host.now() else None
+
     # --- waits come and go ------------------------------------------------------------------
 
     def add(self, wait: Waiting) -> None:

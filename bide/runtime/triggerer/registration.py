@@ -24,6 +24,21 @@ class Looked(msgspec.Struct, frozen=True):
     source: str
     failures: int = 0
     """Looks in a row that brought no observation."""
+    shared: int = 0
+    """Waits that one look serves, this one among them; 0 where no look is needed."""
+
+
+class SourceSeen(msgspec.Struct, frozen=True):
+    """A source as it stands."""
+
+    name: str
+    waits: int
+    looks: int | None
+    """How many looks see all of its waits; None: the outside tells it."""
+    broken: str
+    """Why it is closed and opened again; "" while it goes."""
+    rest_us: int | None
+    """No look begins before this instant, because the other side asked for it."""
 
 
 class Waiting:

@@ -19,7 +19,7 @@ from bide.runtime.errors import NotFoundError, PayloadError, UsageError
 from bide.runtime.executor.watchdog import doing
 from bide.runtime.triggerer.host import Host
 from bide.runtime.triggerer.polling import PollFeed
-from bide.runtime.triggerer.registration import Looked, Waiting
+from bide.runtime.triggerer.registration import Looked, SourceSeen, Waiting
 from bide.runtime.triggerer.threads import Threads
 from bide.runtime.triggerer.timers import Timers
 from bide.runtime.values import encode, redactor
@@ -164,7 +164,13 @@ class Triggerer:
             wait.looks,
             wait.host.name,
             wait.failures,
+            0 if wait.group is None else len(wait.group.waits),
         )
+
+    def source_of(self, wait_id: int) -> SourceSeen | None:
+        """The source of an armed wait; None when it is not armed."""
+        wait = self._waits.get(wait_id)
+        return None if wait is None else wait.host.seen
 
     @property
     def armed(self) -> int:

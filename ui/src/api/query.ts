@@ -17,6 +17,8 @@ export interface Asked<T> {
 const APART = 200
 /** A service that was out of reach is asked again so long after. */
 const AFRESH = 1000
+/** What takes long to answer is asked for less often: so many times as long lies between two questions. */
+const PATIENCE = 5
 
 export function asking<T>(ask: (signal: AbortSignal) => Promise<T>): Asked<T> & { end: () => void } {
   const data = signal<T | undefined>(undefined)
@@ -27,6 +29,7 @@ export function asking<T>(ask: (signal: AbortSignal) => Promise<T>): Asked<T> & 
   let wanted = false
   let timer: ReturnType<typeof setTimeout> | undefined
   let asked = -Infinity
+  let took = 0
 
   async function now() {
     underWay = true
@@ -44,6 +47,7 @@ export function asking<T>(ask: (signal: AbortSignal) => Promise<T>): Asked<T> & 
       if (failure.status === 0) timer = setTimeout(() => { timer = undefined; void now() }, AFRESH)
     } finally {
       underWay = false
+      took = performance.now() - asked
       loading.value = false
       if (wanted && !stop.signal.aborted) again()
     }
@@ -55,7 +59,7 @@ export function asking<T>(ask: (signal: AbortSignal) => Promise<T>): Asked<T> & 
       wanted = true
       return
     }
-    const left = asked + APART - performance.now()
+    const left = asked + Math.max(APART, took * PATIENCE) - performance.now()
     if (left <= 0) void now()
     else
       timer = setTimeout(() => {

@@ -1,5 +1,208 @@
-import { Head } from '../parts/basics'
+/** `/waits`, the waiting room: all that is waited for, in groups, with what is known of the looks at it. */
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { signal } from '@preact/signals'
+import { getAt, Problem, address } from '../api/client'
+import { connection, subscribe } from '../api/feed'
+import { useGet, usePages } from '../api/query'
+import { filter, query } from '../lib/router'
+import { Choice, Empty, Fact, Head, Shown } from '../parts/basics'
+import { Remaining } from '../parts/remaining'
+import { Virtual } from '../parts/virtual'
+import '../parts/virtual.css'
+import './waits.css'
+import { GroupHead, type Group } from './waits_group'
+import { Lines, type Line, type Order } from './waits_lines'
+import { Row } from './waits_row'
+
+type By = 'source' | 'what' | 'dag' | 'task'
+const BY: [By, string][] = [['source', 'Source'], ['what', 'What'], ['dag', 'DAG'], ['task', 'Task']]
+const ORDERS: [Order, string][] = [['deadline', 'Nearest deadline'], ['since', 'Waiting longest'], ['next', 'Next look'], ['trouble', 'Trouble first']]
+/** With no more waits than this, all groups are open at first. */
+const FEW = 40
+const REFRESHED_MS = 2000
+
+type Item = { at: 'group'; key: string; group: Group; opened: boolean } | { at: 'line'; key: string; line: Line; what: boolean } | { at: 'note'; key: string; text: string }
+
+const narrow = signal(matchMedia('(max-width: 760px)').matches)
+matchMedia('(max-width: 760px)').addEventListener('change', (change) => (narrow.value = change.matches))
 
 export default function Waits() {
-  return <Head title="Waits" />
+  const asked = query.value
+  const by = (asked.get('by') as By | null) ?? 'source'
+  const order = (asked.get('order') as Order | null) ?? 'deadline'
+  const wanted = { dag: asked.get('dag') ?? '', kind: asked.get('kind') ?? '', text: asked.get('text') ?? '', troubled: asked.has('troubled') }
+  const narrowed = Boolean(wanted.dag || wanted.kind || wanted.text || wanted.troubled)
+  const of = { ...(wanted.dag && { dag: wanted.dag }), ...(wanted.kind && { kind: wanted.kind }), ...(wanted.text && { text: wanted.text }), ...(wanted.troubled && { troubled: true }) }
+  const groups = usePages('/api/v1/wait-groups', { query: { by, ...of, limit: 500 }, on: (event) => event.kind === 'wait', every: REFRESHED_MS })
+  return (
+    <>
+      <Shown of={groups}>
+        {(found) => (
+          <>
+            <Sum groups={found} more={groups.more.value} />
+            <Filters by={by} order={order} wanted={wanted} />
+            {found.length === 0 ? <Nothing narrowed={narrowed} /> : <Room key={JSON.stringify([by, of])} groups={found} by={by} order={order} of={of} />}
+            {groups.more.value && <button onClick={groups.next}>More groups</button>}
+          </>
+        )}
+      </Shown>
+    </>
+  )
+}
+
+function Sum({ groups, more }: { groups: Group[]; more: boolean }) {
+  const waits = groups.reduce((sum, group) => sum + group.waits, 0)
+  const failing = groups.reduce((sum, group) => sum + group.failing, 0)
+  const looks = groups.reduce((sum, group) => sum + (group.looks ?? 0), 0)
+  const nearest = groups.reduce<Group | null>((found, group) => (group.deadline && (!found?.deadline || group.deadline < found.deadline) ? group : found), null)
+  return (
+    <Head title="Waiting room">
+      <Fact name="Waits"><b>{waits.toLocaleString()}{more && '+'}</b> without a slot</Fact>
+      <Fact name="Looked at by"><b>{looks.toLocaleString()}</b> {looks === 1 ? 'shared look' : 'shared looks'}</Fact>
+      {failing > 0 && <span class="state warned">{failing.toLocaleString()} see nothing now</span>}
+      {nearest?.deadline && nearest.deadline_since && <Fact name="Nearest deadline"><Remaining since={nearest.deadline_since} until={nearest.deadline} /></Fact>}
+    </Head>
+  )
+}
+
+function Filters({ by, order, wanted }: { by: By; order: Order; wanted: { dag: string; kind: string; text: string; troubled: boolean } }) {
+  const dags = useGet('/api/v1/dags')
+  const top = useGet('/api/v1/top')
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
+  const kinds = Object.keys(top.data.value?.waits ?? {})
+  return (
+    <div class="filters">
+      <label>Group by <Choice label="Group by" value={by} options={BY} onChange={(chosen) => filter({ by: chosen === 'source' ? null : chosen, open: null })} /></label>
+      <label>Order
+        <select value={order} onChange={(event) => filter({ order: event.currentTarget.value === 'deadline' ? null : event.currentTarget.value })}>
+          {ORDERS.map(([key, text]) => <option key={key} value={key}>{text}</option>)}
+        </select>
+      </label>
+      <label>DAG
+        <select value={wanted.dag} onChange={(event) => filter({ dag: event.currentTarget.value })}>
+          <option value="">All</option>
+          {dags.data.value?.map((each) => <option key={each.dag} value={each.dag}>{each.dag}</option>)}
+        </select>
+      </label>
+      <label>Kind
+        <select value={wanted.kind} onChange={(event) => filter({ kind: event.currentTarget.value })}>
+          <option value="">All</option>
+          {[...new Set([...kinds, ...(wanted.kind ? [wanted.kind] : [])])].map((kind) => <option key={kind} value={kind}>{kind.replaceAll('_', ' ')}</option>)}
+        </select>
+      </label>
+      <input
+        type="search" aria-label="Search in waits" placeholder="Search: path, URL, answer, run" value={wanted.text}
+        onInput={(event) => {
+          const text = event.currentTarget.value
+          clearTimeout(timer.current)
+          timer.current = setTimeout(() => filter({ text }), 250)
+        }}
+      />
+      <label><input type="checkbox" checked={wanted.troubled} onChange={(event) => filter({ troubled: event.currentTarget.checked ? '1' : null })} /> Only in trouble</label>
+    </div>
+  )
+}
+
+function Nothing({ narrowed }: { narrowed: boolean }) {
+  if (narrowed) return <Empty title="Nothing of that is waited for">Take a filter away to see more. <button onClick={() => filter({ dag: null, kind: null, text: null, troubled: null })}>Show all</button></Empty>
+  return (
+    <Empty title="Nobody waits">
+      Sensors and <code>await ctx.wait(...)</code> wait here, without a slot, until what they wait for has come. A first one: <code>FileSensor("drop", path="/in/today.csv")</code> in a DAG, then <code>bide trigger DAG</code>.
+    </Empty>
+  )
+}
+
+/** Which groups are open stands in the address; as long as nothing is said, all are where there are few waits. */
+function useOpened(groups: Group[]): [(key: string) => boolean, (key: string) => void] {
+  const said = query.value.get('open')
+  const opened = useMemo(() => (said === null ? null : new Set(said.split(',').filter(Boolean).map(decodeURIComponent))), [said])
+  const few = groups.length === 1 || groups.reduce((sum, group) => sum + group.waits, 0) <= FEW
+  const first = useRef(few)
+  const is = (key: string) => (opened ? opened.has(key) : first.current)
+  const toggle = (key: string) => {
+    const next = new Set(groups.filter((group) => is(group.key)).map((group) => group.key))
+    if (!next.delete(key)) next.add(key)
+    filter({ open: [...next].map(encodeURIComponent).join(',') || ',' })
+  }
+  return [is, toggle]
+}
+
+function Room({ groups, by, order, of }: { groups: Group[]; by: By; order: Order; of: object }) {
+  const [isOpen, toggle] = useOpened(groups)
+  const known = useRef(new Map<string, Lines>())
+  const [, again] = useState(0)
+  const shown = useRef<readonly Item[]>([])
+  const open = groups.filter((group) => isOpen(group.key)).map((group) => group.key)
+
+  for (const key of open) if (!known.current.has(key)) known.current.set(key, new Lines({ ...of, ...common(by, key) }, order))
+  for (const [key, lines] of known.current) {
+    if (!open.includes(key)) {
+      lines.end()
+      known.current.delete(key)
+    }
+  }
+  useEffect(() => known.current.forEach((lines) => lines.sort(order)), [order])
+  useEffect(() => {
+    const all = known.current
+    const ends = [
+      subscribe((events) => all.forEach((lines) => lines.heard(events))),
+      connection.subscribe((now) => now === 'live' && all.forEach((lines) => void lines.load(true))),
+      ...[setInterval(() => void refresh(shown.current, all), REFRESHED_MS)].map((timer) => () => clearInterval(timer)),
+    ]
+    again(1)
+    return () => {
+      ends.forEach((end) => end())
+      all.forEach((lines) => lines.end())
+      all.clear()
+    }
+  }, [])
+
+  const items: Item[] = []
+  for (const group of groups) {
+    const lines = known.current.get(group.key)
+    items.push({ at: 'group', key: `g:${group.key}`, group, opened: lines !== undefined })
+    if (!lines) continue
+    for (const line of lines.rows.value) items.push({ at: 'line', key: line.id, line, what: by !== 'what' && group.things > 1 })
+    if (lines.error.value) items.push({ at: 'note', key: `e:${group.key}`, text: lines.error.value.detail })
+    else if (lines.loading.value) items.push({ at: 'note', key: `l:${group.key}`, text: `Reading ${group.waits.toLocaleString()} waits` })
+  }
+  const heights = narrow.value ? NARROW : WIDE
+  return (
+    <Virtual
+      label="Waits" rows={items} id={(item) => item.key} height={heights} onShown={(rows) => (shown.current = rows)}
+    >
+      {(item) =>
+        item.at === 'group' ? <GroupHead group={item.group} opened={item.opened} onToggle={() => toggle(item.group.key)} />
+        : item.at === 'line' ? <Row line={item.line} what={item.what} />
+        : <div class="note-line" role="cell">{item.text}</div>}
+    </Virtual>
+  )
+}
+
+const WIDE = (item: Item) => (item.at === 'group' ? (item.group.failing ? 104 : 80) : item.at === 'line' ? 54 : 40)
+const NARROW = (item: Item) => (item.at === 'group' ? (item.group.failing ? 224 : 164) : item.at === 'line' ? 196 : 40)
+
+/** What the waits of a group have in common, as a filter. */
+function common(by: By, key: string): object {
+  if (by === 'source') return { source: key }
+  if (by === 'what') return { what: key }
+  if (by === 'dag') return { dag: key }
+  return { task: key }
+}
+
+/** What is known now of the looks at what is on the screen: no event tells it. */
+async function refresh(shown: readonly Item[], all: Map<string, Lines>) {
+  const ids = shown.flatMap((item) => (item.at === 'line' ? [item.line.id] : []))
+  if (!ids.length || document.visibilityState === 'hidden') return
+  try {
+    const found = (await getAt<Line[]>(address('/api/v1/waits', {}, { ids: ids.join(','), limit: ids.length }))).items
+    const there = new Set(found.map((line) => line.id))
+    for (const lines of all.values()) {
+      lines.merge(found)
+      const gone = ids.filter((id) => !there.has(id) && lines.has(id))
+      if (gone.length) lines.drop(gone)
+    }
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error // the next refresh asks again
+  }
 }
