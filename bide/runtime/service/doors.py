@@ -34,6 +34,7 @@ from bide.runtime.service.shapes import (
     WhyShown,
 )
 from bide.runtime.service.token_shapes import AuditLine, AuditShown
+from bide.runtime.service.watching import Watching
 
 if TYPE_CHECKING:
     from bide.runtime.config import Config
@@ -70,7 +71,6 @@ if TYPE_CHECKING:
     from bide.runtime.service.token_doors import TokenDoors
     from bide.runtime.service.waiting_doors import WaitingDoors
     from bide.runtime.store.names import Named
-    from bide.runtime.triggerer.registration import Looked, SourceSeen
 
 
 ROOMS: Final = MappingProxyType(
@@ -108,7 +108,7 @@ class Door(Protocol):
         ...
 
 
-class Live(Protocol):
+class Live(Watching, Protocol):
     """What only a process that holds the database knows. All answers are at once, from memory."""
 
     @property
@@ -119,14 +119,6 @@ class Live(Protocol):
 
     def look(self, wait_id: int) -> Look | None:
         """The last look of an armed wait; None when it is not armed."""
-        ...
-
-    def seen(self, wait_id: int) -> Looked | None:
-        """All that is known of the looks at an armed wait; None when it is not armed."""
-        ...
-
-    def source_of(self, wait_id: int) -> SourceSeen | None:
-        """How the source of an armed wait stands; None when it is not armed."""
         ...
 
     def refusal(self, instance_id: int) -> Refusal | None:
@@ -411,23 +403,14 @@ class Doors(Protocol):
         ...
 
     @get("/waits", pages="id")
-    async def waits(
-        self,
-        limit: Limit = 100_000,
-        before: str | None = None,
-        ids: str | None = None,
-        dag: str | None = None,
-        task: str | None = None,
-        kind: str | None = None,
-        source: str | None = None,
-        what: str | None = None,
-        text: str | None = None,
-        troubled: bool = False,
-    ) -> list[WaitLine]:
+    async def waits(self, limit: Limit = 100_000, before: str | None = None, ids: str | None = None,
+                    dag: str | None = None, task: str | None = None, kind: str | None = None,
+                    source: str | None = None, what: str | None = None, text: str | None = None,
+                    troubled: bool = False) -> list[WaitLine]:  # fmt: skip
         """List the open waits, the newest first.
 
-        `ids`: numbers with commas; `task` as dag.task; `kind`, `source` and `what` as a wait says them (`what` is its `trigger`); `text` stands in any
-        of its words; `troubled`: those whose last look brought nothing.
+        `ids`: numbers with commas; `task` as dag.task; `kind`, `source` and `what` as a wait says them (`what` is its
+        `trigger`); `text` stands in any of its words; `troubled`: those whose last look brought nothing.
         """
         ...
 
