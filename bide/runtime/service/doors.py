@@ -420,13 +420,8 @@ class Doors(Protocol):
         ...
 
     @get("/alerts", pages="id")
-    async def alerts(
-        self,
-        run: str | None = None,
-        state: str | None = None,
-        limit: Limit = 100,
-        before: str | None = None,
-    ) -> list[AlertLine]:
+    async def alerts(self, run: str | None = None, state: str | None = None,
+                     limit: Limit = 100, before: str | None = None,) -> list[AlertLine]:  # fmt: skip
         """List alerts, the newest first."""
         ...
 
