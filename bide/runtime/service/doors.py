@@ -326,16 +326,10 @@ class Doors(Protocol):
 
     @get("/audit", scope="admin", pages="id")
     async def audit(
-        self,
-        since: str | None = None,
-        who: str | None = None,
-        verb: str | None = None,
-        outcome: str | None = None,
-        before: str | None = None,
-        limit: Limit = 100,
-        via: str | None = None,
+        self, since: str | None = None, who: str | None = None, verb: str | None = None,
+        outcome: str | None = None, before: str | None = None, limit: Limit = 100, via: str | None = None,
         target: str | None = None,
-    ) -> list[AuditLine]:
+    ) -> list[AuditLine]:  # fmt: skip
         """List the commands there were, with who asked and from where; the newest first.
 
         `since`: an instant, or a span before now such as 2h; `outcome`: ok, refused; `via`: terminal, socket, http, hook, python, host;
