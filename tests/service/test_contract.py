@@ -119,8 +119,13 @@ def test_every_answer_is_as_the_document_says(said: Any, each: Operation) -> Non
 
 def assert_known(operation: Any, each: Operation) -> None:
     """What is there is found, and shown in the shape that is documented."""
-    asked = {"blast": {"asset": "gold", "version": "1"}, "versions": {"asset": "gold"}}
-    query = asked.get(each.name, {})
+    asked = {
+        "assets_blast": {"asset": "gold", "version": "1"},
+        "assets_versions": {"asset": "gold"},
+        "assets_intervals": {"asset": "gold"},
+        "dag_views_firings": {"since": "2026-06-01", "until": "2026-06-08"},
+    }
+    query = asked.get(each.id, {})
     known = {**KNOWN, "dag": "reader"} if each.name == "events" else KNOWN
     named = {one.said: known.get(one.said, "1") for one in each.of("path")}
     case = operation.Case(path_parameters=named, query=query)

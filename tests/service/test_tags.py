@@ -44,8 +44,8 @@ def asking(rt: Runtime) -> Http:
 
 
 @pytest.fixture
-async def http(tmp_path: Path) -> AsyncIterator[Http]:
-    async with Runtime(tmp_path / "bide.db", [etl, held]) as rt, asking(rt) as client:
+async def rt(tmp_path: Path) -> AsyncIterator[Runtime]:
+    async with Runtime(tmp_path / "bide.db", [etl, held]) as rt:
         await (await rt.trigger("etl", logical_date="2026-06-15")).wait(timeout=20)
         await rt.trigger("held")
         await (await rt.trigger("etl", logical_date="2026-06-16")).wait(timeout=20)
@@ -59,6 +59,12 @@ async def http(tmp_path: Path) -> AsyncIterator[Http]:
             BackfillRequest(dag="held", from_="2026-06-01", to="2026-06-03", every="1d")
         )
         await rt.settled()
+        yield rt
+
+
+@pytest.fixture
+async def http(rt: Runtime) -> AsyncIterator[Http]:
+    async with asking(rt) as client:
         yield client
 
 
@@ -101,7 +107,7 @@ EDITS: list[tuple[str, str, Any, str, Any]] = [
 
 @pytest.mark.parametrize(("at", "edit", "body", "other", "its"), EDITS, ids=lambda each: str(each)[:24])
 async def test_an_edit_of_what_has_changed_is_refused(
-    http: Http, at: str, edit: str, body: Any, other: str, its: Any
+    rt: Runtime, http: Http, at: str, edit: str, body: Any, other: str, its: Any
 ) -> None:
     first = await http.get(at)
     seen = {"If-Match": first.headers["ETag"]}
@@ -115,6 +121,7 @@ async def test_an_edit_of_what_has_changed_is_refused(
         assert now.headers["ETag"] != first.headers["ETag"]
         stale = await http.get(at, headers={"If-None-Match": first.headers["ETag"]})
         assert stale.status_code == 200
+    await rt.settled()
     before = (await http.get("/journal?limit=1")).json()
     told = await http.post(other, json=its, headers=seen)
     if at == "/plans/1":

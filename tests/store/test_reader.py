@@ -26,6 +26,10 @@ ASKED = {
     "task": None,
     "after": 0,
     "dag_id": 1,
+    "kind": None,
+    "ids": None,
+    "since_us": None,
+    "until_us": None,
 }
 
 
@@ -108,7 +112,7 @@ def test_a_reader_cannot_write(busy: Path) -> None:
 
 def test_listings_use_indexes_and_walk_no_large_table(busy: Path) -> None:
     """Per page, whatever the size of the store; what is sorted is one run's or the list of DAGs."""
-    sorts = {"attempts", "dags", "tasks", "tasks_whole", "tasks_with_outputs"}
+    sorts = {"attempts", "dags", "tasks", "tasks_after", "tasks_whole", "tasks_with_outputs"}
     conn = sqlite3.connect(busy)
     for query in queries().values():
         plan = [row[3] for row in conn.execute(f"EXPLAIN QUERY PLAN {query.sql}", ASKED)]

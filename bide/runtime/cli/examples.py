@@ -51,6 +51,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     # waits
     "waits": ("bide waits", "bide waits --json"),
     "waits list": ("bide waits list",),
+    "waits groups": ("bide waits groups", "bide waits groups --by dag"),
     "waits look": ("bide waits look 7",),
     "waits extend": ("bide waits extend 7 +2h", "bide waits extend 7 2026-06-16T09:00Z"),
     "waits satisfy": ("bide waits satisfy 7",),
@@ -67,6 +68,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "backfill cancel": ("bide backfill cancel 3",),
     # assets
     "assets": ("bide assets", "bide assets list --json"),
+    "assets standing": ("bide assets standing", "bide assets standing orders"),
     "assets list": ("bide assets list",),
     "assets show": ("bide assets show gold.sales",),
     "assets use": ("bide assets use gold.sales --interval 2026-06-15 --for report",),
@@ -100,6 +102,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "alerts ack": ("bide alerts ack 41",),
     "approvals": ("bide approvals",),
     "approvals list": ("bide approvals list",),
+    "approvals show": ("bide approvals show 4",),
     "approvals approve": ('bide approvals approve 4 --by ada --why "the figures are right"',),
     "approvals reject": ('bide approvals reject 4 --by ada --why "the north is missing"',),
     "incident": ("bide incident",),
