@@ -220,7 +220,7 @@ LINES_OF = ("raise SystemExit(3)", "def f(): f()\nf()", "import nowhere_at_all",
 
 
 def broken(rng: random.Random) -> bytes:
-    lines: list[str] = GOOD.splitlines()
+    lines: list[str] = list(GOOD.splitlines())
     for _ in range(rng.randint(1, 3)):
         at = rng.randrange(len(lines))
         match rng.randrange(5):
