@@ -48,7 +48,7 @@ demo-case: $(STAMP)-base   ## a threshold corrected three days late, from the fi
 	@$(BIN)/python -m examples.enforcement_lifecycle $(ARGS)
 
 test: $(STAMP)-test   ## all tests, JOBS=2 at a time (ARGS="-k name -x" narrows them; JOBS=0 for a debugger)
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP)-test $(STAMP)-lint   ## ruff, mypy, basedpyright, import-linter, deptry; the window is what its sources make
 	$(BIN)/ruff check .

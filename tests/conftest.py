@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import hypothesis
 import pytest
@@ -85,3 +86,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section(f"{len(_skipped)} tests skipped, {allowed} allowed", red=True)
         for line in _skipped:
             terminalreporter.line(line)
+
+
+LONGEST: Final = (
+    "tests/sim/test_simulation",
+    "tests/recovery/",
+    "tests/systemd/",
+    "tests/power/",
+    "tests/window/",
+    "tests/docs/",
+)
+"""Modules that take minutes: begun first, so that no core waits for one of them at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -139,9 +140,9 @@ async def begun() -> None:
         await asyncio.sleep(0)
 
 
-async def waits(folder: Path) -> list[dict[str, str]]:
+async def waits(folder: Path) -> list[dict[str, Any]]:
     _, out, _ = await said(folder, "waits", "--json")
-    return msgspec.json.decode(out, type=list[dict[str, str]])
+    return msgspec.json.decode(out, type=list[dict[str, Any]])
 
 
 async def stop(service: Service) -> None:

@@ -96,9 +96,19 @@ def test_show_json(bide: Bide, world: str) -> None:
 @pytest.mark.parametrize("words", [("waits",), ("waits", "list")])
 def test_waits_json(bide: Bide, world: str, words: tuple[str, ...]) -> None:
     (wait,) = decode(bide(*words, "--json", "--db", world))
-    assert list(wait) == [
-        "id", "run_id", "task", "trigger", "source", "since", "deadline", "next_look", "last_look", "dag",
-    ]  # fmt: skip
+    promised = [
+        "id",
+        "run_id",
+        "task",
+        "trigger",
+        "source",
+        "since",
+        "deadline",
+        "next_look",
+        "last_look",
+        "dag",
+    ]
+    assert list(wait)[: len(promised)] == promised
 
 
 def test_why_json(bide: Bide, world: str) -> None:

@@ -11,7 +11,8 @@ import bide
 
 RUNTIME = Path(bide.__file__).parent / "runtime"
 TERMINAL = {
-    "addresses.py", "config.py", "places.py", "private.py", "tcp.py", "unit.py", "unit_facts.py", "wire.py",
+    "addresses.py", "config.py", "places.py", "private.py", "tcp.py", "unit.py", "unit_facts.py", "window_at.py",
+    "wire.py",
 }  # fmt: skip
 """What only the terminal asks: where the database is, at which port to listen, what a unit says, what was typed."""
 
