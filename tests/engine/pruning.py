@@ -117,6 +117,9 @@ def _needed(scene: Scene, before_us: int) -> Rows:
     values = {"before": before_us, "now": scene.now}
     runs = {run for sql in _KEPT_RUNS for (run,) in scene._rows(sql.format(**values))} - {None}
     runs |= set(scene.world.runs) | _looked_at(scene)
+    runs -= {
+        run for (run,) in scene._rows("SELECT run_id FROM pruning")
+    }  # an earlier prune was killed: they go
     listed = ", ".join(map(str, sorted(runs))) or "NULL"
     found: Rows = {
         f"{table} of runs": set(map(repr, scene._rows(_of_runs(table, column).format(runs=listed))))

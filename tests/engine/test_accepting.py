@@ -13,6 +13,7 @@ from bide.runtime.assets.words import Criticality, Node, Severity
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.store.invariants import check
 from tests.engine.declare import HOUR_US, job
+from tests.engine.pruning import prune
 from tests.engine.scene import T0, Scene
 from tests.engine.test_publishing import edge, found, gate, made, of_mart, run, versions
 
@@ -116,6 +117,32 @@ def test_an_acceptance_that_was_renewed_or_overtaken_does_not_expire(made: Scene
     run(made, "gold")
     made.advance(2 * 3600)
     assert versions(made) == ["superseded", "published"]
+
+
+def test_an_acceptance_outlives_the_run_of_its_version(made: Scene) -> None:
+    run(made, "gold")
+    run(made, "gold", hour=1)
+    made.command(
+        "asset_degrade", version_id=1, limitations=["half"], by="ann", why="late",
+        expires_us=made.now + HOUR_US,
+    )  # fmt: skip
+    made.advance(1)
+    assert prune(made, 0)["run"] == 1
+    made.advance(3600)
+    assert versions(made) == ["invalidated", "published"]
+
+
+def test_an_acceptance_of_a_version_that_retention_has_removed_ends_with_it(made: Scene) -> None:
+    run(made, "gold")
+    made.command(
+        "asset_degrade", version_id=1, limitations=["half"], by="ann", why="late",
+        expires_us=made.now + HOUR_US,
+    )  # fmt: skip
+    run(made, "gold")
+    made.advance(1)
+    assert prune(made, 0)["asset_version"] == 1
+    made.advance(3600)
+    assert versions(made) == ["published"]
 
 
 def test_s1_31_a_version_that_is_held_is_accepted_with_limitations(made: Scene) -> None:

@@ -33,6 +33,7 @@ class House:
         self.world = folder / "world"
         self.world.mkdir(parents=True, exist_ok=True)
         self.db = folder / "bide.db"
+        self.said = folder / "service.err"
         self.url = ""
         self.token = ""
         self.runs: dict[str, str] = {}
@@ -44,19 +45,17 @@ class House:
     def open(self, port: int | None = 0) -> None:
         """Serve; at no TCP port where that is None, and then nobody has a token."""
         at = () if port is None else ("--port", str(port))
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "bide", "serve", str(self.dags), "--db", str(self.db), *at, "--drain", "1s"],
-            stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=self._environment, cwd=self.folder,
-        )  # fmt: skip
-        assert self.process.stderr is not None
-        said = ""
-        for line in self.process.stderr:
-            said += line
-            if found := re.search(r"http://[\d.]+:\d+", line):
-                self.url = found[0]
-            if "serving" in line:
-                break
-        assert "serving" in said, said
+        with self.said.open("a") as says:
+            begins = says.tell()
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "bide", "serve", str(self.dags), "--db", str(self.db), *at, "--drain", "1s"],
+                stderr=says, stdout=subprocess.DEVNULL, text=True, env=self._environment, cwd=self.folder,
+            )  # fmt: skip
+        while "serving" not in (said := self.said.read_bytes()[begins:].decode()):
+            assert self.process.poll() is None, said
+            time.sleep(0.02)  # another process begins
+        if found := re.search(r"http://[\d.]+:\d+", said):
+            self.url = found[0]
         assert bool(self.url) is (port is not None), said
         if self.url and not self.token:
             self.token = self.bide(
@@ -64,11 +63,13 @@ class House:
             ).split()[-1]
 
     def close(self) -> None:
+        """Stop it; a service that has ended before says why."""
         if self.process is not None:
+            ended = self.process.poll()
             (self.world / "go").touch()
             self.process.terminate()
-            with self.process:  # its pipe is closed as well
-                self.process.wait(20)
+            self.process.wait(20)
+            assert ended is None, f"the service ended with {ended}: {self.said.read_text()[-4000:]}"
 
     def bide(self, *words: str) -> str:
         """A command of the terminal; what it prints."""

@@ -573,8 +573,7 @@ class World:
                 approval = self.approvals.open.get(subject_id)
                 return approval.expires if approval is not None else None
             case Due.ACCEPTED:
-                expiring = self.assets.expiring.get(subject_id)
-                return expiring.due if expiring is not None else None
+                return self.assets.expiring.get(subject_id)
             case Due.UNREAD:
                 return self.unread.due
             case Due.BUDGET:

@@ -41,14 +41,12 @@ class AcceptedRow(_Row, frozen=True):
     """A version whose known limitations are accepted until an instant."""
 
     version_id: int
-    asset: str
-    run_id: int | None
     expires_us: int
 
 
 ACCEPTED: Final = (
-    "SELECT v.asset_version_id, a.name, v.run_id, json_extract(v.limits, '$.expires_us') FROM asset_version v"
-    " JOIN asset a USING (asset_id) WHERE v.state = 'degraded' AND json_extract(v.limits, '$.expires_us') IS NOT NULL"
+    "SELECT asset_version_id, json_extract(limits, '$.expires_us') FROM asset_version"
+    " WHERE state = 'degraded' AND json_extract(limits, '$.expires_us') IS NOT NULL"
 )
 OPEN_VERSIONS: Final = (
     "SELECT v.asset_version_id, a.name, v.dag_id, v.run_id, v.instance_id, v.attempt_id, v.start_us, v.end_us,"

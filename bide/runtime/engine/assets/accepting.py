@@ -14,7 +14,7 @@ from bide.runtime.assets.words import VISIBLE, Level, VersionState
 from bide.runtime.clock import from_us
 from bide.runtime.engine import approving
 from bide.runtime.engine.assets import news, releasing, versions
-from bide.runtime.engine.assets.state import Expiring, Open
+from bide.runtime.engine.assets.state import Open
 from bide.runtime.engine.states import ApprovalKind
 from bide.runtime.engine.turn import NeedFacts
 from bide.runtime.engine.world import Due
@@ -68,7 +68,7 @@ def asset_degrade(t: Turn, args: dict[str, Any]) -> Any:
                 reason,
                 limits,
             )
-        expires_later(t, version_id, version.asset, version.run_id, expires)
+        expires_later(t, version_id, expires)
         return {"version": version_id, "asset": version.asset, "state": VersionState.DEGRADED.value}
     one, stored = _held(t, version_id)
     return _let_out(t, version_id, one, stored, f"{by} accepted its limitations: {why}", limits)
@@ -92,7 +92,7 @@ def _let_out(
             t, version_id, version.asset, version.run_id, version.state, state, reason, limits
         )
         news.seen(t, version_id, version.asset, (version.start_us, version.end_us))
-    expires_later(t, version_id, version.asset, version.run_id, limits.expires_us)
+    expires_later(t, version_id, limits.expires_us)
     return {"version": version_id, "asset": version.asset, "state": state.value}
 
 
@@ -148,23 +148,25 @@ def _held(t: Turn, version_id: int) -> tuple[Open | None, StoredVersion]:
 # --- expiry ----------------------------------------------------------------------------------------
 
 
-def expires_later(t: Turn, version_id: int, asset: str, run_id: int | None, expires_us: int | None) -> None:
+def expires_later(t: Turn, version_id: int, expires_us: int | None) -> None:
     """Have its acceptance end then; None: it does not."""
     expiring = t.world.assets.expiring
     expiring.pop(version_id, None)
     if expires_us is not None:
-        expiring[version_id] = Expiring(expires_us, asset, run_id)
+        expiring[version_id] = expires_us
         t.world.timer(expires_us, Due.ACCEPTED, version_id)
 
 
 def expired(t: Turn, version_id: int, due: int) -> None:
     """Nobody accepts its limitations any more."""
-    one = t.world.assets.expiring.get(version_id)
-    if one is None or one.due != due:
+    if t.world.assets.expiring.get(version_id) != due:
         return
-    stored = _stored(t, version_id)
-    _fresh(t, stored)
+    stored: StoredVersion | None = t.fact("asset_version", version_id)
+    if stored is not None:
+        _fresh(t, stored)
     del t.world.assets.expiring[version_id]
+    if stored is None:  # a newer one took its place, and retention has removed it since
+        return
     version = stored.version
     if version.state is not VersionState.DEGRADED or version.expires_us != due:
         return

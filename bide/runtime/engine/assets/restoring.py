@@ -17,7 +17,7 @@ from bide.runtime.assets.words import Severity
 from bide.runtime.clock import LAST_US
 from bide.runtime.engine.assets import asking, releasing
 from bide.runtime.engine.assets.changed import looks_at
-from bide.runtime.engine.assets.state import AssetState, Consumer, Cursor, Expiring, Open, Stale
+from bide.runtime.engine.assets.state import AssetState, Consumer, Cursor, Open, Stale
 from bide.runtime.engine.assets.versions import enter
 from bide.runtime.engine.messages import GuardAsked, PublicationAsked
 from bide.runtime.engine.states import ApprovalKind, State
@@ -86,10 +86,8 @@ def restore_open(world: World, rows: WorldRows) -> None:
     for settled in rows.settled_versions:
         assets.settled.setdefault(settled.attempt_id, set()).add(settled.asset)
     for accepted in rows.accepted:
-        expires = assets.expiring[accepted.version_id] = Expiring(
-            accepted.expires_us, accepted.asset, accepted.run_id
-        )
-        world.timer(expires.due, Due.ACCEPTED, accepted.version_id)
+        assets.expiring[accepted.version_id] = accepted.expires_us
+        world.timer(accepted.expires_us, Due.ACCEPTED, accepted.version_id)
     for inst in world.instances.values():
         asked = any((kind, inst.instance_id) in world.approvals.of for kind in _LOOKING)
         if inst.state is State.BLOCKED or asked:

@@ -82,14 +82,6 @@ class Consumer:
         self.queued = False  # its evaluation stands on the agenda
 
 
-class Expiring(NamedTuple):
-    """A version whose limitations are accepted until then."""
-
-    due: int
-    asset: str
-    run_id: int | None
-
-
 class Open:
     """A version that is made and not settled: its attempt goes, or it is `made` and has not been let out."""
 
@@ -142,7 +134,9 @@ class Assets:
         self.looking: dict[str, dict[Looker, None]] = {}  # by asset: who asks again when it changes
         self.looks: dict[Looker, tuple[str, ...]] = {}  # the same, by who
         self.settled: dict[int, set[str]] = {}  # by attempt that goes: what of its outlets is settled already
-        self.expiring: dict[int, Expiring] = {}  # by number: of those that are degraded, or were
+        self.expiring: dict[
+            int, int
+        ] = {}  # version -> until when its limitations are accepted, if it is still degraded
         self.plans: dict[int, int] = {}  # run of a rerun plan -> the plan
         self.invalidated: int | None = None  # when something was found wrong, or had spread, last
         self.spreading: dict[int, None] = {}  # invalidations that are not spread to their end
