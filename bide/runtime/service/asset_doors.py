@@ -22,7 +22,7 @@ class AssetDoors(UseDoors, ImpactDoors, Protocol):
         ...
 
     @get("/asset-standings", pages="asset")
-    async def standings(self, limit: Limit = 1000, before: str | None = None) -> list[StandingLine]:
+    async def standings(self, limit: Limit = 100, before: str | None = None) -> list[StandingLine]:
         """List how assets stand: each with its newest intervals, and what is promised next."""
         ...
 

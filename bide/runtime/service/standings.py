@@ -33,7 +33,7 @@ class Standings:
     _reader: Asks
     _clock: Clock
 
-    async def standings(self, limit: int = 1000, before: str | None = None) -> list[StandingLine]:
+    async def standings(self, limit: int = 100, before: str | None = None) -> list[StandingLine]:
         """By name, each with its newest intervals."""
         bounded(limit)
         now = self._clock.now()

@@ -43,9 +43,10 @@ class RunRow(_Read, frozen=True):
 
 _RUN = "run_id, version_id, state, kind, logical_us, scheduled_us, created_us, started_us, ended_us, reason"
 _DAG = (
-    "SELECT d.dag_id, d.name, d.schedule, d.paused, d.next_fires_us, d.version_id, coalesce(v.spec, ''),"
-    " (SELECT count(*) FROM run r WHERE r.dag_id = d.dag_id AND r.ended_us IS NULL)"
-    " FROM dag d LEFT JOIN dag_version v ON v.version_id = d.version_id WHERE d.removed = 0"
+    "SELECT d.dag_id, d.name, d.schedule, d.paused, d.next_fires_us, d.version_id, coalesce(v.spec, ''), coalesce(o.n, 0)"
+    " FROM dag d LEFT JOIN dag_version v ON v.version_id = d.version_id"
+    " LEFT JOIN (SELECT dag_id, count(*) AS n FROM run INDEXED BY run_unfinished WHERE ended_us IS NULL GROUP BY dag_id) o"
+    " ON o.dag_id = d.dag_id WHERE d.removed = 0"
 )
 
 
