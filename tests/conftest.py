@@ -9,6 +9,7 @@ from typing import Final
 
 import hypothesis
 import pytest
+from hypothesis.internal.conjecture import engine
 
 from tests import places, schema
 
@@ -23,6 +24,12 @@ hypothesis.settings.register_profile("soak", deadline=None, max_examples=2000, p
 hypothesis.settings.load_profile(
     "soak" if os.environ.get("BIDE_SOAK") else "ci" if os.environ.get("CI") else "dev"
 )
+
+if os.environ.get(
+    "CI"
+):  # a long story may take five minutes to become a short one: the blob tells it as well
+    assert engine.MAX_SHRINKING_SECONDS == 300
+    engine.MAX_SHRINKING_SECONDS = 60
 
 
 @pytest.fixture(autouse=True, scope="module")

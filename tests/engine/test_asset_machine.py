@@ -7,13 +7,11 @@ that knows nothing of cursors.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections import Counter, defaultdict, deque
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
@@ -27,11 +25,9 @@ from bide.runtime.store.facts import versions_over
 from bide.triggers.asset import AssetTrigger
 from bide.triggers.base import Fire
 from tests.engine.declare import HOUR_US, job, sensor
-from tests.engine.machines import SceneMachine
+from tests.engine.machines import SceneMachine, stories
 from tests.engine.scene import T0, Scene
 
-EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "40")) // 2
-PHASES = [Phase.generate] if os.environ.get("BIDE_MACHINE_QUICK") else tuple(Phase)
 A, B, C = Asset("a"), Asset("b"), Asset("c")
 FAR = T0 + 1_000_000 * HOUR_US
 HOURS = 6
@@ -283,8 +279,5 @@ class Machine(SceneMachine):
                     assert consumer.pending.take(key) is None
 
 
-Machine.TestCase.settings = settings(
-    max_examples=EXAMPLES, phases=PHASES, stateful_step_count=30, deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)  # fmt: skip
+Machine.TestCase.settings = stories(20, steps=30)
 TestRandomAssets = Machine.TestCase

@@ -7,13 +7,11 @@ at no line of it are more runs of a backfill running than it may have.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -22,10 +20,9 @@ from bide.runtime.engine.messages import AttemptEnded, Failure
 from bide.runtime.engine.states import AttemptState, State
 from bide.runtime.errors import RefusedError
 from tests.engine.declare import HOUR_US, job
+from tests.engine.machines import stories
 from tests.engine.scene import T0, Scene
 
-EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "25"))
-PHASES = [Phase.generate] if os.environ.get("BIDE_MACHINE_QUICK") else tuple(Phase)
 OF_DAG, OF_ASSET = 3, 2
 
 
@@ -226,8 +223,5 @@ class Backfills(RuleBasedStateMachine):
             assert dags["e"] <= OF_ASSET, f"event {seq}: the cap of the asset that e writes"
 
 
-Backfills.TestCase.settings = settings(
-    max_examples=EXAMPLES, phases=PHASES, stateful_step_count=30, deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)  # fmt: skip
+Backfills.TestCase.settings = stories(25, steps=30)
 TestRandomBackfillsS013C63C68 = Backfills.TestCase

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bide.runtime.engine.messages import Failure
 from bide.runtime.graph.spec import TaskSpec, TriggerRule
 from tests.engine.declare import job
+from tests.engine.machines import stories
 from tests.engine.scene import Scene
 
 RULES = [str(rule) for rule in TriggerRule]
@@ -130,7 +131,7 @@ def expected(plan: Plan) -> dict[str, str]:
     return state
 
 
-@settings(max_examples=80, deadline=None)
+@stories(80)
 @given(plan=plans(), data=st.data(), budget=st.sampled_from([2, 300]))
 def test_b50_branches_skips_and_tear_downs_are_what_a_plain_reading_says(
     plan: Plan, data: st.DataObject, budget: int

@@ -6,13 +6,11 @@ of every step whether the ledger says what it has seen.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
@@ -23,11 +21,9 @@ from bide.runtime.engine.states import State
 from bide.runtime.errors import NotFoundError, RefusedError
 from bide.runtime.graph.spec import EffectSpec
 from tests.engine.declare import HOUR_US, approval, job, seconds
-from tests.engine.machines import SceneMachine
+from tests.engine.machines import SceneMachine, stories
 from tests.engine.scene import T0, Scene
 
-EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "25"))
-PHASES = [Phase.generate] if os.environ.get("BIDE_MACHINE_QUICK") else tuple(Phase)
 HOURS = st.integers(0, 1)
 
 
@@ -258,8 +254,5 @@ class Machine(SceneMachine):
             scene.advance(max((due - scene.now) / 1_000_000, 0))
 
 
-Machine.TestCase.settings = settings(
-    max_examples=EXAMPLES, phases=PHASES, stateful_step_count=40, deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)  # fmt: skip
+Machine.TestCase.settings = stories(25, steps=40)
 TestDeliveriesB45D19 = Machine.TestCase

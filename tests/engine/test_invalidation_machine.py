@@ -6,12 +6,10 @@ once, and while others are being made of them; the process dies between any two 
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from unittest.mock import patch
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -21,10 +19,10 @@ from bide.runtime.assets.words import Action, Result
 from bide.runtime.engine.messages import Command
 from bide.runtime.store import spreading
 from tests.engine.declare import HOUR_US, job
+from tests.engine.machines import stories
 from tests.engine.pruning import prune
 from tests.engine.scene import T0, Scene
 
-EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "40")) // 2
 MADE_OF = {"a": (), "b": ("a",), "c": ("a", "b"), "d": ("c",)}
 NAMES = st.sampled_from(sorted(MADE_OF))
 
@@ -135,8 +133,5 @@ class Machine(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-Machine.TestCase.settings = settings(
-    max_examples=EXAMPLES, stateful_step_count=25, deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)  # fmt: skip
+Machine.TestCase.settings = stories(20, steps=25)
 TestRandomInvalidations = Machine.TestCase

@@ -7,13 +7,11 @@ cancel, mark and rerun, the clock is stepped, the process dies. Every turn is ch
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
@@ -40,13 +38,11 @@ from bide.runtime.schedules.promise import Promise, by
 from bide.triggers.asset import AssetTrigger
 from bide.triggers.external_task import ExternalTaskTrigger
 from tests.engine.declare import approval, job, mapped, seconds, sensor
-from tests.engine.machines import SceneMachine
+from tests.engine.machines import SceneMachine, stories
 from tests.engine.pruning import prune
 from tests.engine.scene import T0, Scene, said
 
 RULES = [str(each) for each in TriggerRule]
-EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "40"))
-PHASES = [Phase.generate] if os.environ.get("BIDE_MACHINE_QUICK") else tuple(Phase)
 
 
 PROMISES = [Promise(after_us=seconds(30)), Promise(after_us=seconds(500)), by("00:20", tz="UTC")]
@@ -514,8 +510,5 @@ class Machine(SceneMachine):
         ]
 
 
-Machine.TestCase.settings = settings(
-    max_examples=EXAMPLES, phases=PHASES, stateful_step_count=40, deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)  # fmt: skip
+Machine.TestCase.settings = stories(40, steps=40)
 TestRandomWorlds = Machine.TestCase

@@ -5,13 +5,11 @@ The worlds of `test_machine.py` hold mapped tasks among all else; here nothing e
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
@@ -19,11 +17,9 @@ from bide.runtime.engine.messages import AttemptEnded, Command, Failure, Input
 from bide.runtime.engine.states import State
 from bide.runtime.errors import NotFoundError, RefusedError
 from tests.engine.declare import job, mapped
-from tests.engine.machines import SceneMachine
+from tests.engine.machines import SceneMachine, stories
 from tests.engine.scene import Scene
 
-EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "25"))
-PHASES = [Phase.generate] if os.environ.get("BIDE_MACHINE_QUICK") else tuple(Phase)
 LISTS = st.lists(st.integers(0, 9), max_size=6)
 
 
@@ -134,8 +130,5 @@ class Machine(SceneMachine):
             assert end != "success" or "failed" not in own or marked, f"{name} is {end}: {scene.states(1)}"
 
 
-Machine.TestCase.settings = settings(
-    max_examples=EXAMPLES, phases=PHASES, stateful_step_count=30, deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)  # fmt: skip
+Machine.TestCase.settings = stories(25, steps=30)
 TestMappedWorlds = Machine.TestCase

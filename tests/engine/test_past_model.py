@@ -10,13 +10,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bide.runtime.engine.messages import Failure
 from bide.runtime.errors import RefusedError
 from tests.engine.declare import HOUR_US, job
+from tests.engine.machines import stories
 from tests.engine.scene import T0, Scene
 
 WELL = {"success", "skipped"}
@@ -154,12 +154,7 @@ class Past(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-Past.TestCase.settings = settings(
-    max_examples=40,
-    stateful_step_count=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+Past.TestCase.settings = stories(40, steps=25)
 
 
 TestPast = Past.TestCase

@@ -7,12 +7,10 @@ process dies between any two turns. What a plan makes is seen with all of it, or
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -23,11 +21,10 @@ from bide.runtime.assets.words import Action, Edge, Result
 from bide.runtime.clock import from_us
 from bide.runtime.errors import RefusedError
 from tests.engine.declare import HOUR_US, job
+from tests.engine.machines import stories
 from tests.engine.planning import invalidate, keep, planned, state_of, visible
 from tests.engine.scene import T0, Scene
 
-EXAMPLES = max(int(os.environ.get("BIDE_MACHINE_EXAMPLES", "40")) // 2, 2)
-PHASES = [Phase.generate] if os.environ.get("BIDE_MACHINE_QUICK") else tuple(Phase)
 FAR = T0 + 1_000_000 * HOUR_US
 HOURS = 3
 DAGS = ("d0", "d1", "d2")
@@ -266,10 +263,4 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(
-    max_examples=EXAMPLES,
-    stateful_step_count=25,
-    deadline=None,
-    phases=PHASES,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
+TestMachine.settings = stories(20, steps=25)

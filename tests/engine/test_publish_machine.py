@@ -7,14 +7,12 @@ version of it that was ever seen exactly once.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -27,12 +25,11 @@ from bide.runtime.assets.words import Severity
 from bide.runtime.engine.states import State
 from bide.runtime.errors import BideError
 from tests.engine.declare import HOUR_US, job, mapped, seconds
+from tests.engine.machines import stories
 from tests.engine.pruning import prune
 from tests.engine.scene import T0, Scene
 from tests.engine.test_publishing import FAR, HOURLY, edge
 
-EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "40")) // 2
-PHASES = [Phase.generate] if os.environ.get("BIDE_MACHINE_QUICK") else tuple(Phase)
 HOURS = 3
 ACTIONS = (
     "block_execution", "block_publication", "block_consumer_notification", "warn", "require_approval",
@@ -275,8 +272,5 @@ class Machine(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-Machine.TestCase.settings = settings(
-    max_examples=EXAMPLES, phases=PHASES, stateful_step_count=25, deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)  # fmt: skip
+Machine.TestCase.settings = stories(20, steps=25)
 TestRandomPublishing = Machine.TestCase

@@ -7,13 +7,11 @@ come. Every turn is checked by `holding.py` as well, a restored world against th
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -25,9 +23,9 @@ from bide.runtime.schedules import AnyOf, Cron, Every, On, Schedule
 from bide.runtime.schedules.catchup import MISSED_US
 from bide.triggers import FileTrigger
 from tests.engine.declare import job, seconds
+from tests.engine.machines import stories
 from tests.engine.scene import T0, Scene
 
-EXAMPLES = int(os.environ.get("BIDE_MACHINE_EXAMPLES", "25"))
 DROPS = On(FileTrigger(glob="/drops/*"))
 SCHEDULES: list[Schedule] = [
     Cron("*/10 * * * *"),
@@ -212,12 +210,6 @@ class Days(RuleBasedStateMachine):
 
 
 TestDays = Days.TestCase
-TestDays.settings = settings(
-    max_examples=EXAMPLES,
-    stateful_step_count=30,
-    deadline=None,
-    phases=[Phase.generate],  # a failure of so many steps takes minutes to shrink: its seed is told
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-)
+TestDays.settings = stories(25, steps=30)
 
 __all__ = ["TestDays"]

@@ -10,12 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bide.runtime.engine.messages import Command
 from tests.engine.declare import job
+from tests.engine.machines import stories
 from tests.engine.pruning import prune
 from tests.engine.scene import Scene
 
@@ -99,5 +99,5 @@ class Deliveries(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-Deliveries.TestCase.settings = settings(max_examples=12, stateful_step_count=12, deadline=None)
+Deliveries.TestCase.settings = stories(12, steps=12)
 test_b65_deliveries_restarts_and_crashes = Deliveries.TestCase
