@@ -18,6 +18,7 @@ from bide.runtime.errors import BideError, NotFoundError, UsageError
 from bide.runtime.service.needs import Found, needs_of
 from bide.runtime.service.overview import firings_of
 from bide.runtime.service.overview_shapes import Need
+from bide.runtime.store import home_reads
 from bide.runtime.store.home_reads import AlertOpen, DueDag
 from bide.sensors import TimeSensor
 
@@ -74,6 +75,21 @@ async def test_what_needs_a_person_is_folded_and_in_order(tmp_path: Path) -> Non
         after = await ops.overview.home()
         assert [need.kind for need in after.needs] == ["approval"]
         assert [(soon.dag, len(soon.firings)) for soon in after.next] == [("nightly", 1)]
+
+
+async def test_of_more_runs_than_are_counted_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Runtime(db=tmp_path / "bide.db", dags=[broken], watchdog=False) as runtime:
+        runs = [await runtime.trigger("broken", logical_date=f"2026-06-0{n}") for n in (1, 2, 3)]
+        for run in runs:
+            await run.wait()
+        seen = []
+        for most in (4, 3, 2):
+            monkeypatch.setattr(home_reads, "LATELY", most)
+            found = await runtime.operations.overview.home()
+            seen.append((found.hours_whole, sum(sum(hour.runs.values()) for hour in found.hours)))
+        assert seen == [(True, 3), (True, 3), (False, 2)]
 
 
 async def test_a_failure_that_was_mended_needs_nobody(tmp_path: Path) -> None:

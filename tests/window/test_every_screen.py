@@ -256,5 +256,5 @@ def test_every_screen_of_the_table_is_one_that_the_service_gives() -> None:
     from bide.runtime.service.window import SCREENS
 
     words = {re.split("/", pattern)[1] for pattern in PATTERNS} - {""}
-    assert words <= SCREENS
+    assert words == SCREENS
     assert len(PATTERNS) >= 16

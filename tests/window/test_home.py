@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.window.house import DATES, House
 
@@ -28,6 +28,7 @@ def test_what_runs_and_what_comes_stand_below(page: Page, house: House) -> None:
     expect(page.get_by_text("0 of 5")).to_be_visible()
     expect(page.get_by_text("at 04:00 every day, Europe/Berlin")).to_be_visible()
     expect(page.get_by_role("img", name="8 runs in the last 24 hours, 1 of them failed")).to_be_visible()
+    expect(page.locator(".day .side")).to_contain_text(re.compile("^8 runs, 1 of them failed"))
     expect(page.get_by_role("link", name="Slots in use 3 of 64")).to_be_visible()
     expect(page.get_by_role("link", name=re.compile("Loop lag [0-9.]+ ms"))).to_be_visible()
     expect(page.get_by_role("link", name=re.compile("Database .*[kM]B"))).to_be_visible()
@@ -64,7 +65,26 @@ def test_a_paused_dag_says_by_whom_and_goes_on_and_that_is_taken_back(page: Page
     expect(line).to_have_count(0)
 
 
-def test_a_failed_run_is_rerun_from_there(page: Page, house: House) -> None:
+def test_of_more_runs_than_are_counted_it_says_so(page: Page) -> None:
+    def fewer(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "hours_whole": False})
+
+    page.route("**/api/v1/home", fewer)
+    page.reload()
+    expect(page.locator(".day .side")).to_contain_text(re.compile("^the newest [0-9]+ runs, "))
+    expect(
+        page.get_by_role("img", name=re.compile("^the newest [0-9]+ runs in the last 24 hours"))
+    ).to_be_visible()
+    page.unroute_all(behavior="wait")
+
+
+def test_a_failed_run_is_rerun_from_there_by_a_browser_that_trusts_no_plain_http(
+    page: Page, house: House
+) -> None:
+    """Over plain http from another host there is no clipboard, and no `randomUUID`."""
+    page.evaluate("delete Crypto.prototype.randomUUID; delete Navigator.prototype.clipboard")
+    assert page.evaluate("[crypto.randomUUID, navigator.clipboard]") == [None, None]
     run = house.trigger("failing", DATES[2])
     line = (
         page.get_by_role("region", name="Needs a person")
@@ -74,6 +94,11 @@ def test_a_failed_run_is_rerun_from_there(page: Page, house: House) -> None:
     line.get_by_role("button", name="Rerun").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text(f"bide rerun {run}")
+    dialog.get_by_role("button", name="Copy").click()
+    expect(dialog.get_by_label("Press Ctrl-C to copy this")).to_be_focused()
+    assert page.evaluate("getSelection().toString()").startswith(f"bide rerun {run}")
+    page.keyboard.press("Control+c")
+    expect(dialog.get_by_role("button", name="Copy")).to_be_focused()
     dialog.get_by_role("button", name="Rerun").click()
     expect(page.get_by_text(f"Run {run} goes on.")).to_be_visible()
     house.until(f"/runs/{run}", lambda seen: seen["tasks"][0]["attempts"] == 4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
@@ -31,6 +31,7 @@ _DUE: Final = 200
 _FIRINGS: Final = 400
 """Firings of all of them that are looked up, and of one of them at most a day's hours."""
 _A_DAG: Final = 24
+_Lately: TypeAlias = tuple[list[tuple[int, str, int]], bool]
 
 
 class Overview:
@@ -41,7 +42,7 @@ class Overview:
 
     async def home(self) -> HomeShown:
         now, live = self._clock.now(), self._live
-        standing, found, hours, soon = await self._reader.ask(_seen, now)
+        standing, found, (hours, whole), soon = await self._reader.ask(_seen, now)
         pulse = None if live is None else live.pulse
         return HomeShown(
             at=iso(now),
@@ -55,7 +56,8 @@ class Overview:
             paused=standing.paused,
             running=tuple(_run(run) for run in standing.newest),
             next=tuple(soon),
-            hours=tuple(hours),
+            hours=tuple(_hours(hours, now)),
+            hours_whole=whole,
             slots=None if live is None else live.slots,
             slots_in_use=None if live is None else live.slots_in_use,
             loop_lag_ms=None if live is None else await lag_now_ms(),
@@ -87,17 +89,15 @@ def _run(run: OpenRun) -> TopRun:
     )
 
 
-def _seen(reader: Reader, now: int) -> tuple[Standing, Found, list[Hour], list[Soon]]:
-    def read(
-        conn: sqlite3.Connection,
-    ) -> tuple[Standing, Found, list[tuple[int, str, int]], list[reads.DueDag]]:
+def _seen(reader: Reader, now: int) -> tuple[Standing, Found, _Lately, list[Soon]]:
+    def read(conn: sqlite3.Connection) -> tuple[Standing, Found, _Lately, list[reads.DueDag]]:
         standing = standing_now(conn, _RUNNING)
         found = found_in(conn, bool(standing.tasks.get("lost")), bool(standing.paused))
         lately = reads.lately(conn, (now // HOUR - 23) * HOUR, HOUR)
         return standing, found, lately, reads.due_dags(conn, now + DAY, _DUE)
 
     standing, found, lately, due = reader.read(read)
-    return standing, found, _hours(lately, now), firings_of(due, now + DAY)
+    return standing, found, lately, firings_of(due, now + DAY)
 
 
 def _hours(lately: list[tuple[int, str, int]], now: int) -> list[Hour]:

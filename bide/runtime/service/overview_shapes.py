@@ -59,7 +59,8 @@ class PoolUse(_Shape, frozen=True):
 class HomeShown(_Shape, frozen=True):
     """What needs a person first, then how things stand.
 
-    `next` and `hours` are a day each way. `running`: the newest runs that are not over. `pools` is empty and
+    `next` and `hours` are a day each way; `hours_whole`: no run of that day is left out of `hours` (else they are of the newest
+    5,000 runs). `running`: the newest runs that are not over. `pools` is empty and
     `slots`, `slots_in_use` and `loop_lag_ms` are null where no runtime can be asked.
     """
 
@@ -75,6 +76,7 @@ class HomeShown(_Shape, frozen=True):
     running: tuple[TopRun, ...]
     next: tuple[Soon, ...]
     hours: tuple[Hour, ...]
+    hours_whole: bool
     slots: int | None
     slots_in_use: int | None
     loop_lag_ms: float | None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SCREENS: Final = frozenset(
     {
-        "alerts", "approvals", "assets", "audit", "backfills", "dags", "effects", "incidents", "plans",
+        "approvals", "assets", "audit", "backfills", "dags", "effects",
         "pools", "runs", "system", "tasks", "waits",
     }
 )  # fmt: skip

@@ -42,10 +42,11 @@ _DUE: Final = """
 SELECT name, schedule, options, anchor_us, next_fires_us FROM dag
 WHERE removed = 0 AND paused = 0 AND next_fires_us < ? ORDER BY next_fires_us LIMIT ?
 """
-_LATELY: Final = f"""
+_LATELY: Final = """
 SELECT created_us / ?1, state, count(*)
-FROM (SELECT created_us, state FROM run ORDER BY run_id DESC LIMIT {LATELY}) WHERE created_us >= ?2 GROUP BY 1, 2
+FROM (SELECT created_us, state FROM run ORDER BY run_id DESC LIMIT ?3) WHERE created_us >= ?2 GROUP BY 1, 2
 """
+_BEFORE_THESE: Final = "SELECT created_us >= ? FROM run ORDER BY run_id DESC LIMIT 1 OFFSET ?"
 
 
 class AlertOpen(_Row, frozen=True):
@@ -129,9 +130,12 @@ def due_dags(conn: sqlite3.Connection, until_us: int, limit: int) -> list[DueDag
     return [DueDag(*row) for row in conn.execute(_DUE, (until_us, limit))]
 
 
-def lately(conn: sqlite3.Connection, since_us: int, span_us: int) -> list[tuple[int, str, int]]:
-    """(number of the span since the epoch, state, runs that were made in it), of the newest runs."""
-    return conn.execute(_LATELY, (span_us, since_us)).fetchall()
+def lately(conn: sqlite3.Connection, since_us: int, span_us: int) -> tuple[list[tuple[int, str, int]], bool]:
+    """(number of the span since the epoch, state, runs that were made in it), of the newest runs; and whether that is all
+    since then.
+    """
+    next_older = conn.execute(_BEFORE_THESE, (since_us, LATELY)).fetchone()
+    return conn.execute(_LATELY, (span_us, since_us, LATELY)).fetchall(), next_older in (None, (0,))
 
 
 def ground(conn: sqlite3.Connection) -> tuple[int, str, dict[str, int]]:

@@ -7,18 +7,12 @@ from typing import Any, Final
 
 import msgspec
 
-from bide.runtime.engine.states import AttemptState, RunState, State, WaitState
+from bide.runtime.engine.states import OVER, AttemptState, RunState, State, WaitState
 from bide.runtime.store.rows import _Row, listed
 
 RUNS: Final = 10_000
 """So many runs, the newest that match, are looked through for a listing."""
-_OPEN: Final = frozenset(State) - {
-    State.SUCCESS,
-    State.FAILED,
-    State.SKIPPED,
-    State.UPSTREAM_FAILED,
-    State.CANCELLED,
-}
+_OPEN: Final = frozenset(State) - OVER
 
 
 class AttemptRead(_Row, frozen=True):

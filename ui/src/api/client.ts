@@ -1,6 +1,7 @@
 /** Questions and commands to `/api/v1`, typed by the OpenAPI document. Errors are problems (RFC 9457). */
 import { href } from '../lib/router'
 import type { paths } from './schema'
+import { unique } from '../lib/unique'
 import { authorization, refused } from './session'
 
 type Of<M extends string> = { [P in keyof paths]: paths[P] extends Record<M, { responses: unknown }> ? P : never }[keyof paths]
@@ -68,7 +69,7 @@ export async function get<P extends GetPath>(path: P, names: object = {}, asked:
 }
 
 /** A command. Its key makes a repetition harmless: the browser may send it twice, it is done once. null: a question that takes none. */
-export async function post<P extends PostPath>(path: P, names: object = {}, body: Body<Operation<P, 'post'>> | object = {}, key: string | null = crypto.randomUUID()): Promise<Answered<Operation<P, 'post'>>> {
+export async function post<P extends PostPath>(path: P, names: object = {}, body: Body<Operation<P, 'post'>> | object = {}, key: string | null = unique()): Promise<Answered<Operation<P, 'post'>>> {
   const answer = await send(address(path, names), {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...(key && { 'idempotency-key': key }) },

@@ -151,15 +151,35 @@ function Input({ field, value, onInput }: { field: Field; value: string; onInput
   return <input type="text" value={value} onInput={heard} required={field.needed ?? false} />
 }
 
+/** Where the browser gives no clipboard (a page over plain http, or a refusal) the text is shown, chosen, for Ctrl-C. */
 export function Copy({ text, label = 'Copy' }: { text: string; label?: string }) {
   const [done, setDone] = useState(false)
+  const [shown, setShown] = useState(false)
+  const button = useRef<HTMLButtonElement>(null)
+  const area = useRef<HTMLTextAreaElement>(null)
+  useEffect(() => { area.current?.focus(); area.current?.select() }, [shown])
+  async function copy() {
+    if (!(await copied(text))) return setShown(true)
+    setDone(true)
+    setTimeout(() => setDone(false), 1500)
+  }
   return (
-    <button type="button" class="small" onClick={async () => {
-      await navigator.clipboard.writeText(text)
-      setDone(true)
-      setTimeout(() => setDone(false), 1500)
-    }}>{done ? 'Copied' : label}</button>
+    <span class="copy">
+      {shown && <textarea ref={area} readOnly rows={1} value={text} aria-label="Press Ctrl-C to copy this" onBlur={() => setShown(false)} onCopy={() => setTimeout(() => button.current?.focus())} />}
+      <button ref={button} type="button" class="small" onClick={copy}>{shown ? 'Ctrl-C' : done ? 'Copied' : label}</button>
+    </span>
   )
+}
+
+async function copied(text: string): Promise<boolean> {
+  const board: Clipboard | undefined = navigator.clipboard
+  try {
+    await board?.writeText(text)
+  } catch (error) {
+    if (error instanceof DOMException) return false
+    throw error
+  }
+  return Boolean(board)
 }
 
 export { word } from '../lib/words'

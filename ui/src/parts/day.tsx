@@ -19,20 +19,21 @@ function words(cell: Cell): string {
   return `${hour(cell.at)} ${runs.join(', ') || 'nothing'}`
 }
 
-export function Day({ hours, next, at }: { hours: Home['hours']; next: Home['next']; at: string }) {
+export function Day({ hours, whole, next, at }: { hours: Home['hours']; whole: boolean; next: Home['next']; at: string }) {
   const shown = cells(hours, next)
   const most = Math.max(1, ...shown.map((cell) => sum(cell.runs)), ...shown.map((cell) => cell.firings.length))
   const now = (Date.parse(at) - (shown[0]?.at ?? 0)) / (shown.length * HOUR)
   const runs = hours.reduce((all, each) => all + sum(each.runs), 0)
   const failed = hours.reduce((all, each) => all + (each.runs.failed ?? 0), 0)
+  const of = whole ? `${runs.toLocaleString()} runs` : `the newest ${runs.toLocaleString()} runs`
   const due = next.reduce((all, each) => all + each.firings.length, 0)
   return (
     <section class="panel day">
       <header>
         <h2>A day back, a day ahead</h2>
-        <div class="side dim">{runs.toLocaleString()} runs, {failed.toLocaleString()} of them failed; {due.toLocaleString()}{next.some((each) => each.more) ? ' and more' : ''} to come</div>
+        <div class="side dim">{of}, {failed.toLocaleString()} of them failed; {due.toLocaleString()}{next.some((each) => each.more) ? ' and more' : ''} to come</div>
       </header>
-      <div class="hours" role="img" aria-label={`${runs} runs in the last 24 hours, ${failed} of them failed; ${due} firings in the next 24 hours`}>
+      <div class="hours" role="img" aria-label={`${of} in the last 24 hours, ${failed} of them failed; ${due} firings in the next 24 hours`}>
         {shown.map((cell) => (
           <div key={cell.at} class="hour" title={words(cell)}>
             <div class="column">

@@ -29,7 +29,7 @@ export default function HomeScreen() {
             {it.stopping && <Fact name="It is stopping">nothing new starts</Fact>}
           </Head>
           {it.needs.length > 0 && <Needs needs={it.needs} again={home.again} />}
-          {it.dags === 0 ? <First /> : <Day hours={it.hours} next={it.next} at={it.at} />}
+          {it.dags === 0 ? <First /> : <Day hours={it.hours} whole={it.hours_whole} next={it.next} at={it.at} />}
           <div class="columns">
             <Running runs={it.running} all={(it.runs.running ?? 0) + (it.runs.queued ?? 0)} />
             <Next next={it.next} />
