@@ -735,7 +735,7 @@ def _of_assets(world: World) -> dict[str, Any]:
         "settled": dict(world.assets.settled),
         "spreading": sorted(world.assets.spreading),
         "bulks": sorted(world.bulks),
-        "invalidated": world.assets.invalidated is not None,
+        "invalidated": world.assets.invalidated,
         "stale": {asset.name: asset.stale for asset in world.assets.named.values() if asset.stale is not None},
         "woken": {name: sorted(asset.consumers) for name, asset in world.assets.named.items() if asset.consumers},
     }  # fmt: skip

@@ -309,9 +309,7 @@ def test_s1_34_what_was_being_made_of_a_wrong_version_is_reached_when_it_is_seen
     }
 
 
-def test_s1_34_what_is_begun_after_an_invalidation_reads_no_wrong_version_and_asks_nothing(
-    scene: Scene,
-) -> None:
+def test_s1_34_what_is_begun_after_an_invalidation_reads_no_wrong_version(scene: Scene) -> None:
     made_meanwhile(scene)
     scene.end("build")
     scene.advance(60)
@@ -321,6 +319,31 @@ def test_s1_34_what_is_begun_after_an_invalidation_reads_no_wrong_version_and_as
     scene.end("build")
     assert {n: state for n, state in states(scene).items() if n > 2} == {3: "published", 4: "published"}
     assert len(hits(scene)) == 2
+
+
+@pytest.mark.parametrize("crashing", [False, True])
+def test_s1_34_what_is_made_long_after_of_a_version_that_is_still_seen_is_reached(
+    scene: Scene, crashing: bool
+) -> None:
+    """It asks nothing by contract, and reads what is degraded."""
+    scene.declare(
+        *(AssetSpec(name, owner=name) for name in "abc"),
+        ContractSpec(downstream="b", upstream="a", on_failure={Result.INVALID: Rule(Action.WARN)}),
+    )
+    scene.dag("up", job("load", outlets=("a",)))
+    scene.dag("down", job("build", inlets=("a",), outlets=("b",)))
+    scene.dag("last", job("copy", inlets=("b",), outlets=("c",)))
+    for dag, task in (("up", "load"), ("down", "build")):
+        scene.trigger(dag, logical_us=DAY)
+        scene.end(task)
+    scene.command("asset_invalidate", version=1)
+    scene.advance(3600)
+    if crashing:
+        scene.crash()
+    scene.trigger("last", logical_us=DAY)
+    scene.end("copy")
+    assert states(scene) == {1: "invalidated", 2: "degraded", 3: "degraded"}
+    assert hits(scene)[3][0] == 2
 
 
 @pytest.mark.parametrize("crashing", [False, True])

@@ -63,10 +63,10 @@ class Slice(msgspec.Struct, frozen=True):
 
 
 class FoundWrong(msgspec.Struct, frozen=True):
-    """For a start: the invalidations that are not spread to their end, and when something was found wrong last."""
+    """For a start: the invalidations that are not spread to their end, and whether anything was ever found wrong."""
 
     spreading: tuple[int, ...] = ()
-    last_us: int | None = None
+    ever: bool = False
 
 
 def found_wrong(conn: sqlite3.Connection) -> FoundWrong:
@@ -74,8 +74,8 @@ def found_wrong(conn: sqlite3.Connection) -> FoundWrong:
     rows = conn.execute(
         "SELECT invalidation_id FROM invalidation WHERE state = 'spreading' ORDER BY invalidation_id"
     ).fetchall()
-    (last,) = conn.execute("SELECT max(discovered_us) FROM invalidation").fetchone()
-    return FoundWrong(tuple(number for (number,) in rows), last)
+    ever = conn.execute("SELECT 1 FROM invalidation LIMIT 1").fetchone() is not None
+    return FoundWrong(tuple(number for (number,) in rows), ever)
 
 
 def wrong(conn: sqlite3.Connection, said: str) -> Wrong:

@@ -230,7 +230,7 @@ def _has_left(t: Turn, one: Delivery, receipt: bytes | None, reason: str) -> Non
         f"delivered to {one.target}",
         limits,
     )
-    latecomers.seen(t, one.version_id, one.asset, one.run_id)
+    latecomers.seen(t, one.version_id)
     versions.supersede(t, one.version_id, one.asset, one.start_us, one.end_us)
     news.tell(t, one.asset, one.version_id, (one.start_us, one.end_us))
 

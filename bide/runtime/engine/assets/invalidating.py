@@ -90,7 +90,7 @@ def asset_invalidate(t: Turn, args: dict[str, Any]) -> Any:
     for node in nodes:
         _hit(t, root, node, current[node.version_id], next_id=0)
     t.world.assets.spreading[number] = None
-    t.world.assets.invalidated = t.now
+    t.world.assets.invalidated = True
     go_on(t, number)
     return {
         "invalidation_id": number,
@@ -155,8 +155,6 @@ def go_on(t: Turn, number: int) -> None:
 
 def recover(t: Turn) -> None:
     """What was spreading when the runtime before this one ended spreads on."""
-    if t.world.assets.invalidated is not None:
-        t.world.assets.invalidated = t.now  # when the last of it had spread is not on record
     for number in t.world.assets.spreading:
         go_on(t, number)
 
@@ -181,7 +179,6 @@ def spread_on(t: Turn, e: SpreadOn) -> None:
 def _end(t: Turn, root: Invalidation, told: Sequence[Told]) -> None:
     number = root.invalidation_id
     del t.world.assets.spreading[number]
-    t.world.assets.invalidated = t.now  # who began before this may have read what was not reached yet
     t.changes.invalidations_set[number] = (SPREAD, None, number)
     hit = sum(each.versions for each in told)
     t.journal("invalidation", number, None, SPREADING, SPREAD, f"{hit} versions are affected")

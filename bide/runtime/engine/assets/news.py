@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def let_out(t: Turn, one: Open, but: frozenset[int] = frozenset()) -> None:
     """A version that was made before is seen from now on; the caller has moved it. DAGs of `but` are not told."""
-    latecomers.seen(t, one.version_id, one.asset, one.run_id)
+    latecomers.seen(t, one.version_id)
     seen(t, one.version_id, one.asset, (one.start_us, one.end_us), but)
 
 
@@ -65,7 +65,7 @@ def _tell_late(t: Turn, version: Version, but: frozenset[int]) -> None:
 
 def without_telling(t: Turn, one: Open) -> None:
     """It is published, and makes no run: consumers are not told (S1-16d)."""
-    latecomers.seen(t, one.version_id, one.asset, one.run_id)
+    latecomers.seen(t, one.version_id)
     versions.supersede(t, one.version_id, one.asset, one.start_us, one.end_us)
     t.changes.asset_quiet.append((one.version_id,))
     asset = asset_named(t, one.asset)

@@ -60,7 +60,7 @@ def _publish(t: Turn, inst: Instance, name: str) -> None:
     version_id = versions.new_row(t, inst, name, VersionState.PUBLISHED)
     if inst.task.inlets:
         versions.reads(t, inst, version_id)
-        latecomers.seen(t, version_id, name, meta.run_id)
+        latecomers.seen(t, version_id)
     versions.supersede(t, version_id, name, meta.start_us, meta.end_us)
     versions_changed(t, name)
     news.tell(t, name, version_id, (meta.start_us, meta.end_us))

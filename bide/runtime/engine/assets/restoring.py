@@ -14,7 +14,6 @@ from bide.runtime.assets.gate import GateSpec
 from bide.runtime.assets.judged import Checked
 from bide.runtime.assets.pending import Unit
 from bide.runtime.assets.words import Severity
-from bide.runtime.clock import LAST_US
 from bide.runtime.engine.assets import asking, releasing
 from bide.runtime.engine.assets.changed import looks_at
 from bide.runtime.engine.assets.state import AssetState, Consumer, Cursor, Open, Stale
@@ -38,7 +37,7 @@ def restore_assets(world: World, rows: WorldRows, dags: Mapping[int, DagState]) 
     assets = world.assets
     _restore_catalog(assets.catalog, rows)
     assets.spreading = dict.fromkeys(rows.wrong.spreading)
-    assets.invalidated = None if rows.wrong.last_us is None else LAST_US  # a start says when
+    assets.invalidated = rows.wrong.ever
     names: dict[int, AssetState] = {}
     for row in rows.assets:
         assets.named[row.name] = names[row.asset_id] = AssetState(row.asset_id, row.name, row.last)

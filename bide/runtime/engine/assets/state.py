@@ -138,7 +138,7 @@ class Assets:
             int, int
         ] = {}  # version -> until when its limitations are accepted, if it is still degraded
         self.plans: dict[int, int] = {}  # run of a rerun plan -> the plan
-        self.invalidated: int | None = None  # when something was found wrong, or had spread, last
+        self.invalidated = False  # something was found wrong, some time
         self.spreading: dict[int, None] = {}  # invalidations that are not spread to their end
 
     def opened(self, dag_id: int, kind: str, run_id: int) -> None:
