@@ -45,3 +45,25 @@ def test_the_terminal_cancels_and_reruns_by_a_filter(bide: Bide, tmp_path: Path)
         ["1", "--dry-run"],
     ):
         assert bide("cancel", *words, "--db", "b.db").code == 2, words
+
+
+def test_the_terminal_extends_and_fails_waits_by_a_filter(bide: Bide, tmp_path: Path) -> None:
+    asyncio.run(_three_runs(tmp_path / "b.db"))
+    said = bide("waits", "extend", "--where", "task=daily_a.drop", "--by", "2h", "--dry-run", "--db", "b.db")
+    assert said.out == "3 waits to extend (task=daily_a.drop): 1, 2, 3\n"
+    said = bide("waits", "fail", "--where", "kind=file", "--expect", "2", "--db", "b.db")
+    assert (said.code, "2 waits were expected, and 3 match now" in said.err) == (4, True)
+    said = bide("waits", "look", "--where", "kind=file", "--db", "b.db")
+    assert (said.code, "nothing can look" in said.err) == (5, True)
+    said = bide(
+        "waits", "fail", "--where", "kind=file,what=file /nowhere/drop", "--reason", "gone", "--db", "b.db"
+    )
+    assert said.out == "action 1 (fail, kind=file what=file /nowhere/drop): 3 of 3 done\n"
+    for words in (
+        ["--where", "colour=red"],
+        ["1", "--where", "dag=x"],
+        ["--where", "dag=x,dag=y"],
+        [],
+        ["1", "--dry-run"],
+    ):
+        assert bide("waits", "fail", *words, "--db", "b.db").code == 2, words

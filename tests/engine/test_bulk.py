@@ -17,7 +17,7 @@ from bide.runtime.engine.messages import Command, Reply
 from bide.runtime.errors import RefusedError
 from bide.runtime.store import bulk_reads
 from bide.runtime.store.bulk_reads import Filter
-from tests.engine.declare import job
+from tests.engine.declare import job, sensor
 from tests.engine.scene import T0, Scene
 
 New = Callable[..., Scene]
@@ -159,3 +159,40 @@ def _moves(scene: Scene) -> dict[int, int]:
         " AND reason LIKE '%of % runs by hand' GROUP BY run_id"
     )
     return dict(scene.store._raw.execute(sql).fetchall())
+
+
+def test_waits_that_are_named_are_extended_satisfied_and_failed_each_once(scene: Scene) -> None:
+    scene.dag("d", sensor("w"), max_active_runs=1000)
+    for _ in range(30):
+        scene.trigger("d")
+    opened = sorted(scene.world.waits)
+    assert len(opened) == 30
+    until = {number: wait.deadline for number, wait in scene.world.waits.items()}
+    more: dict[str, Any] = {"waits": opened, "wait": {"by_us": 7}}
+    assert scene.command("bulk", **asked("extend", 30, **more))["count"] == 30
+    assert {
+        number: wait.deadline - until[number] for number, wait in scene.world.waits.items()
+    } == dict.fromkeys(opened, 7)
+    with pytest.raises(RefusedError, match="30 waits were expected, and 29 match now"):
+        scene.command("bulk", **asked("fail", 30, waits=[*opened[1:], 999]))
+    scene.command("bulk", **asked("satisfy", 10, waits=opened[:10], wait={"event": {"rows": 1}}))
+    scene.command("bulk", **asked("fail", 20, waits=opened[10:], reason="gone"))
+    assert not scene.world.waits
+    assert (row(scene, 2).done, row(scene, 3).done, row(scene, 3).refused) == (10, 20, 0)
+    assert [state for _, state in scene.runs()].count("success") == 10
+
+
+def test_an_action_on_waits_goes_on_after_a_crash_and_tells_what_ended_meanwhile(scene: Scene) -> None:
+    scene.dag("d", sensor("w"), max_active_runs=1000)
+    for _ in range(50):
+        scene.trigger("d")
+    opened = sorted(scene.world.waits)
+    scene.crash_after(
+        2,
+        Command(99, "bulk", asked("fail", 50, waits=opened, reason="gone")),
+        Command(98, "wait_satisfy", {"wait_id": opened[-1], "event": None}),
+    )
+    assert not scene.world.waits
+    assert (row(scene).done, row(scene).refused, row(scene).ended_us) == (49, 1, scene.now)
+    [(target, why)] = msgspec.json.decode(row(scene).told)
+    assert (target, "there is no open wait" in why) == (opened[-1], True)

@@ -50,9 +50,9 @@ SAME: Final = {
     "rerun": "rerun actions_runs", "runs": "runs", "schedule": "schedule", "show": "show", "skip": "skip",
     "stats": "stats_run stats_dag stats_dags stats_assets stats_backfills", "token": "tokens_listed",
     "token create": "tokens_create", "token list": "tokens_listed", "token revoke": "tokens_revoke", "top": "top",
-    "trigger": "trigger", "ui": "tokens_create", "unpause": "unpause actions_dags", "waits": "waits", "waits extend": "wait_extend",
-    "waits fail": "wait_fail", "waits groups": "waiting_groups",
-    "waits list": "waits", "waits look": "wait_look", "waits satisfy": "wait_satisfy",
+    "trigger": "trigger", "ui": "tokens_create", "unpause": "unpause actions_dags", "waits": "waits", "waits extend": "wait_extend actions_waits",
+    "waits fail": "wait_fail actions_waits", "waits groups": "waiting_groups",
+    "waits list": "waits", "waits look": "wait_look actions_waits", "waits satisfy": "wait_satisfy actions_waits",
     "why": "why assets_why",
 }  # fmt: skip
 """Command -> the operations that do the same over HTTP."""

@@ -129,6 +129,7 @@ def cases(alert: str, waits: dict[str, str], approvals: list[str], plan: str, sp
         ("rerun", "/runs/1/rerun", {"whole": True}, {"task": "make"}),
         ("wait_look", f"/waits/{waits['a']}/look", {}, {}),
         ("wait_extend", f"/waits/{waits['a']}/extend", {"deadline": "+1h"}, {"deadline": "+2h"}),
+        ("actions_waits", "/waits/actions", {"action": "extend", "task": "held.a", "deadline": "+1h", "expect": 2}, {"action": "look"}),
         ("wait_satisfy", f"/waits/{waits['a']}/satisfy", {"event": 1}, {"event": 2}),
         ("wait_fail", f"/waits/{waits['b']}/fail", {"reason": "a"}, {"reason": "b"}),
         ("mark", "/runs/6/tasks/c/mark", {"state": "success"}, {"state": "failed"}),

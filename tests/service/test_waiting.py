@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bide import Runtime, dag
-from bide.runtime.errors import UsageError
+from bide.runtime.errors import RefusedError, UsageError
 from bide.sensors import ExternalTaskSensor, FileSensor, HttpSensor
 
 NOBODY = "http://127.0.0.1:9"
@@ -94,3 +95,49 @@ async def test_the_listing_is_narrowed_by_everything_it_shows(rt: Runtime) -> No
     assert len(await ops.waiting.groups(limit=2)) == 2
     with pytest.raises(UsageError, match="did you mean 'source'"):
         await ops.waiting.groups("sorce")
+
+
+async def test_all_waits_of_a_group_are_counted_and_then_extended_and_failed(rt: Runtime) -> None:
+    of, ops = rt.operations.actions, rt.operations
+    [group] = await ops.waiting.groups(kind="http")
+    counted = await of.waits("extend", source=group.key, deadline="+2h", dry_run=True)
+    assert (counted.id, counted.count, len(counted.first)) == (None, 7, 7)
+    assert counted.where == f"source={group.key}"
+    with pytest.raises(UsageError, match="say how many you expect to extend"):
+        await of.waits("extend", source=group.key, deadline="+2h")
+    with pytest.raises(RefusedError, match="6 waits were expected, and 7 match now"):
+        await of.waits("extend", source=group.key, deadline="+2h", expect=6)
+    before = {line.id: line.deadline for line in await ops.waits(source=group.key)}
+    begun = await of.waits("extend", source=group.key, deadline="+2h", expect=7)
+    await rt.settled()
+    for line in await ops.waits(source=group.key):
+        late = datetime.fromisoformat(line.deadline or "") - datetime.fromisoformat(before[line.id] or "")
+        assert late == timedelta(hours=2)
+    shown = await of.show(begun.id or "")
+    assert (shown.action, shown.where, shown.done, shown.refused) == ("extend", counted.where, 7, 0)
+    await of.waits("look", kind="external_task", expect=3)
+    await of.waits("satisfy", kind="file", event={"rows": 3}, expect=3)
+    await of.waits("fail", what=group.what, reason="the partner is gone", expect=7)
+    await rt.settled()
+    assert {line.kind for line in await ops.waits()} == {"external_task"}
+    failed = str(await ops.tasks.show("1", "ready"))
+    assert "the partner is gone" in failed
+    assert (await of.waits("fail", text="partner", dry_run=True)).count == 3  # those that wait for its runs
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"action": "looks"}, "did you mean 'look'"),
+        ({"action": "extend"}, "extend until when"),
+        ({"action": "extend", "deadline": "2020-01-01"}, "is over"),
+        ({"action": "extend", "deadline": "2h"}, "is a span, not an instant"),
+        ({"action": "look", "deadline": "+2h"}, "`deadline` goes with extend"),
+        ({"action": "fail", "event": 1}, "`event` goes with satisfy"),
+    ],
+)
+async def test_an_action_on_a_group_that_cannot_be_meant_is_refused_in_words(
+    rt: Runtime, asked: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        await rt.operations.actions.waits(**asked, dry_run=True)

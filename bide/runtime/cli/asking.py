@@ -53,7 +53,6 @@ MapIndex = Annotated[
     int | None, Parameter(help="One instance of a mapped task, counted from 0: TASK[INDEX].")
 ]
 Dag = Annotated[str, Parameter(help="The DAG: its name, or a TARGET such as pipeline.py:orders.")]
-Wait = Annotated[str, Parameter(help="The wait: its number; `bide waits` lists them.")]
 Most = Annotated[int, Parameter(help="At most so many.")]
 Slots = Annotated[int | None, Parameter(help="How many tasks may run at once.")]
 

@@ -102,7 +102,7 @@ def on_runs(
         begun = await of.runs(verb, **said, expect=expect, whole=whole, reason=many.reason)
         return begun, await of.show(begun.id or ""), ops.held
 
-    return _say(asked(db, act), "run", json, starts=verb == "rerun")
+    return say_many(asked(db, act), "run", json, starts=verb == "rerun")
 
 
 def on_dags(verb: str, dag: str, many: Dags | None, db: Where | None, json: bool) -> int:
@@ -120,7 +120,7 @@ def on_dags(verb: str, dag: str, many: Dags | None, db: Where | None, json: bool
         begun = await of.dags(verb, dag, expect=expect)
         return begun, await of.show(begun.id or ""), ops.held
 
-    return _say(asked(db, act), "DAG", json)
+    return say_many(asked(db, act), "DAG", json)
 
 
 def show_action(number: str, db: Where | None, json: bool) -> int:
@@ -157,7 +157,7 @@ def read_where(said: list[str]) -> dict[str, Any]:
     return found
 
 
-def _say(
+def say_many(
     came: tuple[ActionAsked, ActionShown | None, bool], thing: str, json: bool, starts: bool = False
 ) -> int:
     found, far, held = came

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from bide.runtime.cli.asking import Db, Json, Most, Wait, asked, done
+from bide.runtime.cli.asking import Db, Json, Most, asked, done
+from bide.runtime.cli.many_waits import OfWaits, WaitOrNone, on_waits, one_wait
 from bide.runtime.cli.output import print_json, print_table
 from bide.runtime.clock import SystemClock, to_us
 from bide.runtime.engine.explain import span_words
@@ -95,53 +96,67 @@ def groups(
 
 
 @app.command(name="look")
-def look(wait: Wait, /, *, db: Db = None, json: Json = False) -> int:
-    """Look now, without waiting for the next look."""
-    return done(db, json, lambda ops: ops.wait_look(wait))
+def look(wait: WaitOrNone = None, /, *, many: OfWaits = None, db: Db = None, json: Json = False) -> int:
+    """Look now, without waiting for the next look: at one wait, or at all that --where finds."""
+    if many is not None and many.where:
+        return on_waits("look", wait, many, db, json)
+    number = one_wait("look", wait, many)
+    return done(db, json, lambda ops: ops.wait_look(number))
 
 
 @app.command(name="extend")
 def extend(
-    wait: Wait,
+    wait: WaitOrNone = None,
     to: Annotated[str | None, Parameter(help="The new deadline: 2026-06-15T12:00Z, or +2h.")] = None,
     /,
     *,
     by: Annotated[str | None, Parameter(help="So much later than now planned: 2h.")] = None,
     until: Annotated[str | None, Parameter(help="The new deadline.")] = None,
+    many: OfWaits = None,
     db: Db = None,
     json: Json = False,
 ) -> int:
     """Give a wait a later deadline: `+2h` (or --by 2h) from the one it has, or an instant (--until)."""
     said = [word for word in (to, by and f"+{by}", until) if word]
     if len(said) != 1:
-        raise UsageError(
-            f"extend wait {wait} until when? give one of +2h, --by 2h, --until 2026-06-15T12:00Z"
-        )
-    return done(db, json, lambda ops: ops.wait_extend(wait, said[0]))
+        which = f"wait {wait}" if wait is not None else "the waits"
+        raise UsageError(f"extend {which} until when? give one of +2h, --by 2h, --until 2026-06-15T12:00Z")
+    if many is not None and many.where:
+        return on_waits("extend", wait, many, db, json, deadline=said[0])
+    number = one_wait("extend", wait, many)
+    return done(db, json, lambda ops: ops.wait_extend(number, said[0]))
 
 
 @app.command(name="satisfy")
 def satisfy(
-    wait: Wait,
+    wait: WaitOrNone = None,
     /,
     *,
     event: Annotated[str | None, Parameter(help="What the task gets, JSON.")] = None,
+    many: OfWaits = None,
     db: Db = None,
     json: Json = False,
 ) -> int:
-    """End a wait as if what it waits for had come true."""
+    """End a wait as if what it waits for had come true; or all that --where finds."""
     value = None if event is None else read_json(event, "--event")
-    return done(db, json, lambda ops: ops.wait_satisfy(wait, value))
+    if many is not None and many.where:
+        return on_waits("satisfy", wait, many, db, json, event=value)
+    number = one_wait("satisfy", wait, many)
+    return done(db, json, lambda ops: ops.wait_satisfy(number, value))
 
 
 @app.command(name="fail")
 def fail(
-    wait: Wait,
+    wait: WaitOrNone = None,
     /,
     *,
     reason: Annotated[str, Parameter(help="Why; it stands in the log and in `why`.")] = "",
+    many: OfWaits = None,
     db: Db = None,
     json: Json = False,
 ) -> int:
-    """End a wait as failed."""
-    return done(db, json, lambda ops: ops.wait_fail(wait, reason))
+    """End a wait as failed; or all that --where finds."""
+    if many is not None and many.where:
+        return on_waits("fail", wait, many, db, json, reason=reason)
+    number = one_wait("fail", wait, many)
+    return done(db, json, lambda ops: ops.wait_fail(number, reason))

@@ -1,4 +1,4 @@
-"""An action on all runs, or DAGs, that a filter finds: counted first, then carried out a few at a time.
+"""An action on all runs, DAGs or waits that a filter finds: counted first, then carried out a few at a time.
 
 The count that somebody expects is compared with what there is when it is decided. Each slice is a transaction of
 its own, which moves what it does and how far the action has come: after a crash it goes on where it was.
@@ -21,20 +21,20 @@ TOLD: Final = 20
 """Refusals that are kept with their sentence."""
 OF_RUNS: Final = ("cancel", "rerun", "mark")
 OF_DAGS: Final = ("pause", "unpause")
+OF_WAITS: Final = ("look", "extend", "satisfy", "fail")
+"""Of waits that are named one by one: what is said of a look at them is in no database."""
 
 
 def bulk(t: Turn, args: dict[str, Any]) -> Any:
-    """{action, filter (JSON), words, expect, whole, mark, reason} -> {bulk_id, count}; `words` are the filter in words.
+    """{action, filter (JSON), words, expect, whole, mark, wait, waits, reason} -> {bulk_id, count}; `words` are the filter in words.
 
-    `mark`: {task, state, downstream}, what a mark is given beside its run.
+    `mark`: {task, state, downstream}, what a mark is given beside its run; `wait`: {deadline_us}, {by_us} or {event}, what the
+    command of a wait is given beside it. `waits`: the numbers of those that are meant.
     """
     action, expect = args["action"], args["expect"]
     whole = bool(args.get("whole"))
-    key = ("bulk_targets", action, args["filter"], whole)
-    found = t.fact(*key)
-    if t.dirty_runs or t.changes.runs_new or t.dirty_dags:  # this batch may have moved some of them
-        raise NeedFacts(key)
-    things = "runs" if action in OF_RUNS else "DAGs"
+    found = _open_waits(t, args) if action in OF_WAITS else _counted(t, action, args["filter"], whole)
+    things = "waits" if action in OF_WAITS else "runs" if action in OF_RUNS else "DAGs"
     if len(found) != expect:
         many = f"more than {MOST}" if len(found) > MOST else str(len(found))
         raise RefusedError(
@@ -45,7 +45,7 @@ def bulk(t: Turn, args: dict[str, Any]) -> Any:
     if not found:
         raise RefusedError(f"there is nothing to {action}: no {things} match")
     number = t.world.take_id("bulk")
-    more = {**({"whole": True} if whole else {}), **(args.get("mark") or {})}
+    more = {**({"whole": True} if whole else {}), **(args.get("mark") or {}), **(args.get("wait") or {})}
     given = {"reason": args.get("reason") or f"{action} of {len(found)} {things} by hand", **more}
     t.changes.bulks_new.append(
         (number, action, args["filter"], _json(given), _json(found), len(found), t.now)
@@ -56,6 +56,21 @@ def bulk(t: Turn, args: dict[str, Any]) -> Any:
     )
     _next(t, number)
     return {"bulk_id": number, "count": len(found)}
+
+
+def _counted(t: Turn, action: str, of: str, whole: bool) -> list[int]:
+    """The runs or DAGs that the filter finds now."""
+    key = ("bulk_targets", action, of, whole)
+    found: list[int] = t.fact(*key)
+    if t.dirty_runs or t.changes.runs_new or t.dirty_dags:  # this batch may have moved some of them
+        raise NeedFacts(key)
+    return found
+
+
+def _open_waits(t: Turn, args: dict[str, Any]) -> list[int]:
+    """Those of the waits that are meant which are open; of a schedule's there is nothing to do but to look."""
+    waits, held = t.world.waits, t.world.standing if args["action"] == "look" else {}
+    return [number for number in args["waits"] if number in waits or number in held]
 
 
 def go_on(t: Turn, e: BulkOn) -> Slices:
@@ -108,14 +123,17 @@ def _one(t: Turn, step: BulkSlice, target: int) -> Slices:
     """The command of one target. What it needs to know it asks for before it changes anything."""
     from bide.runtime.engine.commands import VERBS  # commands know of this module as well
 
-    if step.verb in OF_RUNS:
-        args: dict[str, Any] = {**step.args, "run_id": target}
+    verb = f"wait_{step.verb}" if step.verb in OF_WAITS else step.verb
+    if step.verb in OF_WAITS:
+        args: dict[str, Any] = {**step.args, "wait_id": target}
+    elif step.verb in OF_RUNS:
+        args = {**step.args, "run_id": target}
     else:
         dag = t.world.dag_of.get(target)
         if dag is None:
             raise RefusedError("it is not there any more")
         args = {**step.args, "dag": dag.name}
-    work = VERBS[step.verb](t, args)
+    work = VERBS[verb](t, args)
     if isinstance(work, Generator):
         yield from work
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bide.runtime.clock import from_us
+from bide.runtime.clock import LAST_US, from_us
 from bide.runtime.engine import (
     alerting,
     answering,
@@ -471,9 +471,9 @@ def wait_look(t: Turn, args: Args) -> Any:
 
 
 def wait_extend(t: Turn, args: Args) -> Any:
-    """{wait_id, deadline_us} -> {wait_id, deadline_us}."""
+    """{wait_id, deadline_us, or by_us: later than the one it has} -> {wait_id, deadline_us}."""
     wait = _wait(t, args)
-    deadline = args["deadline_us"]
+    deadline = args["deadline_us"] if "deadline_us" in args else min(wait.deadline + args["by_us"], LAST_US)
     if deadline <= t.now:
         raise UsageError(f"the new deadline {from_us(deadline).isoformat()} has passed already")
     wait.deadline = deadline

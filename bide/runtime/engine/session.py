@@ -46,7 +46,7 @@ async def command_session(
     have the same asked once more with other arguments, while the lock is held: for work in slices, of a second
     at most. `StoreHeldError` when a runtime holds the database.
     """
-    if verb in _NEEDS_A_RUNTIME:
+    if verb in _NEEDS_A_RUNTIME or (verb == "bulk" and args.get("action") == "look"):
         raise UnreachableError(
             f"nobody runs the database {os.fspath(db)}, so nothing can look: start `bide serve`"
         )

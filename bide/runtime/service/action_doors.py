@@ -1,8 +1,8 @@
-"""What every door offers on actions on many runs or DAGs: in this process, or over the socket."""
+"""What every door offers on actions on many runs, DAGs or waits: in this process, or over the socket."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from bide.runtime.service.action_shapes import ActionAsked, ActionShown
 from bide.runtime.service.route import Number, Text, get, post
@@ -52,6 +52,32 @@ class ActionDoors(Protocol):
 
         `action`: pause or unpause; `dag` may have * and ?. `dry_run` counts those that are not so yet; without it
         `expect` must be that count.
+        """
+        ...
+
+    @post("/waits/actions", kept=True)
+    async def waits(
+        self,
+        action: str,
+        dag: str | None = None,
+        task: str | None = None,
+        kind: str | None = None,
+        source: str | None = None,
+        what: str | None = None,
+        text: str | None = None,
+        troubled: bool = False,
+        expect: Number | None = None,
+        dry_run: bool = False,
+        deadline: str | None = None,
+        event: Any = None,
+        reason: Text = "",
+    ) -> ActionAsked:
+        """Look at, extend, satisfy or fail all open waits that a filter finds.
+
+        `action`: look, extend (to a `deadline`: an instant, or `+2h` from the one that each has), satisfy (with an `event`, for
+        all the same) or fail (with a `reason`). The filters are those of the open waits: a group's key is one of them. `dry_run`
+        counts what matches; without it `expect` must be that count. The waits of schedules can only be looked at, and are
+        left out of the others.
         """
         ...
 

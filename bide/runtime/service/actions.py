@@ -1,4 +1,4 @@
-"""Actions on many runs or DAGs: counted by a dry run, then done if the count still holds; one layer for every door."""
+"""Actions on many runs, DAGs or waits: counted by a dry run, then done if the count still holds; one layer for every door."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from bide.runtime.engine.bulk import OF_RUNS
+from bide.runtime.engine.bulk import OF_DAGS, OF_WAITS
 from bide.runtime.engine.matching import LONGEST
 from bide.runtime.engine.states import MARKS, RunState, State
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.validate import suggestion
+from bide.runtime.service import wait_actions
 from bide.runtime.service.action_shapes import ActionAsked, ActionShown, LeftOut
 from bide.runtime.service.addresses import action_number, read_date
 from bide.runtime.service.once import again
 from bide.runtime.service.shapes import iso, iso_or_none
+from bide.runtime.service.waiting import wanted
 from bide.runtime.store import bulk_reads as reads
 from bide.runtime.store.bulk_reads import MOST, Filter
 from bide.runtime.store.reader import Reader
 
 if TYPE_CHECKING:
-    from bide.runtime.service.doors import Door
+    from bide.runtime.clock import Clock
+    from bide.runtime.service.doors import Door, Live
     from bide.runtime.service.operations import Asks
 
 _FIRST: Final = 10
@@ -30,8 +33,8 @@ _KINDS: Final = ("scheduled", "manual", "backfill", "asset", "plan", "shadow")
 class Actions:
     """The operations on many. It keeps no state."""
 
-    def __init__(self, reader: Asks, door: Door) -> None:
-        self._reader, self._door = reader, door
+    def __init__(self, reader: Asks, door: Door, clock: Clock, live: Live | None) -> None:
+        self._reader, self._door, self._clock, self._live = reader, door, clock, live
 
     async def runs(
         self,
@@ -50,7 +53,7 @@ class Actions:
         downstream: bool = False,
         task_state: str | None = None,
     ) -> ActionAsked:
-        _known(action, ("cancel", "rerun", "mark"))
+        known_action(action, ("cancel", "rerun", "mark"))
         mark = _mark(action, dag, task, to, downstream)
         of_task = _task_states(action, task_state)
         states = tuple(dict.fromkeys(state.split(","))) if state is not None else ()
@@ -88,10 +91,53 @@ class Actions:
     async def dags(
         self, action: str, dag: str, expect: int | None = None, dry_run: bool = False, reason: str = ""
     ) -> ActionAsked:
-        _known(action, ("pause", "unpause"))
+        known_action(action, ("pause", "unpause"))
         return await self._act(
             action, Filter(dag=dag), _words((("dag", dag),)), expect, dry_run, False, reason
         )
+
+    async def waits(
+        self,
+        action: str,
+        dag: str | None = None,
+        task: str | None = None,
+        kind: str | None = None,
+        source: str | None = None,
+        what: str | None = None,
+        text: str | None = None,
+        troubled: bool = False,
+        expect: int | None = None,
+        dry_run: bool = False,
+        deadline: str | None = None,
+        event: Any = None,
+        reason: str = "",
+    ) -> ActionAsked:
+        known_action(action, OF_WAITS)
+        more = wait_actions.given(action, deadline, event, reason, self._clock.now())
+        said = (
+            ("dag", dag),
+            ("task", task),
+            ("kind", kind),
+            ("source", source),
+            ("what", what),
+            ("text", text),
+            ("troubled", "true" if troubled else None),
+        )
+        words = _words(said)
+        _expected(action, expect, dry_run)
+        if not dry_run and (answer := await again(self._reader, self._door, "bulk")) is not None:
+            first = await self._reader.ask(Reader.read, lambda conn: _first(conn, action, answer["bulk_id"]))
+            return _begun(action, answer, first, words)
+        of = wanted(None, dag, task, kind, source, what, text, troubled)
+        found = await self._reader.ask(wait_actions.numbers, self._live, of, action == "look")
+        first = tuple(map(str, found[:_FIRST]))
+        if dry_run:
+            return ActionAsked(id=None, action=action, count=len(found), first=first, where=words)
+        args = {
+            "action": action, "filter": msgspec.json.encode(Filter(words=words)).decode(), "words": words,
+            "expect": expect, "wait": more, "reason": reason, "waits": found,
+        }  # fmt: skip
+        return _begun(action, await self._door.command("bulk", args), first, words)
 
     async def show(self, action: str) -> ActionShown:
         number = action_number(action)
@@ -131,10 +177,7 @@ class Actions:
                 f"the DAG's name or pattern has {len(of.dag):,} characters, and may have {LONGEST:,}"
             )
         text = msgspec.json.encode(of).decode()
-        if not dry_run and expect is None:
-            raise UsageError(
-                f"say how many you expect to {action} (`expect`): a dry run (`dry_run`) counts them"
-            )
+        _expected(action, expect, dry_run)
         if not dry_run and (answer := await again(self._reader, self._door, "bulk")) is not None:
             first = await self._reader.ask(Reader.read, lambda conn: _first(conn, action, answer["bulk_id"]))
             return _begun(action, answer, first, words)
@@ -145,6 +188,12 @@ class Actions:
         args |= {"mark": mark} if mark is not None else {}
         answer = await self._door.command("bulk", {**args, "whole": whole, "reason": reason})
         return _begun(action, answer, found[1], words)
+
+
+def _expected(action: str, expect: int | None, dry_run: bool) -> None:
+    """Raises `UsageError` where nobody has said how many."""
+    if not dry_run and expect is None:
+        raise UsageError(f"say how many you expect to {action} (`expect`): a dry run (`dry_run`) counts them")
 
 
 def known_kind(kind: str) -> None:
@@ -174,12 +223,12 @@ def _first(conn: Any, action: str, number: int) -> tuple[str, ...]:
 
 
 def _said(conn: Any, action: str, ids: list[int]) -> tuple[str, ...]:
-    if action in OF_RUNS:
+    if action not in OF_DAGS:
         return tuple(map(str, ids))
     return tuple(reads.dag_names(conn, ids))
 
 
-def _known(action: str, actions: tuple[str, ...]) -> None:
+def known_action(action: str, actions: tuple[str, ...]) -> None:
     if action not in actions:
         raise UsageError(
             f"{action!r} is no such action{suggestion(action, actions)}: use {' or '.join(actions)}"
@@ -224,7 +273,7 @@ def _words(said: tuple[tuple[str, str | None], ...]) -> str:
 
 
 def _where(of: Filter) -> str:
-    return _words(
+    return of.words or _words(
         (
             ("task", of.task or None),
             ("task_state", ",".join(of.task_states) or None),

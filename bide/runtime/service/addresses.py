@@ -286,6 +286,18 @@ def read_span(text: str) -> int:
     return us
 
 
+def read_deadline(text: str) -> int:
+    """A deadline; a span without its plus is told apart from a wrong date."""
+    try:
+        return read_date(text)
+    except UsageError:
+        if re.fullmatch(r"[0-9.]+[smhdw][0-9smhdw.]*", text):
+            raise UsageError(
+                f"{text!r} is a span, not an instant: write +{text} for that much later"
+            ) from None
+        raise
+
+
 def read_params(pairs: list[str], schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """`k=v` pairs, each of the type that `schema` (of the DAG's parameters) says.
 

@@ -82,10 +82,10 @@ class Operated:
 
     @property
     def actions(self) -> Actions:
-        """One thing done to all runs or DAGs that a filter finds."""
+        """One thing done to all runs, DAGs or waits that a filter finds."""
         from bide.runtime.service.actions import Actions
 
-        return Actions(self._reader, self._door)
+        return Actions(self._reader, self._door, self._clock, self._live)
 
     @property
     def approvals(self) -> Approvals:

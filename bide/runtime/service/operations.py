@@ -7,7 +7,6 @@ of a guest. It holds no state and writes nothing itself.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -28,6 +27,7 @@ from bide.runtime.service.addresses import (
     before_number,
     bounded,
     read_date,
+    read_deadline,
     read_span,
     run_number,
     task_address,
@@ -419,7 +419,7 @@ class Operations(Who, Operated):
                 raise NotFoundError(f"there is no open wait {wait}: `bide waits` lists them")
             until = one[0].deadline_us + read_span(deadline[1:])
         else:
-            until = _instant(deadline)
+            until = read_deadline(deadline)
         if until <= self._clock.now():
             raise UsageError(
                 f"{iso(until)} is over: give a deadline that lies ahead, or `bide waits fail {wait}`"
@@ -455,18 +455,6 @@ class Operations(Who, Operated):
             if dag.name == name:
                 return dag
         raise NotFoundError(f"there is no DAG {name!r} in {self.db}{_nearest(name, [d.name for d in known])}")
-
-
-def _instant(text: str) -> int:
-    """A deadline; a span without its plus is told apart from a wrong date."""
-    try:
-        return read_date(text)
-    except UsageError:
-        if re.fullmatch(r"[0-9.]+[smhdw][0-9smhdw.]*", text):
-            raise UsageError(
-                f"{text!r} is a span, not an instant: write +{text} for that much later"
-            ) from None
-        raise
 
 
 def _run_line(run: store.RunShown) -> RunLine:

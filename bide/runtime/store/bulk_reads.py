@@ -10,7 +10,7 @@ import msgspec
 from bide.runtime.store.rows import _Row, rows
 
 MOST: Final = 10_000
-"""Runs or DAGs of one action."""
+"""Runs, DAGs or waits of one action."""
 SLICE: Final = 20
 """Targets that one transaction takes."""
 _OPEN: Final = "r.ended_us IS NULL"
@@ -27,7 +27,8 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which runs, or which DAGs, are meant: all of what is said holds. `dag` may have * and ?.
 
     Of runs: `states`, `kind`, and logical dates from `since_us` on and before `until_us`; those that have a `task` (* and ? as
-    well) which is not in the state `to` yet, and in one of `task_states` where any is said.
+    well) which is not in the state `to` yet, and in one of `task_states` where any is said. Of waits, which are named one by
+    one: `words`, the filter as it was said.
     """
 
     dag: str = ""
@@ -38,6 +39,7 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
     task: str = ""
     to: str = ""
     task_states: tuple[str, ...] = ()
+    words: str = ""
 
 
 class BulkSlice(msgspec.Struct, frozen=True):
