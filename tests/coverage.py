@@ -17,7 +17,7 @@ from typing import Any
 
 TESTS = Path(__file__).parent
 PAGE = TESTS.parent / "docs" / "coverage.md"
-ID = re.compile(r"(?<=_)(?:(s[0-3])_|([bcdp]))(\d+)([a-z]?)(?=_|$)")
+ID = re.compile(r"(?<=_)(?:(s[0-3])_|([bcdpt]))(\d+)([a-z]?)(?=_|$)")
 SECTIONS = {
     "S0": "DAG orchestration",
     "S1": "What is safe to use",
@@ -27,6 +27,7 @@ SECTIONS = {
     "C": "What people complain of in this field, and what becomes of it",
     "D": "What is new",
     "P": "What is promised",
+    "T": "What the promises are tried with",
 }
 
 HEAD = """\

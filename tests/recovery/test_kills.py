@@ -1,6 +1,7 @@
-"""The service is killed at random instants under load; in the end the tables are those of a run never killed.
+"""T7: the service is killed at random instants under load; in the end the tables are those of a run never killed.
 
-Waits of every kind, all lanes, `ctx.wait` and `ctx.once`, retries, three sensor modes. BIDE_SOAK
+Meanwhile it is stopped for a while now and then, its peers over HTTP are cut off, and its broker is restarted; the wall
+clock is stepped where time is simulated (tests/sim). Waits of every kind, all lanes, `ctx.wait` and `ctx.once`, retries, three sensor modes. BIDE_SOAK
 multiplies the kills (`make soak`); BIDE_KILLS is their number, BIDE_SEED replays one run of instants.
 """
 
@@ -133,6 +134,13 @@ class Lives(Service):
         self.process.stdin.close()
         assert await asyncio.wait_for(self.process.wait(), 30) == 0
 
+    async def stand_still(self, seconds: float) -> None:
+        """Neither killed nor alive, as under a debugger or on a laptop that sleeps."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGSTOP)
+            await asyncio.sleep(seconds)  # time that passes is what is tested
+            os.kill(self._pid, signal.SIGCONT)
+
     async def _ended(self) -> None:
         """By then all that the life has said is heard."""
         assert self._reading is not None
@@ -152,6 +160,16 @@ class World:
         (folder / "ledger").touch()
         self.http = http
         self.broker = broker
+
+    async def breaks(self, dice: random.Random) -> None:
+        """One of the peers is gone for a moment; it comes back at the same address, with what it had."""
+        if dice.random() < 0.5:
+            await self.http.stop()
+            await asyncio.sleep(dice.uniform(0, 0.1))
+            await self.http.start()
+        else:
+            await asyncio.to_thread(self.broker.kill)
+            await asyncio.to_thread(self.broker.start)
 
     def environment(self) -> dict[str, str]:
         return {
@@ -208,7 +226,7 @@ def triggers(dates: list[str], acknowledged: dict[str, int]) -> list[str]:
 
 async def played(db: Path, world: World, kills: int, seed: int) -> None:
     """All runs to their end, with so many kills on the way."""
-    dice = random.Random(seed)
+    dice, chaos = random.Random(seed), random.Random(seed + 1)
     dates = [f"2026-03-{day:02d}T{hour:02d}:00:00+00:00" for day in range(1, 5) for hour in range(RUNS // 4)]
     service = Lives(db, world.environment())
     true: set[int] = set()
@@ -227,6 +245,11 @@ async def played(db: Path, world: World, kills: int, seed: int) -> None:
                 if key.startswith("everything") and run_id not in true and dice.random() < 0.2:
                     world.come_true(run_id)
                     true.add(run_id)
+            match chaos.random():
+                case drawn if drawn < 0.03:
+                    await world.breaks(chaos)
+                case drawn if drawn < 0.1:
+                    await service.stand_still(chaos.uniform(0.05, 0.3))
             await service.kill()
             left -= 1
             continue
@@ -255,7 +278,7 @@ async def truth(http_server: HttpServer, own_broker: NoidaBroker, tmp_path: Path
 
 
 @pytest.mark.soak
-async def test_killed_at_random_instants_the_tables_are_those_of_a_run_never_killed(
+async def test_t7_p1_p3_p4_killed_at_random_instants_the_tables_are_those_of_a_run_never_killed(
     truth: World, tmp_path: Path
 ) -> None:
     calm, wild = tmp_path / "calm.db", tmp_path / "wild.db"

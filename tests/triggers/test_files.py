@@ -132,7 +132,7 @@ async def test_s3_30_a_file_that_comes_fires(files: Files, tmp_path: Path) -> No
     assert (await files.event(wait))["size"] == 5
 
 
-async def test_a_half_written_file_does_not_fire_until_it_is_closed(files: Files, tmp_path: Path) -> None:
+async def test_t13_a_half_written_file_does_not_fire_until_it_is_closed(files: Files, tmp_path: Path) -> None:
     wait, other = files.arm(path=tmp_path / "a"), files.arm(path=tmp_path / "b")
     await files.answer(other, "not there yet")
     with (tmp_path / "a").open("w") as half:
@@ -146,7 +146,7 @@ async def test_a_half_written_file_does_not_fire_until_it_is_closed(files: Files
 
 
 @both
-async def test_c30_a_growing_file_does_not_settle(files: Files, tmp_path: Path) -> None:
+async def test_t13_c30_a_growing_file_does_not_settle(files: Files, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
     wait = files.arm(path=tmp_path / "a", settle_us=SECOND // 2, poll_s=0.05)
     for _ in range(10):
@@ -158,7 +158,7 @@ async def test_c30_a_growing_file_does_not_settle(files: Files, tmp_path: Path) 
 
 
 @both
-async def test_a_file_renamed_into_place_fires(files: Files, tmp_path: Path) -> None:
+async def test_t13_a_file_renamed_into_place_fires(files: Files, tmp_path: Path) -> None:
     (tmp_path / "a.tmp").write_text("whole")
     wait = files.arm(path=tmp_path / "a", poll_s=0.05)
     await files.answer(wait, "not there yet")
@@ -166,7 +166,7 @@ async def test_a_file_renamed_into_place_fires(files: Files, tmp_path: Path) -> 
     await files.event(wait)
 
 
-async def test_a_file_renamed_over_an_empty_one_fires(files: Files, tmp_path: Path) -> None:
+async def test_t13_a_file_renamed_over_an_empty_one_fires(files: Files, tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     wait = files.arm(path=tmp_path / "a")
     await files.answer(wait, "0 bytes")
@@ -175,7 +175,7 @@ async def test_a_file_renamed_over_an_empty_one_fires(files: Files, tmp_path: Pa
     assert (await files.event(wait))["size"] == 5
 
 
-async def test_a_link_to_a_file_is_followed_on_the_first_look(files: Files, tmp_path: Path) -> None:
+async def test_t13_a_link_to_a_file_is_followed_on_the_first_look(files: Files, tmp_path: Path) -> None:
     (tmp_path / "real").write_text("x")
     (tmp_path / "a").symlink_to("real")
     await files.event(files.arm(path=tmp_path / "a"))
@@ -191,7 +191,7 @@ async def test_folders_that_do_not_exist_yet(files: Files, tmp_path: Path) -> No
     await files.event(wait)
 
 
-async def test_folders_made_one_by_one_are_followed_down_without_a_sweep(
+async def test_t13_folders_made_one_by_one_are_followed_down_without_a_sweep(
     files: Files, tmp_path: Path
 ) -> None:
     wait = files.arm(path=tmp_path / "x" / "y" / "a", poll_s=3600)
@@ -203,7 +203,7 @@ async def test_folders_made_one_by_one_are_followed_down_without_a_sweep(
     await files.event(wait)
 
 
-async def test_a_folder_removed_and_made_again_is_watched_again(files: Files, tmp_path: Path) -> None:
+async def test_t13_a_folder_removed_and_made_again_is_watched_again(files: Files, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     wait = files.arm(path=folder / "a", poll_s=3600)
@@ -214,7 +214,7 @@ async def test_a_folder_removed_and_made_again_is_watched_again(files: Files, tm
     await files.event(wait)
 
 
-async def test_a_folder_moved_away_is_no_longer_the_place(files: Files, tmp_path: Path) -> None:
+async def test_t13_a_folder_moved_away_is_no_longer_the_place(files: Files, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     wait = files.arm(path=folder / "a", poll_s=3600)
@@ -243,7 +243,7 @@ async def test_a_marker_beside_it(files: Files, tmp_path: Path) -> None:
     await files.event(name)
 
 
-async def test_a_digest_is_read_after_settling_and_again_when_the_file_changes(
+async def test_t13_a_digest_is_read_after_settling_and_again_when_the_file_changes(
     files: Files, tmp_path: Path
 ) -> None:
     right = hashlib.sha256(b"right").hexdigest()
@@ -259,7 +259,7 @@ async def test_a_text_across_the_border_of_two_chunks_is_found(files: Files, tmp
     await files.event(files.arm(path=tmp_path / "a", contains="needle"))
 
 
-async def test_what_comes_while_a_file_is_read_is_looked_at_once_that_is_over(
+async def test_t13_what_comes_while_a_file_is_read_is_looked_at_once_that_is_over(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on = threading.Event()
@@ -281,7 +281,7 @@ async def test_what_comes_while_a_file_is_read_is_looked_at_once_that_is_over(
     assert (await files.event(wait))["paths"] == [str(tmp_path / "b.txt"), str(tmp_path / "c.txt")]
 
 
-async def test_what_comes_while_a_read_fails_is_looked_at_afterwards(
+async def test_t13_what_comes_while_a_read_fails_is_looked_at_afterwards(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on = threading.Event()
@@ -326,13 +326,13 @@ async def test_newer_than(files: Files, tmp_path: Path) -> None:
 
 
 @both
-async def test_a_folder_is_no_file(files: Files, tmp_path: Path) -> None:
+async def test_t13_a_folder_is_no_file(files: Files, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     wait = files.arm(path=tmp_path / "a", poll_s=0.05)
     await files.answer(wait, "a folder, not a file")
 
 
-async def test_a_pipe_is_no_file_and_is_never_opened(files: Files, tmp_path: Path) -> None:
+async def test_t13_a_pipe_is_no_file_and_is_never_opened(files: Files, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a")
     wait = files.arm(path=tmp_path / "a", contains="x")
     await files.answer(wait, "not a regular file")
@@ -372,7 +372,7 @@ async def test_a_pattern_with_folders_in_it(files: Files, tmp_path: Path) -> Non
     assert (await files.event(wait))["paths"] == [str(tmp_path / "2026-01" / "data.csv")]
 
 
-async def test_with_a_glob_a_half_written_file_is_left_out(files: Files, tmp_path: Path) -> None:
+async def test_t13_with_a_glob_a_half_written_file_is_left_out(files: Files, tmp_path: Path) -> None:
     wait = files.arm(glob=tmp_path / "*", count=1)
     await files.answer(wait, "not there yet")
     with (tmp_path / "half").open("w") as half:
@@ -382,7 +382,7 @@ async def test_with_a_glob_a_half_written_file_is_left_out(files: Files, tmp_pat
         assert (await files.event(wait))["paths"] == [str(tmp_path / "whole")]
 
 
-async def test_loops_of_links_end(files: Files, tmp_path: Path) -> None:
+async def test_t13_loops_of_links_end(files: Files, tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     (tmp_path / "in").mkdir()
@@ -398,7 +398,7 @@ async def test_loops_of_links_end(files: Files, tmp_path: Path) -> None:
 # --- trouble ---------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_vanishes_between_stat_and_open_is_not_judged(tmp_path: Path) -> None:
+def test_t13_a_file_that_vanishes_between_stat_and_open_is_not_judged(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     seen = file_look.facts(str(tmp_path / "a"))
     assert seen is not None
@@ -406,7 +406,7 @@ def test_a_file_that_vanishes_between_stat_and_open_is_not_judged(tmp_path: Path
     assert file_look.content_is(seen, None, "x") is None
 
 
-def test_a_file_that_changes_between_stat_and_open_is_not_judged(tmp_path: Path) -> None:
+def test_t13_a_file_that_changes_between_stat_and_open_is_not_judged(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
     seen = file_look.facts(str(tmp_path / "a"))
     assert seen is not None
@@ -414,7 +414,7 @@ def test_a_file_that_changes_between_stat_and_open_is_not_judged(tmp_path: Path)
     assert file_look.content_is(seen, None, "x") is None
 
 
-async def test_a_file_that_vanishes_while_it_settles_is_waited_for_again(
+async def test_t13_a_file_that_vanishes_while_it_settles_is_waited_for_again(
     files: Files, tmp_path: Path
 ) -> None:
     (tmp_path / "a").write_text("x")
@@ -433,7 +433,7 @@ def _forbidden(path: str) -> os.stat_result:
 
 
 @pytest.mark.parametrize("files", [{"look": _forbidden}], indirect=True)
-async def test_no_permission_is_told_and_waited_out(files: Files, tmp_path: Path) -> None:
+async def test_t13_no_permission_is_told_and_waited_out(files: Files, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     (tmp_path / "open").write_text("x")
     wait = files.arm(path=tmp_path / "secret")
@@ -459,7 +459,7 @@ _mount = DeadMount()
 
 
 @pytest.mark.parametrize("files", [{"look": _mount}], indirect=True)
-async def test_p10_a_dead_mount_delays_no_other(files: Files, tmp_path: Path) -> None:
+async def test_t13_p10_a_dead_mount_delays_no_other(files: Files, tmp_path: Path) -> None:
     _mount.release.clear()
     for name in ("dead1", "dead2", "good"):
         (tmp_path / name).mkdir()
@@ -480,7 +480,7 @@ async def test_p10_a_dead_mount_delays_no_other(files: Files, tmp_path: Path) ->
         await files.event(wait)
 
 
-async def test_lost_events_lead_to_a_look_at_everything(files: Files, tmp_path: Path) -> None:
+async def test_t13_lost_events_lead_to_a_look_at_everything(files: Files, tmp_path: Path) -> None:
     from bide.triggers.file_watch import Happened
 
     wait = files.arm(path=tmp_path / "a", poll_s=3600)
@@ -493,7 +493,7 @@ async def test_lost_events_lead_to_a_look_at_everything(files: Files, tmp_path: 
     await files.event(wait)
 
 
-def test_network_file_systems_are_told_by_their_mounts(tmp_path: Path) -> None:
+def test_t13_network_file_systems_are_told_by_their_mounts(tmp_path: Path) -> None:
     table = tmp_path / "mountinfo"
     table.write_text(
         "1 0 0:1 / / rw - ext4 /dev/a rw\n2 1 0:2 / /net rw - nfs4 host:/x rw\n"
@@ -513,7 +513,7 @@ def test_network_file_systems_are_told_by_their_mounts(tmp_path: Path) -> None:
     }
 
 
-async def test_a_hundred_thousand_files_do_not_hold_the_loop(files: Files, tmp_path: Path) -> None:
+async def test_t13_a_hundred_thousand_files_do_not_hold_the_loop(files: Files, tmp_path: Path) -> None:
     many = 20_000
     for number in range(many):
         (tmp_path / f"f{number}.csv").touch()
@@ -571,7 +571,7 @@ async def test_one_look_without_a_watch(files: Files, tmp_path: Path) -> None:
     assert isinstance(await files.look(path=tmp_path / "a", settle_us=0, contains="needle"), WaitFired)
 
 
-async def test_a_folder_that_goes_with_its_tree(files: Files, tmp_path: Path) -> None:
+async def test_t13_a_folder_that_goes_with_its_tree(files: Files, tmp_path: Path) -> None:
     (tmp_path / "in" / "deep").mkdir(parents=True)
     wait = files.arm(glob=tmp_path / "in" / "*.csv", recursive=True, poll_s=3600)
     await files.answer(wait, "not there yet")
@@ -584,3 +584,12 @@ async def test_a_folder_that_goes_with_its_tree(files: Files, tmp_path: Path) ->
 def test_a_look_is_plain_data() -> None:
     assert Seen((FileFacts("/a"),)).files[0].signature == (0, 0, 0, 0)
     assert file_source.BATCH > 0
+
+
+def test_t13_has_its_forty_cases() -> None:
+    """A test that is tried with inotify and with the sweep alone is two."""
+    tests = [each for name, each in globals().items() if name.startswith("test_")]
+    marks = [
+        [mark for mark in getattr(each, "pytestmark", ()) if mark.name == "parametrize"] for each in tests
+    ]
+    assert sum(len(of[0].args[1]) if of else 1 for of in marks) >= 40
