@@ -297,6 +297,9 @@ def _slots(world: World) -> None:
         )
         assert resource.by_backfills == of, f"{resource.name}: what backfills hold is counted wrong"
     assert world.slots.used == slots, f"{world.slots.used} slots are counted, {slots} are taken"
+    for resource in known.values():
+        holders = {n for n, inst in world.instances.items() if resource in inst.held}
+        assert resource.holders.keys() == holders, f"{resource.name}: who holds it is told wrong"
     for key, resource in known.items():
         assert resource.used == used[key], f"{resource.name}: {resource.used} counted, {used[key]} taken"
 

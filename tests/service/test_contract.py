@@ -32,7 +32,12 @@ SUPPRESSED: Final = [
     HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large, HealthCheck.large_base_example,
 ]  # fmt: skip
 EXAMPLES: Final = 300 if os.environ.get("BIDE_SOAK") else 3
-KNOWN: Final = {"dag": "etl", "task": "load", "asset": "gold"}  # all else that has a name is number 1
+KNOWN: Final = {
+    "dag": "etl",
+    "task": "load",
+    "asset": "gold",
+    "pool": "slots",
+}  # all else that has a name is number 1
 CHECKS: Any = [
     schemathesis.checks.not_a_server_error,
     conformance.status_code_conformance,

@@ -46,7 +46,7 @@ SAME: Final = {
     "incident list": "evidence_incidents", "incident note": "evidence_note", "incident open": "evidence_open",
     "incident plan": "evidence_plan", "incident show": "evidence_incident", "logs": "logs", "mark": "mark",
     "notify": "notices_routes", "notify list": "notices_listed", "notify retry": "notices_retry",
-    "notify routes": "notices_routes", "notify test": "notices_test", "pause": "pause actions_dags",
+    "notify routes": "notices_routes", "notify test": "notices_test", "pause": "pause actions_dags", "pools": "pools_listed pools_show",
     "rerun": "rerun actions_runs", "runs": "runs", "schedule": "schedule", "show": "show", "skip": "skip",
     "stats": "stats_run stats_dag stats_dags stats_assets stats_backfills", "token": "tokens_listed",
     "token create": "tokens_create", "token list": "tokens_listed", "token revoke": "tokens_revoke", "top": "top",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
 
 from bide.runtime.engine.explain import Look, Progress, Refusal
 from bide.runtime.engine.states import RunState, State
+from bide.runtime.engine.world import World
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.service.holds import Held
 from bide.runtime.service.operations import AtOnce, Operations
@@ -21,6 +22,8 @@ from bide.runtime.store.reader import Reader
 from bide.runtime.triggerer.registration import Looked, SourceSeen
 from tests.service.conftest import write_world
 from tests.store.rows import T0
+
+T = TypeVar("T")
 
 AT = "2026-06-15T00:00:00.000002Z"
 
@@ -82,6 +85,9 @@ class Living:
         lag_s=0.0, epoch=1, turns=9, inbox=0, bodies=1, blocked=0, readers=0, armed=1, sources={"time": 1}, notes=(),
         pools=(("narrow", 1, 1),),
     )  # fmt: skip
+
+    def between_turns(self, question: Callable[[World, int], T]) -> T:
+        return question(World(epoch=1, slots=4, pools={}), T0)
 
     def backfill_hold(self, backfill_id: int) -> str:
         return ""

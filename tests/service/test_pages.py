@@ -42,6 +42,7 @@ OF: Final = {
     "dag_views_versions": {"dag": "etl"},
     "show": {"run": "1"},
     "stats_times": {"run": "1"},
+    "pools_show": {"pool": "slots"},
 }
 """What a listing of something is of."""
 NAMED: Final = ("dag", "asset", "hook", "place", "public", "key")
@@ -52,6 +53,7 @@ LAST: Final = {
     "assets_intervals": "-9.9",
     "backfills_show": "9",
     "backfills_intervals": "9",
+    "pools_show": "1.1.0.9",
 }
 WHOLE: Final = {
     "tasks_show.attempts": "of one thing that is shown",
@@ -91,6 +93,7 @@ WHOLE: Final = {
     "evidence_checklist.questions": "the questions of an audit",
     "evidence_incident.steps": "the steps of the runbook",
     "evidence_incident.notes": "what people wrote",
+    "pools_show.holders": "the thousand that have held it longest",
     "effects_show.inputs": "what one delivery was made of",
     "effects_show.approvals": "who approved one delivery",
     "stats_run.path": "a path through a graph that code declares",

@@ -27,6 +27,7 @@ from bide.runtime.cli import (
     incident,
     init,
     notify,
+    pools,
     schedule,
     systemd,
     token,
@@ -111,6 +112,7 @@ app.command(db_commands.app)
 app.command(events.events)
 app.command(systemd.app)
 app.command(top.top)
+app.command(pools.pools)
 app.command(ui.ui)
 app.command(token.app)
 app.command(audit.audit)

@@ -50,6 +50,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "unpause": ("bide unpause daily",),
     # waits
     "waits": ("bide waits", "bide waits --json"),
+    "pools": ("bide pools", "bide pools warehouse"),
     "waits list": ("bide waits list",),
     "waits groups": ("bide waits groups", "bide waits groups --by dag"),
     "waits look": ("bide waits look 7",),
@@ -146,7 +147,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
 
 CHAPTERS: Final[dict[str, str]] = {
     "Write and run": "init dev run serve check simulate schedule",
-    "Look": "ui dags runs show why logs events top stats waits doctor",
+    "Look": "ui dags runs show why logs events top stats waits pools doctor",
     "Act": "trigger cancel rerun mark skip pause unpause action backfill",
     "What is safe to use": "assets effects incident approvals alerts",
     "The outside": "hooks notify token audit",

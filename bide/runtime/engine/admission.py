@@ -86,6 +86,7 @@ def hold_life(world: World, inst: Instance) -> None:
     inst.by_backfill = inst.run.backfill is not None
     for resource in inst.held:
         resource.used += need_of(resource, inst.task)
+        resource.holders[inst.instance_id] = inst
         if inst.by_backfill:
             resource.by_backfills += need_of(resource, inst.task)
 
@@ -94,6 +95,7 @@ def give_life(t: Turn, inst: Instance) -> None:
     """Give back what was held for the whole life of the instance."""
     held, inst.held = inst.held, ()
     for resource in held:
+        resource.holders.pop(inst.instance_id, None)
         _give(t, resource, inst.task, inst.by_backfill)
 
 

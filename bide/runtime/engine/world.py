@@ -64,6 +64,7 @@ class Resource:
         "capacity",
         "closed",
         "contended_at",
+        "holders",
         "name",
         "parked",
         "parked_too",
@@ -81,6 +82,8 @@ class Resource:
         self.closed = False  # nothing more is let in: the runtime is draining
         self.used = 0
         self.whole_life = whole_life
+        self.holders: dict[int, Instance] = {} if whole_life else _NOBODY
+        """Of what is taken for a whole life: by whom, by id. What else is held, bodies say (`Attempt.holds`)"""
         self.parked: list[tuple[tuple[int, int, int], Instance]] = []
         self.parked_too: list[tuple[tuple[int, int, int], Instance]] = []  # of backfills: see fairness.py
         self.by_backfills = 0  # of what is used
@@ -96,6 +99,9 @@ class Resource:
         if self.closed:
             return False
         return self.capacity is None or self.used == 0 or self.used + need <= self.capacity
+
+
+_NOBODY: dict[int, Instance] = {}  # shared by all that keep no list of holders
 
 
 class DagState:

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.operations import Operations
     from bide.runtime.service.overview_doors import OverviewDoors
     from bide.runtime.service.plan_doors import PlanDoors
+    from bide.runtime.service.pool_doors import PoolDoors
     from bide.runtime.service.pulse import Pulse
     from bide.runtime.service.retaining_doors import RetainingDoors
     from bide.runtime.service.stat_doors import StatDoors
@@ -92,6 +93,7 @@ ROOMS: Final = MappingProxyType(
         "tokens": "token_doors:TokenDoors",
         "overview": "overview_doors:OverviewDoors",
         "system": "system_doors:SystemDoors",
+        "pools": "pool_doors:PoolDoors",
         "waiting": "waiting_doors:WaitingDoors",
     }
 )
@@ -171,11 +173,6 @@ class Live(Watching, Protocol):
         ...
 
     @property
-    def watched(self) -> frozenset[int]:
-        """The waits that sources watch, by id."""
-        ...
-
-    @property
     def full(self) -> str:
         """Why nothing can be committed now; "" while there is room."""
         ...
@@ -188,11 +185,6 @@ class Live(Watching, Protocol):
     @property
     def unread(self) -> tuple[tuple[str, str, str], ...]:
         """What could not be read of the database and is asked again: (DAG, what, why not)."""
-        ...
-
-    @property
-    def unwatched(self) -> frozenset[int]:
-        """The waits that a source should watch and none does, by id."""
         ...
 
     @property
@@ -304,8 +296,13 @@ class Doors(Protocol):
         ...
 
     @property
+    def pools(self) -> PoolDoors:
+        """Slots, pools and budgets, who holds them and who waits."""
+        ...
+
+    @property
     def waiting(self) -> WaitingDoors:
-        """What is waited for in groups, and who holds and wants what there is little of."""
+        """What is waited for, in groups."""
         ...
 
     async def answered(self) -> Kept | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bide.runtime.engine.explain import Look, Progress, Refusal
     from bide.runtime.engine.loop import Engine
     from bide.runtime.engine.shell import EngineShell
+    from bide.runtime.engine.world import World
     from bide.runtime.lineage.exporter import Exporter, Sent
     from bide.runtime.notify.notifier import Notifier
     from bide.runtime.service.feed import Feed
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from bide.runtime.service.tally import Tally
     from bide.runtime.service.traces import Traces
     from bide.runtime.triggerer.registration import Looked, SourceSeen
+
+T = TypeVar("T")
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -298,6 +301,10 @@ class LiveHouse:
         from bide.runtime.service.pulse import pulse_of
 
         return pulse_of(self)
+
+    def between_turns(self, question: Callable[[World, int], T]) -> T:
+        """What a question finds in memory, now: it changes nothing. Asked in the loop."""
+        return question(self._engine.world, self.clock.now())
 
     def feed(self) -> Feed:
         """The live feed: who listens is told of every line of the journal, right after its commit."""

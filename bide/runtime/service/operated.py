@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.operations import Asks
     from bide.runtime.service.overview import Overview
     from bide.runtime.service.plans import Plans
+    from bide.runtime.service.pools import Pools
     from bide.runtime.service.retaining import Retaining
     from bide.runtime.service.stats import Stats
     from bide.runtime.service.system import System
@@ -163,6 +164,13 @@ class Operated:
         from bide.runtime.service.overview import Overview
 
         return Overview(self.db, self._reader, self._clock, self._live, self._held)
+
+    @property
+    def pools(self) -> Pools:
+        """Slots, pools and budgets, who holds them and who waits."""
+        from bide.runtime.service.pools import Pools
+
+        return Pools(self._live, self._held)
 
     @property
     def system(self) -> System:

@@ -2,6 +2,8 @@
 import type { ComponentChildren } from 'preact'
 import type { components } from '../api/schema'
 import { conditions, taskPath } from '../lib/conditions'
+import { wanted } from '../lib/pools'
+import { part } from '../lib/router'
 import { state, STATES } from '../lib/states'
 import { Copy } from './action'
 import { Ago, Link, State } from './basics'
@@ -32,6 +34,7 @@ const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1)
 
 export function Why({ why, side }: { why: WhyShown; side?: ComponentChildren }) {
   const it = state(why.state)
+  const pool = wanted(why.why)
   return (
     <section class={`why frame-${it.family}`} aria-label="Why it is in this state" data-family={it.family}>
       <div class="sign"><State of={why.state} />{why.since && <span class="dim">since <Ago at={why.since} /></span>}<span class="grow" />{side}</div>
@@ -42,7 +45,7 @@ export function Why({ why, side }: { why: WhyShown; side?: ComponentChildren }) 
           {each.facts.map((fact, n) => <Row key={n} run={why.run_id} fact={fact} />)}
         </dl>
       ))}
-      {why.next && <div class="next"><b>What changes it</b><span><Words text={capital(why.next)} /></span></div>}
+      {why.next && <div class="next"><b>What changes it</b><span><Words text={capital(why.next)} />{pool && <> <Link to={`/pools?pool=${part(pool)}`}>Who else wants it, in order</Link></>}</span></div>}
     </section>
   )
 }

@@ -213,7 +213,7 @@ function InUse({ it }: { it: Home }) {
   const waits = Object.values(it.waits).reduce((sum, count) => sum + count, 0)
   return (
     <section aria-label="In use" class="tiles">
-      {it.slots !== null && <Tile to="/tasks?state=running" name="Slots in use" of={it.slots_in_use ?? 0} all={it.slots} />}
+      {it.slots !== null && <Tile to="/pools?pool=slots" name="Slots in use" of={it.slots_in_use ?? 0} all={it.slots} />}
       {it.pools.map((pool) => <Tile key={pool.pool} to={`/pools?pool=${part(pool.pool)}`} name={`Pool ${pool.pool}`} of={pool.in_use} all={pool.slots} />)}
       <Link to="/waits" class="tile"><span class="dim">Waits</span><b>{waits.toLocaleString()}</b><small class="dim">{Object.entries(it.waits).slice(0, 3).map(([kind, count]) => `${count} ${kind}`).join(', ') || 'none is open'}</small></Link>
       <Link to="/dags" class="tile"><span class="dim">DAGs</span><b>{it.dags.toLocaleString()}</b><small class="dim">{it.paused ? `${it.paused} paused` : 'none paused'}</small></Link>

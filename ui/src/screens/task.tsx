@@ -200,7 +200,7 @@ function Declared({ one }: { one: Task }) {
         <Pair name="Idempotency key"><code>{one.idempotency_key}</code> <Copy text={one.idempotency_key} /></Pair>
         <Pair name="Run again after a crash">{one.idempotent ? 'yes: it is idempotent' : 'no: a person decides, it is not idempotent'}</Pair>
         <Pair name="Retries">{one.failures} of {one.retries + 1} failures spent{one.due && <>, next try <Ago at={one.due} /></>}</Pair>
-        <Pair name="Slots">{one.slots}{one.pool ? <> of the pool <Link to="/pools">{one.pool}</Link></> : ''}{one.priority !== 0 && <>, priority {one.priority}</>}</Pair>
+        <Pair name="Slots">{one.slots}{one.pool ? <> of the pool <Link to={`/pools?pool=${part(one.pool)}`}>{one.pool}</Link></> : ''}{one.priority !== 0 && <>, priority {one.priority}</>}</Pair>
         {one.timeout_s !== null && <Pair name="Time-out">{span(one.timeout_s * 1000)} of active time</Pair>}
         {one.deadline && <Pair name="Deadline"><Instant at={one.deadline} /></Pair>}
         {one.group && <Pair name="Group">{one.group}</Pair>}

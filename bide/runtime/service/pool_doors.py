@@ -1,0 +1,26 @@
+"""What every door offers on slots, pools and budgets: in this process, or over the socket."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bide.runtime.service.pool_shapes import PoolLine, PoolShown
+from bide.runtime.service.route import Limit, get
+
+
+class PoolDoors(Protocol):
+    """What there is little of. It is known to the process that holds the database: without one there is none."""
+
+    @get("/pools", pages="key")
+    async def listed(self, limit: Limit = 1_000, before: str | None = None) -> list[PoolLine]:
+        """List the slots, pools and budgets, with how much of each is taken and how many wait for it."""
+        ...
+
+    @get("/pools/{pool:path}", pages="key", parts={"waiters": "key"})
+    async def show(self, pool: str, limit: Limit = 100, before: str | None = None) -> PoolShown:
+        """Show who holds a pool and who waits for it, in the order in which they start.
+
+        `pool` is a name, or a key such as `slots`, `in_flight:warehouse`, `budget:warehouse`. Of who waits in a queue, the first
+        2,000 can be read.
+        """
+        ...
