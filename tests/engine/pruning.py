@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime.engine.messages import Command
 from bide.runtime.engine.retention import BEGINNING
 from bide.runtime.engine.waiting import EXTERNAL, decode_external
 from bide.runtime.store import invariants
 from bide.runtime.store.retention import Of, Policy, policy_json
+from bide.runtime.store.retention import asked as next_slice
 
 if TYPE_CHECKING:
+    from bide.runtime.engine.messages import Input
     from tests.engine.scene import Scene
 
 _SLICES: Final = 500
@@ -199,3 +202,24 @@ def _still_there(scene: Scene, needed: Rows) -> None:
         sql = f"SELECT value FROM json_each(?) WHERE value NOT IN (SELECT rowid FROM {table})"
         lost = [row for (row,) in scene._rows(sql, given)]
         assert not lost, f"a prune has removed rows of {table} that are needed: {lost[:9]}"
+
+
+def prune_beside(scene: Scene, what: str, *beside: Input) -> None:
+    """Prune all there is; the slice that removes rows of `what` is of one batch with these inputs."""
+    policy = policy_json(Policy(Of(scene.now), {}, scene.now))
+    cursor, done, met = BEGINNING, False, False
+    for _ in range(_SLICES):
+        if done:
+            break
+        here = what in next_slice(scene.store._raw, policy, cursor).gone and not met
+        scene.token += 1
+        scene.feed(
+            Command(scene.token, "prune", {"policy": policy, "cursor": cursor}), *(beside if here else ())
+        )
+        told = scene.reply(scene.token)
+        cursor, done = msgspec.json.encode(told["cursor"]).decode(), told["done"]
+        met = met or here
+    assert met, f"nothing of {what} goes"
+    found = invariants.check(scene.store._raw)
+    assert found == [], found
+    scene.compare()

@@ -133,9 +133,9 @@ def test_p14_what_something_living_refers_to_stays(db: Path) -> None:
             PRAGMA user_version = 9999;
             """
         )
-        from bide.runtime.store import removal
+        from bide.runtime.store import references, removal
 
-        removal._referring.clear()
+        references._referring.clear()
     with closing(sqlite3.connect(db, isolation_level=None)) as conn:
         conn.execute("PRAGMA foreign_keys = ON")
         cursor, policy = Cursor(), Policy(Of(LATE))
@@ -147,7 +147,7 @@ def test_p14_what_something_living_refers_to_stays(db: Path) -> None:
             cursor = found.cursor
             if found.done:
                 break
-        removal._referring.clear()
+        references._referring.clear()
         assert [run for (run,) in conn.execute("SELECT run_id FROM run")] == [3, 5, 6, 8, 31]
         assert conn.execute("SELECT backfill_id FROM backfill").fetchall() == [(1,)]
         assert conn.execute("PRAGMA foreign_key_check").fetchall() == []

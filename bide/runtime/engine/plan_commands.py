@@ -32,6 +32,10 @@ def keep(t: Turn, args: Args) -> Any:
     """
     spec = msgspec.convert(args["plan"], RerunPlan)
     invalidation_id = int(spec.cause.invalidation)
+    if t.fact("invalidation_of_incident", invalidation_id) is None:
+        raise NotFoundError(
+            f"there is no invalidation {invalidation_id} any more: nothing is left of it to mend"
+        )
     there: PlanRow | None = t.fact("plan_of_hash", invalidation_id, spec.hash)
     if there is not None and _state(t, there) not in _OVER:
         return _answer(t, there, new=False)

@@ -3,7 +3,7 @@
 A run that goes is marked first (`pruning`), and only if nothing living refers to it: that is asked in
 the very transaction that marks it. From then on nobody can take it up again, and its rows go in as many
 slices as they need. What outlives a run (a version of an asset, its lineage, its evidence, a delivery)
-is taken off it.
+is taken off it. Of all else it is asked again, in the transaction that removes it, whether it still may go.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ import msgspec
 
 from bide.runtime.engine.changes import Removal
 from bide.runtime.store.last_ids import keep_last_ids, last_ids
+from bide.runtime.store.references import free, referring
+from bide.runtime.store.still import UNFINISHED_PLAN, UNSENT, still
 
 _THESE: Final = "(SELECT value FROM json_each(?1))"
 _PAIRS: Final = "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?1))"
 _APART: Final = "('approval', 'delivery', 'plan')"
 """Subjects of the journal that may outlive a run, and whose lines stay with them."""
-UNSENT: Final = "('pending', 'sending')"
-"""States of a notice that is still to reach somebody."""
-UNFINISHED_PLAN: Final = "('proposed', 'approved', 'running')"
 
 _KEPT_APPROVAL: Final = (
     "EXISTS (SELECT 1 FROM decision d WHERE d.decision_id = approval.decision_id AND d.asset_version_id IS NOT NULL)"
@@ -153,32 +152,6 @@ STEPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 """(what, its statements), in order: what refers before what is referred to."""
 
 _FREE: Final = re.compile(r"\{free:(\w+)\}")
-_referring: dict[int, dict[str, list[tuple[str, str, str]]]] = {}
-
-
-def referring(conn: sqlite3.Connection, table: str) -> list[tuple[str, str, str]]:
-    """Who refers to rows of a table and would forbid their removal: (table, column, the column referred to)."""
-    schema = int(conn.execute("PRAGMA user_version").fetchone()[0])
-    if schema not in _referring:
-        _referring[schema] = _read_references(conn)
-    return _referring[schema].get(table, [])
-
-
-def _read_references(conn: sqlite3.Connection) -> dict[str, list[tuple[str, str, str]]]:
-    found: dict[str, list[tuple[str, str, str]]] = {}
-    for (child,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
-        for _, _, parent, column, to, _, on_delete, _ in conn.execute(f"PRAGMA foreign_key_list({child})"):
-            if on_delete not in ("CASCADE", "SET NULL"):
-                found.setdefault(parent, []).append((child, column, to))
-    return found
-
-
-def free(conn: sqlite3.Connection, table: str) -> str:
-    """The condition that no row of any other table refers to a row, tables that are not known here included."""
-    return " AND ".join(
-        f"NOT EXISTS (SELECT 1 FROM {child} x WHERE x.{column} = {table}.{to})"
-        for child, column, to in referring(conn, table)
-    )
 
 
 def statements(conn: sqlite3.Connection, what: str) -> list[str]:
@@ -196,7 +169,7 @@ def carry_out(conn: sqlite3.Connection, removal: Removal) -> None:
             (_json(removal.marked),),
         )
     for what, _ in STEPS:
-        ids = removal.gone.get(what)
+        ids = still(conn, what, removal.gone.get(what, []), removal.at_us)
         if ids:
             values = (_json(ids), removal.at_us)
             for sql in statements(conn, what):

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
-from bide.runtime.store.removal import UNFINISHED_PLAN, UNSENT, free, referring, removable, statements
+from bide.runtime.store.references import free
+from bide.runtime.store.removal import removable, statements
+from bide.runtime.store.still import KINDS, may_go
 
 ROWS: Final = 400
 """Rows of a slice, about: what is removed in a few milliseconds."""
@@ -236,33 +238,13 @@ def _unsent(conn: sqlite3.Connection, runs: set[int], before_us: int) -> set[int
 
 # --- assets --------------------------------------------------------------------------------------
 
-_SEEN: Final = "('published', 'stale', 'degraded')"
-_VERSION: Final = (
-    "v.created_us < :before AND v.held = 0 AND v.run_id IS NULL"
-    f" AND v.state NOT IN {_SEEN} AND (v.shadow = 1 OR v.state NOT IN ('building', 'staged', 'validated')"
-    " AND EXISTS (SELECT 1 FROM asset_version n WHERE n.asset_id = v.asset_id AND n.start_us = v.start_us"
-    " AND n.end_us = v.end_us AND n.shadow = 0 AND n.asset_version_id > v.asset_version_id))"
-    " AND NOT EXISTS (SELECT 1 FROM asset_cursor c WHERE c.asset_id = v.asset_id"
-    " AND c.asset_version_id <= v.asset_version_id)"
-    " AND NOT EXISTS (SELECT 1 FROM approval p WHERE p.kind = 'degraded' AND p.subject_id = v.asset_version_id"
-    " AND p.state = 'open')"
-    " AND NOT EXISTS (SELECT 1 FROM decision d JOIN approval p USING (decision_id)"
-    " WHERE d.asset_version_id = v.asset_version_id AND p.state = 'open')"
-)
-"""Not seen, not the newest of its interval, had by every consumer, of a run that is gone, and nobody is asked."""
-_SETTLED_HERE: Final = frozenset({"asset_check", "asset_drop", "decision"})
-
 
 def _versions(
     conn: sqlite3.Connection, policy: Policy, at: tuple[Any, ...], found: Slice
 ) -> tuple[Any, ...] | None:
     """From the newest to the oldest: what was made of others goes before them. At: (the last id looked at,)."""
-    refused = " AND ".join(
-        f"NOT EXISTS (SELECT 1 FROM {child} x WHERE x.{column} = v.{to})"
-        for child, column, to in _references_to_versions(conn)
-    )
     page = conn.execute(
-        f"SELECT v.asset_version_id, ({_VERSION}) AND {refused} FROM asset_version v"
+        f"SELECT v.asset_version_id, v.created_us < :before AND {may_go(conn, 'versions')} FROM asset_version v"
         " WHERE v.asset_version_id < :at ORDER BY v.asset_version_id DESC LIMIT :page",
         {"before": policy.of.before_us, "at": at[0] if at else 2**62, "page": PAGE},
     ).fetchall()
@@ -270,37 +252,17 @@ def _versions(
     return (page[-1][0],) if len(page) == PAGE else None
 
 
-def _references_to_versions(conn: sqlite3.Connection) -> list[tuple[str, str, str]]:
-    return [
-        each
-        for each in referring(conn, "asset_version")
-        if each[0] not in _SETTLED_HERE and each[:2] != ("asset_input", "asset_version_id")
-    ]
-
-
-_OPEN_INCIDENT: Final = (
-    "EXISTS (SELECT 1 FROM incident c WHERE c.state = 'open' AND (c.invalidation_id = n.invalidation_id"
-    " OR c.plan_id IN (SELECT plan_id FROM rerun_plan q WHERE q.invalidation_id = n.invalidation_id)))"
-)
-_OLD_INVALIDATION: Final = (
-    "n.discovered_us < :before AND n.state = 'spread'"
-    f" AND NOT {_OPEN_INCIDENT} AND NOT EXISTS (SELECT 1 FROM rerun_plan q"
-    f" WHERE q.invalidation_id = n.invalidation_id AND q.state IN {UNFINISHED_PLAN})"
-)
-_HITS: Final = (
-    "SELECT h.invalidation_id, h.asset_version_id, n.invalidation_id IS NOT NULL AND v.state NOT IN "
-    f"{_SEEN} AND h.next_id IS NULL FROM invalidation_hit h JOIN asset_version v USING (asset_version_id)"
-    f" LEFT JOIN invalidation n ON n.invalidation_id = h.invalidation_id AND {_OLD_INVALIDATION}"
-    " WHERE (h.invalidation_id, h.asset_version_id) > (:a, :b) ORDER BY h.invalidation_id, h.asset_version_id LIMIT :page"
-)
-
-
 def _hits(
     conn: sqlite3.Connection, policy: Policy, at: tuple[Any, ...], found: Slice
 ) -> tuple[Any, ...] | None:
     a, b = at or (0, 0)
     values = {"before": policy.of.before_us, "a": a, "b": b, "page": PAGE}
-    page = conn.execute(_HITS, values).fetchall()
+    kind = KINDS["hits"]
+    page = conn.execute(
+        f"SELECT {kind.key}, n.discovered_us < :before AND {kind.when} FROM {kind.rows}"
+        f" WHERE ({kind.key}) > (:a, :b) ORDER BY {kind.key} LIMIT :page",
+        values,
+    ).fetchall()
     found.gone = _some("hits", [[one, version] for one, version, goes in page if goes])
     return (page[-1][0], page[-1][1]) if len(page) == PAGE else None
 
@@ -332,6 +294,7 @@ def _aged(what: str, sql: str) -> Callable[..., tuple[Any, ...] | None]:
         asked = sql.replace("{free}", free(conn, table) or "1")
         values = {
             "before": policy.of.before_us,
+            "now": policy.of.before_us,
             "audit": policy.audit_before_us,
             "at": at[0] if at else -1,
             "page": ROWS // 2,
@@ -343,8 +306,14 @@ def _aged(what: str, sql: str) -> Callable[..., tuple[Any, ...] | None]:
     return find
 
 
-_PLAN_OVER: Final = "('published', 'failed', 'cancelled')"
 _AFTER: Final = "{0} > :at ORDER BY {0} LIMIT :page"
+
+
+def _kind(what: str, age: str) -> Callable[..., tuple[Any, ...] | None]:
+    """Rows of a kind that is asked for once more when they go."""
+    kind = KINDS[what]
+    after = _AFTER.format(kind.key)
+    return _aged(what, f"SELECT {kind.key} FROM {kind.rows} WHERE {kind.when} AND {age} AND {after}")
 
 
 def _lines(
@@ -391,24 +360,9 @@ _STAGES: Final[tuple[Callable[..., tuple[Any, ...] | None], ...]] = (
         "SELECT incident_id FROM incident WHERE state = 'closed' AND closed_us < :before AND "
         + _AFTER.format("incident_id"),
     ),
-    _aged(
-        "plans",
-        f"SELECT plan_id FROM rerun_plan WHERE state IN {_PLAN_OVER} AND coalesce(ended_us, created_us) < :before"
-        " AND NOT EXISTS (SELECT 1 FROM incident c WHERE c.plan_id = rerun_plan.plan_id)"
-        " AND NOT EXISTS (SELECT 1 FROM asset_version v WHERE v.plan_id = rerun_plan.plan_id AND v.held > 0)"
-        " AND NOT EXISTS (SELECT 1 FROM approval p WHERE p.kind = 'plan' AND p.subject_id = rerun_plan.plan_id"
-        " AND p.state = 'open') AND " + _AFTER.format("plan_id"),
-    ),
+    _kind("plans", "coalesce(q.ended_us, q.created_us) < :before"),
     _hits,
-    _aged(
-        "invalidations",
-        f"SELECT invalidation_id FROM invalidation AS n WHERE {_OLD_INVALIDATION}"
-        " AND n.invalidation_id < (SELECT max(invalidation_id) FROM invalidation)"
-        " AND NOT EXISTS (SELECT 1 FROM invalidation_hit h WHERE h.invalidation_id = n.invalidation_id)"
-        " AND NOT EXISTS (SELECT 1 FROM rerun_plan q WHERE q.invalidation_id = n.invalidation_id)"
-        " AND NOT EXISTS (SELECT 1 FROM incident c WHERE c.invalidation_id = n.invalidation_id) AND "
-        + _AFTER.format("invalidation_id"),
-    ),
+    _kind("invalidations", "n.discovered_us < :before"),
     _versions,
     _aged(
         "decisions",
@@ -418,26 +372,11 @@ _STAGES: Final[tuple[Callable[..., tuple[Any, ...] | None], ...]] = (
         " AND n.end_us = decision.end_us) AND {free} AND " + _AFTER.format("decision_id"),
     ),
     _intervals,
-    _aged("backfills", "SELECT backfill_id FROM backfill WHERE ended_us < :before AND {free} AND " + _AFTER.format("backfill_id")),
-    _aged(
-        "codes",
-        "SELECT version_id FROM dag_version WHERE created_us < :before"
-        " AND NOT EXISTS (SELECT 1 FROM dag d WHERE d.version_id = dag_version.version_id) AND {free} AND "
-        + _AFTER.format("version_id"),
-    ),
+    _kind("backfills", "ended_us < :before AND {free}"),
+    _kind("codes", "created_us < :before AND {free}"),
     _aged("skips", "SELECT skip_id FROM skipped_firing WHERE at_us < :before AND " + _AFTER.format("skip_id")),
-    _aged(
-        "notices",
-        f"SELECT notice_id FROM notice WHERE state NOT IN {UNSENT} AND coalesce(ended_us, made_us) < :before AND "
-        + _AFTER.format("notice_id"),
-    ),
-    _aged(
-        "alerts",
-        "SELECT alert_id FROM alert WHERE run_id IS NULL AND fired_us < :before AND state <> 'taken' AND {free}"
-        " AND NOT EXISTS (SELECT 1 FROM notice_alert m JOIN notice n USING (notice_id)"
-        f" WHERE m.alert_id = alert.alert_id AND n.state IN {UNSENT}) AND "
-        + _AFTER.format("alert_id"),
-    ),
+    _kind("notices", "coalesce(ended_us, made_us) < :before"),
+    _kind("alerts", "fired_us < :before AND {free}"),
     _aged("keys", "SELECT answered_id FROM answered WHERE created_us < :before AND " + _AFTER.format("answered_id")),
     _aged("bulks", "SELECT bulk_id FROM bulk WHERE ended_us < :before AND " + _AFTER.format("bulk_id")),
     _aged("audit", "SELECT audit_id FROM audit WHERE at_us < :audit AND " + _AFTER.format("audit_id")),
@@ -445,10 +384,7 @@ _STAGES: Final[tuple[Callable[..., tuple[Any, ...] | None], ...]] = (
         "tokens", "SELECT public FROM token WHERE coalesce(revoked_us, expires_us) < :before"
         " AND public > coalesce(nullif(:at, -1), '') ORDER BY public LIMIT :page",
     ),
-    _aged(  # they go with new ones as well, but not where none comes any more
-        "deliveries", "SELECT delivery_id FROM hook_delivery WHERE expires_us < :before AND "
-        + _AFTER.format("delivery_id"),
-    ),
+    _kind("deliveries", "1"),  # they go with new ones as well, but not where none comes any more
     _marks,
     _aged(
         "standings",
