@@ -10,19 +10,24 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from hypothesis import strategies as st
 
 from bide.runtime.engine.messages import Command
 from bide.runtime.engine.retention import BEGINNING
 from bide.runtime.engine.waiting import EXTERNAL, decode_external
 from bide.runtime.store import invariants
-from bide.runtime.store.retention import Of, Policy, policy_json
+from bide.runtime.store.retention import _STAGES, Of, Policy, policy_json
 from bide.runtime.store.retention import asked as next_slice
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bide.runtime.engine.messages import Input
     from tests.engine.scene import Scene
 
 _SLICES: Final = 500
+STAGES: Final = st.lists(st.integers(0, len(_STAGES) - 1), max_size=3)
+"""Slices that something happens beside."""
 _KEPT_RUNS: Final = (
     "SELECT run_id FROM run WHERE ended_us IS NULL OR ended_us >= {before}",
     "SELECT max(run_id) FROM run GROUP BY dag_id",
@@ -202,6 +207,17 @@ def _still_there(scene: Scene, needed: Rows) -> None:
         sql = f"SELECT value FROM json_each(?) WHERE value NOT IN (SELECT rowid FROM {table})"
         lost = [row for (row,) in scene._rows(sql, given)]
         assert not lost, f"a prune has removed rows of {table} that are needed: {lost[:9]}"
+
+
+def slices_of_prune(scene: Scene, stages: Iterable[int]) -> list[Command]:
+    """Slices of one, each the first of its stage: to be decided in one batch with others."""
+    scene.remember_alerts()
+    policy = policy_json(Policy(Of(scene.now), {}, scene.now))
+    found = []
+    for stage in stages:
+        scene.token += 1
+        found.append(Command(scene.token, "prune", {"policy": policy, "cursor": f"[{stage},[]]"}))
+    return found
 
 
 def prune_beside(scene: Scene, what: str, *beside: Input) -> None:

@@ -20,12 +20,13 @@ from bide.runtime.clock import from_us
 from bide.runtime.engine.assets.consuming import has_room, is_behind, may_run
 from bide.runtime.engine.assets.waits import decode_asset
 from bide.runtime.engine.messages import DagRemoved
-from bide.runtime.errors import RefusedError
+from bide.runtime.errors import NotFoundError, RefusedError
 from bide.runtime.store.facts import versions_over
 from bide.triggers.asset import AssetTrigger
 from bide.triggers.base import Fire
-from tests.engine.declare import HOUR_US, job, sensor
+from tests.engine.declare import HOUR_US, job, seconds, sensor
 from tests.engine.machines import SceneMachine, stories
+from tests.engine.pruning import STAGES, prune, slices_of_prune
 from tests.engine.scene import T0, Scene
 
 A, B, C = Asset("a"), Asset("b"), Asset("c")
@@ -55,6 +56,9 @@ class Machine(SceneMachine):
         self.scene = Scene(Path(self.folder.name) / "bide.db", slots=100)
         self.replays: Counter[tuple[str, int]] = Counter()  # (dag, version) -> how often it was had again
         self.runs: dict[str, int] = {}
+        self.versions: dict[int, tuple[str, int]] = {}  # all there ever were: (asset, start)
+        self.taken: defaultdict[str, defaultdict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
+        """dag -> run -> the versions that it took"""
 
     @initialize(budget=st.sampled_from([2, 9, 300]), cap=st.integers(1, 2))
     def declare(self, budget: int, cap: int) -> None:
@@ -88,16 +92,26 @@ class Machine(SceneMachine):
     def _begin(self, name: str, hour: int) -> int:
         return self.scene.trigger(f"make_{name}", logical_us=T0 + hour * HOUR_US, new=True)
 
-    @rule(names=st.lists(st.sampled_from("abc"), min_size=2, max_size=5), hour=st.integers(0, HOURS - 1))
-    def many_succeed_in_one_batch(self, names: list[str], hour: int) -> None:
+    @rule(
+        names=st.lists(st.sampled_from("abc"), min_size=2, max_size=5), hour=st.integers(0, HOURS - 1), stages=STAGES,
+    )  # fmt: skip
+    def many_succeed_in_one_batch(self, names: list[str], hour: int, stages: list[int]) -> None:
         started = [(name, self._begin(name, hour)) for name in names]
-        self.scene.feed(*[self.scene.ended(self.scene.attempt(f"make_{name}", run)) for name, run in started])
+        ends = [self.scene.ended(self.scene.attempt(f"make_{name}", run)) for name, run in started]
+        self.scene.feed(*slices_of_prune(self.scene, stages), *ends)
+
+    @rule(keep=st.sampled_from([0, 0, 4]), dies=st.sampled_from([None, None, 2, 6]))
+    def what_is_old_is_pruned(self, keep: float, dies: int | None) -> None:
+        self.scene.advance(1)
+        prune(self.scene, seconds(keep), 1, dies)
 
     @precondition(lambda self: self.runs)
     @rule(data=st.data(), marked=st.booleans())
     def is_corrected(self, data: st.DataObject, marked: bool) -> None:
         name = data.draw(st.sampled_from(sorted(self.runs)))
         run = self.runs[name]
+        if run not in dict(self.scene.runs()):  # it was pruned
+            return
         self.scene.command("rerun", run_id=run, whole=True)
         if marked:
             self.scene.command("mark", run_id=run, task=f"make_{name}", state="success")
@@ -143,7 +157,7 @@ class Machine(SceneMachine):
             return
         try:
             done = self.scene.command("asset_replay", dag=dag, version=version)
-        except RefusedError:
+        except (RefusedError, NotFoundError):
             return
         self.replays.update((dag, each) for each in done["replayed"])
 
@@ -198,8 +212,22 @@ class Machine(SceneMachine):
                     assert held.pop((dag, version, part), 0) == given, f"{dag}: version {version} of {asset}"
         assert not held
 
+    def _remember(self) -> None:
+        """What a prune may take away."""
+        self.versions |= {
+            version: (name, start)
+            for version, name, start in self.scene._rows(
+                "SELECT asset_version_id, name, start_us FROM asset_version JOIN asset USING (asset_id)"
+            )
+        }
+        for dag, run, version in self.scene._rows(
+            "SELECT name, run_id, asset_version_id FROM run_trigger JOIN run USING (run_id) JOIN dag USING (dag_id)"
+        ):
+            self.taken[dag][run].add(version)
+
     @invariant()
     def runs_of_each_are_those_of_the_model(self) -> None:
+        self._remember()
         if not self.scene.world.assets.consumers:
             return
         for dag in MODELLED:
@@ -213,18 +241,10 @@ class Machine(SceneMachine):
                 assert set(made) <= model, dag
 
     def _made(self, dag: str) -> Counter[frozenset[int]]:
-        runs: dict[int, set[int]] = defaultdict(set)
-        for run, version in self.scene._rows(
-            "SELECT run_id, asset_version_id FROM run_trigger JOIN run USING (run_id) JOIN dag USING (dag_id)"
-            " WHERE name = ?", dag,
-        ):  # fmt: skip
-            runs[run].add(version)
-        return Counter(frozenset(versions) for versions in runs.values())
+        return Counter(frozenset(versions) for versions in self.taken[dag].values())
 
     def _model(self, dag: str) -> set[frozenset[int]]:
-        versions = self.scene._rows(
-            "SELECT asset_version_id, name, start_us FROM asset_version JOIN asset USING (asset_id) ORDER BY 1"
-        )
+        versions = [(version, name, start) for version, (name, start) in sorted(self.versions.items())]
         if dag == "each_a":
             return {frozenset((version,)) for version, name, _ in versions if name == "a"}
         if dag == "or_ab":

@@ -8,7 +8,7 @@ at no line of it are more runs of a backfill running than it may have.
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bide.runtime.engine.budgets import BudgetLimits
-from bide.runtime.engine.messages import AttemptEnded, Failure
+from bide.runtime.engine.messages import AttemptEnded, Command, Failure
 from bide.runtime.engine.states import AttemptState, State
-from bide.runtime.errors import RefusedError
-from tests.engine.declare import HOUR_US, job
+from bide.runtime.errors import NotFoundError, RefusedError
+from tests.engine.declare import HOUR_US, job, seconds
 from tests.engine.machines import stories
+from tests.engine.pruning import STAGES, prune, slices_of_prune
 from tests.engine.scene import T0, Scene
 
 OF_DAG, OF_ASSET = 3, 2
@@ -35,6 +36,7 @@ class Backfills(RuleBasedStateMachine):
             budgets={"warehouse": BudgetLimits(20, backfill_units=12)}, asset_caps={"orders": OF_ASSET},
         )  # fmt: skip
         self.caps: dict[int, int] = {}
+        self.succeeded: defaultdict[str, set[int]] = defaultdict(set)
 
     @initialize(budget=st.sampled_from([2, 300]))
     def declare(self, budget: int) -> None:
@@ -65,15 +67,27 @@ class Backfills(RuleBasedStateMachine):
             self.caps[made] = cap
 
     @precondition(lambda self: self.caps)
-    @rule(data=st.data(), verb=st.sampled_from(["pause", "resume", "failed", "cancel"]))
-    def order(self, data: st.DataObject, verb: str) -> None:
-        args: dict[str, Any] = {"backfill_id": data.draw(st.sampled_from(sorted(self.caps)))}
+    @rule(data=st.data(), verb=st.sampled_from(["pause", "resume", "failed", "cancel"]), stages=STAGES)
+    def order(self, data: st.DataObject, verb: str, stages: list[int]) -> None:
+        backfill = data.draw(st.sampled_from(sorted(self.caps)))
+        args: dict[str, Any] = {"backfill_id": backfill}
         if verb == "failed":
             verb, args["failed"] = "resume", True
+        there = self.scene._rows("SELECT 1 FROM backfill WHERE backfill_id = ?", backfill)
+        beside = slices_of_prune(self.scene, stages)
+        self.scene.token += 1
+        self.scene.feed(*beside, Command(self.scene.token, f"backfill_{verb}", args))
         try:
-            self.scene.command(f"backfill_{verb}", **args)
+            self.scene.reply(self.scene.token)
+        except NotFoundError:
+            assert not there
         except RefusedError:
             pass
+
+    @rule(keep=st.sampled_from([0, 0, 4000]), dies=st.sampled_from([None, None, 2, 6]))
+    def what_is_old_is_pruned(self, keep: float, dies: int | None) -> None:
+        self.scene.advance(1)
+        prune(self.scene, seconds(keep), 1, dies)
 
     @rule(dag=st.sampled_from(["d", "e"]), hour=st.integers(0, 6))
     def live_run(self, dag: str, hour: int) -> None:
@@ -92,9 +106,10 @@ class Backfills(RuleBasedStateMachine):
         self.scene.feed(self._end(data.draw(st.sampled_from(sorted(self.scene.bodies))), well))
 
     @precondition(lambda self: len(self.scene.bodies) > 1)
-    @rule(well=st.booleans())
-    def all_end_in_one_batch(self, well: bool) -> None:
-        self.scene.feed(*[self._end(attempt, well) for attempt in sorted(self.scene.bodies)])
+    @rule(well=st.booleans(), stages=STAGES)
+    def all_end_in_one_batch(self, well: bool, stages: list[int]) -> None:
+        ends = [self._end(attempt, well) for attempt in sorted(self.scene.bodies)]
+        self.scene.feed(*slices_of_prune(self.scene, stages), *ends)
 
     def _end(self, attempt: int, well: bool) -> AttemptEnded:
         stop = self.scene.stops.get(attempt)
@@ -135,10 +150,8 @@ class Backfills(RuleBasedStateMachine):
                 case "pending":
                     assert run in (None, "failed", "cancelled"), said
                     assert whole in ("running", "paused"), said
-                case "success":
-                    assert run == "success", said
-                case "failed":
-                    assert run == "failed", said
+                case "success" | "failed":
+                    assert run == state or (run is None and whole in ("success", "failed", "cancelled")), said
                 case "cancelled":  # with its own run, or while it waited to be taken up again
                     assert run in (None, "cancelled", "failed"), said
                 case _:
@@ -150,6 +163,14 @@ class Backfills(RuleBasedStateMachine):
             " GROUP BY dag_id, logical_us"
         )
         assert all(n == 1 for _, _, n in keys), f"two runs of backfills write one interval at once: {keys}"
+
+    @invariant()
+    def what_succeeded_is_remembered(self) -> None:
+        """Runs of an interval, by backfill and start: a prune may take them away."""
+        for key, run in self.scene._rows(
+            "SELECT run_key, run_id FROM run WHERE kind = 'backfill' AND state = 'success'"
+        ):
+            self.succeeded[":".join(key.split(":")[1:3])].add(run)
 
     def teardown(self) -> None:
         try:
@@ -170,7 +191,7 @@ class Backfills(RuleBasedStateMachine):
             for backfill in sorted(self.caps):
                 try:
                     scene.command("backfill_resume", backfill_id=backfill, failed=again)
-                except RefusedError:
+                except (RefusedError, NotFoundError):
                     pass
             for _ in range(600):
                 lost = [inst for inst in scene.world.instances.values() if inst.state is State.LOST]
@@ -192,11 +213,8 @@ class Backfills(RuleBasedStateMachine):
             " LEFT JOIN run r USING (run_id) WHERE b.state = 'failed' AND i.state IN ('failed', 'cancelled')"
         )
         assert states <= {"success", "cancelled"}, f"a backfill did not end well: {left}"
-        twice = scene._rows(
-            "SELECT i.backfill_id, i.start_us, count(*) FROM backfill_interval i JOIN run r"
-            " ON r.run_key LIKE 'backfill:' || i.backfill_id || ':' || i.start_us || '%'"
-            " WHERE r.state = 'success' GROUP BY 1, 2 HAVING count(*) > 1"
-        )
+        self.what_succeeded_is_remembered()
+        twice = [interval for interval, runs in self.succeeded.items() if len(runs) > 1]
         assert twice == [], f"run twice with success (C68): {twice}"
 
     def _replay(self) -> None:

@@ -22,6 +22,7 @@ from bide.runtime.errors import NotFoundError, RefusedError
 from bide.runtime.graph.spec import EffectSpec
 from tests.engine.declare import HOUR_US, approval, job, seconds
 from tests.engine.machines import SceneMachine, stories
+from tests.engine.pruning import STAGES, prune, slices_of_prune
 from tests.engine.scene import T0, Scene
 
 HOURS = st.integers(0, 1)
@@ -88,10 +89,17 @@ class Machine(SceneMachine):
             self.scene.trigger("d", logical_us=T0 + hour * HOUR_US, new=True)
 
     @precondition(lambda self: self.scene.bodies)
-    @rule(data=st.data(), how=st.sampled_from(["success", "success", "failed", "skipped"]))
-    def body_ends(self, data: st.DataObject, how: str) -> None:
+    @rule(
+        data=st.data(), how=st.sampled_from(["success", "success", "failed", "skipped"]), stages=STAGES,
+    )  # fmt: skip
+    def body_ends(self, data: st.DataObject, how: str, stages: list[int]) -> None:
         attempt = data.draw(st.sampled_from(sorted(self.scene.bodies)))
-        self.scene.feed(self._ended(attempt, how))
+        self.scene.feed(*slices_of_prune(self.scene, stages), self._ended(attempt, how))
+
+    @rule(keep=st.sampled_from([0, 0, 60]), dies=st.sampled_from([None, None, 2, 6]))
+    def what_is_old_is_pruned(self, keep: float, dies: int | None) -> None:
+        self.scene.advance(1)
+        prune(self.scene, seconds(keep), 1, dies)
 
     def _ended(self, attempt: int, how: str = "success") -> Input:
         start = self.scene.bodies[attempt]

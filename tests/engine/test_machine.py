@@ -39,7 +39,7 @@ from bide.triggers.asset import AssetTrigger
 from bide.triggers.external_task import ExternalTaskTrigger
 from tests.engine.declare import approval, job, mapped, seconds, sensor
 from tests.engine.machines import SceneMachine, stories
-from tests.engine.pruning import prune
+from tests.engine.pruning import STAGES, prune, slices_of_prune
 from tests.engine.scene import T0, Scene, said
 
 RULES = [str(each) for each in TriggerRule]
@@ -388,14 +388,14 @@ class Machine(SceneMachine):
     def something_comes_late_or_twice(self, data: st.DataObject) -> None:
         self.scene.feed(data.draw(st.sampled_from(self.late)))
 
-    @rule(data=st.data())
-    def many_things_in_one_batch(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), stages=STAGES)
+    def many_things_in_one_batch(self, data: st.DataObject, stages: list[int]) -> None:
         scene = self.scene
         waits = [wait for wait in sorted(scene.world.waits) if data.draw(st.booleans())]
         bodies = [attempt for attempt in sorted(scene.bodies) if data.draw(st.booleans())]
         verbs = st.sampled_from(["", "cancel", "rerun", "whole", "task", "mark", "below"])
         orders = [self._order(data, verb) for verb in data.draw(st.lists(verbs, max_size=2)) if verb]
-        told = [order for order in orders if order is not None]
+        told = [*(order for order in orders if order is not None), *slices_of_prune(scene, stages)]
         places = data.draw(st.permutations(range(len(waits) + len(bodies) + len(told))))
         # nothing is drawn from here on: a draw may end the example, and a body that was ended is to be told of
         inputs: list[Input] = [WaitFired(wait, b"1") for wait in waits]

@@ -20,9 +20,10 @@ from bide.runtime.assets.rerun import RerunPlan, instant_us
 from bide.runtime.assets.words import Action, Edge, Result
 from bide.runtime.clock import from_us
 from bide.runtime.errors import RefusedError
-from tests.engine.declare import HOUR_US, job
+from tests.engine.declare import HOUR_US, job, seconds
 from tests.engine.machines import stories
 from tests.engine.planning import invalidate, keep, planned, state_of, visible
+from tests.engine.pruning import prune
 from tests.engine.scene import T0, Scene
 
 FAR = T0 + 1_000_000 * HOUR_US
@@ -184,6 +185,18 @@ class Machine(RuleBasedStateMachine):
     def a_dag_changes(self) -> None:
         self.changed += 1
         self._load("d1")
+
+    @rule(keep=st.sampled_from([0, 0, 2]), dies=st.sampled_from([None, None, 2, 6]))
+    def what_is_old_is_pruned(self, keep: float, dies: int | None) -> None:
+        self.scene.advance(1)
+        prune(self.scene, seconds(keep), 1, dies)
+        self.invalidations = self._left(self.invalidations, "invalidation")
+        for plan_id in set(self.plans) - set(self._left(list(self.plans), "rerun_plan")):
+            del self.plans[plan_id]
+
+    def _left(self, ids: list[int], table: str) -> list[int]:
+        there = {row for (row,) in self.scene._rows(f"SELECT rowid FROM {table}")}
+        return [each for each in ids if each in there]
 
     @rule()
     def dies(self) -> None:

@@ -22,11 +22,12 @@ from bide.runtime.assets.evaluate import replay
 from bide.runtime.assets.gate import CheckResult
 from bide.runtime.assets.judged import Evidence
 from bide.runtime.assets.words import Severity
+from bide.runtime.engine.messages import Command, Input
 from bide.runtime.engine.states import State
 from bide.runtime.errors import BideError
 from tests.engine.declare import HOUR_US, job, mapped, seconds
 from tests.engine.machines import stories
-from tests.engine.pruning import prune
+from tests.engine.pruning import STAGES, prune, slices_of_prune
 from tests.engine.scene import T0, Scene
 from tests.engine.test_publishing import FAR, HOURLY, edge
 
@@ -123,6 +124,31 @@ class Machine(RuleBasedStateMachine):
             self.scene.crash_after(data.draw(st.integers(0, 4)), ended)
         else:
             self.scene.feed(ended)
+
+    @rule(data=st.data(), stages=STAGES, passed=st.sampled_from([None, True, False]))
+    def several_things_happen_while_it_is_pruned(
+        self, data: st.DataObject, stages: list[int], passed: bool | None
+    ) -> None:
+        self.scene.advance(1)
+        bodies = [attempt for attempt in sorted(self.scene.bodies) if data.draw(st.booleans())]
+        approvals = [one for one in sorted(self.scene.world.approvals.open) if data.draw(st.booleans())]
+        held = [v for v, state, *_ in self._versions() if state == "quarantined" and data.draw(st.booleans())]
+        loads = list(self.scene.dags.values()) if data.draw(st.booleans()) else []
+        places = data.draw(st.permutations(range(len(bodies) + len(approvals) + len(held) + len(stages))))
+        inputs: list[Input] = []
+        for attempt in bodies:
+            name = self.scene.bodies[attempt].task.name
+            checks = None if passed is None else self._checks(name, passed)
+            inputs.append(self.scene.ended(attempt, checks=checks))
+        said = {"by": "ann", "why": "so"}
+        inputs += [self._order("approve", approval_id=one, **said) for one in approvals]
+        inputs += [self._order("asset_publish", version_id=version, **said) for version in held]
+        inputs += slices_of_prune(self.scene, stages)
+        self.scene.feed(*(inputs[place] for place in places), *loads)
+
+    def _order(self, verb: str, **args: Any) -> Command:
+        self.scene.token += 1
+        return Command(self.scene.token, verb, args)
 
     def _checks(self, name: str, passed: bool) -> bytes | None:
         gates = [spec for spec in self.said if isinstance(spec, GateSpec) and spec.asset == name]
