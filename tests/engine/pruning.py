@@ -83,6 +83,7 @@ _WHOLE: Final = {
     "answered": "SELECT * FROM answered WHERE created_us >= {before}",
 }
 """Of these every row stays as it is."""
+_RUNS: Final = "run_id IN ({runs})"
 Rows = dict[str, set[Any]]
 
 
@@ -173,9 +174,11 @@ def _tables(scene: Scene) -> list[tuple[str, str]]:
 
 
 def _of_runs(table: str, column: str) -> str:
+    if table == "rerun_step":  # of the run, and of a plan: it goes with that
+        return f"SELECT * FROM {table} JOIN rerun_plan USING (plan_id) WHERE {_RUNS} AND ended_us IS NULL"
     match column:
         case "run_id":
-            return f"SELECT * FROM {table} WHERE run_id IN ({{runs}})"
+            return f"SELECT * FROM {table} WHERE {_RUNS}"
         case "instance_id":
             return (
                 f"SELECT * FROM {table} WHERE instance_id IN"

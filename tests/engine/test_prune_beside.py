@@ -11,7 +11,8 @@ from bide.runtime.assets.words import Severity
 from bide.runtime.engine.messages import Command
 from bide.runtime.errors import NotFoundError
 from bide.runtime.store.still import still
-from tests.engine.declare import HOUR_US, job
+from bide.triggers.external_task import ExternalTaskTrigger
+from tests.engine.declare import HOUR_US, job, sensor
 from tests.engine.planning import invalidate, planned
 from tests.engine.pruning import prune, prune_beside
 from tests.engine.scene import T0, Scene
@@ -130,3 +131,41 @@ def test_p14_a_plan_of_an_invalidation_that_was_removed_is_refused_in_one_senten
     prune(scene, 0)
     with pytest.raises(NotFoundError, match="no invalidation 1"):
         scene.command("asset_plan", plan=msgspec.to_builtins(plan))
+
+
+# --- a prune that died when it had marked what goes ------------------------------------------------
+
+
+def test_p14_a_backfill_is_taken_up_again_whose_run_is_being_removed(scene: Scene) -> None:
+    scene.dag("d", job("a"))
+    scene.backfill("d", 1)
+    scene.fails("a")
+    scene.trigger("d", logical_us=T0 + 9 * HOUR_US)
+    scene.end("a")
+    scene.advance(1)
+    prune(scene, 0, dies_after=1)
+    assert scene._rows("SELECT run_id FROM pruning") == [(1,)]
+    scene.command("backfill_resume", backfill_id=1, failed=True)
+    scene.end("a")
+    assert (scene.intervals(), scene.backfill_state()) == (["success"], "success")
+    prune(scene, 0)
+    assert scene.intervals() == ["success"]
+
+
+def test_p14_a_run_that_is_being_removed_stands_in_nobody_s_way_and_is_waited_for_no_more(
+    scene: Scene,
+) -> None:
+    scene.dag("up", job("a"))
+    for hour in (0, 9):
+        scene.trigger("up", logical_us=T0 + hour * HOUR_US)
+        scene.end("a")
+    scene.advance(1)
+    prune(scene, 0, dies_after=1)
+    assert scene._rows("SELECT run_id FROM pruning") == [(1,)]
+    looks = ExternalTaskTrigger(dag="up", task="a", logical_us=T0)
+    scene.dag("down", sensor("waits", waits_for=looks))
+    scene.trigger("down")
+    assert scene.state("waits") == "deferred", "there is none of that date, as when it is gone"
+    again = scene.trigger("up", logical_us=T0)
+    scene.end("a")
+    assert (scene.run_state(again), scene.state("waits", 3)) == ("success", "success")

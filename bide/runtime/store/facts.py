@@ -15,8 +15,9 @@ from bide.runtime.store.rows import _Row, columns, rows
 from bide.runtime.store.world_rows import BACKFILL, INTERVAL, RUN, BackfillRow, IntervalRow, RunRow
 from bide.triggers.external_task import MISSING
 
-_SHOWN = " AND kind NOT IN ('plan', 'shadow')"
-"""Steps of rerun plans, and runs that publish nothing, are no runs of their date for anybody else."""
+_SHOWN = " AND kind NOT IN ('plan', 'shadow') AND run_id NOT IN (SELECT run_id FROM pruning)"
+"""Steps of rerun plans, and runs that publish nothing, are no runs of their date for anybody else; nor are those that
+retention is removing."""
 
 
 class TaskState(msgspec.Struct, frozen=True, array_like=True):
@@ -201,6 +202,8 @@ def backfill(conn: sqlite3.Connection, backfill_id: int) -> BackfillRows | None:
         " AND state IN ('failed', 'cancelled') ORDER BY place",
         one,
     )
+    going = {run_id for (run_id,) in conn.execute("SELECT run_id FROM pruning")}  # nobody takes them up again
+    bad = [msgspec.structs.replace(row, run_id=None) if row.run_id in going else row for row in bad]
     return BackfillRows(found[0], dict(counts.fetchall()), bad)
 
 

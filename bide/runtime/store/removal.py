@@ -168,6 +168,11 @@ def carry_out(conn: sqlite3.Connection, removal: Removal) -> None:
             f"INSERT OR IGNORE INTO pruning SELECT run_id FROM run WHERE run_id IN {_THESE} AND {removable(conn)}",
             (_json(removal.marked),),
         )
+        conn.execute(  # its key is another's from now on
+            "UPDATE run SET run_key = 'removed:' || run_id WHERE run_id IN (SELECT run_id FROM pruning)"
+            f" AND run_id IN {_THESE}",
+            (_json(removal.marked),),
+        )
     for what, _ in STEPS:
         ids = still(conn, what, removal.gone.get(what, []), removal.at_us)
         if ids:
