@@ -14,6 +14,9 @@ import msgspec
 from bide.runtime.store.references import referring
 
 SEEN: Final = "('published', 'stale', 'degraded')"
+TOLD: Final = "('published', 'stale', 'degraded', 'superseded', 'invalidated')"
+"""States of a version that consumers were told of."""
+UNSETTLED: Final = "('building', 'staged', 'validated')"
 UNSENT: Final = "('pending', 'sending')"
 """States of a notice that is still to reach somebody."""
 UNFINISHED_PLAN: Final = "('proposed', 'approved', 'running')"
@@ -45,16 +48,19 @@ KINDS: Final = {
         "asset_version v",
         "v.asset_version_id",
         "v.held = 0 AND v.run_id IS NULL"
-        f" AND v.state NOT IN {SEEN} AND (v.shadow = 1 OR v.state NOT IN ('building', 'staged', 'validated')"
+        f" AND v.state NOT IN {SEEN} AND (v.shadow = 1 OR v.state NOT IN {UNSETTLED}"
         " AND EXISTS (SELECT 1 FROM asset_version n WHERE n.asset_id = v.asset_id AND n.start_us = v.start_us"
-        " AND n.end_us = v.end_us AND n.shadow = 0 AND n.asset_version_id > v.asset_version_id))"
+        " AND n.end_us = v.end_us AND n.shadow = 0 AND n.asset_version_id > v.asset_version_id"
+        f" AND n.state NOT IN {UNSETTLED}))"
+        f" AND (v.quiet = 1 OR v.state NOT IN {TOLD} OR EXISTS (SELECT 1 FROM asset_version n WHERE"
+        f" n.asset_id = v.asset_id AND n.asset_version_id > v.asset_version_id AND n.quiet = 0 AND n.state IN {TOLD}))"
         " AND NOT EXISTS (SELECT 1 FROM asset_cursor c WHERE c.asset_id = v.asset_id"
         " AND c.asset_version_id <= v.asset_version_id)"
         " AND NOT EXISTS (SELECT 1 FROM approval p WHERE p.kind = 'degraded' AND p.subject_id = v.asset_version_id"
         " AND p.state = 'open')"
         " AND NOT EXISTS (SELECT 1 FROM decision d JOIN approval p USING (decision_id)"
         " WHERE d.asset_version_id = v.asset_version_id AND p.state = 'open')",
-    ),  # not seen, not the newest of its interval, had by every consumer, of a run that is gone, and nobody is asked
+    ),  # not seen, not the newest of its interval, nor the newest that was told of, had by every consumer, of a run that is gone, and nobody is asked
     "plans": Kind(
         "rerun_plan q",
         "q.plan_id",

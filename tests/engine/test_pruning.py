@@ -1,4 +1,4 @@
-"""A slice of retention in one batch with what needs its rows: those stay, and what needs them finds them."""
+"""Retention beside what lives: what needs a row finds it, decided in one batch with its removal or after a prune that died."""
 
 from __future__ import annotations
 
@@ -131,6 +131,31 @@ def test_p14_a_plan_of_an_invalidation_that_was_removed_is_refused_in_one_senten
     prune(scene, 0)
     with pytest.raises(NotFoundError, match="no invalidation 1"):
         scene.command("asset_plan", plan=msgspec.to_builtins(plan))
+
+
+def test_p14_the_newest_version_that_consumers_were_told_of_stays(made: Scene) -> None:
+    """A newer one of its interval is in quarantine, and nobody has heard of it."""
+    run(made, "gold")
+    invalidate(made, "gold", T0, T0 + HOUR_US)
+    made.declare(gate("rows", Severity.CRITICAL))
+    run(made, "gold", checks=found(rows=(False, Severity.CRITICAL)))
+    run(made, "gold", checks=found(rows=(False, Severity.CRITICAL)))
+    made.advance(1)
+    prune(made, 0)
+    prune(made, 0)
+    assert versions(made)[0] == "invalidated"
+    made.crash()
+
+
+def test_p14_the_newest_version_stays_while_one_of_its_interval_is_being_made(made: Scene) -> None:
+    made.declare(gate("rows", Severity.CRITICAL))
+    run(made, "gold", checks=found(rows=(False, Severity.CRITICAL)))
+    run(made, "gold", hour=1)
+    made.declare(gate("rows", Severity.MAJOR))
+    run(made, "gold", checks=found(rows=(False, Severity.MAJOR)))
+    made.advance(1)
+    prune(made, 0)
+    assert versions(made) == ["quarantined", "validated", "validated"]
 
 
 # --- a prune that died when it had marked what goes ------------------------------------------------
