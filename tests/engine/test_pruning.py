@@ -177,6 +177,18 @@ def test_p14_a_backfill_is_taken_up_again_whose_run_is_being_removed(scene: Scen
     assert scene.intervals() == ["success"]
 
 
+def test_p14_an_interval_is_run_anew_though_its_run_has_gone_meanwhile(scene: Scene) -> None:
+    scene.dag("d", job("a"))
+    scene.backfill("d", 1)
+    scene.fails("a")
+    scene.command("pause", dag="d")
+    scene.command("backfill_resume", backfill_id=1, failed=True)
+    scene.store._raw.execute("INSERT INTO pruning VALUES (1)")  # as an earlier version may have marked it
+    scene.command("unpause", dag="d")
+    scene.end("a", run=2)
+    assert (scene.intervals(), scene.backfill_state()) == (["success"], "success")
+
+
 def test_p14_a_run_that_is_being_removed_stands_in_nobody_s_way_and_is_waited_for_no_more(
     scene: Scene,
 ) -> None:

@@ -252,6 +252,9 @@ def _again(t: Turn, b: Backfill, span: Span) -> None:
         _end_span(t, b, span, IntervalState.CANCELLED, f"run {span.run_id} is {control.CLOSING}")
         return
     rows = t.facts["run", span.run_id]
+    if going is None and rows is None:  # retention has it
+        create(t, b, span, again=True)
+        return
     if rows is not None and rows.run.state is RunState.SUCCESS:
         _end_span(t, b, span, IntervalState.SUCCESS, f"run {span.run_id} succeeded meanwhile")
         return
