@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { fold, groupId, groups, nearby, step } from '../src/parts/graph_fold'
 import { arrange } from '../src/parts/graph_arrange'
-import { curve, fingerprint, HEIGHT, WIDTH } from '../src/parts/graph_layout'
+import { boxes, curve, fingerprint, HEIGHT, WIDTH, within } from '../src/parts/graph_layout'
 
 const fan = (count: number) => ({
   nodes: [{ id: 'first' }, ...Array.from({ length: count }, (_, i) => ({ id: `t${i}`, group: `g${Math.floor(i / 10)}` })), { id: 'last' }],
@@ -85,4 +85,11 @@ test('nodes that differ in nothing but their names stand in the order in which t
     expect(lines[i]![0]).toEqual(at[from])
     expect(lines[i]!.at(-1)).toEqual(at[to])
   })
+})
+
+test('lines and nodes are in sight when any part of them is', () => {
+  const made = boxes({ ids: ['a', 'b'], at: [[100, 50], [400, 50]], lines: [[[100, 50], [250, 90], [400, 50]]], width: 500, height: 100 })
+  expect(made).toEqual([[100, 50, 400, 90], [2, 28, 198, 72], [302, 28, 498, 72]])
+  expect(made.map((box) => within(box, [0, 0, 150, 100]))).toEqual([true, true, false])
+  expect(made.map((box) => within(box, [0, 73, 600, 100]))).toEqual([true, false, false])
 })

@@ -55,3 +55,27 @@ test('an event moves its task once, however often it is heard', async () => {
   expect([task.state.value, task.attempts.value, task.moves.value.length]).toEqual(['running', 1, 2])
   expect(place('load', 3)).toBe('load[3]')
 })
+
+test('pieces of the stream within one frame are heard together, those of a page without frames after a moment', async () => {
+  const { frames } = await import('../src/screens/run_live')
+  let frame: (() => void) | undefined
+  vi.stubGlobal('requestAnimationFrame', (next: () => void) => ((frame = next), 1))
+  vi.stubGlobal('cancelAnimationFrame', () => (frame = undefined))
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const heard: string[][] = []
+  const late = frames((events) => heard.push(events.map((event) => event.id)))
+  const events = (...ids: string[]) => ids.map((id) => ({ id }) as Parameters<typeof late.add>[0][number])
+  late.add(events('1', '2'))
+  late.add(events('3'))
+  expect(heard).toEqual([])
+  frame?.()
+  expect(heard).toEqual([['1', '2', '3']])
+  late.add(events('4'))
+  vi.advanceTimersByTime(100)
+  expect(heard).toEqual([['1', '2', '3'], ['4']])
+  late.add(events('5'))
+  late.end()
+  vi.advanceTimersByTime(1000)
+  expect(heard).toHaveLength(2)
+  vi.useRealTimers()
+})

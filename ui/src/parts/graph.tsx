@@ -150,6 +150,9 @@ function Drawing({ part, layout, nodes, chosen, marked, label, focus, setFocus, 
   }
 
   const touched = chosen ? part.shown.findIndex((each) => each.id === chosen) : -1
+  useEffect(() => {
+    if (touched >= 0) view.show(layout.at[touched]!)
+  }, [view, touched])
   const has = (i: number) => marked !== undefined && (part.shown[i]!.members ?? [part.shown[i]!.at]).some((each) => marked.has(nodes[each]!.id))
   const lines = useMemo(
     () => part.edges.map((edge, i) => {
@@ -169,7 +172,7 @@ function Drawing({ part, layout, nodes, chosen, marked, label, focus, setFocus, 
   )
   return (
     <div class="graph-frame">
-      <svg ref={svg} role="group" aria-label={`${label}: arrow keys go along edges, + and - zoom, 0 fits`}>
+      <svg ref={svg} class="unplaced" role="group" aria-label={`${label}: arrow keys go along edges, + and - zoom, 0 fits`}>
         <g ref={place}>{lines}{boxes}</g>
       </svg>
       <div class="graph-zoom">

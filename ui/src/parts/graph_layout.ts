@@ -44,3 +44,17 @@ export function curve(points: [number, number][]): string {
   })
   return text
 }
+
+/** Left, top, right, bottom. */
+export type Box = readonly [number, number, number, number]
+
+/** What each line and then each node takes up, in the order in which they are drawn. */
+export function boxes(layout: Layout): Box[] {
+  const lines = layout.lines.map((points): Box => {
+    const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)]
+    return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)]
+  })
+  return [...lines, ...layout.at.map(([x, y]): Box => [x - WIDTH / 2, y - HEIGHT / 2, x + WIDTH / 2, y + HEIGHT / 2])]
+}
+
+export const within = (box: Box, sight: Box) => box[0] <= sight[2] && box[2] >= sight[0] && box[1] <= sight[3] && box[3] >= sight[1]

@@ -1,13 +1,15 @@
 /** Which piece of a drawing is seen: moved and zoomed without drawing it anew. */
 import type { RefObject } from 'preact'
-import { useEffect, useMemo } from 'preact/hooks'
-import { HEIGHT, WIDTH, type Layout } from './graph_layout'
+import { useLayoutEffect, useMemo } from 'preact/hooks'
+import { boxes, HEIGHT, WIDTH, within, type Layout } from './graph_layout'
 
 const EDGE = 14
 const LEAST = 0.06
 /** Smaller than this no name can be read: a large graph opens at its start instead. */
 const LEGIBLE = 0.5
 const TALLEST = 560
+/** Smaller than this no letter can be told from another: none is drawn. */
+const FAR = 0.22
 
 export interface View {
   fit: () => void
@@ -19,8 +21,29 @@ export interface View {
 export function useView(svg: RefObject<SVGSVGElement | null>, place: RefObject<SVGGElement | null>, layout: Layout): View {
   const view = useMemo(() => {
     let [x, y, scale] = [0, 0, 1]
-    const put = () => place.current?.setAttribute('transform', `translate(${x.toFixed(1)},${y.toFixed(1)}) scale(${scale.toFixed(4)})`)
-    const size = () => svg.current!.getBoundingClientRect()
+    let size = { width: 0, height: 0 }
+    const all = boxes(layout)
+    const seen: boolean[] = []
+    /** What is out of sight is not drawn, so that a change costs what is seen of it. */
+    const put = () => {
+      const drawn = place.current
+      if (!drawn) return
+      drawn.setAttribute('transform', `translate(${x.toFixed(1)},${y.toFixed(1)}) scale(${scale.toFixed(4)})`)
+      drawn.classList.toggle('far', scale < FAR)
+      const sight = [-x / scale - EDGE, -y / scale - EDGE, (size.width - x) / scale + EDGE, (size.height - y) / scale + EDGE] as const
+      all.forEach((box, i) => {
+        const is = within(box, sight)
+        if (is === seen[i]) return
+        const each = drawn.children[i] as SVGElement | undefined
+        if (!each || (!is && each.getAttribute('tabindex') === '0')) return // where the keys come in stays
+        seen[i] = is
+        each.style.display = is ? '' : 'none'
+      })
+    }
+    const measure = () => {
+      const { width, height } = svg.current!.getBoundingClientRect()
+      size = { width, height }
+    }
     const zoomAt = (by: number, px: number, py: number) => {
       const next = Math.min(2.5, Math.max(LEAST, scale * by))
       x = px - ((px - x) * next) / scale
@@ -29,7 +52,7 @@ export function useView(svg: RefObject<SVGSVGElement | null>, place: RefObject<S
       put()
     }
     const whole = (least: number) => {
-      const { width, height } = size()
+      const { width, height } = size
       scale = Math.min(1, Math.max(least, Math.min((width - 2 * EDGE) / layout.width, (height - 2 * EDGE) / layout.height)))
       x = Math.max(EDGE, (width - layout.width * scale) / 2)
       y = (height - layout.height * scale) / 2
@@ -38,20 +61,27 @@ export function useView(svg: RefObject<SVGSVGElement | null>, place: RefObject<S
     return {
       first: () => {
         const drawn = svg.current!
-        const scale = Math.min(1, Math.max(LEGIBLE, (size().width - 2 * EDGE) / layout.width))
-        drawn.style.height = `${Math.round(Math.min(TALLEST, Math.max(110, layout.height * scale + 2 * EDGE + 8)))}px`
+        measure()
+        const scale = Math.min(1, Math.max(LEGIBLE, (size.width - 2 * EDGE) / layout.width))
+        size.height = Math.round(Math.min(TALLEST, Math.max(110, layout.height * scale + 2 * EDGE + 8)))
+        drawn.style.height = `${size.height}px`
         whole(LEGIBLE)
+        drawn.classList.remove('unplaced')
       },
       fit: () => whole(LEAST),
-      zoom: (by: number) => zoomAt(by, size().width / 2, size().height / 2),
+      zoom: (by: number) => zoomAt(by, size.width / 2, size.height / 2),
       zoomAt,
+      sized: () => {
+        measure()
+        put()
+      },
       move: (dx: number, dy: number) => {
         x += dx
         y += dy
         put()
       },
       show: ([px, py]: readonly [number, number]) => {
-        const { width, height } = size()
+        const { width, height } = size
         const [left, top] = [x + px * scale, y + py * scale]
         const [w, h] = [(WIDTH / 2) * scale + EDGE, (HEIGHT / 2) * scale + EDGE]
         if (left < w) x += w - left
@@ -63,9 +93,11 @@ export function useView(svg: RefObject<SVGSVGElement | null>, place: RefObject<S
     }
   }, [layout])
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const drawn = svg.current!
     view.first()
+    const sized = new ResizeObserver(() => view.sized())
+    sized.observe(drawn)
     let held: { id: number; x: number; y: number } | null = null
     const wheel = (event: WheelEvent) => {
       if (!event.ctrlKey && !event.metaKey) return // the page is what a bare wheel scrolls
@@ -90,6 +122,7 @@ export function useView(svg: RefObject<SVGSVGElement | null>, place: RefObject<S
     drawn.addEventListener('pointerup', up)
     drawn.addEventListener('pointercancel', up)
     return () => {
+      sized.disconnect()
       drawn.removeEventListener('wheel', wheel)
       drawn.removeEventListener('pointerdown', down)
       drawn.removeEventListener('pointermove', move)

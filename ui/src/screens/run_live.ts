@@ -33,6 +33,9 @@ export interface Live {
   run: Signal<string>
 }
 
+/** So long, ms, events of a page in the background are gathered. */
+const UNSEEN = 100
+
 /** Instances that are drawn; of a run with more the first. */
 export const MOST = 5000
 
@@ -100,7 +103,9 @@ export function useLive(run: string): Live {
         }, 250)
     }
 
-    const ends = [subscribe(heard)]
+    // pieces of the stream that come within one frame are one change of the page
+    const late = frames(heard)
+    const ends = [subscribe(late.add), late.end]
     let was = connection.peek()
     ends.push(connection.subscribe((now) => {
       if (now === 'live' && was !== 'live') void ask()
@@ -114,6 +119,33 @@ export function useLive(run: string): Live {
     }
   }, [live])
   return live
+}
+
+/** Gathers events until the next frame; of a page that nobody looks at, which has no frames, for a moment. */
+export function frames(heard: (events: Event[]) => void): { add: (events: Event[]) => void; end: () => void } {
+  let kept: Event[] = []
+  let frame = 0
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const end = () => {
+    cancelAnimationFrame(frame)
+    clearTimeout(timer)
+    timer = undefined
+  }
+  const go = () => {
+    end()
+    const events = kept
+    kept = []
+    heard(events)
+  }
+  return {
+    add: (events) => {
+      kept.push(...events)
+      if (timer !== undefined) return
+      timer = setTimeout(go, UNSEEN)
+      frame = requestAnimationFrame(go)
+    },
+    end,
+  }
 }
 
 const moved = (each: Times): Move[] => each.moves.map((move) => ({ at: Date.parse(move.at), now: move.now }))
