@@ -84,6 +84,8 @@ def test_live_runs_and_backfills_have_a_queue_each_and_both_are_told_in_order(
     both = 0
     while scene.bodies:
         told = {too: queue(scene, "slots", too=too) for too in (False, True)}
+        alone = waiters(scene.world, of(scene, "slots"), None, 99, "backfill")
+        assert [each.inst.instance_id for each in alone] == told[True]
         both += bool(told[False] and told[True])
         began = end_one(scene, chance)
         for too, those in told.items():
@@ -243,5 +245,7 @@ async def test_without_a_runtime_nobody_knows(rt: Runtime) -> None:
     assert await Pools(None, held=False).listed() == []
     with pytest.raises(NotFoundError, match="start `bide serve`"):
         await Pools(None, held=False).show("narrow")
+    with pytest.raises(UsageError, match="is no queue: use live or backfill"):
+        await rt.operations.pools.show("narrow", queue="later")
     with pytest.raises(UsageError, match="names no item"):
         await rt.operations.pools.show("narrow", before="5")

@@ -17,10 +17,12 @@ class PoolDoors(Protocol):
         ...
 
     @get("/pools/{pool:path}", pages="key", parts={"waiters": "key"})
-    async def show(self, pool: str, limit: Limit = 100, before: str | None = None) -> PoolShown:
+    async def show(
+        self, pool: str, limit: Limit = 100, before: str | None = None, queue: str | None = None
+    ) -> PoolShown:
         """Show who holds a pool and who waits for it, in the order in which they start.
 
-        `pool` is a name, or a key such as `slots`, `in_flight:warehouse`, `budget:warehouse`. Of who waits in a queue, the first
+        `queue`: live (read first) or backfill, to see one of them alone. `pool` is a name, or a key such as `slots`, `in_flight:warehouse`, `budget:warehouse`. Of who waits in a queue, the first
         2,000 can be read.
         """
         ...

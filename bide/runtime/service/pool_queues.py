@@ -22,6 +22,7 @@ COUNTED: Final = 5_000
 DEPTH: Final = 2_000
 """So many are put in order: as long."""
 HOLDERS: Final = 1_000
+QUEUES: Final = ("live", "backfill")
 
 Key = tuple[int, int, int]
 Heap = list[tuple[Key, Instance]]
@@ -108,10 +109,14 @@ def waiting(world: World, of: Bounded) -> tuple[int, bool]:
     return count, more
 
 
-def waiters(world: World, of: Bounded, after: tuple[bool, Key] | None, limit: int) -> list[Waiter]:
+def waiters(
+    world: World, of: Bounded, after: tuple[bool, Key] | None, limit: int, queue: str | None = None
+) -> list[Waiter]:
     """Who waits, each queue in the very order in which the engine takes them: live runs, then backfills."""
     found: list[Waiter] = []
     for too, heap in enumerate(_queues(world, of)):
+        if queue not in (None, QUEUES[too]):
+            continue
         place = 0
         for key, inst in _in_order(heap):
             if len(found) == limit:

@@ -13,7 +13,7 @@ from bide.runtime.graph.validate import suggestion
 from bide.runtime.service import pool_queues as queues
 from bide.runtime.service.addresses import bounded
 from bide.runtime.service.paging import behind
-from bide.runtime.service.pool_queues import Bounded, Holder, Key, Waiter
+from bide.runtime.service.pool_queues import QUEUES, Bounded, Holder, Key, Waiter
 from bide.runtime.service.pool_shapes import HolderLine, PoolLine, PoolShown, WaiterLine
 from bide.runtime.service.shapes import iso
 
@@ -42,25 +42,31 @@ class Pools:
             await asyncio.sleep(0)  # a long queue takes a few milliseconds, and there may be many
         return behind(found, lambda each: each.key, before, limit)
 
-    async def show(self, pool: str, limit: int = 100, before: str | None = None) -> PoolShown:
+    async def show(
+        self, pool: str, limit: int = 100, before: str | None = None, queue: str | None = None
+    ) -> PoolShown:
         bounded(limit)
+        if queue not in (None, *QUEUES):
+            raise UsageError(f"{queue!r} is no queue: use {' or '.join(QUEUES)}")
         after = None if before is None else _place(before)
         if self._live is None:
             known = "it answers no one" if self._held else "none is at work: start `bide serve`"
             raise NotFoundError(f"pools are known to the runtime that holds the database alone, and {known}")
-        return self._live.between_turns(lambda world, now: _show(world, pool, now, after, limit))
+        return self._live.between_turns(lambda world, now: _show(world, pool, now, after, limit, queue))
 
 
 def _listed(of: Bounded, world: World, now: int) -> PoolLine:
     return PoolLine(**_line(world, of, now))
 
 
-def _show(world: World, pool: str, now: int, after: tuple[bool, Key] | None, limit: int) -> PoolShown:
+def _show(
+    world: World, pool: str, now: int, after: tuple[bool, Key] | None, limit: int, queue: str | None
+) -> PoolShown:
     of = _found(world, pool)
     return PoolShown(
         **_line(world, of, now),
         holders=tuple(_holder(each) for each in queues.holders(world, of)),
-        waiters=tuple(_waiter(each) for each in queues.waiters(world, of, after, limit)),
+        waiters=tuple(_waiter(each) for each in queues.waiters(world, of, after, limit, queue)),
     )
 
 
@@ -126,7 +132,7 @@ def _waiter(of: Waiter) -> WaiterLine:
     return WaiterLine(
         **_whose(of.inst, of.too),
         key=f"{of.too:d}.{'.'.join(map(str, of.key))}",
-        queue="backfill" if of.too else "live",
+        queue=QUEUES[of.too],
         place=of.place,
         since=iso(of.inst.since),
         wants=of.wants,

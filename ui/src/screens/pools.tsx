@@ -74,6 +74,8 @@ function Bar({ of: it }: { of: Pool }) {
 function Chosen({ pool }: { pool: Pool }) {
   const [limit, more] = useState(PAGE)
   const found = useGet('/api/v1/pools/{pool}', { names: { pool: pool.key }, query: { limit }, on: moved, every: 10_000 })
+  const full = found.data.value?.waiters.at(limit - 1)?.queue === 'live'  // of backfills nothing is seen yet
+  const behind = useGet('/api/v1/pools/{pool}', { names: { pool: pool.key }, query: { limit: PAGE, queue: 'backfill' }, on: moved, every: 10_000, idle: !full })
   useEffect(() => {
     if (query.peek().has('pool') && matchMedia('(max-width: 760px)').matches) document.getElementById('pool')?.scrollIntoView()
   }, [])
@@ -86,7 +88,7 @@ function Chosen({ pool }: { pool: Pool }) {
             <Facts of={one} />
             <div class="columns">
               {one.kind !== 'budget' && <Holders of={one} />}
-              <div><Waiters of={one} />{one.waiters.length === limit && limit < 1000 && <button onClick={() => more(limit + PAGE)}>More who wait</button>}</div>
+              <div><Waiters of={full ? { ...one, waiters: [...one.waiters, ...(behind.data.value?.waiters ?? [])] } : one} />{one.waiters.length === limit && limit < 1000 && <button onClick={() => more(limit + PAGE)}>More who wait</button>}</div>
             </div>
           </>
         )}
