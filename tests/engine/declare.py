@@ -9,6 +9,7 @@ import msgspec
 from bide.runtime.clock import SECOND
 from bide.runtime.engine.messages import DagLoaded
 from bide.runtime.graph.dag import Dag
+from bide.runtime.graph.source import source_of
 from bide.runtime.graph.spec import (
     ApprovalSpec,
     DagSpec,
@@ -108,11 +109,15 @@ def mapped(
 
 
 def loaded(name: str, *tasks: TaskSpec, schedule: Schedule | None = None, **options: Any) -> DagLoaded:
-    """The input that loads a DAG of these tasks; options as the policy of a DAG has them."""
+    """The input that loads a DAG of these tasks; options as the policy of a DAG has them, `text` that of its file."""
+    text = options.pop("text", None)
     spec = DagSpec(
         name=name, tasks=tasks, params=options.pop("params", {}), tz=options.pop("tz", "UTC"),
         shadow=options.pop("shadow", False),
     )  # fmt: skip
     dag = Dag(spec, code={}, schedule=schedule or Manual())
     policy = {"max_active_runs": 100, "on_pause": "freeze", "catchup": "latest", **options}
-    return DagLoaded(name, dag.encoded, dag.hash, dag.schedule.to_json(), policy, file=f"dags/{name}.py")
+    source = None if text is None else source_of(f"dags/{name}.py", text)
+    return DagLoaded(
+        name, dag.encoded, dag.hash, dag.schedule.to_json(), policy, file=f"dags/{name}.py", source=source
+    )

@@ -707,6 +707,7 @@ def _of_dag(dag: Any) -> tuple[Any, ...]:
     return (
         dag.dag_id, dag.version_id, dag.hash, dag.schedule_json, dag.options, dag.paused, dag.removed, dag.anchor,
         dag.watermark, dag.next_fires, dag.active_runs, dag.runs, dag.tz, dag.backlog, dag.file,
+        dag.coded,
         {held_id: _of_standing(held) for held_id, held in dag.standing.items()},
     )  # fmt: skip
 

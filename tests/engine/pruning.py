@@ -84,6 +84,11 @@ _WHOLE: Final = {
 }
 """Of these every row stays as it is."""
 _RUNS: Final = "run_id IN ({runs})"
+_CODE_OF_ATTEMPTS: Final = (
+    "SELECT attempt.attempt_id, (SELECT c.source FROM dag_code c WHERE c.dag_id = run.dag_id AND c.first_attempt_id <= attempt.attempt_id"
+    " ORDER BY c.code_id DESC LIMIT 1) FROM run JOIN task_instance USING (run_id) JOIN attempt USING (instance_id)"
+)
+"""(attempt, the hash of the text that it was begun with)."""
 Rows = dict[str, set[Any]]
 
 
@@ -110,7 +115,7 @@ def prune(scene: Scene, keep_us: int, last: int = 1, dies_after: int | None = No
     else:
         raise AssertionError(f"a prune does not come to its end, it stands at {cursor}")
     scene.checking = checking
-    _still_there(scene, needed)
+    _still_there(scene, needed, done=done)
     found = invariants.check(scene.store._raw)
     assert found == [], found
     if dies_after is None:
@@ -141,6 +146,7 @@ def _needed(scene: Scene, before_us: int) -> Rows:
         }
     for table, sql in _WHOLE.items():
         found[f"{table} whole"] = set(scene._rows(sql.format(**values)))
+    found["code of attempts"] = set(scene._rows(f"{_CODE_OF_ATTEMPTS} WHERE run_id IN ({listed})"))
     found["wait ids"] = set(scene.world.waits)
     found["attempt ids"] = (
         scene.bodies.keys() & scene.world.attempts.keys()
@@ -191,7 +197,7 @@ def _of_runs(table: str, column: str) -> str:
             )
 
 
-def _still_there(scene: Scene, needed: Rows) -> None:
+def _still_there(scene: Scene, needed: Rows, *, done: bool) -> None:
     [listed] = needed.pop("runs")
     for table, column in _tables(scene):
         rows = set(map(repr, scene._rows(_of_runs(table, column).format(runs=listed))))
@@ -202,6 +208,12 @@ def _still_there(scene: Scene, needed: Rows) -> None:
     for name, table, column in (("wait ids", "wait", "wait_id"), ("attempt ids", "attempt", "attempt_id")):
         known = {row for (row,) in scene._rows(f"SELECT {column} FROM {table}")}
         assert needed.pop(name) <= known, f"a prune has removed rows of {table} that live"
+    gone = needed.pop("code of attempts") - set(scene._rows(_CODE_OF_ATTEMPTS))
+    assert not gone, f"a prune has taken the code that attempts ran with: {sorted(gone)[:3]}"
+    lone = scene._rows(
+        "SELECT hash FROM source WHERE hash NOT IN (SELECT source FROM dag_code WHERE source IS NOT NULL)"
+    )
+    assert done is False or not lone, f"a prune has left texts that nobody refers to: {lone}"
     for table in _WHOLE:
         gone = needed.pop(f"{table} whole") - set(scene._rows(f"SELECT * FROM {table}"))
         assert not gone, f"a prune has removed or changed rows of {table}: {gone}"

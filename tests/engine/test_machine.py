@@ -300,13 +300,15 @@ class Machine(SceneMachine):
     def pause(self, dag: str, verb: str) -> None:
         self.scene.command(verb, dag=dag)
 
-    @rule(dag=st.sampled_from(["d0", "d1", "d2"]), changed=tasks())
-    def load_anew(self, dag: str, changed: list[TaskSpec]) -> None:
+    @rule(dag=st.sampled_from(["d0", "d1", "d2"]), changed=tasks(), text=st.sampled_from(["", "x = 1", None]))
+    def load_anew(self, dag: str, changed: list[TaskSpec], text: str | None) -> None:
         options = (self.gone | self.scene.dags)[dag].options
         schedule = self.schedules.get(dag)
         changed = silent(changed) if dag == "d2" else changed
         policy = {key: value for key, value in options.items() if key != "max_active_runs"}
-        self.scene.dag(dag, *changed, schedule=schedule, max_active_runs=options["max_active_runs"], **policy)
+        self.scene.dag(
+            dag, *changed, schedule=schedule, max_active_runs=options["max_active_runs"], text=text, **policy
+        )
 
     @rule(dag=st.sampled_from(["d1", "d2"]), gone=st.booleans())
     def remove(self, dag: str, gone: bool) -> None:

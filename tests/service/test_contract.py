@@ -22,6 +22,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi import checks as conformance
 
 from bide import Asset, Cron, OnAssets, Runtime, approval, dag, task
+from bide.runtime.graph.source import source_of
 from bide.runtime.service.backfill_shapes import BackfillRequest
 from bide.runtime.service.table import Operation, operations
 from bide.sensors import FileSensor
@@ -58,6 +59,9 @@ async def load() -> int:
 @dag(schedule=Cron("0 2 * * *", interval="day"), start="2026-06-01", catchup="none")
 def etl() -> None:
     load()
+
+
+etl.source = source_of(__file__, Path(__file__).read_text())
 
 
 @dag(schedule=OnAssets(gold, consume="latest"), start="2026-06-01")

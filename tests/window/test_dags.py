@@ -4,14 +4,51 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from tests.window.house import House
+from tests.window.house import SHOWCASE, House
 
 FIGURE_MS = 200
 """What drawing a grid of 200 tasks by 50 runs may cost."""
+
+
+INVOICES = """from bide import dag, task
+
+
+@task(retries=3)
+def total() -> float:
+    # <img src=x onerror=document.title='hurt'>
+    return 0.19
+
+
+@dag
+def invoices() -> None:
+    total()
+"""
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """The showcase, and beside it a file that can be changed."""
+    folder = tmp_path_factory.mktemp("house")
+    dags = folder / "dags"
+    dags.mkdir()
+    shutil.copy(SHOWCASE, dags)
+    (dags / "invoices.py").write_text(INVOICES)
+    house = House(folder, dags)
+    house.open()
+    try:
+        house.runs = house.furnish()
+        yield house
+    finally:
+        house.close()
 
 
 def big_grid(tasks: int, runs: int) -> dict[str, Any]:
@@ -223,3 +260,48 @@ def test_the_graph_the_tasks_the_docs_and_the_backfills_of_a_dag(page: Page, hou
     views.get_by_role("button", name="Graph").click()
     expect(page.get_by_text("as of run")).to_be_visible()
     expect(page.get_by_text("2 of 2 shown")).to_be_visible()
+
+
+def loaded_with(house: House, text: str) -> None:
+    """Have the service read its files anew, one of them changed."""
+    count = len(house.ask("/dags/invoices/code"))
+    Path(house.dags, "invoices.py").write_text(text)
+    assert house.process is not None
+    house.process.send_signal(signal.SIGHUP)
+    house.until("/dags/invoices/code", lambda found: len(found) > count)
+
+
+def test_b54_c38_the_code_that_a_run_ran_with_and_what_has_changed_since(page: Page, house: House) -> None:
+    run = house.trigger("invoices")
+    house.until(f"/runs/{run}", lambda shown: shown["state"] == "success")
+    page.goto(f"{house.url}/dags/invoices?view=code")
+    text = page.get_by_role("region", name=re.compile("^Code .* of invoices$"))
+    expect(text).to_contain_text("# <img src=x onerror=document.title='hurt'>")
+    expect(text.locator(".keyword").first).to_have_text("from")
+    expect(page.get_by_text("It was never otherwise")).to_be_visible()
+    loaded_with(house, INVOICES.replace("0.19", "0.21"))  # it comes without being asked for
+    expect(text).to_contain_text("return 0.21")
+    changed = page.get_by_role("region", name=re.compile("^From code .* of invoices$"))
+    expect(changed.locator(".was")).to_have_text(re.compile(r"7-went: +return 0\.19"))
+    expect(changed.locator(".now")).to_have_text(re.compile(r"7\+came: +return 0\.21"))
+    expect(page.get_by_text("The graph is the same in both: version")).to_be_visible()
+    loaded_with(house, INVOICES.replace("0.19", "0.21").replace("retries=3", "retries=5"))
+    expect(page.get_by_text("- retries: 3")).to_be_visible()
+    page.get_by_label("Since code").select_option(index=1)
+    expect(page.get_by_role("status").filter(has_text="2 lines came, 2 went.")).to_be_visible()
+    page.get_by_role("button", name="Side by side").click()
+    expect(page).to_have_url(re.compile("as=side"))
+    expect(changed.locator(".pair").filter(has=page.locator(".was"))).to_have_count(2)
+    page.goto(f"{house.url}/runs/{run}")
+    page.locator(".fact").filter(has_text="Code").get_by_role("link").click()
+    expect(text).to_contain_text("return 0.19")
+    expect(page.get_by_text("what begins now runs with a newer one")).to_be_visible()
+    page.get_by_role("group", name="View").get_by_role("button", name="Versions").click()
+    expect(page.get_by_role("heading", name="The code of the two")).to_be_visible()
+    expect(changed.locator(".now")).to_contain_text("retries=5")
+    assert page.title() != "hurt"
+    page.set_viewport_size({"width": 360, "height": 740})
+    for view in ("code", "versions"):
+        page.goto(f"{house.url}/dags/invoices?view={view}")
+        expect(changed.locator(".now")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360

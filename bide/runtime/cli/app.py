@@ -20,6 +20,7 @@ from bide.runtime.cli import (
     check,
     completion,
     config,
+    dag_group,
     dev,
     effects,
     events,
@@ -30,6 +31,7 @@ from bide.runtime.cli import (
     pools,
     schedule,
     systemd,
+    tasks,
     token,
     top,
     ui,
@@ -46,7 +48,6 @@ from bide.runtime.cli.asking import (
     Db,
     Json,
     MapIndex,
-    Most,
     Params,
     Run,
     RunOrTask,
@@ -56,7 +57,6 @@ from bide.runtime.cli.asking import (
     dag_name,
     done,
 )
-from bide.runtime.cli.dags import dag_lines, dag_table, unloaded_lines
 from bide.runtime.cli.folding import folded
 from bide.runtime.cli.grouping import by_group
 from bide.runtime.cli.many import (
@@ -92,6 +92,8 @@ app = App(
     result_action="return_value",
 )
 app.command(waits.app)
+app.command(dag_group.app)
+app.command(tasks.tasks)
 app.command(stats_command)
 app.command(schedule.schedule)
 app.command(backfill.app)
@@ -195,35 +197,6 @@ def simulate(
 
 
 # --- reading -------------------------------------------------------------------------------------
-
-
-@app.command
-def dags(
-    dag: Annotated[str | None, Parameter(help="One DAG: a name or a TARGET.")] = None,
-    /,
-    *,
-    limit: Most = 100_000,
-    db: Db = None,
-    json: Json = False,
-) -> int:
-    """List the DAGs of the database; or show one: its tasks, and what a run of it takes."""
-    if dag is not None:
-        name = dag_name(dag)
-        shown = asked(db, lambda ops: ops.dag(name))
-        if json:
-            print_json(shown)
-        else:
-            for line in dag_lines(shown):
-                write(line)
-        return 0
-    found = asked(db, lambda ops: ops.dags(limit))
-    if json:
-        print_json(found)
-    else:
-        print_table(*dag_table(found), "no DAG is known yet")
-        for line in unloaded_lines(found):
-            note(line)
-    return 0
 
 
 @app.command

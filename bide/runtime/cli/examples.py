@@ -20,6 +20,11 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "version": ("bide version",),
     # look
     "dags": ("bide dags", "bide dags daily"),
+    "dags code": ("bide dags code daily", "bide dags code daily --list", "bide dags code daily --diff 3 4"),
+    "dags versions": ("bide dags versions daily",),
+    "dags firings": ("bide dags firings daily", "bide dags firings daily --from 2026-06-01 --to 2026-07-01"),
+    "dags grid": ("bide dags grid daily", "bide dags grid daily -n 20"),
+    "tasks": ("bide tasks", "bide tasks --state failed,lost --dag 'orders_*'"),
     "runs": ("bide runs", "bide runs daily --state failed --limit 10 --json"),
     "show": ("bide show 12", "bide show 12 --json"),
     "why": ("bide why 12", "bide why 12/load", "bide why daily"),
@@ -147,7 +152,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
 
 CHAPTERS: Final[dict[str, str]] = {
     "Write and run": "init dev run serve check simulate schedule",
-    "Look": "ui dags runs show why logs events top stats waits pools doctor",
+    "Look": "ui dags runs tasks show why logs events top stats waits pools doctor",
     "Act": "trigger cancel rerun mark skip pause unpause action backfill",
     "What is safe to use": "assets effects incident approvals alerts",
     "The outside": "hooks notify token audit",

@@ -41,6 +41,10 @@ class Changes(msgspec.Struct, eq=False):
     """(backlog, dag_id): JSON, the ranges of missed firings that are still to be run"""
     versions_new: list[Row] = []
     """(version_id, dag_id, hash, spec, created_us)"""
+    sources_new: list[Row] = []
+    """(hash, bytes, text): the text of a file; one that is there already is left out"""
+    codes_new: list[Row] = []
+    """(dag_id, version_id, file, source, first_run_id, first_attempt_id, loaded_us)"""
     runs_new: list[Row] = []
     """(run_id, dag_id, version_id, state, kind, run_key, logical_us, start_us, end_us,
     scheduled_us, params, created_us, deadline_us, reason)"""

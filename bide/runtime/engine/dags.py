@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bide.runtime.engine import backfills, pausing, runs, scheduling, standing, waiting
+from bide.runtime.engine import backfills, coding, pausing, runs, scheduling, standing, waiting
 from bide.runtime.engine.assets import declaring, promising
 from bide.runtime.engine.messages import DagLoaded, DagRemoved
 from bide.runtime.engine.turn import Slices, Turn, dag_options
@@ -37,6 +37,7 @@ def dag_loaded(t: Turn, e: DagLoaded) -> Slices:
         dag.resources.clear()
         runs.queue_anew(world, dag)
         waiting.ask_again(t, dag)
+    coding.keep_text(t, dag, e)
     dag.tz = spec.tz
     dag.file = e.file
     dag.removed = False

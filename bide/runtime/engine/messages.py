@@ -18,6 +18,7 @@ from bide.runtime.engine.bulk_state import BulkOn
 from bide.runtime.engine.notices import NoticesMoved
 from bide.runtime.engine.precondition import Match
 from bide.runtime.engine.states import AttemptState
+from bide.runtime.graph.source import Source
 from bide.runtime.graph.spec import DagSpec, TaskSpec
 from bide.runtime.values import storable
 
@@ -231,8 +232,7 @@ class OrphansKilled(msgspec.Struct, frozen=True):
 class DagLoaded(msgspec.Struct, frozen=True):
     """A DAG's declaration as it now stands: its graph, its schedule, both as plain data.
 
-    `graph` is what `spec` encodes, where it is at hand: large graphs are then held once. `file` is
-    where it is declared, "" where that is in none.
+    `graph` is what `spec` encodes, if at hand; `file` where it is declared, "" for nowhere; `source` its text.
     """
 
     dag: str
@@ -242,6 +242,7 @@ class DagLoaded(msgspec.Struct, frozen=True):
     options: dict[str, Any]
     graph: DagSpec | None = None
     file: str = ""
+    source: Source | None = None
 
 
 class AssetsDeclared(msgspec.Struct, frozen=True):

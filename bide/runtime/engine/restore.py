@@ -79,6 +79,8 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
     for row in rows.dags:
         world.add_dag(_dag(world, row, hashes))
     by_id = world.dag_of
+    for code in rows.coded:
+        by_id[code.dag_id].coded = code.version_id, code.source, code.file
     restore_assets(world, rows, by_id)
     owners = _backfills(world, rows, by_id)
     budgets.restore(world, [(row.name, row.since_us, row.spent, row.by_backfills) for row in rows.budgets])

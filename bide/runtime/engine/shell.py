@@ -495,5 +495,5 @@ def dag_loaded(dag: Dag) -> DagLoaded:
     """The input that tells `decide` of a loaded DAG."""
     file = "" if dag.file is None else str(dag.file)
     return DagLoaded(
-        dag.name, dag.encoded, dag.hash, dag.schedule.to_json(), dict(dag.options), dag.spec, file
+        dag.name, dag.encoded, dag.hash, dag.schedule.to_json(), dict(dag.options), dag.spec, file, dag.source
     )

@@ -115,6 +115,7 @@ class DagState:
         "backlog",
         "code",
         "code_error",
+        "coded",
         "compiled",
         "dag_id",
         "file",
@@ -162,6 +163,7 @@ class DagState:
         self.standing: dict[int, Standing] = {}  # the triggers of its schedule
         self.code: frozenset[str] = frozenset()
         self.code_error = "this runtime was started without it"
+        self.coded: tuple[int, str, str] | None = None  # by its last load: (version, text's hash, file)
         self.runs: set[int] = set()  # unfinished
         self.active_runs = 0
         self.queued: list[tuple[int, int]] = []  # a heap: (what it goes by, run id); see `runs.queue`
@@ -169,9 +171,7 @@ class DagState:
         self.owned: set[int] = set()  # of these runs, those of backfills and of rerun plans
         self.backfilled: dict[int, Run] = {}  # of these, the queued ones
         self.stuck: dict[int, Instance] = {}  # ready, but its code is not loaded or the DAG is paused
-        self.resources: dict[
-            int, tuple[Resource, ...]
-        ] = {}  # by id of the task's spec, which the world keeps
+        self.resources: dict[int, tuple[Resource, ...]] = {}  # by id of a task's spec, which the world keeps
 
     @property
     def live(self) -> set[int]:

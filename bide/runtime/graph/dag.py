@@ -19,6 +19,7 @@ from bide.runtime.graph.code import Code
 from bide.runtime.graph.handlers import CALLBACKS
 from bide.runtime.graph.picture import flowchart
 from bide.runtime.graph.policy import policy_fields
+from bide.runtime.graph.source import Source
 from bide.runtime.graph.spec import DagSpec, Role
 from bide.runtime.graph.teardowns import settle
 from bide.runtime.graph.validate import check_graph, check_name
@@ -82,6 +83,8 @@ class Dag:
         """Where it was written, None when that is not a file."""
         self.folder: Path | None = None if file is None else file.parent
         """What relative paths are relative to."""
+        self.source: Source | None = None
+        """The text that it was read from; None where bide did not read its file."""
 
     @property
     def encoded(self) -> bytes:

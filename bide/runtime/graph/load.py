@@ -19,6 +19,7 @@ from bide.runtime.assets.declarations import Said, collecting, declared
 from bide.runtime.errors import BideError, GraphError, NotFoundError, UsageError
 from bide.runtime.graph.contract_files import contract_files, read_contracts
 from bide.runtime.graph.dag import Dag
+from bide.runtime.graph.source import source_of
 from bide.runtime.graph.validate import suggestion
 
 _PLACED: Final = re.compile(r"\S+\.py(:[0-9]+)?[: ]")
@@ -169,12 +170,15 @@ class _AnewLoader(SourceFileLoader):
     """Compiles what stands in the file now.
 
     Python's compiled copies are told stale by size and whole seconds: an edit of the second in which a
-    file was last read, to a text as long, would not be seen.
+    file was last read, to a text as long, would not be seen. `read` is what was compiled.
     """
+
+    read = b""
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
+        self.read = self.get_data(path)
+        return self.source_to_code(self.read, path)
 
 
 def import_file(path: Path) -> ModuleType:
@@ -207,14 +211,31 @@ def import_file(path: Path) -> ModuleType:
         if isinstance(error, KeyboardInterrupt | GeneratorExit):
             raise
         raise GraphError(_sentence(error, str(path))) from error
+    _say_text(module, path, importlib.util.decode_source(loader.read))
     return module
+
+
+def _say_text(module: ModuleType, path: Path, text: str) -> None:
+    """Give the DAGs of a module the text that they came with; one declared in another file keeps what it has."""
+    source = source_of(str(path), text)
+    for dag in vars(module).values():
+        if isinstance(dag, Dag) and (
+            dag.file == path or dag.source is None or dag.source.file == source.file
+        ):
+            dag.source = source
 
 
 def _import_module(name: str) -> ModuleType:
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
+    had = name in sys.modules
     try:
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
+        spec = module.__spec__
+        if not had and spec is not None and isinstance(spec.loader, SourceFileLoader):
+            path = spec.loader.get_filename(name)
+            _say_text(module, Path(path), importlib.util.decode_source(spec.loader.get_data(path)))
+        return module
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
             raise NotFoundError(

@@ -92,6 +92,11 @@ def version_number(text: object) -> int:
     return _number(text, "version of a DAG", "`GET /dags/{dag}/versions` lists them", "version")
 
 
+def code_number(text: object) -> int:
+    """The number of a code that a DAG was loaded with, from what was typed."""
+    return _number(text, "code of a DAG", "`bide dags code DAG --list` lists them", "code")
+
+
 def before_number(text: str | None) -> int:
     """The number below which a page of a listing begins; None: at the newest."""
     return (

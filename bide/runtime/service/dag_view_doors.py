@@ -6,6 +6,7 @@ from typing import Annotated, Protocol
 
 from msgspec import Meta
 
+from bide.runtime.service.code_shapes import CodeLine, CodeShown
 from bide.runtime.service.dag_view_shapes import (
     Calendar,
     DagCard,
@@ -61,4 +62,24 @@ class DagViewDoors(Protocol):
     @get("/dags/{dag}/versions/{version}")
     async def version(self, dag: str, version: str) -> GraphVersionShown:
         """Show a version of a DAG's graph."""
+        ...
+
+    @get("/dags/{dag}/code", pages="code")
+    async def codes(
+        self, dag: str, version: str | None = None, limit: Limit = 100, before: str | None = None
+    ) -> list[CodeLine]:
+        """List what a DAG was loaded with, the newest first: an item wherever its graph or its file's text was another.
+
+        `version`: only what gave that version of the graph.
+        """
+        ...
+
+    @get("/dags/{dag}/code/{code}")
+    async def code(self, dag: str, code: str) -> CodeShown:
+        """Show the text of the file that a DAG was declared in, as it was loaded."""
+        ...
+
+    @get("/runs/{run}/code")
+    async def run_code(self, run: str) -> list[CodeLine]:
+        """List the code that the attempts of a run were begun with, oldest first; before the first, what it was made with."""
         ...

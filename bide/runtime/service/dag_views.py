@@ -11,7 +11,16 @@ from bide.runtime.engine.states import State
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.graph.validate import suggestion
-from bide.runtime.service.addresses import before_number, bounded, read_date, version_number
+from bide.runtime.service import codes
+from bide.runtime.service.addresses import (
+    before_number,
+    bounded,
+    code_number,
+    read_date,
+    run_number,
+    version_number,
+)
+from bide.runtime.service.code_shapes import CodeLine, CodeShown
 from bide.runtime.service.dag_calendar import Span, calendar, lines
 from bide.runtime.service.dag_view_shapes import (
     Calendar,
@@ -97,6 +106,26 @@ class DagViews:
     async def version(self, dag: str, version: str) -> GraphVersionShown:
         number = version_number(version)
         return await self._reader.ask(Reader.read, lambda conn: _version(conn, dag, number))
+
+    async def codes(
+        self, dag: str, version: str | None = None, limit: int = 100, before: str | None = None
+    ) -> list[CodeLine]:
+        bounded(limit)
+        below = before_number(before)
+        of = None if version is None else version_number(version)
+        return await self._reader.ask(
+            Reader.read, lambda conn: codes.loads(conn, known(conn, dag).dag_id, of, below, limit)
+        )
+
+    async def code(self, dag: str, code: str) -> CodeShown:
+        number = code_number(code)
+        return await self._reader.ask(
+            Reader.read, lambda conn: codes.show(conn, dag, known(conn, dag).dag_id, number)
+        )
+
+    async def run_code(self, run: str) -> list[CodeLine]:
+        number = run_number(run)
+        return await self._reader.ask(Reader.read, lambda conn: codes.of_run(conn, number))
 
     def _code_error(self, dag: str) -> str | None:
         return (self._live.code_error(dag) or None) if self._live else None

@@ -36,6 +36,11 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
     ),
     ("backlogs", "UPDATE dag SET backlog = ? WHERE dag_id = ?"),
     ("versions_new", _insert("dag_version", "version_id, dag_id, hash, spec, created_us")),
+    ("sources_new", _insert("source", "hash, bytes, text") + " ON CONFLICT (hash) DO NOTHING"),
+    (
+        "codes_new",
+        _insert("dag_code", "dag_id, version_id, file, source, first_run_id, first_attempt_id, loaded_us"),
+    ),
     (
         "runs_new",
         _insert(
@@ -452,6 +457,7 @@ _MAYBE: Final = frozenset(
         "notices_joined",
         "notices_on",
         "notices_set",
+        "sources_new",
     }
 )
 """What may find nothing to do, or more than one row."""

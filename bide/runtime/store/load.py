@@ -44,6 +44,7 @@ from bide.runtime.store.world_rows import (
     BudgetRow,
     ChoiceRow,
     ClosingRow,
+    CodedRow,
     ContractRow,
     CursorRow,
     DagRow,
@@ -76,6 +77,10 @@ _DAGS: Final = f"SELECT {columns(DagRow)} FROM dag ORDER BY dag_id"
 _VERSIONS: Final = (
     f"SELECT {VERSION} FROM dag_version WHERE version_id IN (SELECT version_id FROM dag"
     " UNION SELECT version_id FROM run WHERE ended_us IS NULL) ORDER BY version_id"
+)
+_CODED: Final = (
+    "SELECT c.dag_id, c.version_id, coalesce(c.source, ''), c.file FROM dag d JOIN dag_code c"
+    " ON c.code_id = (SELECT max(n.code_id) FROM dag_code n WHERE n.dag_id = d.dag_id) ORDER BY c.dag_id"
 )
 _STANDING: Final = f"SELECT {columns(StandingRow)} FROM standing WHERE ended_us IS NULL ORDER BY standing_id"
 _STANDING_MARKS: Final = "SELECT standing_id, name, mark FROM standing_mark JOIN standing USING (standing_id) WHERE ended_us IS NULL"
@@ -160,6 +165,7 @@ def load_world(conn: sqlite3.Connection) -> WorldRows:
         epoch=meta(conn, "epoch"),
         batch=meta(conn, "batch"),
         choices=_choices(conn, _UNFINISHED),
+        coded=rows(conn, CodedRow, _CODED),
         closing=rows(conn, ClosingRow, _CLOSING),
         assets=rows(conn, AssetRow, _ASSETS),
         open_versions=rows(conn, OpenVersionRow, OPEN_VERSIONS),

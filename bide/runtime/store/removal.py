@@ -20,6 +20,9 @@ from bide.runtime.store.references import free, referring
 from bide.runtime.store.still import UNFINISHED_PLAN, UNSENT, still
 
 _THESE: Final = "(SELECT value FROM json_each(?1))"
+_NOT_NEWEST: Final = (
+    "EXISTS (SELECT 1 FROM dag_code n WHERE n.dag_id = dag_code.dag_id AND n.code_id > dag_code.code_id)"
+)
 _PAIRS: Final = "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?1))"
 _APART: Final = "('approval', 'delivery', 'plan')"
 """Subjects of the journal that may outlive a run, and whose lines stay with them."""
@@ -132,7 +135,12 @@ STEPS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ),
     ("intervals", (f"DELETE FROM backfill_interval WHERE (backfill_id, place) IN {_PAIRS}",)),
     ("backfills", (f"DELETE FROM backfill WHERE backfill_id IN {_THESE} AND {{free:backfill}}",)),
+    (
+        "loads",
+        (f"DELETE FROM dag_code WHERE code_id IN {_THESE} AND {_NOT_NEWEST}",),
+    ),
     ("codes", (f"DELETE FROM dag_version WHERE version_id IN {_THESE} AND {{free:dag_version}}",)),
+    ("texts", (f"DELETE FROM source WHERE hash IN {_THESE} AND {{free:source}}",)),
     ("skips", (f"DELETE FROM skipped_firing WHERE skip_id IN {_THESE}",)),
     ("alerts", (f"DELETE FROM alert WHERE alert_id IN {_THESE} AND {{free:alert}}",)),
     ("notices", (f"DELETE FROM notice WHERE notice_id IN {_THESE}",)),

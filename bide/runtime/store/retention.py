@@ -373,7 +373,19 @@ _STAGES: Final[tuple[Callable[..., tuple[Any, ...] | None], ...]] = (
     ),
     _intervals,
     _kind("backfills", "ended_us < :before AND {free}"),
+    _aged(  # nothing runs with it since then, and no run is left that may have
+        "loads",
+        "SELECT code_id FROM dag_code AS c WHERE EXISTS (SELECT 1 FROM dag_code n WHERE n.code_id ="
+        " (SELECT min(m.code_id) FROM dag_code m WHERE m.dag_id = c.dag_id AND m.code_id > c.code_id)"
+        " AND n.loaded_us < :before"
+        " AND NOT EXISTS (SELECT 1 FROM run r WHERE r.dag_id = n.dag_id AND r.run_id < n.first_run_id)) AND "
+        + _AFTER.format("code_id"),
+    ),
     _kind("codes", "created_us < :before AND {free}"),
+    _aged(
+        "texts", "SELECT hash FROM source WHERE {free}"
+        " AND hash > coalesce(nullif(:at, -1), '') ORDER BY hash LIMIT :page",
+    ),
     _aged("skips", "SELECT skip_id FROM skipped_firing WHERE at_us < :before AND " + _AFTER.format("skip_id")),
     _kind("notices", "coalesce(ended_us, made_us) < :before"),
     _kind("alerts", "fired_us < :before AND {free}"),

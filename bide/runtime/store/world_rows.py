@@ -32,6 +32,15 @@ class DagRow(_Row, frozen=True):
     file: str
 
 
+class CodedRow(_Row, frozen=True):
+    """What a DAG was loaded with last; `source` is the hash of the text, "" where none came with it."""
+
+    dag_id: int
+    version_id: int
+    source: str
+    file: str
+
+
 class StandingRow(_Row, frozen=True):
     """A trigger of a schedule, waited for without a run."""
 
@@ -285,6 +294,7 @@ class WorldRows(msgspec.Struct, frozen=True):
     epoch: int
     batch: int
     choices: list[ChoiceRow] = []
+    coded: list[CodedRow] = []
     closing: list[ClosingRow] = []
     assets: list[AssetRow] = []
     open_versions: list[OpenVersionRow] = []

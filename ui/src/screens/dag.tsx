@@ -9,13 +9,14 @@ import { askTrigger, pausing } from '../parts/trigger'
 import { filter, part, query } from '../lib/router'
 import { dagZone } from '../lib/time'
 import { DagCalendar } from './dag_calendar'
+import { DagCode } from './dag_code'
 import { RunGrid } from './dag_grid'
 import { DagBackfills, DagDocs, DagGraph, DagTasks } from './dag_tasks'
 import { DagVersions } from './dag_versions'
 
 export type Shape = components['schemas']['DagShown']
 
-const VIEWS: [string, string][] = [['', 'Grid'], ['graph', 'Graph'], ['calendar', 'Calendar'], ['tasks', 'Tasks'], ['versions', 'Versions'], ['docs', 'Docs'], ['backfills', 'Backfills']]
+const VIEWS: [string, string][] = [['', 'Grid'], ['graph', 'Graph'], ['calendar', 'Calendar'], ['tasks', 'Tasks'], ['code', 'Code'], ['versions', 'Versions'], ['docs', 'Docs'], ['backfills', 'Backfills']]
 
 export default function Dag({ dag }: { dag: string }) {
   const shown = useGet('/api/v1/dags/{dag}', { names: { dag }, on: (event) => event.dag === dag && (event.kind === 'run' || event.kind === 'dag') })
@@ -51,6 +52,7 @@ export default function Dag({ dag }: { dag: string }) {
           {view === 'graph' && <DagGraph of={it} />}
           {view === 'calendar' && <DagCalendar dag={dag} tz={it.tz} />}
           {view === 'tasks' && <DagTasks of={it} />}
+          {view === 'code' && <DagCode dag={dag} />}
           {view === 'versions' && <DagVersions dag={dag} />}
           {view === 'docs' && <DagDocs of={it} />}
           {view === 'backfills' && <DagBackfills dag={dag} />}

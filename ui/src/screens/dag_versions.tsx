@@ -4,10 +4,11 @@ import { useMemo } from 'preact/hooks'
 import { useGet, usePages } from '../api/query'
 import type { components } from '../api/schema'
 import { compare, written } from '../lib/compare'
-import { filter, query } from '../lib/router'
+import { filter, part, query } from '../lib/router'
 import { instant } from '../lib/time'
 import { Copy } from '../parts/action'
-import { Ago, Empty, Panel, Shown } from '../parts/basics'
+import { Ago, Empty, Link, Panel, Shown } from '../parts/basics'
+import { VersionsCode } from './dag_code'
 
 type Line = components['schemas']['GraphVersionLine']
 
@@ -24,14 +25,15 @@ export function DagVersions({ dag }: { dag: string }) {
         return (
           <>
             <Panel title="What has changed" side={all.length > 1 && (
-              <>
+              <div class="chosen-code">
                 <Pick label="From" all={all} value={was?.version ?? ''} onChange={(was) => filter({ was })} />
                 <Pick label="To" all={all} value={now.version} onChange={(now) => filter({ now })} />
                 {versions.more.value && <button class="small" onClick={versions.next}>Older</button>}
-              </>
+              </div>
             )}>
-              {was ? <Diff dag={dag} was={was.version} now={now.version} /> : <Empty title="It was never otherwise">The graph has one version, <Ago at={now.created_at} />. Each change of a task, a parameter or an option makes another.</Empty>}
+              {was ? <GraphDiff dag={dag} was={was.version} now={now.version} /> : <Empty title="It was never otherwise">The graph has one version, <Ago at={now.created_at} />. Each change of a task, a parameter or an option makes another.</Empty>}
             </Panel>
+            {was && <VersionsCode dag={dag} was={was.version} now={now.version} />}
             <Written dag={dag} line={now} />
           </>
         )
@@ -50,7 +52,7 @@ function Pick({ label, all, value, onChange }: { label: string; all: readonly Li
 
 const SIGNS = { added: ['good', 'added'], removed: ['bad', 'removed'], changed: ['busy', 'changed'] } as const
 
-function Diff({ dag, was, now }: { dag: string; was: string; now: string }) {
+export function GraphDiff({ dag, was, now }: { dag: string; was: string; now: string }) {
   const before = useGet('/api/v1/dags/{dag}/versions/{version}', { names: { dag, version: was } })
   const after = useGet('/api/v1/dags/{dag}/versions/{version}', { names: { dag, version: now } })
   const found = useMemo(() => (before.data.value && after.data.value ? compare(before.data.value.graph, after.data.value.graph) : null), [before.data.value, after.data.value])
@@ -81,7 +83,7 @@ function Written({ dag, line }: { dag: string; line: Line }) {
         const text = written(found.graph)
         return (
           <Panel title={`Version ${line.version}${line.current ? ', the current one' : ''}`} side={<Copy text={text} />}>
-            <p class="dim">The graph as bide keeps it, <span class="mono">{line.hash}</span>: what is not as its default. A version holds what was declared; the bodies of tasks stay in their file.</p>
+            <p class="dim">The graph as bide keeps it, <span class="mono path">{line.hash}</span>: what is not as its default. A version holds what was declared; the bodies of tasks stand under <Link to={`/dags/${part(dag)}?view=code`}>Code</Link>.</p>
             <pre class="written" tabIndex={0} aria-label="The graph of this version">{text}</pre>
           </Panel>
         )

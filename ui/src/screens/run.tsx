@@ -9,6 +9,7 @@ import { Graph } from '../parts/graph'
 import { filter, part, query } from '../lib/router'
 import { URGENCY } from '../lib/states'
 import { dagZone, lasted } from '../lib/time'
+import { RunCode } from './run_code'
 import { Actions, Alerts, Banner } from './run_actions'
 import { Cause, Failures, Path } from './run_cause'
 import { useLive, type Live, type Task } from './run_live'
@@ -41,7 +42,8 @@ function Page({ run, graph, live }: { run: string; graph: RunGraph; live: Live }
         {shown && <Fact name="Logical date"><Instant at={shown.logical_date} /></Fact>}
         {graph.started_at ? <Fact name="Started"><Ago at={graph.started_at} /></Fact> : <Fact name="Made"><Ago at={graph.created_at} /></Fact>}
         {graph.started_at && <Fact name={over ? 'Took' : 'Runs for'}>{lasted(graph.started_at, graph.ended_at)}</Fact>}
-        <Fact name="Version"><code>{graph.version.slice(0, 8)}</code>{graph.newer && <> <Link to={`/dags/${part(graph.dag)}?tab=code`}>the DAG has a newer one</Link></>}</Fact>
+        <Fact name="Version"><code>{graph.version.slice(0, 8)}</code>{graph.newer && <> <Link to={`/dags/${part(graph.dag)}?view=versions`}>the DAG has a newer one</Link></>}</Fact>
+        <RunCode run={run} dag={graph.dag} />
       </Head>
       <Banner graph={graph} state={state} />
       {shown && <Alerts alerts={shown.alerts} />}
