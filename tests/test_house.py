@@ -37,6 +37,8 @@ SQL = re.compile(
     re.DOTALL,
 )
 
+TYPED = re.compile(r"msgspec\.convert|msgspec\.(json|msgpack|toml|yaml)\.(decode|Decoder)")
+
 
 def is_pure(name: str) -> bool:
     if name.startswith("bide/runtime/graph/"):
@@ -113,6 +115,19 @@ def test_only_the_clock_reads_clocks() -> None:
         for name, tree in TREES.items()
         if name != "bide/runtime/clock.py"
         for line, what in clock_reads(tree)
+    ]
+    assert found == []
+
+
+def test_types_are_read_through_one_room() -> None:
+    """By any thread: msgspec itself takes no two that use a type for the first time."""
+    found = [
+        f"{name}:{node.lineno} {ast.unparse(node.func)}"
+        for name, tree in TREES.items()
+        if name != "bide/runtime/typed.py"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and TYPED.fullmatch(ast.unparse(node.func))
+        if not ast.unparse(node.func).endswith("decode") or "type" in {word.arg for word in node.keywords}
     ]
     assert found == []
 

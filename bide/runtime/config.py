@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.errors import UsageError
 from bide.runtime.lineage.settings import OpenLineage
 from bide.runtime.notify.routes import RouteSetting, routes_of
@@ -211,7 +212,7 @@ def _checked(key: str, value: Any, place: str) -> Any:
     said = f"--{key.replace('_', '-')}" if place == "flag" else f"{place}: {key}"
     try:
         # Text from the environment is read as the type of the key ("8" as 8), in a file it is an error.
-        checked = msgspec.convert({key: value}, Values, strict=not place.startswith(_PREFIX))
+        checked = typed.convert({key: value}, Values, strict=not place.startswith(_PREFIX))
     except msgspec.ValidationError as error:
         why = str(error).partition(" - at")[0]
         if unknown := _UNKNOWN.fullmatch(why):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.errors import UsageError
 from bide.triggers.base import Fail as Fail
 from bide.triggers.base import Fire as Fire
@@ -52,7 +53,7 @@ class _Tagged(msgspec.Struct):
     kind: str
 
 
-_tag: Final = msgspec.json.Decoder(_Tagged)
+_tag: Final = typed.decoder(_Tagged)
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -85,7 +86,7 @@ def decode_trigger(data: bytes) -> Trigger:
         raise UsageError(f"a stored trigger cannot be read: {error}") from None
     decoder = _decoders.get(kind)
     if decoder is None:
-        decoder = _decoders[kind] = msgspec.json.Decoder(trigger_class(kind))
+        decoder = _decoders[kind] = typed.decoder(trigger_class(kind))
     try:
         with stored():
             trigger: Trigger = decoder.decode(data)

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.words import (
     Action,
     Cause,
@@ -137,4 +138,4 @@ def from_json(text: str | bytes, kind: type[T]) -> T:
     >>> from_json(to_json(Invalidation(asset="a", start_us=0, end_us=1)), Invalidation).cause.value
     'source_correction'
     """
-    return msgspec.json.decode(text, type=kind)
+    return typed.decode(text, kind)

@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.asset import Asset, check_asset_name
 from bide.runtime.assets.words import Action, Edge, Level, Result, Severity
 from bide.runtime.errors import GraphError
@@ -230,7 +231,7 @@ def _whole(edge: str, each: Requirement) -> Requirement:
     if isinstance(each, ExactVersion):
         each = ExactVersion(str(each.version))
     try:
-        found: Requirement = msgspec.convert(msgspec.to_builtins(each), Requirement)
+        found: Requirement = typed.convert(msgspec.to_builtins(each), Requirement)
     except (msgspec.ValidationError, TypeError) as error:
         raise GraphError(f"{edge}: require holds {each!r}, and that cannot be: {error}") from None
     return found

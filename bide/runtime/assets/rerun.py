@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.words import Output
 from bide.runtime.clock import from_us, to_us
 from bide.runtime.errors import UsageError
@@ -222,7 +223,7 @@ def to_file(plan: RerunPlan) -> str:
 def from_file(text: str | bytes, name: str = "this") -> RerunPlan:
     """The plan of a file. `UsageError` when it is none, or was changed after it was made."""
     try:
-        plan = msgspec.json.decode(text, type=RerunPlan)
+        plan = typed.decode(text, RerunPlan)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(
             f"{name} is no rerun plan ({error}): make one with `bide assets plan INVALIDATION -o plan.json`"

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.errors import UsageError
 
 
@@ -77,7 +78,7 @@ def schema_of(stated: object) -> Schema:
 
 def _column(stated: object) -> Column:
     try:
-        column = msgspec.convert(stated, Column)
+        column = typed.convert(stated, Column)
     except msgspec.ValidationError as error:
         raise UsageError(
             f"a column of a schema has a name, a type, and perhaps nullable and default: {error}, in {str(stated)[:80]}"

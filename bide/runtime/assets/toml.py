@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.asset import AssetSpec, asset_of
 from bide.runtime.assets.contract import (
     ContractSpec,
@@ -217,7 +218,7 @@ def _requirements(stated: Any, at: int, page: _Page) -> tuple[Requirement, ...]:
             found += _short(each, at, page)
             continue
         try:
-            found.append(msgspec.convert(each, Requirement))
+            found.append(typed.convert(each, Requirement))
         except msgspec.ValidationError as error:
             key = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else "is"
             value = each.get(key) if isinstance(each, dict) else None
@@ -253,7 +254,7 @@ def _short(stated: dict[str, Any], at: int, page: _Page) -> tuple[Requirement, .
 
 def _span(stated: dict[str, Any], key: str, at: int, page: _Page) -> timedelta:
     try:
-        return msgspec.convert(stated[key], timedelta)
+        return typed.convert(stated[key], timedelta)
     except msgspec.ValidationError:
         raise page.wrong(
             at, key, (str(stated[key]),),
@@ -270,6 +271,6 @@ def _converted(
     page: _Page,
 ) -> Requirement:
     try:
-        return msgspec.convert({"is": kind.__struct_config__.tag, **value}, kind)
+        return typed.convert({"is": kind.__struct_config__.tag, **value}, kind)
     except msgspec.ValidationError as error:
         raise page.wrong(at, key, (str(stated[key]),), f"{key} is {stated[key]!r}: {error}") from None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from cyclopts import App, Parameter
 
+from bide.runtime import typed
 from bide.runtime.cli.asking import ASLEEP, Dag, Db, Json, Params, asked, dag_name, done
 from bide.runtime.cli.output import note, print_json, print_table, print_why, stamp, write
 from bide.runtime.clock import SECOND
@@ -178,7 +179,7 @@ def _of_plan(file: str) -> tuple[BackfillRequest, str]:
     from bide.runtime.service.backfill_shapes import BackfillPlan
 
     try:
-        found = msgspec.json.decode(Path(file).read_bytes(), type=BackfillPlan)
+        found = typed.decode(Path(file).read_bytes(), BackfillPlan)
     except OSError as error:
         raise UsageError(f"the plan {file} cannot be read ({error.strerror})") from None
     except msgspec.DecodeError as error:

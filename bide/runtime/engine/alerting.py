@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.clock import DAY, from_us
 from bide.runtime.engine import raising
 from bide.runtime.engine.states import OVER
@@ -68,7 +69,7 @@ def task_again(t: Turn, inst: Instance) -> None:
 
 def _of_run(run: Run) -> Promise | None:
     written = run.dag.options.get("deadline_alert")
-    return None if written is None else msgspec.convert(written, Promise)
+    return None if written is None else typed.convert(written, Promise)
 
 
 def _arm_on_the_wall(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.words import Severity
 from bide.runtime.clock import HOUR, LAST_US
 from bide.runtime.engine import raising
@@ -186,7 +187,7 @@ def restore(world: World, rows: WorldRows) -> None:
     for row in rows.approvals:
         approval = Approval(
             row.approval_id, row.kind, row.subject_id, row.run_id, row.prompt,
-            msgspec.json.decode(row.who, type=tuple[str, ...]), row.asked_us, row.expires_us, row.about,
+            typed.decode(row.who, tuple[str, ...]), row.asked_us, row.expires_us, row.about,
         )  # fmt: skip
         world.approvals.put(approval)
         _arm(world, approval)

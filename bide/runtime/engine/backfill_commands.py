@@ -9,8 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
+from bide.runtime import typed
 from bide.runtime.clock import from_us
 from bide.runtime.engine import backfills, control, pausing, runs
 from bide.runtime.engine.backfill_state import Backfill, BackfillOptions, Span
@@ -40,7 +39,7 @@ def start(t: Turn, args: Args) -> Whole:
         raise NotFoundError(f"there is no DAG {args['dag']!r} in this database: `bide dags` lists them")
     if dag.removed:
         raise RefusedError(f"the DAG {dag.name!r} was removed: load its file again, then start the backfill")
-    options = msgspec.convert(args["options"], BackfillOptions)
+    options = typed.convert(args["options"], BackfillOptions)
     intervals: list[list[int]] = args["intervals"]
     _check(dag, options, intervals)
     lo, hi = min(each[1] for each in intervals), max(each[1] for each in intervals)
@@ -198,7 +197,7 @@ def _reopened(t: Turn, rows: Any, again: list[Span]) -> Backfill:
             f"backfill {row.backfill_id} has ended, and {row.reason}: resume it with `failed` to take those up again"
         )
     dag = next(dag for dag in t.world.dags.values() if dag.dag_id == row.dag_id)
-    options = msgspec.json.decode(row.options, type=BackfillOptions)
+    options = typed.decode(row.options, BackfillOptions)
     b = Backfill(row.backfill_id, dag, options, row.plan_hash, row.created_us)
     b.state = row.state
     b.reason = row.reason

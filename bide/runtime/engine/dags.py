@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
-
+from bide.runtime import typed
 from bide.runtime.engine import backfills, coding, pausing, runs, scheduling, standing, waiting
 from bide.runtime.engine.assets import declaring, promising
 from bide.runtime.engine.messages import DagLoaded, DagRemoved
@@ -26,7 +25,7 @@ def dag_loaded(t: Turn, e: DagLoaded) -> Slices:
     if known is not None and dag.hash != e.hash:
         known = t.fact("version", dag.dag_id, e.hash)
     written = dag.version_id, dag.schedule_json, dag_options(dag), dag.removed, dag.file
-    spec = e.graph if e.graph is not None else msgspec.json.decode(e.spec, type=DagSpec)
+    spec = e.graph if e.graph is not None else typed.decode(e.spec, DagSpec)
     if dag.hash != e.hash or dag.compiled is None:
         version_id = known if known is not None else _new_version(t, dag, e)
         dag.version_id = version_id

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.rerun import RerunPlan, named
 from bide.runtime.engine import approval_commands, approving, plans
 from bide.runtime.engine.plan_state import RunningPlan
@@ -30,7 +31,7 @@ def keep(t: Turn, args: Args) -> Any:
 
     One of the same hash that is still to be run, or runs, is the same plan.
     """
-    spec = msgspec.convert(args["plan"], RerunPlan)
+    spec = typed.convert(args["plan"], RerunPlan)
     invalidation_id = int(spec.cause.invalidation)
     if t.fact("invalidation_of_incident", invalidation_id) is None:
         raise NotFoundError(
@@ -95,7 +96,7 @@ def approve(t: Turn, args: Args) -> Any:
         )
     approval = t.world.approvals.of.get((ApprovalKind.PLAN, row.plan_id))
     if approval is None:
-        spec = msgspec.json.decode(row.spec, type=RerunPlan)
+        spec = typed.decode(row.spec, RerunPlan)
         approval = approving.ask(
             t, ApprovalKind.PLAN, row.plan_id, _prompt(spec), expires_us=None, about=row.hash
         )
@@ -122,7 +123,7 @@ def run(t: Turn, args: Args) -> Any:
             else "`bide assets run-plan` with `approve`"
         )
         raise RefusedError(f"plan {row.plan_id} is not approved: {say}, `by` and `why` do it")
-    spec = msgspec.json.decode(row.spec, type=RerunPlan)
+    spec = typed.decode(row.spec, RerunPlan)
     plan = RunningPlan(row.plan_id, spec, t.now)
     moved = [
         why for step in plan.steps if (why := plans.moved_on(t.world.dags.get(step.spec.pipeline), step))

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from bide.runtime import typed
 from bide.runtime.assets.rerun import RerunPlan, RerunStep, instant_us
 from bide.runtime.engine.states import PlanState, StepState
 
@@ -123,7 +122,7 @@ class RunningPlan:
 def restore_plans(world: World, rows: WorldRows) -> None:
     """Plans that run, from their rows; the runs of their steps are in the world already."""
     for row in rows.plans:
-        plan = RunningPlan(row.plan_id, msgspec.json.decode(row.spec, type=RerunPlan), row.started_us or 0)
+        plan = RunningPlan(row.plan_id, typed.decode(row.spec, RerunPlan), row.started_us or 0)
         plan.reason = row.reason
         world.plans[plan.plan_id] = plan
     for step_row in rows.plan_steps:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.engine import approving, budgets, control
 from bide.runtime.engine.admission import hold_life, hold_slot
 from bide.runtime.engine.assets import deliveries
@@ -129,7 +130,7 @@ def restore(world: World, rows: WorldRows, graphs: Mapping[str, DagSpec] | None 
 def _backfills(world: World, rows: WorldRows, dags: Mapping[int, DagState]) -> dict[int, Backfill]:
     """Unfinished backfills with what is left of their intervals; run id -> whose run it is."""
     for row in rows.backfills:
-        options = msgspec.json.decode(row.options, type=BackfillOptions)
+        options = typed.decode(row.options, BackfillOptions)
         b = Backfill(row.backfill_id, dags[row.dag_id], options, row.plan_hash, row.created_us)
         b.state = row.state
         b.reason = row.reason
@@ -213,7 +214,7 @@ def count(run: Run) -> None:
 def _version(world: World, row: VersionRow) -> Compiled:
     compiled = world.compiled.get(row.version_id)
     if compiled is None:
-        compiled = compile_spec(msgspec.json.decode(row.spec, type=DagSpec))
+        compiled = compile_spec(typed.decode(row.spec, DagSpec))
         world.compiled[row.version_id] = compiled
     return compiled
 
@@ -235,7 +236,7 @@ def _dag(world: World, row: DagRow, hashes: dict[int, str]) -> DagState:
     dag.anchor = row.anchor_us
     dag.watermark = row.watermark_us
     dag.next_fires = row.next_fires_us
-    dag.backlog = msgspec.json.decode(row.backlog, type=list[tuple[int, int, int]])
+    dag.backlog = typed.decode(row.backlog, list[tuple[int, int, int]])
     if dag.next_fires is not None:
         world.timer(dag.next_fires, Due.SCHEDULE, dag.dag_id)
     return dag

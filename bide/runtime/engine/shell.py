@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bide.runtime import errors, failpoints
+from bide.runtime import errors, failpoints, typed
 from bide.runtime.assets.gate import Gate
 from bide.runtime.clock import Clock
 from bide.runtime.engine.changes import Changes
@@ -483,7 +483,7 @@ def _is_told(order: Start, code: Code) -> bool:
 
 def _kind_of(trigger: bytes) -> str:
     with contextlib.suppress(msgspec.MsgspecError):
-        return msgspec.json.decode(trigger, type=_Kind).kind
+        return typed.decode(trigger, _Kind).kind
     return ""
 
 

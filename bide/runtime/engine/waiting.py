@@ -6,8 +6,7 @@ other instance, or publishes the version, wakes them. All others are armed with 
 
 from __future__ import annotations
 
-import msgspec
-
+from bide.runtime import typed
 from bide.runtime.clock import LAST_US
 from bide.runtime.engine import covering
 from bide.runtime.engine.assets import waits as assets
@@ -134,7 +133,7 @@ def decode_seen(wait: Wait) -> ExternalTaskTrigger | AssetTrigger:
 
 
 def decode_external(trigger: bytes) -> ExternalTaskTrigger:
-    return msgspec.json.decode(trigger, type=ExternalTaskTrigger)
+    return typed.decode(trigger, ExternalTaskTrigger)
 
 
 def is_of_one_run(wait: Wait) -> bool:

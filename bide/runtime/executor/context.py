@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.clock import LONGEST, span_us
 from bide.runtime.engine.messages import Answer, WaitAsked, WaitDropped
 from bide.runtime.errors import UsageError, WaitBroken, WaitTimedOut
@@ -167,7 +168,7 @@ class Context:
         What appends to an append-only asset writes corrections then, instead of what it wrote before.
         """
         said = self._facts.params.get(RERUN)
-        return None if said is None else msgspec.convert(said, Rerun)
+        return None if said is None else typed.convert(said, Rerun)
 
     @property
     def log(self) -> TaskLog:

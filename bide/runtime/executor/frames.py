@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import force_setattr
 
+from bide.runtime import typed
 from bide.runtime.engine.messages import Failure, Start
 from bide.runtime.errors import PayloadError
 from bide.runtime.graph.facts import Facts
@@ -81,7 +82,7 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
 
 
 Message = Work | Recorded | Logged | Resolved | Stepped | Progressed | Ended
-_decoder: Final = msgspec.msgpack.Decoder(Message)
+_decoder: Final[msgspec.msgpack.Decoder[Message]] = typed.packed(Message)
 
 
 def pack(message: Message) -> bytes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.asset import Asset
 from bide.runtime.assets.gate import CheckResult
 from bide.runtime.assets.judged import Decision, Version
@@ -74,7 +75,7 @@ class MadeAsset:
         found = await gates.run(self._attempt, self.name)
         answer = msgspec.json.decode(await self._call("check", msgspec.json.encode(found)))
         if "refused" in answer:
-            self._attempt.making.decided[self.name] = msgspec.convert(answer["refused"], Decision)
+            self._attempt.making.decided[self.name] = typed.convert(answer["refused"], Decision)
         self._attempt.making.validated.add(self.name)
         return found
 
@@ -91,7 +92,7 @@ class MadeAsset:
             await self._validate()
         made = self._attempt.making
         if self.name not in made.decided:
-            decision = msgspec.json.decode(await self._call("publish"), type=Decision)
+            decision = typed.decode(await self._call("publish"), Decision)
             if not decision.allowed:
                 return decision
             made.decided[self.name] = decision

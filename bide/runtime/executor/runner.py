@@ -17,8 +17,7 @@ import threading
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
-import msgspec
-
+from bide.runtime import typed
 from bide.runtime.engine.messages import Failure
 from bide.runtime.errors import RefusedError, SkipTask, UsageError
 from bide.runtime.executor.context import Context, _current
@@ -249,9 +248,9 @@ def _argument(value: Any, context: Context) -> Any:
     if "$context" in value:
         return context
     if "$failure" in value:
-        return msgspec.convert(value["$failure"], TaskFailure)
+        return typed.convert(value["$failure"], TaskFailure)
     if "$failures" in value:
-        return msgspec.convert(value["$failures"], list[TaskFailure])
+        return typed.convert(value["$failures"], list[TaskFailure])
     return Secret(value["$secret"]) if "$secret" in value else value["$lit"]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.asset import AssetSpec
 from bide.runtime.assets.contract import ContractSpec
 from bide.runtime.assets.declarations import Declared
@@ -123,5 +124,5 @@ def programs_of(dags: Iterable[Dag], now_us: int) -> list[Program]:
 def program(spec: DagSpec, schedule: Schedule, options: dict[str, Any], anchor_us: int) -> Program:
     """One DAG, with what its options say of when its runs are late."""
     stored = options.get("deadline_alert")
-    alert = None if stored is None else msgspec.convert(stored, Promise)
+    alert = None if stored is None else typed.convert(stored, Promise)
     return Program(spec, schedule, anchor_us, alert)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-import msgspec
-
+from bide.runtime import typed
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.lint import Warn
 from bide.runtime.graph.validate import suggestion
@@ -73,7 +72,7 @@ def _before_promises(
         and not task.sensor.params.get("delta_us")
     }
     stored = dag.options.get("deadline_alert")
-    said = [("", msgspec.convert(stored, Promise), (*looks, *waited.values()))] if stored is not None else []
+    said = [("", typed.convert(stored, Promise), (*looks, *waited.values()))] if stored is not None else []
     for task in dag.spec.tasks:
         if task.alert is not None:
             own = (waited[task.name],) if task.name in waited else ()

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.errors import BideError
 from bide.runtime.hooks.pointer import Headers
 
@@ -238,7 +239,7 @@ def _decoded(text: str) -> bytes:
 def _event_id(body: bytes) -> str | None:
     """Stripe's `id` of the event, which its signature covers."""
     try:
-        found = msgspec.json.decode(body, type=_Event).id
+        found = typed.decode(body, _Event).id
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
     return found if _ID.fullmatch(found) else None

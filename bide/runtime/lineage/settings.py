@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.errors import UsageError
 
 TRANSPORTS: Final = ("http", "file", "console")
@@ -41,6 +42,6 @@ def openlineage_of(said: OpenLineage | Mapping[str, Any] | None) -> OpenLineage 
     if said is None or isinstance(said, OpenLineage):
         return said
     try:
-        return msgspec.convert(dict(said), OpenLineage)
+        return typed.convert(dict(said), OpenLineage)
     except msgspec.ValidationError as error:
         raise UsageError(f"openlineage: {error}") from None

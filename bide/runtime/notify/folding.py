@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.clock import DAY
 from bide.runtime.engine.notices import NoticeMade, NoticesMoved
 from bide.runtime.notify.routes import KIND_OF, RANK, Route
@@ -195,5 +196,5 @@ def _read(each: LastRead) -> _Notice:
 
 
 def _names(listed: str) -> list[str]:
-    found: list[str] = msgspec.json.decode(listed, type=list[str])
+    found: list[str] = typed.decode(listed, list[str])
     return found

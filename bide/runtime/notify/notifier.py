@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.clock import SECOND, Clock
 from bide.runtime.engine.changes import Changes
 from bide.runtime.engine.messages import Input
@@ -283,7 +284,7 @@ class Notifier:
             alerts = await self._read(lambda conn: rows.alerts_of(conn, number, SHOWN))
             message = message_of(f"bide_{token_hex(12)}", due, alerts, redactor)
         else:
-            message = msgspec.json.decode(due.message, type=Message)
+            message = typed.decode(due.message, Message)
         attempts = due.attempts + 1
         stored = msgspec.json.encode(message).decode()
         await self._commit(_set(number, SENDING, now, attempts, message=stored))

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.words import Severity
 from bide.runtime.clock import span_us
 from bide.runtime.errors import UsageError
@@ -197,7 +198,7 @@ def routes_of(said: Notify) -> tuple[Route, ...]:
 def route_of(said: RouteSetting | Mapping[str, Any]) -> Route:
     """A route from its table in a file."""
     try:
-        s = said if isinstance(said, RouteSetting) else msgspec.convert(dict(said), RouteSetting)
+        s = said if isinstance(said, RouteSetting) else typed.convert(dict(said), RouteSetting)
     except msgspec.ValidationError as error:
         raise UsageError(f"notify: {error}") from None
     if (s.to is None) == (s.webhook is None):

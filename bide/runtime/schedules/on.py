@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.clock import span_us
 from bide.runtime.errors import BideError, ScheduleError
 from bide.runtime.schedules.base import Schedule
@@ -83,4 +84,4 @@ def on_from(raw: dict[str, Any]) -> On:
     except BideError:
         pass  # the DAG says so; nothing else of the database is hindered
     rest = {"poll_interval": raw["poll_interval"]} if "poll_interval" in raw else {}
-    return On(trigger, **{key: msgspec.convert(value, timedelta) for key, value in rest.items()})
+    return On(trigger, **{key: typed.convert(value, timedelta) for key, value in rest.items()})

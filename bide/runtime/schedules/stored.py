@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.errors import ScheduleError
 from bide.runtime.schedules.any_of import AnyOf
 from bide.runtime.schedules.base import Schedule
@@ -20,7 +21,7 @@ _Raw = dict[str, Any]
 
 
 def _plain(kind: type[Schedule]) -> Callable[[_Raw], Schedule]:
-    return lambda raw: msgspec.convert(raw, kind)
+    return lambda raw: typed.convert(raw, kind)
 
 
 def _any_of(raw: _Raw) -> Schedule:
@@ -45,6 +46,6 @@ def _read(raw: _Raw) -> Schedule:
 def schedule_from_json(data: bytes | str) -> Schedule:
     """The schedule that `Schedule.to_json` wrote."""
     try:
-        return _read(msgspec.json.decode(data, type=_Raw))
+        return _read(typed.decode(data, _Raw))
     except (msgspec.MsgspecError, KeyError, TypeError) as error:
         raise ScheduleError(f"the stored schedule {data!r} cannot be read: {error}") from None

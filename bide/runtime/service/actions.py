@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.engine.bulk import OF_DAGS, OF_WAITS
 from bide.runtime.engine.matching import LONGEST
 from bide.runtime.engine.states import MARKS, RunState, State
@@ -146,8 +147,8 @@ class Actions:
             raise NotFoundError(
                 f"there is no action {action}: what begins one on many runs or DAGs says its number"
             )
-        of = msgspec.json.decode(row.filter, type=Filter)
-        left = msgspec.json.decode(row.told, type=list[tuple[int, str]])
+        of = typed.decode(row.filter, Filter)
+        left = typed.decode(row.told, list[tuple[int, str]])
         return ActionShown(
             id=str(row.bulk_id),
             action=row.verb,

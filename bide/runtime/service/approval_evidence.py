@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
+from bide.runtime import typed
 from bide.runtime.assets.judged import Issue
 from bide.runtime.engine.states import ApprovalKind
 from bide.runtime.service.approval_shapes import (
@@ -36,7 +35,7 @@ def evidence(conn: sqlite3.Connection, number: int) -> ApprovalEvidence | None:
         else []
     )
     decided = None if it.decision_id is None else reads.decision_about(conn, it.decision_id)
-    issues = msgspec.json.decode(decided[1], type=list[Issue]) if decided is not None else []
+    issues = typed.decode(decided[1], list[Issue]) if decided is not None else []
     delivery = reads.delivery_about(conn, it.about) if it.kind is ApprovalKind.EFFECT else None
     return ApprovalEvidence(
         id=str(number),

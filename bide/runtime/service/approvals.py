@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from bide.runtime import typed
 from bide.runtime.engine.states import ApprovalState
 from bide.runtime.errors import NotFoundError, RefusedError, UsageError
 from bide.runtime.graph.validate import suggestion
@@ -100,7 +99,7 @@ def line(a: reads.ApprovalShown) -> ApprovalLine:
         state=a.state.value,
         subject=_subject(a, task),
         prompt=a.prompt,
-        who=msgspec.json.decode(a.who, type=tuple[str, ...]),
+        who=typed.decode(a.who, tuple[str, ...]),
         run_id=None if a.run_id is None else str(a.run_id),
         dag=a.dag,
         task=task,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.contract import ContractSpec, ExactVersion, Freshness, Latest, Quality, SameInterval
 from bide.runtime.assets.judged import Phase
 from bide.runtime.assets.policy import USUAL, resolve, severity_of
@@ -88,7 +89,7 @@ def _promises(graph: AssetGraph, now_us: int) -> list[PromiseLine]:
 def _graph(conn: sqlite3.Connection, now_us: int) -> AssetGraph:
     programs = [
         program(
-            msgspec.json.decode(row.spec, type=DagSpec),
+            typed.decode(row.spec, DagSpec),
             schedule_from_json(row.schedule),
             msgspec.json.decode(row.options),
             now_us if row.anchor_us is None else row.anchor_us,

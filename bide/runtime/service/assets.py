@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.asset import Asset
 from bide.runtime.assets.limits import Limits
 from bide.runtime.assets.pending import Pending, Unit
@@ -239,7 +240,7 @@ def _version(row: reads.VersionRead) -> VersionLine:
         held=row.held == 1,
         shadow=bool(row.shadow),
         meta={} if row.meta is None else msgspec.json.decode(row.meta),
-        checks=tuple(msgspec.json.decode(row.checks, type=list[CheckLine])),
+        checks=tuple(typed.decode(row.checks, list[CheckLine])),
         limits=_limits(row.limits),
     )
 
@@ -247,7 +248,7 @@ def _version(row: reads.VersionRead) -> VersionLine:
 def _limits(text: str | None) -> LimitsLine | None:
     if text is None:
         return None
-    limits = msgspec.json.decode(text, type=Limits)
+    limits = typed.decode(text, Limits)
     return LimitsLine(
         reason=limits.reason,
         known_limitations=limits.known_limitations,

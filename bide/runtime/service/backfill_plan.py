@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.clock import SECOND
 from bide.runtime.engine.backfill_commands import MOST, check_request
 from bide.runtime.engine.backfill_state import BackfillOptions
@@ -61,7 +62,7 @@ def plan(conn: sqlite3.Connection, request: BackfillRequest, now: int) -> Planne
         raise RefusedError(
             f"the DAG {request.dag!r} was removed: load its file again, then plan its backfill"
         )
-    spec = msgspec.json.decode(dag.spec, type=DagSpec)
+    spec = typed.decode(dag.spec, DagSpec)
     notes: list[str] = []
     options = _options(request, dag, spec)
     firings = _firings(request, dag, spec, options, now, notes)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.clock import Clock
 from bide.runtime.engine.backfill_state import BackfillOptions
 from bide.runtime.engine.explain.backfill import BackfillFacts, explain_backfill
@@ -176,7 +177,7 @@ class Backfills:
         intervals: list[store.IntervalShown],
     ) -> BackfillShown:
         now = self._clock.now()
-        options = msgspec.json.decode(one.options, type=BackfillOptions)
+        options = typed.decode(one.options, BackfillOptions)
         ends = _ends(one, counts, pace, options.max_active, now)
         live = self._live
         facts = BackfillFacts(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.service.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def check_json(body: bytes) -> None:
     >>> check_json(b'{"a": ["]]"]}')
     """
     try:
-        msgspec.json.decode(body, type=msgspec.Raw)
+        typed.decode(body, msgspec.Raw)
     except RecursionError:
         raise _too_deep() from None
     except msgspec.DecodeError as error:

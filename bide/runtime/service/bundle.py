@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.blast import Impacted
 from bide.runtime.assets.evaluate import replay as decide_again
 from bide.runtime.assets.judged import Evidence
@@ -181,7 +182,7 @@ def replay(path: Path) -> Replayed:
         with zipfile.ZipFile(path) as packed:
             files = {name: packed.read(name) for name in packed.namelist()}
         manifest = msgspec.json.decode(files["manifest.json"])
-        told = msgspec.json.decode(files["decisions.json"], type=list[DecisionShown])
+        told = typed.decode(files["decisions.json"], list[DecisionShown])
         checks = [
             _whole(files, manifest["files"]),
             *(_decision(each) for each in told),
@@ -217,7 +218,7 @@ def _whole(files: dict[str, bytes], sums: dict[str, str]) -> CheckLine:
 def _decision(said: DecisionShown) -> CheckLine:
     what = f"decision {said.decision_id}: {said.phase} {said.asset}, {said.interval.start} to {said.interval.end}"
     try:
-        evidence = msgspec.convert(said.evidence, Evidence)
+        evidence = typed.convert(said.evidence, Evidence)
     except msgspec.ValidationError as error:
         return CheckLine(what=what, identical=False, found=f"what was observed is not on record: {error}")
     made = decide_again(evidence)
@@ -238,7 +239,7 @@ def _plan(data: bytes | None) -> Iterator[CheckLine]:
     said = msgspec.json.decode(data)
     what = f"plan {said['hash'][:12]}"
     try:
-        plan = msgspec.convert(said["plan"], RerunPlan)
+        plan = typed.convert(said["plan"], RerunPlan)
     except msgspec.ValidationError as error:
         yield CheckLine(what=what, identical=False, found=f"it cannot be read: {error}")
         return

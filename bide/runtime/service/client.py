@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from bide.runtime import errors
+from bide.runtime import errors, typed
 from bide.runtime.errors import BideError, GaveUpError, NotFoundError, UnreachableError, UsageError
 from bide.runtime.service.cursor import cursor
 from bide.runtime.service.doors import ROOMS
@@ -107,7 +107,7 @@ class Client(Calls):
             connection.request("GET", f"{at}?{given}" if given else at, headers=dict(wire.headers))
             response = connection.getresponse()
             if response.status >= 300:
-                raise _error(msgspec.json.decode(response.read(), type=Problem))
+                raise _error(typed.decode(response.read(), Problem))
             yield iter(response.readline, b"")
         except TimeoutError:
             raise GaveUpError(f"the service at {wire.place} has said nothing for {quiet_s:g} s") from None
@@ -136,8 +136,8 @@ class Client(Calls):
         answer = self._ask(of.route.method, path, body, headers)
         try:
             if answer.status < 300:
-                return msgspec.json.decode(answer.data, type=of.result), answer.more
-            problem = msgspec.json.decode(answer.data, type=Problem)
+                return typed.decode(answer.data, of.result), answer.more
+            problem = typed.decode(answer.data, Problem)
         except msgspec.DecodeError as error:
             raise UnreachableError(
                 f"what answers at {self._wire.place} is not this bide's service (HTTP {answer.status}, {error}): "

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
+from bide.runtime import typed
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.external import Known, concerned, refused
 from bide.runtime.graph.spec import DagSpec
@@ -36,7 +35,7 @@ async def in_vain(
 
 def _known(row: StoredDag, now_us: int) -> Known:
     return Known(
-        msgspec.json.decode(row.spec, type=DagSpec),
+        typed.decode(row.spec, DagSpec),
         schedule_from_json(row.schedule),
         now_us if row.anchor_us is None else row.anchor_us,
         row.removed,

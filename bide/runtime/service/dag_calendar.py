@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.clock import DAY, SECOND, from_us
 from bide.runtime.schedules import Schedule, schedule_from_json
 from bide.runtime.schedules.base import Firing
@@ -114,7 +115,7 @@ def _missed(
 
 def _to_be_run(schedule: Schedule, row: Scheduled, span: Span) -> Iterator[tuple[int, FiringLine]]:
     left = MOST_FIRINGS
-    for after, until, _ in msgspec.json.decode(row.backlog, type=list[tuple[int, int, int]]):
+    for after, until, _ in typed.decode(row.backlog, list[tuple[int, int, int]]):
         last = min(until, span.until_us - 1)
         for firing in _firings(schedule, row, max(after, span.since_us - 1), last, left):
             left -= 1

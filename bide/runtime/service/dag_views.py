@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.clock import DAY, Clock
 from bide.runtime.engine.states import State
 from bide.runtime.errors import NotFoundError, UsageError
@@ -53,7 +54,7 @@ AHEAD: Final = 7 * DAY
 LONGEST: Final = 400 * DAY
 WORDS: Final = tuple(State)
 _PLACE: Final = {state: n for n, state in enumerate(WORDS)}
-_DECODER: Final = msgspec.json.Decoder(DagSpec)
+_DECODER: Final = typed.decoder(DagSpec)
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -149,7 +150,7 @@ def _scheduled(conn: sqlite3.Connection, dag: str) -> tuple[Scheduled, str]:
     row = schedules.scheduled(conn, dag)
     if row is None:
         raise NotFoundError(f"the DAG {dag!r} has no graph yet: load its file")
-    return row, msgspec.json.decode(row.spec, type=_Zone).tz
+    return row, typed.decode(row.spec, _Zone).tz
 
 
 def _span(since: str | None, until: str | None, tz: str, now_us: int) -> Span:
@@ -185,7 +186,7 @@ def _versions(conn: sqlite3.Connection, dag: str, below: int, limit: int) -> lis
             version=str(each.version_id),
             hash=each.hash,
             created_at=iso(each.created_us),
-            tasks=len(msgspec.json.decode(each.spec, type=_Head).tasks),
+            tasks=len(typed.decode(each.spec, _Head).tasks),
             current=each.version_id == row.version_id,
         )
         for each in reads.versions(conn, row.dag_id, below, limit)
@@ -210,7 +211,7 @@ def _version(conn: sqlite3.Connection, dag: str, number: int) -> GraphVersionSho
 
 
 def _card(conn: sqlite3.Connection, row: reads.DagRow) -> DagCard:
-    head = msgspec.json.decode(row.spec, type=_Head) if row.spec else _Head()
+    head = typed.decode(row.spec, _Head) if row.spec else _Head()
     return DagCard(
         dag=row.name,
         schedule=schedule_words(row.schedule),

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.engine.explain import starts_when
 from bide.runtime.engine.states import State
 from bide.runtime.errors import BideError
@@ -69,7 +70,7 @@ def alert_line(alert: AlertShown) -> AlertLine:
         state=alert.state,
         text=alert.text,
         severity=alert.severity,
-        owners=msgspec.json.decode(alert.owners, type=tuple[str, ...]),
+        owners=typed.decode(alert.owners, tuple[str, ...]),
     )
 
 
@@ -77,7 +78,7 @@ def nodes_beside(stored: str) -> dict[str, TaskSpec]:
     """The handlers and callbacks of a graph as the database holds it. Nothing is decoded where there are none."""
     if '"role":' not in stored:
         return {}
-    spec = msgspec.json.decode(stored, type=DagSpec)
+    spec = typed.decode(stored, DagSpec)
     return {task.name: task for task in spec.tasks if task.role is not Role.TASK}
 
 

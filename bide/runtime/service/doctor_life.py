@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.clock import DAY
 from bide.runtime.config import Config
 from bide.runtime.errors import BideError
@@ -158,7 +159,7 @@ def hooks(reader: Reader, holder: Holder | None, live: Live | None) -> Iterator[
     if live is None and holder is not None and holder.kind == "runtime":
         return  # its environment is its own
     for name, text in reader.read(hook_rows.hooks):
-        spec = msgspec.json.decode(text, type=HookSpec)
+        spec = typed.decode(text, HookSpec)
         if spec.kind != "webhook" or spec.scheme == UNSIGNED:
             continue
         wrong = unchecked(spec)

@@ -7,6 +7,7 @@ from functools import partial
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.engine.admission import needs_no_slot
 from bide.runtime.engine.explain import (
     Asked,
@@ -73,7 +74,7 @@ def scene(reader: Reader, run_id: int) -> Scene:
     tasks = reader.tasks(run_id)
     return Scene(
         run,
-        msgspec.json.decode(run.spec, type=DagSpec),
+        typed.decode(run.spec, DagSpec),
         dag,
         tasks,
         {attempt.attempt_id: attempt for attempt in reader.attempts(run_id)},
@@ -95,9 +96,7 @@ def _asked(reader: Reader, tasks: list[TaskShown]) -> dict[int, Asked]:
         return {}
     found = reader.read(lambda conn: [open_of_instance(conn, instance_id) for instance_id in waiting])
     return {
-        a.subject_id: Asked(
-            a.approval_id, a.prompt, msgspec.json.decode(a.who, type=tuple[str, ...]), a.expires_us
-        )
+        a.subject_id: Asked(a.approval_id, a.prompt, typed.decode(a.who, tuple[str, ...]), a.expires_us)
         for a in found
         if a is not None
     }

@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.clock import SECOND, Clock
 from bide.runtime.errors import GaveUpError, UnreachableError
 from bide.runtime.service import events
@@ -90,7 +91,7 @@ class Following:
                     self._said = ""
                     self._place = place or self._place
                     if data:
-                        yield msgspec.json.decode(data, type=EventLine)
+                        yield typed.decode(data, EventLine)
                     if self._rest.is_set():
                         return
         except (UnreachableError, GaveUpError) as error:

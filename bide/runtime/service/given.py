@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.errors import UsageError
 from bide.runtime.service.cursor import read_cursor
 from bide.runtime.service.route import NAME
@@ -71,7 +72,7 @@ def _query(of: Operation, said: Sequence[tuple[str, str]]) -> Any:
             raise _wrong(f"this route takes no query, and was given {said[0][0]!r}")
         return None
     try:
-        return msgspec.convert(dict(said), of.query, strict=False)
+        return typed.convert(dict(said), of.query, strict=False)
     except msgspec.ValidationError as error:
         raise _wrong(f"query: {_place(error)}") from None
 
@@ -82,7 +83,7 @@ def _body(of: Operation, data: bytes) -> Any:
             raise _wrong("this route takes no body: send none, or {}")
         return None
     try:
-        found = msgspec.json.decode(data or b"{}", type=of.body)
+        found = typed.decode(data or b"{}", of.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _wrong(f"body: {_place(error)}") from None
     except RecursionError:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
+from bide.runtime import typed
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.hooks.delivery import ACCEPTED, IGNORED, REFUSED
@@ -54,7 +53,7 @@ class Hooks:
 
 
 def _listed(conn: sqlite3.Connection, apart: bool) -> list[HookLine]:
-    specs = {name: msgspec.json.decode(spec, type=HookSpec) for name, spec in reads.hooks(conn)}
+    specs = {name: typed.decode(spec, HookSpec) for name, spec in reads.hooks(conn)}
     found = {each.hook: each for each in reads.summaries(conn)}
     return [
         _line(name, specs.get(name), found.get(name, reads.Summary(hook=name)), apart)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.engine.answering import ANSWER, Before, caller_id, same
 from bide.runtime.service.caller import PYTHON, caller
 
@@ -77,7 +78,7 @@ async def kept(reader: Asks) -> Kept | None:
     found = _once.get()
     assert found is not None
     row = same(await _answered(reader, found[0]), found[1], ANSWER, found[0])
-    return None if row is None else msgspec.json.decode(row.result, type=Kept)
+    return None if row is None else typed.decode(row.result, Kept)
 
 
 async def has_commanded(reader: Asks) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.clock import SECOND, Clock
 from bide.runtime.engine.explain import explain_instance, explain_run
 from bide.runtime.engine.matching import is_pattern
@@ -138,7 +139,7 @@ class Operations(Who, Operated):
         found = await self._reader.ask(Reader.dag_spec, dag)
         if found is None:
             raise NotFoundError(f"the DAG {dag!r} has no graph yet: load its file")
-        spec = msgspec.json.decode(found[0], type=DagSpec)
+        spec = typed.decode(found[0], DagSpec)
         return DagShown(
             dag=dag,
             schedule=schedule_words(line.schedule),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.plan import differences, plan_of
 from bide.runtime.assets.rerun import RerunPlan, named
 from bide.runtime.engine.states import PlanState
@@ -53,7 +54,7 @@ class Plans:
         found = await self._reader.ask(Reader.read, lambda conn: store.plan(conn, number))
         if found is None:
             raise NotFoundError(f"there is no plan {number}: `bide assets plans` lists them")
-        return named(msgspec.json.decode(found.spec, type=RerunPlan), str(number))
+        return named(typed.decode(found.spec, RerunPlan), str(number))
 
     async def _now(self, number: int) -> RerunPlan:
         return await self._reader.ask(Reader.read, lambda conn: plan_now(conn, number))
@@ -133,7 +134,7 @@ def _moved(conn: sqlite3.Connection, plan_id: int) -> tuple[str, ...]:
         or kept.invalidation_id is None
     ):
         return ()
-    was = msgspec.json.decode(kept.spec, type=RerunPlan)
+    was = typed.decode(kept.spec, RerunPlan)
     return differences(was, plan_now(conn, kept.invalidation_id))
 
 
@@ -166,7 +167,7 @@ def _line(one: store.PlanRead, counts: dict[str, int]) -> PlanLine:
 
 
 def _fields(one: store.PlanRead, counts: dict[str, int]) -> dict[str, Any]:
-    spec = msgspec.json.decode(one.spec, type=_Steps)
+    spec = typed.decode(one.spec, _Steps)
     return {
         "plan_id": str(one.plan_id),
         "invalidation": None if one.invalidation_id is None else str(one.invalidation_id),
@@ -195,7 +196,7 @@ def _show(conn: sqlite3.Connection, plan_id: int, held: bool) -> PlanShown:
     one = store.plan(conn, plan_id)
     if one is None:
         raise NotFoundError(f"there is no plan {plan_id}: `bide assets plans` lists them")
-    spec = msgspec.json.decode(one.spec, type=RerunPlan)
+    spec = typed.decode(one.spec, RerunPlan)
     rows = {row.step: row for row in store.steps(conn, plan_id)}
     lines = []
     for place, step in enumerate(spec.steps):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.clock import SECOND, Clock
 from bide.runtime.config import RetentionOf, RetentionSetting
 from bide.runtime.engine.retention import BEGINNING
@@ -98,7 +99,7 @@ class Retaining:
 
     async def _begun(self, keep: str, last: int, dags: dict[str, Any] | None, audit: str) -> tuple[str, str]:
         try:
-            of = {name: msgspec.convert(one, RetentionOf) for name, one in (dags or {}).items()}
+            of = {name: typed.convert(one, RetentionOf) for name, one in (dags or {}).items()}
         except msgspec.ValidationError as error:
             raise UsageError(f'dags is {{"etl": {{"keep": "30d", "last": 10}}}}: {error}') from None
         known = {dag.name for dag in await self._reader.ask(Reader.dags)}
@@ -168,7 +169,7 @@ def _seal(policy: str, at: str) -> str:
 
 def _read(cursor: str) -> tuple[str, str]:
     try:
-        policy, at, seal = msgspec.json.decode(cursor, type=tuple[str, str, str])
+        policy, at, seal = typed.decode(cursor, tuple[str, str, str])
     except msgspec.MsgspecError:
         policy = at = seal = ""
     if not hmac.compare_digest(seal.encode(), _seal(policy, at).encode()):

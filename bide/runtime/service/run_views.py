@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
+from bide.runtime import typed
 from bide.runtime.errors import UsageError
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.service.describe import does
@@ -23,7 +22,7 @@ MOST_MOVES: Final = 64
 
 def graph_of(reader: Reader, run_id: int) -> RunGraph:
     run = reader.run(run_id)
-    spec = msgspec.json.decode(run.spec, type=DagSpec)
+    spec = typed.decode(run.spec, DagSpec)
 
     def beside(conn: sqlite3.Connection) -> tuple[reads.PauseRow | None, str | None, str | None]:
         return (

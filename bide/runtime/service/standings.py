@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
+from bide.runtime import typed
 from bide.runtime.assets.asset import Asset, AssetSpec
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.validate import suggestion
@@ -64,7 +63,7 @@ def _intervals(
 
 
 def _line(conn: sqlite3.Connection, row: reads.StandingRead, now_us: int) -> StandingLine:
-    spec = msgspec.json.decode(row.spec, type=AssetSpec) if row.spec != "{}" else AssetSpec(row.name)
+    spec = typed.decode(row.spec, AssetSpec) if row.spec != "{}" else AssetSpec(row.name)
     parts = tuple(_part(each) for each in reads.parts(conn, row.asset_id, SHOWN))
     newest = parts[0] if parts else None
     return StandingLine(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from bide.runtime import typed
 from bide.runtime.clock import SECOND, Clock
 from bide.runtime.engine.states import State
 from bide.runtime.errors import NotFoundError
@@ -168,7 +167,7 @@ def path_of_run(reader: Reader, run_id: int) -> dict[str, float]:
 
 def path_of(spec: str, moves: list[reads.InstanceMove], opened_us: int, until_us: int) -> list[PathLink]:
     """The critical path of a run, by its graph and its part of the journal."""
-    compiled = compile_spec(msgspec.json.decode(spec, type=DagSpec))
+    compiled = compile_spec(typed.decode(spec, DagSpec))
     of: dict[int, list[Move]] = {}
     named: dict[int, reads.InstanceMove] = {}
     tasks: dict[str, list[int]] = {}

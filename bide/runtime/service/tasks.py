@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.clock import SECOND
 from bide.runtime.engine.states import State
 from bide.runtime.errors import NotFoundError, UsageError
@@ -78,7 +79,7 @@ class Tasks:
         run = reader.run(run_id)
         meant = task_address(address)
         found = reader.instance(run_id, meant.task, meant.map_index)
-        spec = msgspec.json.decode(run.spec, type=DagSpec)
+        spec = typed.decode(run.spec, DagSpec)
         task = next((each for each in spec.tasks if each.name == meant.task), None)
         if found is None or task is None:
             names = [each.name for each in spec.tasks]

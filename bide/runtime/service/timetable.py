@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.clock import from_us
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.dag import Dag
@@ -64,7 +65,7 @@ def of_database(reader: Reader, db: Path, name: str, asked: Asked, now_us: int) 
     tz = spec.get("tz", "UTC")
     skips = reader.read(lambda conn: stored.skipped(conn, row.dag_id, SKIPS))
     holds = reader.read(lambda conn: stored.held(conn, row.dag_id))
-    backlog = msgspec.json.decode(row.backlog, type=list[tuple[int, int, int]])
+    backlog = typed.decode(row.backlog, list[tuple[int, int, int]])
     return Timetable(
         dag=name,
         schedule=schedule_from_json(row.schedule).describe(),

@@ -13,8 +13,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
+from bide.runtime import typed
 from bide.runtime.clock import Clock, from_us
 from bide.runtime.engine.tokens import SCOPES
 from bide.runtime.errors import RefusedError, UsageError
@@ -156,9 +155,7 @@ class TokenBook:
             raise UnknownTokenError("this token is none of this database's: `bide token create` makes one")
         if (state := state_of(row, self._clock.now())) != "live":
             raise UnknownTokenError(f"the token {row.name!r} is {state}: `bide token create` makes another")
-        return msgspec.convert(
-            {"who": row.name, "via": "http", "address": address, "scope": row.scope}, Caller
-        )
+        return typed.convert({"who": row.name, "via": "http", "address": address, "scope": row.scope}, Caller)
 
     async def _read(self) -> Mapping[str, TokenRow]:
         if self._listen is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.asset import Asset
 from bide.runtime.errors import UsageError
 from bide.runtime.service.addresses import (
@@ -137,7 +138,7 @@ def _used(version: dict[str, Any]) -> UsedLine:
 
 
 def _issues(issues: Any) -> tuple[IssueLine, ...]:
-    return tuple(msgspec.convert(each, IssueLine) for each in issues)
+    return tuple(typed.convert(each, IssueLine) for each in issues)
 
 
 def _line(row: reads.DecisionRead) -> DecisionLine:

@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.errors import GaveUpError, StoreError
 from bide.runtime.store.invariants import check
 from bide.runtime.store.reader import Reader
@@ -42,7 +43,7 @@ def check_apart(db: Path, logs: Path) -> list[Violation]:
         raise StoreError(
             f"the process that checks {db} ended with {done.returncode}: {last or 'it said nothing'}"
         )
-    return msgspec.json.decode(done.stdout, type=list[Violation])
+    return typed.decode(done.stdout, list[Violation])
 
 
 def main() -> None:

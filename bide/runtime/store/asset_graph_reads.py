@@ -6,6 +6,7 @@ import sqlite3
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.asset import AssetSpec
 from bide.runtime.assets.contract import ContractSpec
 from bide.runtime.assets.declarations import Declared
@@ -42,23 +43,23 @@ def dags(conn: sqlite3.Connection) -> list[DagRow]:
         "SELECT d.name, v.spec, d.schedule, d.options, d.anchor_us FROM dag d"
         " JOIN dag_version v ON v.version_id = d.version_id WHERE d.removed = 0 ORDER BY d.name"
     ).fetchall()
-    return msgspec.convert(rows, list[DagRow])
+    return typed.convert(rows, list[DagRow])
 
 
 def declared(conn: sqlite3.Connection) -> Declared:
     """What is declared of assets now; assets of which nothing was said are left out."""
     specs = [
-        msgspec.json.decode(spec, type=AssetSpec)
+        typed.decode(spec, AssetSpec)
         for (spec,) in conn.execute("SELECT spec FROM asset WHERE spec <> '{}' ORDER BY name")
     ]
     contracts = [
-        (msgspec.json.decode(spec, type=ContractSpec), source)
+        (typed.decode(spec, ContractSpec), source)
         for spec, source in conn.execute(
             "SELECT spec, source FROM contract WHERE ended_us IS NULL ORDER BY contract_id"
         )
     ]
     gates = [
-        (msgspec.json.decode(spec, type=GateSpec), source)
+        (typed.decode(spec, GateSpec), source)
         for spec, source in conn.execute(
             "SELECT spec, source FROM gate WHERE ended_us IS NULL ORDER BY gate_id"
         )
@@ -73,4 +74,4 @@ def since(conn: sqlite3.Connection) -> list[Since]:
         " JOIN asset d ON d.asset_id = c.downstream_id JOIN asset u ON u.asset_id = c.upstream_id"
         " WHERE c.ended_us IS NULL"
     ).fetchall()
-    return msgspec.convert(rows, list[Since])
+    return typed.convert(rows, list[Since])

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.store.facts import VersionRow, versions_over
 from bide.runtime.store.rows import in_one
 
@@ -146,7 +147,7 @@ def versions(conn: sqlite3.Connection, asset: str, limit: int, before: int = 2**
         " AND v.asset_version_id < ? ORDER BY v.asset_version_id DESC LIMIT ?",
         (asset, before, limit),
     ).fetchall()
-    return msgspec.convert(found, list[VersionRead])
+    return typed.convert(found, list[VersionRead])
 
 
 def consumer(conn: sqlite3.Connection, dag: str) -> ConsumerRead | None:
@@ -156,7 +157,7 @@ def consumer(conn: sqlite3.Connection, dag: str) -> ConsumerRead | None:
         " AND r.kind = 'asset' AND r.ended_us IS NULL) FROM dag d WHERE name = ?",
         (dag,),
     ).fetchone()
-    return None if row is None else msgspec.convert(row, ConsumerRead)
+    return None if row is None else typed.convert(row, ConsumerRead)
 
 
 def cursors(conn: sqlite3.Connection, dag_id: int) -> list[CursorRead]:
@@ -167,7 +168,7 @@ def cursors(conn: sqlite3.Connection, dag_id: int) -> list[CursorRead]:
         " ORDER BY a.name",
         (dag_id,),
     ).fetchall()
-    return msgspec.convert(found, list[CursorRead])
+    return typed.convert(found, list[CursorRead])
 
 
 _EVENT: Final = (
@@ -200,14 +201,14 @@ def pending(
     """What a consumer has before it, oldest first, behind a place."""
     sql = f"{_EVENT.format(_PENDING)} WHERE ({_AT}) > (?3, ?4, ?5, ?6) ORDER BY {_AT} LIMIT ?2"
     found = conn.execute(sql, (dag_id, limit, *(last or _OLDEST))).fetchall()
-    return msgspec.convert(found, list[EventRead])
+    return typed.convert(found, list[EventRead])
 
 
 def events(conn: sqlite3.Connection, dag_id: int, limit: int, last: Place | None = None) -> list[EventRead]:
     """What a consumer has been given, whatever became of it, newest first, behind a place."""
     sql = f"{_EVENT.format(_ALL)} WHERE ({_AT}) < (?3, ?4, ?5, ?6) ORDER BY {_DOWN} LIMIT ?2"
     found = conn.execute(sql, (dag_id, limit, *(last or _NEWEST))).fetchall()
-    return msgspec.convert(found, list[EventRead])
+    return typed.convert(found, list[EventRead])
 
 
 def made_of(conn: sqlite3.Connection, run_id: int) -> list[tuple[str, int, int, int, int]]:

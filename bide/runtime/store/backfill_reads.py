@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.engine.states import BackfillState, IntervalState, RunState
 from bide.runtime.store.rows import in_one
 
@@ -66,7 +67,7 @@ def planned_dag(conn: sqlite3.Connection, name: str) -> PlannedDag | None:
         " JOIN dag_version v ON v.version_id = d.version_id WHERE d.name = ?",
         (name,),
     ).fetchone()
-    return msgspec.convert(row, PlannedDag, strict=False) if row else None
+    return typed.convert(row, PlannedDag, strict=False) if row else None
 
 
 def durations(conn: sqlite3.Connection, dag_id: int, most: int = 20) -> list[int]:
@@ -110,7 +111,7 @@ def backfills_shown(
 
 def backfill_shown(conn: sqlite3.Connection, backfill_id: int) -> BackfillShown | None:
     row = conn.execute(f"{_BACKFILL} WHERE b.backfill_id = ?", (backfill_id,)).fetchone()
-    return msgspec.convert(row, BackfillShown) if row else None
+    return typed.convert(row, BackfillShown) if row else None
 
 
 def counts(conn: sqlite3.Connection, ids: Sequence[int]) -> dict[int, dict[str, int]]:
@@ -136,7 +137,7 @@ def intervals_shown(
         " ORDER BY i.place LIMIT ?3",
         (backfill_id, state, limit, after),
     ).fetchall()
-    return msgspec.convert(found, list[IntervalShown])
+    return typed.convert(found, list[IntervalShown])
 
 
 def progress(conn: sqlite3.Connection, backfill_id: int) -> list[tuple[str, int]]:

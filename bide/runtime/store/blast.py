@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.asset import AssetSpec
 from bide.runtime.assets.blast import BlastRadius, Invalidation
 from bide.runtime.assets.catalog import Catalog, Held
@@ -30,8 +31,8 @@ MADE: Final = (
 _WIDTH: Final = MADE.count(",") + 1
 _EDGES: Final = {kind.value: kind for kind in Edge}
 _STATES: Final = {state.value: state for state in VersionState}
-_spec = msgspec.json.Decoder(AssetSpec)
-_contract = msgspec.json.Decoder(ContractSpec)
+_spec = typed.decoder(AssetSpec)
+_contract = typed.decoder(ContractSpec)
 
 
 class Versions:

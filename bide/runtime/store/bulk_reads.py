@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.store.rows import _Row, rows
 
 MOST: Final = 10_000
@@ -75,7 +76,7 @@ def targets(conn: sqlite3.Connection, action: str, of: str, whole: bool, limit: 
     A cancel is of what is not over, the newest first, so that no run begins only to be cancelled. A rerun is of what
     failed or was cancelled, and of all that is over when it is `whole`; the oldest first. So is a mark, of any run.
     """
-    meant = msgspec.json.decode(of, type=Filter)
+    meant = typed.decode(of, Filter)
     if action in ("pause", "unpause"):
         paused = "IS NULL" if action == "pause" else "IS NOT NULL"
         sql = f"SELECT dag_id FROM dag WHERE removed = 0 AND nullif(paused, 0) {paused} AND name GLOB ? ORDER BY name LIMIT ?"
@@ -137,7 +138,7 @@ def slice_of(conn: sqlite3.Connection, bulk_id: int) -> BulkSlice | None:
         row.total,
         row.done,
         row.refused,
-        msgspec.json.decode(row.told, type=list[tuple[int, str]]),
+        typed.decode(row.told, list[tuple[int, str]]),
         [value for (value,) in found],
     )
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.asset import AssetSpec
 from bide.runtime.assets.checklist import Known, Stands
 from bide.runtime.assets.contract import ContractSpec
@@ -57,11 +58,11 @@ def known(conn: sqlite3.Connection, asset: str) -> Known | None:
         (asset_id,),
     ).fetchone()
     return Known(
-        spec=msgspec.convert(said, AssetSpec),
+        spec=typed.convert(said, AssetSpec),
         asks=_contracts(conn, "downstream_id", asset_id),
         asked=asked,
         gates=tuple(
-            msgspec.json.decode(gate, type=GateSpec)
+            typed.decode(gate, GateSpec)
             for (gate,) in conn.execute(
                 "SELECT spec FROM gate WHERE asset_id = ? AND ended_us IS NULL ORDER BY name", (asset_id,)
             )
@@ -89,7 +90,7 @@ def _contracts(conn: sqlite3.Connection, end: str, asset_id: int) -> tuple[Stand
         f"SELECT spec, source FROM contract WHERE {end} = ? AND ended_us IS NULL ORDER BY contract_id",
         (asset_id,),
     )
-    return tuple(Stands(msgspec.json.decode(spec, type=ContractSpec), source) for spec, source in rows)
+    return tuple(Stands(typed.decode(spec, ContractSpec), source) for spec, source in rows)
 
 
 def _effects(conn: sqlite3.Connection, asset_id: int) -> tuple[tuple[str, bool], ...]:

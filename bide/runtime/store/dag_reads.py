@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.engine.states import RunState, State
 from bide.runtime.store.rows import in_one
 
@@ -97,7 +98,7 @@ def states(
         " ON i.run_id = ?1 AND i.task = t.value AND i.map_index = -1",
         (run_id, msgspec.json.encode(list(tasks)).decode()),
     ).fetchone()
-    return msgspec.json.decode(row[0], type=list[tuple[State | None, int | None]])
+    return typed.decode(row[0], list[tuple[State | None, int | None]])
 
 
 class VersionRow(_Read, frozen=True):

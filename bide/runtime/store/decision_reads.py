@@ -6,6 +6,7 @@ import sqlite3
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.store.rows import in_one
 
 
@@ -64,4 +65,4 @@ def made_by(conn: sqlite3.Connection, instance_id: int) -> list[MadeRead]:
         " JOIN asset a USING (asset_id) WHERE v.instance_id = ? ORDER BY v.asset_version_id DESC LIMIT 20",
         (instance_id,),
     ).fetchall()
-    return msgspec.convert(found, list[MadeRead])
+    return typed.convert(found, list[MadeRead])

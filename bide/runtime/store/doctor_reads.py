@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from bide.runtime import typed
+
 _STEPS: Final = 1_000
 
 
@@ -48,7 +50,7 @@ def processes(conn: sqlite3.Connection) -> list[Recorded]:
         "SELECT p.attempt_id, p.pid, p.started, p.boot_id, a.ended_us IS NOT NULL"
         " FROM process p JOIN attempt a USING (attempt_id) ORDER BY p.attempt_id"
     ).fetchall()
-    return msgspec.convert(rows, list[Recorded])
+    return typed.convert(rows, list[Recorded])
 
 
 def stuck_notices(conn: sqlite3.Connection) -> list[Stuck]:
@@ -56,4 +58,4 @@ def stuck_notices(conn: sqlite3.Connection) -> list[Stuck]:
         "SELECT route, count(*), max(attempts), error FROM notice"
         " WHERE state IN ('pending', 'sending') AND attempts > 0 AND error <> '' GROUP BY route ORDER BY route"
     ).fetchall()
-    return msgspec.convert(rows, list[Stuck])
+    return typed.convert(rows, list[Stuck])

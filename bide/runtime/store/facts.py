@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.engine.states import OVER, RUN_OVER, RunState, State, WaitState
 from bide.runtime.errors import NotFoundError
 from bide.runtime.store import mapped
@@ -114,7 +115,7 @@ def task_states(conn: sqlite3.Connection, run_id: int, task: str) -> list[TaskSt
         "SELECT map_index, state FROM task_instance WHERE run_id = ? AND task = ? AND map_index = -1",
         (run_id, task),
     ).fetchall()
-    return msgspec.convert(found, list[TaskState])
+    return typed.convert(found, list[TaskState])
 
 
 class RunBefore(msgspec.Struct, frozen=True):
@@ -245,7 +246,7 @@ def recorded(conn: sqlite3.Connection, instance_id: int) -> Recorded:
         f"SELECT name, value FROM step WHERE instance_id = ?1 AND attempt_id > ({since}) ORDER BY attempt_id",
         (instance_id,),
     ).fetchall()
-    return Recorded(msgspec.convert(answers, list[AnswerRow]), dict(steps))
+    return Recorded(typed.convert(answers, list[AnswerRow]), dict(steps))
 
 
 def ended_waits(conn: sqlite3.Connection, asked: Mapping[int, Collection[str]]) -> list[EndedWaitRow]:

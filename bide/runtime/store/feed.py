@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from bide.runtime import typed
+
 WINDOW: Final = 5_000
 """Lines that one page looks through at most."""
 
@@ -90,7 +92,7 @@ _SEEN: Final = (
 )
 
 
-_decoder: Final = msgspec.json.Decoder(list[FeedLine])
+_decoder: Final = typed.decoder(list[FeedLine])
 
 
 def lines_after(conn: sqlite3.Connection, seq: int, wanted: Wanted, limit: int) -> Page:

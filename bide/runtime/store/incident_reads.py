@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.runbook import Facts, Hit, Note
 from bide.runtime.assets.words import Criticality, Severity
 from bide.runtime.clock import from_us
@@ -64,7 +65,7 @@ def incident_row(conn: sqlite3.Connection, incident_id: int) -> IncidentRow | No
         " FROM incident i WHERE incident_id = ?",
         (incident_id,),
     ).fetchone()
-    return None if row is None else msgspec.convert(row, IncidentRow)
+    return None if row is None else typed.convert(row, IncidentRow)
 
 
 def invalidation_row(conn: sqlite3.Connection, invalidation_id: int) -> tuple[int, str] | None:
@@ -96,12 +97,12 @@ def listed(
         f"{_INCIDENT} WHERE (?1 IS NULL OR i.state = ?1) AND i.incident_id < ?3 ORDER BY i.incident_id DESC LIMIT ?2",
         (state, limit, before),
     ).fetchall()
-    return msgspec.convert(found, list[IncidentRead])
+    return typed.convert(found, list[IncidentRead])
 
 
 def one(conn: sqlite3.Connection, incident_id: int) -> IncidentRead | None:
     row = conn.execute(f"{_INCIDENT} WHERE i.incident_id = ?", (incident_id,)).fetchone()
-    return None if row is None else msgspec.convert(row, IncidentRead)
+    return None if row is None else typed.convert(row, IncidentRead)
 
 
 def entries(conn: sqlite3.Connection, incident_id: int) -> list[EntryRead]:
@@ -110,7 +111,7 @@ def entries(conn: sqlite3.Connection, incident_id: int) -> list[EntryRead]:
         "SELECT n, at_us, step, by, text, data FROM incident_entry WHERE incident_id = ? ORDER BY n",
         (incident_id,),
     ).fetchall()
-    return msgspec.convert(found, list[EntryRead])
+    return typed.convert(found, list[EntryRead])
 
 
 _HITS: Final = (
@@ -161,7 +162,7 @@ def _invalidated(conn: sqlite3.Connection, said: Facts, invalidation_id: int) ->
         "SELECT start_us, end_us, cause, reason, state, discovered_us FROM invalidation WHERE invalidation_id = ?",
         (invalidation_id,),
     ).fetchone()
-    hits = msgspec.convert(
+    hits = typed.convert(
         [tuple(row) for row in conn.execute(_HITS, (invalidation_id,))],
         list[tuple[int, str, str, str, str, str, int | None, int, Criticality]],
     )

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime import typed
+
 
 class _Read(msgspec.Struct, frozen=True, array_like=True):
     pass
@@ -58,7 +60,7 @@ _VERSION: Final = (
 
 
 def versions(conn: sqlite3.Connection, numbers: Sequence[int]) -> list[LineageRead]:
-    return msgspec.convert(conn.execute(_VERSION, (_listed(numbers),)).fetchall(), list[LineageRead])
+    return typed.convert(conn.execute(_VERSION, (_listed(numbers),)).fetchall(), list[LineageRead])
 
 
 def edges(conn: sqlite3.Connection, start: int, up: bool, depth: int, limit: int) -> list[EdgeRead]:
@@ -72,7 +74,7 @@ def edges(conn: sqlite3.Connection, start: int, up: bool, depth: int, limit: int
     seen, level = {start}, [start]
     while level and depth > 0 and len(found) < limit:
         rows = conn.execute(sql, (_listed(level), limit - len(found))).fetchall()
-        found += msgspec.convert(rows, list[EdgeRead])
+        found += typed.convert(rows, list[EdgeRead])
         level = sorted({row[1] if up else row[0] for row in rows} - seen)
         seen.update(level)
         depth -= 1

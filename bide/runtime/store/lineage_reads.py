@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.graph.spec import DagSpec, TaskSpec
 
 SINK: Final = "openlineage"
@@ -107,7 +108,7 @@ class Known:
             [spec] = conn.execute(
                 "SELECT spec FROM dag_version WHERE version_id = ?", (version_id,)
             ).fetchone()
-            dag = msgspec.json.decode(spec, type=DagSpec)
+            dag = typed.decode(spec, DagSpec)
             self._graphs[version_id] = dag, {task.name: task for task in dag.tasks}
         return self._graphs[version_id]
 
@@ -142,7 +143,7 @@ def after(conn: sqlite3.Connection, seq: int, limit: int, known: Known) -> tuple
     """What is to be told after a line, in order, at most so much; and up to which line that is."""
     newest = last(conn)
     until = min(newest, seq + _WINDOW)
-    found = msgspec.convert(
+    found = typed.convert(
         conn.execute(
             "SELECT seq, at_us, subject, subject_id, was, now, reason FROM event WHERE seq > ? AND seq <= ?"
             " AND subject IN ('run', 'attempt', 'version') AND was <> now ORDER BY seq LIMIT ?",
@@ -168,7 +169,7 @@ def _told(conn: sqlite3.Connection, line: Line, known: Known) -> Told:
     ).fetchone()
     if row is None:
         return Told(line, None, None, None, None, (), ())
-    attempt = msgspec.convert(row[:-1], OfAttempt)
+    attempt = typed.convert(row[:-1], OfAttempt)
     run = _run(conn, row[-1], line.seq, known)
     dag, tasks = (None, {}) if run is None else known.graph(conn, run.version_id)
     task = tasks.get(attempt.task)
@@ -185,7 +186,7 @@ def _run(conn: sqlite3.Connection, run_id: int, seq: int, known: Known) -> OfRun
         " FROM run r JOIN dag d USING (dag_id) JOIN dag_version v ON v.version_id = r.version_id WHERE r.run_id = ?",
         (run_id,),
     ).fetchone()
-    return None if row is None else msgspec.convert((*row, known.begun(conn, run_id, seq)), OfRun)
+    return None if row is None else typed.convert((*row, known.begun(conn, run_id, seq)), OfRun)
 
 
 _DATASET: Final = (
@@ -232,7 +233,7 @@ def _used(conn: sqlite3.Connection, made: tuple[Dataset, ...]) -> tuple[Dataset,
 
 def _datasets(conn: sqlite3.Connection, sql: str, *values: Any) -> tuple[Dataset, ...]:
     rows = conn.execute(sql, values).fetchall()
-    return msgspec.convert([(*row, _gates(conn, row[0])) for row in rows], tuple[Dataset, ...])
+    return typed.convert([(*row, _gates(conn, row[0])) for row in rows], tuple[Dataset, ...])
 
 
 def _gates(conn: sqlite3.Connection, version: int) -> tuple[Gate, ...]:
@@ -241,4 +242,4 @@ def _gates(conn: sqlite3.Connection, version: int) -> tuple[Gate, ...]:
         " WHERE asset_version_id = ? ORDER BY name",
         (version,),
     ).fetchall()
-    return msgspec.convert(rows, tuple[Gate, ...])
+    return typed.convert(rows, tuple[Gate, ...])

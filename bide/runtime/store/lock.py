@@ -15,6 +15,7 @@ from typing import Final, Literal, Self
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.clock import SECOND, Clock
 from bide.runtime.errors import NotFoundError, StoreError, StoreFullError, StoreHeldError, StoreLostError
 from bide.runtime.store.batch import roll_back
@@ -180,7 +181,7 @@ def _is_at(fd: int, path: Path) -> bool:
 def _read_holder(fd: int) -> Holder:
     """What stands in the file; pid 0 when its holder is still writing it."""
     try:
-        return msgspec.json.decode(os.pread(fd, 4096, 0), type=Holder)
+        return typed.decode(os.pread(fd, 4096, 0), Holder)
     except msgspec.DecodeError:
         return Holder(0, "command", 0)
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.store.rows import in_one
 
 
@@ -121,7 +122,7 @@ def alerts_after(conn: sqlite3.Connection, after: int, limit: int) -> list[Alert
     rows = conn.execute(
         f"SELECT {_ALERT} FROM alert a WHERE a.alert_id > ? ORDER BY a.alert_id LIMIT ?", (after, limit)
     ).fetchall()
-    return msgspec.convert(rows, list[AlertRead])
+    return typed.convert(rows, list[AlertRead])
 
 
 def alerts_of(conn: sqlite3.Connection, notice_id: int, limit: int) -> list[AlertRead]:
@@ -131,7 +132,7 @@ def alerts_of(conn: sqlite3.Connection, notice_id: int, limit: int) -> list[Aler
         " ORDER BY n.alert_id DESC LIMIT ?",
         (notice_id, limit),
     ).fetchall()
-    return msgspec.convert(rows[::-1], list[AlertRead])
+    return typed.convert(rows[::-1], list[AlertRead])
 
 
 def last_of(conn: sqlite3.Connection, those: Iterable[tuple[str, str]]) -> list[LastRead]:
@@ -146,7 +147,7 @@ def last_of(conn: sqlite3.Connection, those: Iterable[tuple[str, str]]) -> list[
             (route, key),
         ).fetchone()
         if row is not None:
-            found.append(msgspec.convert(row, LastRead))
+            found.append(typed.convert(row, LastRead))
     return found
 
 
@@ -169,7 +170,7 @@ def due(conn: sqlite3.Connection, route: str, now: int) -> DueRead | None:
         f" FROM notice n WHERE n.route = ? AND n.{_OPEN} AND n.next_us <= ? ORDER BY n.next_us, n.notice_id LIMIT 1",
         (route, now),
     ).fetchone()
-    return None if row is None else msgspec.convert(row, DueRead)
+    return None if row is None else typed.convert(row, DueRead)
 
 
 def untold(conn: sqlite3.Connection, notice_id: int, attempts: int, shown: int) -> list[UntoldRead]:
@@ -181,7 +182,7 @@ def untold(conn: sqlite3.Connection, notice_id: int, attempts: int, shown: int) 
     ).fetchall()
     newest = "SELECT alert_id FROM notice_alert WHERE notice_id = ? ORDER BY alert_id DESC LIMIT ?"
     return [
-        msgspec.convert((*row, [alert for (alert,) in conn.execute(newest, (row[0], shown))]), UntoldRead)
+        typed.convert((*row, [alert for (alert,) in conn.execute(newest, (row[0], shown))]), UntoldRead)
         for row in found
     ]
 
@@ -194,7 +195,7 @@ def next_due(conn: sqlite3.Connection, route: str) -> int | None:
 def off(conn: sqlite3.Connection) -> list[OffRead]:
     """Routes whose receivers said that they are gone."""
     rows = conn.execute("SELECT route, target, off_us, reason FROM notice_off ORDER BY route").fetchall()
-    return msgspec.convert(rows, list[OffRead])
+    return typed.convert(rows, list[OffRead])
 
 
 def open_counts(conn: sqlite3.Connection) -> dict[str, int]:
@@ -217,7 +218,7 @@ def notices(
 
 def notice(conn: sqlite3.Connection, notice_id: int) -> NoticeShown | None:
     row = conn.execute(f"SELECT {_SHOWN} FROM notice WHERE notice_id = ?", (notice_id,)).fetchone()
-    return None if row is None else msgspec.convert(row, NoticeShown)
+    return None if row is None else typed.convert(row, NoticeShown)
 
 
 def to_retry(conn: sqlite3.Connection, number: int | None, route: str | None) -> list[tuple[int, str, str]]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.asset import AssetSpec
 from bide.runtime.assets.blast import BlastRadius
 from bide.runtime.assets.catalog import Catalog, Held
@@ -79,12 +80,12 @@ def plans(conn: sqlite3.Connection, limit: int, before: int = 2**63 - 1) -> list
     found = conn.execute(
         f"{_PLANS} WHERE p.plan_id < ? ORDER BY p.plan_id DESC LIMIT ?", (before, limit)
     ).fetchall()
-    return msgspec.convert(found, list[PlanRead])
+    return typed.convert(found, list[PlanRead])
 
 
 def plan(conn: sqlite3.Connection, plan_id: int) -> PlanRead | None:
     row = conn.execute(f"{_PLANS} WHERE p.plan_id = ?", (plan_id,)).fetchone()
-    return msgspec.convert(row, PlanRead) if row else None
+    return typed.convert(row, PlanRead) if row else None
 
 
 def steps(conn: sqlite3.Connection, plan_id: int) -> list[StepRead]:
@@ -94,7 +95,7 @@ def steps(conn: sqlite3.Connection, plan_id: int) -> list[StepRead]:
         " WHERE s.plan_id = ? ORDER BY s.step",
         (plan_id,),
     ).fetchall()
-    return msgspec.convert(found, list[StepRead])
+    return typed.convert(found, list[StepRead])
 
 
 def step_of_run(conn: sqlite3.Connection, run_id: int) -> tuple[int, int, str] | None:
@@ -119,13 +120,13 @@ def catalog_of(conn: sqlite3.Connection, assets: Iterable[str]) -> Catalog:
     for name, spec in conn.execute(
         f"SELECT name, spec FROM asset WHERE spec <> '{{}}' AND name IN ({_IDS})", (names,)
     ):
-        catalog.assets[name] = msgspec.json.decode(spec, type=AssetSpec)
+        catalog.assets[name] = typed.decode(spec, AssetSpec)
     for contract_id, spec, source in conn.execute(
         "SELECT contract_id, spec, source FROM contract WHERE ended_us IS NULL AND downstream_id IN"
         f" (SELECT asset_id FROM asset WHERE name IN ({_IDS}))",
         (names,),
     ):
-        catalog.put(Held(contract_id, msgspec.json.decode(spec, type=ContractSpec), source))
+        catalog.put(Held(contract_id, typed.decode(spec, ContractSpec), source))
     return catalog
 
 
@@ -263,7 +264,7 @@ def _producers(
         f" WHERE d.name IN ({_IDS})",
         (_json(sorted(dags)),),
     ).fetchall():
-        graph = msgspec.json.decode(spec, type=DagSpec)
+        graph = typed.decode(spec, DagSpec)
         producers[graph.name] = producer_of(graph, digest, _took(conn, dag_id))
         defaults[graph.name] = graph.params
     return producers, defaults

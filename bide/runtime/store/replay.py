@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.engine.states import (
     LEGAL,
     LEGAL_APPROVAL,
@@ -100,7 +101,7 @@ def ask(conn: sqlite3.Connection, which: str, words: str, sql: str) -> list[Viol
 def specs(conn: sqlite3.Connection) -> dict[int, dict[str, TaskSpec]]:
     """version_id -> task name -> its spec. `msgspec.DecodeError` when one is damaged."""
     return {
-        version: {task.name: task for task in msgspec.json.decode(spec, type=DagSpec).tasks}
+        version: {task.name: task for task in typed.decode(spec, DagSpec).tasks}
         for version, spec in conn.execute("SELECT version_id, spec FROM dag_version")
     }
 

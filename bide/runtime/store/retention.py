@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.store.references import free
 from bide.runtime.store.removal import removable, statements
 from bide.runtime.store.still import KINDS, may_go
@@ -77,9 +78,7 @@ class Slice(msgspec.Struct):
 
 def asked(conn: sqlite3.Connection, policy: str, cursor: str) -> Slice:
     """`next_slice` of what stands in JSON."""
-    return next_slice(
-        conn, msgspec.json.decode(policy, type=Policy), msgspec.json.decode(cursor, type=Cursor)
-    )
+    return next_slice(conn, typed.decode(policy, Policy), typed.decode(cursor, Cursor))
 
 
 def policy_json(policy: Policy) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.errors import StoreLostError
 from bide.runtime.store.failure import READ_ERRORS, unreadable
 
@@ -42,7 +43,7 @@ def _in_one(shape: type[Any], sql: str) -> tuple[str, msgspec.json.Decoder[Any]]
     names = ", ".join(f"c{n}" for n in range(len(shape.__struct_fields__)))
     ordered = sql if "LIMIT" in sql.rpartition(")")[2] else f"{sql} LIMIT -1"  # with a limit its order stands
     wrapped = f"WITH found ({names}) AS ({ordered}) SELECT json_group_array(json_array({names})) FROM found"
-    return wrapped, msgspec.json.Decoder(list[shape], strict=False)  # type: ignore[valid-type]
+    return wrapped, typed.decoder(list[shape], strict=False)  # type: ignore[valid-type]
 
 
 def listed(conn: sqlite3.Connection, shape: type[R], sql: str, values: tuple[Any, ...] = ()) -> list[R]:
@@ -52,7 +53,7 @@ def listed(conn: sqlite3.Connection, shape: type[R], sql: str, values: tuple[Any
 
 def rows(conn: sqlite3.Connection, shape: type[R], sql: str, values: tuple[Any, ...] = ()) -> list[R]:
     """The rows of a query in their shape, checked. `StoreLostError` says what is damaged."""
-    return _checked(shape, lambda: msgspec.convert(conn.execute(sql, values).fetchall(), list[shape]))  # type: ignore[valid-type]
+    return _checked(shape, lambda: typed.convert(conn.execute(sql, values).fetchall(), list[shape]))  # type: ignore[valid-type]
 
 
 def _checked(shape: type[R], read: Callable[[], list[R]]) -> list[R]:

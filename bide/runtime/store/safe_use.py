@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.compared import Side
 from bide.runtime.assets.judged import Checked, Observed, Version
 from bide.runtime.assets.limits import Limits
@@ -30,7 +31,7 @@ _LONGEST: Final = f"SELECT end_us - start_us FROM asset_version WHERE asset_id =
 
 def version_of(asset: str, row: tuple[Any, ...]) -> Version:
     version_id, start, end, state, created, label, schema_id, limits, plan_id, run_id, checks = row
-    known = Limits() if limits is None else msgspec.json.decode(limits, type=Limits)
+    known = Limits() if limits is None else typed.decode(limits, Limits)
     return Version(
         version_id=version_id, asset=asset, start_us=start, end_us=end, state=VersionState(state), created_us=created,
         label=label, schema_id=schema_id, checks=checks_of(checks), limits=known.known_limitations,
@@ -183,7 +184,7 @@ def version(conn: sqlite3.Connection, version_id: int) -> StoredVersion | None:
     if row is None:
         return None
     name, dag_id, instance_id, attempt_id, held, shadow, reason, newer = row[11:]
-    limits = None if row[7] is None else msgspec.json.decode(row[7], type=Limits)
+    limits = None if row[7] is None else typed.decode(row[7], Limits)
     one = version_of(name, row[:11])
     return StoredVersion(
         one, dag_id, instance_id, attempt_id, bool(held), bool(shadow), reason, limits, newer

@@ -6,6 +6,7 @@ import sqlite3
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.store.queries import sql_of
 from bide.runtime.store.rows import in_one
 
@@ -67,18 +68,18 @@ def standing(conn: sqlite3.Connection) -> list[Standing]:
 def scheduled(conn: sqlite3.Connection, name: str) -> Scheduled | None:
     """A DAG's schedule; None when there is no such DAG."""
     row = conn.execute(sql_of("schedule_of_dag"), {"name": name}).fetchone()
-    return None if row is None else msgspec.convert(row, Scheduled)
+    return None if row is None else typed.convert(row, Scheduled)
 
 
 def skipped(conn: sqlite3.Connection, dag_id: int, limit: int) -> list[Skipped]:
     """The newest decisions first."""
     rows = conn.execute(sql_of("skipped_of_dag"), {"dag_id": dag_id, "limit": limit}).fetchall()
-    return msgspec.convert(rows, list[Skipped])
+    return typed.convert(rows, list[Skipped])
 
 
 def held(conn: sqlite3.Connection, dag_id: int) -> list[Held]:
     """The triggers of its schedule."""
-    return msgspec.convert(conn.execute(sql_of("held_of_dag"), {"dag_id": dag_id}).fetchall(), list[Held])
+    return typed.convert(conn.execute(sql_of("held_of_dag"), {"dag_id": dag_id}).fetchall(), list[Held])
 
 
 def open_runs(conn: sqlite3.Connection, dag_id: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.blast import BlastRadius, Impact, Impacted, Invalidation, from_json
 from bide.runtime.assets.impact import Made, Use
 from bide.runtime.assets.spreading import Hop
@@ -122,7 +123,7 @@ def invalidations(
 
 
 def _invalidation(row: tuple[Any, ...]) -> Invalidation:
-    return msgspec.convert(
+    return typed.convert(
         dict(zip(_FIELDS, row, strict=True)) | {"evidence": msgspec.json.decode(row[7])}, Invalidation
     )
 
@@ -210,7 +211,7 @@ def hit_inputs(conn: sqlite3.Connection, version_id: int) -> list[tuple[int, int
     ).fetchall()
 
 
-_impact: Final = msgspec.json.Decoder(Impact)
+_impact: Final = typed.decoder(Impact)
 
 
 def _hits(

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.words import VersionState
 from bide.runtime.store.rows import _Row
 
@@ -45,4 +46,4 @@ def newest_version(conn: sqlite3.Connection, asset: str) -> NewestRow | None:
         " ORDER BY start_us DESC, end_us DESC, asset_version_id DESC LIMIT 1",
         (asset,),
     ).fetchone()
-    return None if row is None else msgspec.convert(row, NewestRow)
+    return None if row is None else typed.convert(row, NewestRow)

@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from bide.runtime import typed
+
 
 class _Read(msgspec.Struct, frozen=True, array_like=True):
     pass
@@ -51,7 +53,7 @@ def standings(conn: sqlite3.Connection, limit: int, after: str) -> list[Standing
         " WHERE x.asset_id = a.asset_id) WHERE a.name > ? GROUP BY a.asset_id ORDER BY a.name LIMIT ?",
         (after, limit),
     ).fetchall()
-    return msgspec.convert(found, list[StandingRead])
+    return typed.convert(found, list[StandingRead])
 
 
 def asset_id(conn: sqlite3.Connection, name: str) -> int | None:

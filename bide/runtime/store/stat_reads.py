@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.engine.states import AttemptState, BackfillState, RunState, State
 from bide.runtime.store.rows import in_one
 
@@ -126,7 +127,7 @@ def run_times(conn: sqlite3.Connection, run_id: int) -> RunTimes | None:
         " ORDER BY seq DESC LIMIT 1",
         (run_id,),
     ).fetchone()
-    found = msgspec.convert(row, RunTimes)
+    found = typed.convert(row, RunTimes)
     return (
         found if opened is None else msgspec.structs.replace(found, opened_us=opened[0], opened_seq=opened[1])
     )
@@ -228,7 +229,7 @@ def dag_sums(conn: sqlite3.Connection, last: int, limit: int = -1, after: str = 
             " FROM (SELECT * FROM run INDEXED BY run_of_dag WHERE dag_id = ? ORDER BY run_id DESC LIMIT ?)",
             (dag_id, last),
         ).fetchone()
-        found.append(msgspec.convert((name, *row), DagSums, strict=False))
+        found.append(typed.convert((name, *row), DagSums, strict=False))
     return found
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from bide.runtime import typed
+
 
 class AttemptTraced(msgspec.Struct, frozen=True, array_like=True):
     attempt_id: int
@@ -50,7 +52,7 @@ def attempts(conn: sqlite3.Connection, ids: Sequence[int]) -> list[AttemptTraced
         " WHERE a.ended_us IS NOT NULL",
         (msgspec.json.encode(list(ids)).decode(),),
     ).fetchall()
-    return msgspec.convert(found, list[AttemptTraced])
+    return typed.convert(found, list[AttemptTraced])
 
 
 def runs(conn: sqlite3.Connection, ends: Sequence[int]) -> list[RunTraced]:
@@ -70,5 +72,5 @@ def runs(conn: sqlite3.Connection, ends: Sequence[int]) -> list[RunTraced]:
             (row[0], seq),
         ).fetchone()
         begun = again[1] if again[0] else row[5]
-        found.append(msgspec.convert((*row[:5], begun, *row[6:], again[0]), RunTraced))
+        found.append(typed.convert((*row[:5], begun, *row[6:], again[0]), RunTraced))
     return found

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec.structs import force_setattr
 
+from bide.runtime import typed
 from bide.runtime.errors import UsageError
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.validate import suggestion
@@ -101,7 +102,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         for name, kind in (("duration", Spread), ("arrives", Spread), ("fail", When), ("skip", When)):
             value = getattr(self, name)
             if isinstance(value, dict):
-                force_setattr(self, name, msgspec.convert(value, kind))
+                force_setattr(self, name, typed.convert(value, kind))
 
 
 class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -115,7 +116,7 @@ class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     def __post_init__(self) -> None:
         if isinstance(self.every, dict):
-            force_setattr(self, "every", msgspec.convert(self.every, Spread))
+            force_setattr(self, "every", typed.convert(self.every, Spread))
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

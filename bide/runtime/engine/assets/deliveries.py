@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.limits import Limits
 from bide.runtime.assets.words import VersionState
 from bide.runtime.engine import admission, raising
@@ -218,7 +219,7 @@ def _has_left(t: Turn, one: Delivery, receipt: bytes | None, reason: str) -> Non
             "delivery", one.corrects, one.run_id, DeliveryState.DELIVERED.value, ended.value,
             f"by delivery {one.delivery_id}",
         )  # fmt: skip
-    limits = None if one.limits is None else msgspec.json.decode(one.limits, type=Limits)
+    limits = None if one.limits is None else typed.decode(one.limits, Limits)
     to = VersionState.PUBLISHED if limits is None else VersionState.DEGRADED
     versions.move_settled(
         t,

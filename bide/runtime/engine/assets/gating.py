@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.gate import CheckResult
 from bide.runtime.assets.judged import Checked
 from bide.runtime.assets.severity import follows
@@ -123,7 +124,7 @@ def _alert(t: Turn, one: Open, check: CheckResult) -> None:
 
 def decoded(checks: bytes | None) -> dict[str, tuple[CheckResult, ...]]:
     """Asset -> what its gates found."""
-    return {} if checks is None else msgspec.json.decode(checks, type=dict[str, tuple[CheckResult, ...]])
+    return {} if checks is None else typed.decode(checks, dict[str, tuple[CheckResult, ...]])
 
 
 def _name(check: Checked) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.runbook import Step
 from bide.runtime.assets.severity import classify, impairment
 from bide.runtime.assets.words import Severity
@@ -144,7 +145,7 @@ def _open(t: Turn, incident_id: int) -> IncidentRow:
         raise NotFoundError(f"there is no incident {incident_id}: `bide incident list` lists them")
     earlier = t.changes.incidents_set.get(incident_id)  # of this very batch
     if earlier is not None:
-        row = msgspec.convert((incident_id, *earlier[:6], row.entries), IncidentRow)
+        row = typed.convert((incident_id, *earlier[:6], row.entries), IncidentRow)
     if row.state == CLOSED:
         raise RefusedError(f"incident {incident_id} is closed, by {row.closed_by}: open another one")
     return row

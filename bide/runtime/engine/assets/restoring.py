@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.asset import AssetSpec
 from bide.runtime.assets.catalog import Catalog, Held, HeldGate
 from bide.runtime.assets.contract import ContractSpec
@@ -95,10 +96,10 @@ def restore_open(world: World, rows: WorldRows) -> None:
 
 def _restore_catalog(catalog: Catalog, rows: WorldRows) -> None:
     for declared in rows.declared:
-        catalog.assets[declared.name] = msgspec.json.decode(declared.spec, type=AssetSpec)
+        catalog.assets[declared.name] = typed.decode(declared.spec, AssetSpec)
     for contract in rows.contracts:
-        spec = msgspec.json.decode(contract.spec, type=ContractSpec)
+        spec = typed.decode(contract.spec, ContractSpec)
         catalog.put(Held(contract.contract_id, spec, contract.source))
     for gate in rows.gates:
-        one = msgspec.json.decode(gate.spec, type=GateSpec)
+        one = typed.decode(gate.spec, GateSpec)
         catalog.put_gate(HeldGate(gate.gate_id, one, gate.source))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from bide.runtime import typed
 from bide.runtime.assets.gate import CheckResult
 from bide.runtime.assets.judged import Decision, Issue, Phase
 from bide.runtime.assets.staged import Candidate
@@ -60,7 +61,7 @@ def _stage(t: Turn, inst: Instance, e: AssetCalled) -> Any:
         raise RefusedError(
             f"{e.asset!r} is an external effect, whose delivery is its version: return the receipt, and stage nothing"
         )
-    staged = msgspec.json.decode(e.data, type=Candidate)
+    staged = typed.decode(e.data, Candidate)
     schema_id = None if staged.schema is None else _schema(t, e.asset, staged.schema)
     one = _of(t, e) or _new(t, inst, e.asset)
     meta = staged.meta if staged.rows is None else {"rows": staged.rows, **staged.meta}
@@ -76,7 +77,7 @@ def _check(t: Turn, _inst: Instance, e: AssetCalled) -> Any:
     one = _staged(t, e)
     if one.state is VersionState.VALIDATED:  # run once more
         versions.move(t, one, VersionState.STAGED, "its gates are run again")
-    results = msgspec.json.decode(e.data, type=tuple[CheckResult, ...])
+    results = typed.decode(e.data, tuple[CheckResult, ...])
     gating.judged(t, one, results)
     answer: dict[str, Any] = {"version": one.version_id, "state": one.state.value}
     if (

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
+from bide.runtime import typed
 from bide.runtime.engine.assets.naming import asset_named
 from bide.runtime.engine.assets.state import Version, WaitedFor
 from bide.runtime.engine.messages import AssetAsked
@@ -22,7 +21,7 @@ ASSET = "asset"
 
 
 def decode_asset(trigger: bytes) -> AssetTrigger:
-    return msgspec.json.decode(trigger, type=AssetTrigger)
+    return typed.decode(trigger, AssetTrigger)
 
 
 def watch(t: Turn, wait: Wait) -> None:
