@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from bide import Every
 from bide.runtime.assets.words import Severity
+from bide.runtime.clock import from_us
 from bide.runtime.engine.messages import Command
 from bide.runtime.errors import NotFoundError
 from bide.runtime.store.still import still
@@ -126,6 +128,8 @@ def test_p14_a_plan_of_an_invalidation_that_was_removed_is_refused_in_one_senten
     scene.trigger("up", logical_us=T0)
     scene.end("load")
     plan = planned(scene, invalidate(scene, "a", T0, T0 + HOUR_US))
+    scene.trigger("up", logical_us=T0, new=True)
+    scene.end("load")
     invalidate(scene, "a", T0, T0 + HOUR_US)
     scene.advance(1)
     prune(scene, 0)
@@ -156,6 +160,18 @@ def test_p14_the_newest_version_stays_while_one_of_its_interval_is_being_made(ma
     made.advance(1)
     prune(made, 0)
     assert versions(made) == ["quarantined", "validated", "validated"]
+
+
+def test_p14_what_is_wrong_and_was_never_made_again_can_be_mended_however_old_it_is(scene: Scene) -> None:
+    scene.dag("up", job("load", outlets=("a",)), schedule=Every(hours=1, anchor=from_us(T0)), start_us=T0 * 2)
+    for hour in (0, 1):
+        scene.trigger("up", logical_us=T0 + hour * HOUR_US)
+        scene.end("load")
+    number = invalidate(scene, "a", T0, T0 + HOUR_US)
+    invalidate(scene, "a", T0 + HOUR_US, T0 + 2 * HOUR_US)
+    scene.advance(1)
+    prune(scene, 0)
+    assert [step.pipeline for step in planned(scene, number).steps] == ["up"]
 
 
 # --- a prune that died when it had marked what goes ------------------------------------------------

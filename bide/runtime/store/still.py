@@ -74,8 +74,10 @@ KINDS: Final = {
         " ON v.asset_version_id = h.asset_version_id",
         "h.invalidation_id, h.asset_version_id",
         f"v.state NOT IN {SEEN} AND h.next_id IS NULL AND {_SPREAD}"
-        " AND NOT EXISTS (SELECT 1 FROM reading r WHERE r.input_id = v.asset_version_id)",  # of it something may be made
-    ),
+        " AND (v.state = 'superseded' OR EXISTS (SELECT 1 FROM asset_version w WHERE w.asset_id = v.asset_id"
+        " AND w.start_us = v.start_us AND w.end_us = v.end_us AND w.asset_version_id > v.asset_version_id AND w.shadow = 0"
+        f" AND w.state IN {TOLD})) AND NOT EXISTS (SELECT 1 FROM reading r WHERE r.input_id = v.asset_version_id)",
+    ),  # it is spread, its interval has been made again since, and nothing may be made of it any more
     "invalidations": Kind(
         "invalidation n",
         "n.invalidation_id",
