@@ -34,7 +34,7 @@ ALONE = tuple(pattern for pattern in PATTERNS if ":" not in pattern and "*" not 
 def screens(house: House, size: int) -> list[str]:
     """All of this house, each with something to be seen where there is something, and its other sides."""
     if size == 0:
-        return [*ALONE, "/dags/daily_orders", "/dags/daily_orders?tab=calendar", "/assets/orders", "/runs/1"]
+        return [*ALONE, "/dags/daily_orders", "/dags/daily_orders?view=calendar", "/assets/orders", "/runs/1"]
     runs = house.runs
     named = [
         place(
@@ -47,13 +47,13 @@ def screens(house: House, size: int) -> list[str]:
         )
         for pattern in PATTERNS
     ]
-    grown = ["/dags/billing.reconciliation_with_the_general_ledger" + tab for tab in ("", "?tab=calendar")]
+    grown = ["/dags/billing.reconciliation_with_the_general_ledger" + tab for tab in ("", "?view=calendar")]
     return [
         *named,
         f"/runs/{runs['wide']}", f"/runs/{runs['held']}", f"/runs/{runs['asks']}", f"/runs/{runs['mapped']}",
         f"/runs/{runs['waiting']}/t/page", f"/runs/{runs['good']}/t/load_orders", f"/runs/{runs['held']}/t/holds_2",
-        *(f"/dags/daily_orders?tab={tab}" for tab in ("graph", "calendar", "code", "docs", "trigger", "backfills")),
-        "/dags/with_params?tab=trigger",
+        *(f"/dags/daily_orders?view={tab}" for tab in ("graph", "calendar", "tasks", "versions", "docs", "backfills")),
+        "/dags/with_params?view=docs",
         "/backfills?plan=reports&from=2026-04-01&to=2026-04-20",
         *(grown if size > SIZES[1] else ()),
     ]  # fmt: skip

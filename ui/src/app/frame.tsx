@@ -31,11 +31,11 @@ export function Frame() {
         <Live />
         <div class="grow" />
         <button class="small" onClick={showPalette} title="Ctrl-K">Find or do</button>
-        <Choice label="Time zone" value={zone.value} onChange={(chosen) => (zone.value = chosen as Zone)} options={[['local', 'Local'], ['utc', 'UTC'], ['dag', 'DAG']]} />
-        <Choice label="Theme" value={theme.value} onChange={(chosen) => (theme.value = chosen as Theme)} options={[['light', 'Light'], ['dark', 'Dark'], ['system', 'Auto']]} />
+        <Choices />
       </header>
       <nav id="menu" class={menuShown.value ? 'shown' : undefined} aria-label="Screens">
         {MENU.map(([to, text]) => <Link key={to} to={to} aria-current={(to === '/' ? at === '/' : at === to || at.startsWith(`${to}/`)) ? 'page' : undefined}>{text}</Link>)}
+        <Choices />
         {token.value && <button class="small" onClick={signOut}>Sign out</button>}
       </nav>
       <main id="main" tabIndex={-1}><Screen at={at} /></main>
@@ -43,6 +43,16 @@ export function Frame() {
       <Palette />
       <Notes />
     </>
+  )
+}
+
+/** What holds for the whole page; on a narrow screen it stands in the menu. */
+function Choices() {
+  return (
+    <div class="choices">
+      <Choice label="Time zone" value={zone.value} onChange={(chosen) => (zone.value = chosen as Zone)} options={[['local', 'Local'], ['utc', 'UTC'], ['dag', 'DAG']]} />
+      <Choice label="Theme" value={theme.value} onChange={(chosen) => (theme.value = chosen as Theme)} options={[['light', 'Light'], ['dark', 'Dark'], ['system', 'Auto']]} />
+    </div>
   )
 }
 

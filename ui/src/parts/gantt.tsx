@@ -48,7 +48,7 @@ export function Gantt({ rows, opened, ended, label, chosen, onChoose, critical }
   return (
     <div class="gantt">
       <div class="gantt-axis" aria-hidden="true">
-        <div class="gantt-track">{ticks(until - opened, innerWidth < 760 ? 2 : 8).map((at) => <span key={at} style={{ left: `${(at / (until - opened)) * 100}%` }}>{at ? span(at) : '0'}</span>)}</div>
+        <div class="gantt-track">{ticks(until - opened, innerWidth < 760 ? 2 : 8).filter((at) => at <= (until - opened) * (innerWidth < 760 ? 0.75 : 0.93)).map((at) => <span key={at} style={{ left: `${(at / (until - opened)) * 100}%` }}>{at ? span(at) : '0'}</span>)}</div>
       </div>
       <div class="gantt-body" ref={body} style={{ height: `${Math.min(rows.length, MOST) * ROW}px` }} tabIndex={0} role="region" aria-label={`${label}, ${rows.length.toLocaleString()} rows`} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
         <div class="gantt-rows" style={{ height: `${rows.length * ROW}px` }}>
@@ -69,7 +69,7 @@ function Row({ row, at, opened, until, over, chosen, since, onChoose }: { row: G
     <div class={`gantt-row${chosen ? ' chosen' : ''}${since === undefined ? '' : ' critical'}`} style={{ top: `${at * ROW}px` }}>
       <span class="gantt-name">
         <State of={row.state.value} bare />
-        {onChoose ? <button class="plain" title={row.label} aria-pressed={chosen} onClick={() => onChoose(row.id)}>{row.label}</button> : row.to ? <Link to={row.to} title={row.label}>{row.label}</Link> : <span title={row.label}>{row.label}</span>}
+        {onChoose ? <button class="plain" title={row.label} aria-pressed={chosen} onClick={() => onChoose(row.id)}><bdi>{row.label}</bdi></button> : row.to ? <Link to={row.to} title={row.label}>{row.label}</Link> : <span title={row.label}>{row.label}</span>}
       </span>
       <span class="gantt-track" role="img" aria-label={said(found)} title={said(found)}>
         {since !== undefined && <i class="lead" style={{ left: `${((since - opened) / wide) * 100}%` }} />}

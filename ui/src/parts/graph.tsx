@@ -210,7 +210,7 @@ function Box({ node, chosen, ...at }: Placed & { node: GraphNode; chosen: boolea
       <rect width={WIDTH} height={HEIGHT} rx="7" />
       <path class="sign" d={it.sign} transform="translate(8,14)" />
       <text x="32" y="18" class="name">{short(node.label, 23)}</text>
-      <text x="32" y="34" class="word">{it.word}{node.kind ? ` · ${short(node.kind, 12)}` : ''}</text>
+      <text x="32" y="34" class="word">{it.word}{node.kind && !it.word.includes(node.kind) ? ` · ${short(node.kind, Math.max(6, 22 - it.word.length))}` : ''}</text>
     </g>
   )
 }

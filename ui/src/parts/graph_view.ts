@@ -7,6 +7,8 @@ const EDGE = 14
 const LEAST = 0.06
 /** Smaller than this no name can be read: a large graph opens at its start instead. */
 const LEGIBLE = 0.5
+/** On a narrow screen a part that can be read says more than the whole. */
+const LEGIBLE_NARROW = 0.75
 const TALLEST = 560
 /** Smaller than this no letter can be told from another: none is drawn. */
 const FAR = 0.22
@@ -51,6 +53,7 @@ export function useView(svg: RefObject<SVGSVGElement | null>, place: RefObject<S
       scale = next
       put()
     }
+    const legible = () => (size.width < 480 ? LEGIBLE_NARROW : LEGIBLE)
     const whole = (least: number) => {
       const { width, height } = size
       scale = Math.min(1, Math.max(least, Math.min((width - 2 * EDGE) / layout.width, (height - 2 * EDGE) / layout.height)))
@@ -62,10 +65,10 @@ export function useView(svg: RefObject<SVGSVGElement | null>, place: RefObject<S
       first: () => {
         const drawn = svg.current!
         measure()
-        const scale = Math.min(1, Math.max(LEGIBLE, (size.width - 2 * EDGE) / layout.width))
+        const scale = Math.min(1, Math.max(legible(), (size.width - 2 * EDGE) / layout.width))
         size.height = Math.round(Math.min(TALLEST, Math.max(110, layout.height * scale + 2 * EDGE + 8)))
         drawn.style.height = `${size.height}px`
-        whole(LEGIBLE)
+        whole(legible())
         drawn.classList.remove('unplaced')
       },
       fit: () => whole(LEAST),

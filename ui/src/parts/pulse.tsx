@@ -64,7 +64,7 @@ function Lag({ seen }: { seen: readonly Now[] }) {
     const made = new uPlot({
       width: at.clientWidth, height: 120, legend: { show: false }, cursor: { show: false },
       scales: { x: { range: (_plot, _min, max) => [max - KEPT, max] }, y: { range: (_plot, _min, max) => [0, Math.max(10, max * 1.1)] } },
-      axes: [{ ...axis, size: 24, values: (_plot, ticks) => ticks.map((tick) => instant(new Date(tick * 1000).toISOString()).slice(11)) }, { ...axis, size: 52, values: (_plot, ticks) => ticks.map((tick) => `${tick} ms`) }],
+      axes: [{ ...axis, size: 24, space: 90, values: (_plot, ticks) => ticks.map((tick) => instant(new Date(tick * 1000).toISOString()).slice(11)) }, { ...axis, size: 52, values: (_plot, ticks) => ticks.map((tick) => `${tick} ms`) }],
       series: [{}, { stroke: colour('--busy'), fill: colour('--busy-bg'), width: 1.5, points: { show: false } }],
     }, [[], []], at)
     plot.current = made

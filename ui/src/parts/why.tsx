@@ -7,6 +7,7 @@ import { part } from '../lib/router'
 import { state, STATES } from '../lib/states'
 import { Copy } from './action'
 import { Ago, Link, State } from './basics'
+import { Plain } from './said'
 import './why.css'
 
 export { taskPath }
@@ -16,7 +17,7 @@ type Detail = components['schemas']['Detail']
 
 /** A text with commands in backquotes, as people read and copy it. */
 export function Words({ text }: { text: string }) {
-  return <>{text.split('`').map((each, at) => (at % 2 ? <span key={at}><code>{each}</code> {each.startsWith('bide ') && <Copy text={each} />}</span> : each))}</>
+  return <>{text.split('`').map((each, at) => (at % 2 ? <span key={at}><code>{each}</code> {each.startsWith('bide ') && <Copy text={each} />}</span> : <Plain key={at} text={each} />))}</>
 }
 
 /** `load[3] of run 12, ...`: each leads to that task. */

@@ -27,7 +27,7 @@ export default function Effects() {
   const found = usePages('/api/v1/effects', { query: { ...(state && { state }), ...(effect && { effect }), limit: 100 }, on: moved })
   return (
     <>
-      <Head title="Effects ledger" trail={[['Approvals', '/approvals']]}>
+      <Head title="Effects ledger">
         <span class="dim">What has left the platform, and cannot be taken back by running anything again.</span>
       </Head>
       <div class="filters">

@@ -2,6 +2,7 @@
 import { post } from '../api/client'
 import { Act, word } from '../parts/action'
 import { Ago, State } from '../parts/basics'
+import { Said } from '../parts/said'
 import type { Live } from './run_live'
 import { OVER, type RunGraph, type RunShown } from './run'
 
@@ -65,10 +66,10 @@ export function Alerts({ alerts }: { alerts: RunShown['alerts'] }) {
       {open.map((alert) => (
         <li key={alert.id}>
           <State of={alert.state} />
-          <span class="grow">{alert.text || `${alert.kind}: ${alert.promise}`} <span class="dim"><Ago at={alert.fired} />{alert.owners.length > 0 && `, ${alert.owners.join(', ')}`}</span></span>
+          <span class="grow"><Said text={alert.text || `${alert.kind}: ${alert.promise}`} /> <span class="dim"><Ago at={alert.fired} />{alert.owners.length > 0 && `, ${alert.owners.join(', ')}`}</span></span>
           <Act small doing={{
             title: `Acknowledge alert ${alert.id}`,
-            preview: <p>Others see that somebody knows of it: {alert.text}</p>,
+            preview: <p>Others see that somebody knows of it: <Said text={alert.text} /></p>,
             command: () => `bide alerts ack ${alert.id}`,
             act: async () => (await post('/api/v1/alerts/{alert}/ack', { alert: alert.id })).done,
             verb: 'Acknowledge',

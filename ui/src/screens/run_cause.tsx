@@ -4,6 +4,7 @@ import { useMemo } from 'preact/hooks'
 import { useComputed } from '@preact/signals'
 import { useGet, type Asked } from '../api/query'
 import { Empty, Instant, Link, Panel, Shown, State } from '../parts/basics'
+import { Plain, Said } from '../parts/said'
 import { PHASES, type Phase } from '../parts/gantt_bars'
 import { filter, part } from '../lib/router'
 import { span } from '../lib/time'
@@ -92,9 +93,9 @@ export function Cause({ run, graph, shown }: { run: string; graph: RunGraph; sho
       <Shown of={why}>
         {(said) => (
           <>
-            <p><State of={said.state} /> {said.why}</p>
+            <p><State of={said.state} /> <Said text={said.why} /></p>
             <dl class="run-facts"><Details of={said.details} /></dl>
-            {said.next && <p class="dim">{said.next}</p>}
+            {said.next && <p class="dim"><Said text={said.next} /></p>}
           </>
         )}
       </Shown>
@@ -104,5 +105,5 @@ export function Cause({ run, graph, shown }: { run: string; graph: RunGraph; sho
 
 /** What is told beside a sentence, as pairs. */
 export function Details({ of }: { of: readonly { what: string; value: string }[] }) {
-  return <>{of.map((each, i) => <Fragment key={i}><dt>{each.what}</dt><dd>{each.value}</dd></Fragment>)}</>
+  return <>{of.map((each, i) => <Fragment key={i}><dt>{each.what}</dt><dd><Plain text={each.value} /></dd></Fragment>)}</>
 }

@@ -3,6 +3,7 @@ import { post } from '../api/client'
 import { useGet } from '../api/query'
 import { Act, word } from '../parts/action'
 import { Ago, Fact, Link, Panel, Shown, State } from '../parts/basics'
+import { Said } from '../parts/said'
 import { filter, part, query } from '../lib/router'
 import { URGENCY } from '../lib/states'
 import { below } from './run_below'
@@ -32,9 +33,9 @@ function One({ run, task, live, graph }: { run: string; task: Task; live: Live; 
       <Shown of={why}>
         {(said) => (
           <>
-            <p class="run-why">{said.why}</p>
+            <p class="run-why"><Said text={said.why} /></p>
             {said.details.length > 0 && <dl class="run-facts"><Details of={said.details} /></dl>}
-            {said.next && <p class="dim">{said.next}</p>}
+            {said.next && <p class="dim"><Said text={said.next} /></p>}
           </>
         )}
       </Shown>

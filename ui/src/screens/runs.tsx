@@ -31,8 +31,10 @@ export default function Runs() {
             {KINDS.map((kind) => <option key={kind} value={kind}>{kind}</option>)}
           </select>
         </label>
+        <span class="pair">
         <label>Dates from <input type="date" value={where.since ?? ''} onChange={(event) => filter({ since: event.currentTarget.value })} /></label>
         <label>before <input type="date" value={where.until ?? ''} onChange={(event) => filter({ until: event.currentTarget.value })} /></label>
+        </span>
         {narrowed && <button class="small" onClick={() => filter(Object.fromEntries(NAMES.map((name) => [name, null])))}>All of them</button>}
       </div>
       <Shown of={runs}>
@@ -40,12 +42,12 @@ export default function Runs() {
           <>
             <Table
               label="Runs" rows={rows} id={(run) => run.run_id}
-              empty={<Empty title="No run matches">Nothing has run {narrowed ? 'that this filter finds' : 'yet'}. <code>bide trigger {where.dag ? word(where.dag) : 'DAG'}</code> starts one.</Empty>}
+              empty={<Empty title={narrowed ? 'No run matches' : 'No run yet'}>Nothing has run{narrowed ? ' that this filter finds' : ''}. <code>bide trigger {where.dag ? word(where.dag) : 'DAG'}</code> starts one.</Empty>}
               columns={[
-                { name: 'Run', cell: (run) => <Link to={`/runs/${part(run.run_id)}`}>{run.run_id}</Link> },
-                { name: 'DAG', cell: (run) => <Link to={`/dags/${part(run.dag)}`}>{run.dag}</Link> },
+                { name: 'Run', cell: (run) => <Link to={`/runs/${part(run.run_id)}`}>{run.run_id}</Link>, right: true },
+                { name: 'DAG', cell: (run) => <><Link to={`/dags/${part(run.dag)}`}>{run.dag}</Link><small class="narrow"><Instant at={run.logical_date} seconds={false} /></small></> },
                 { name: 'State', cell: (run) => <State of={run.state} /> },
-                { name: 'Logical date', cell: (run) => <Instant at={run.logical_date} /> },
+                { name: 'Logical date', cell: (run) => <Instant at={run.logical_date} />, wide: true },
                 { name: 'By', cell: (run) => run.kind, wide: true },
                 { name: 'Started', cell: (run) => <Ago at={run.started_at} />, wide: true },
                 { name: 'Took', cell: (run) => lasted(run.started_at, run.ended_at), right: true, wide: true },

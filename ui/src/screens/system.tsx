@@ -4,6 +4,7 @@ import { connection } from '../api/feed'
 import type { Answer } from '../api/client'
 import { Empty, Fact, Head, Instant, Link, Panel, Shown, State, Table } from '../parts/basics'
 import { Pulse } from '../parts/pulse'
+import { Said } from '../parts/said'
 import { filter, part, query } from '../lib/router'
 import './system.css'
 
@@ -61,7 +62,7 @@ function Checks({ of }: { of: Health }) {
           <li key={check.name}>
             <State of={check.ok ? 'degraded' : 'failed'} bare /> <b>{check.name}</b>
             <p>{check.found}</p>
-            {check.advice && <p class="advice">{check.advice}</p>}
+            {check.advice && <p class="advice"><Said text={check.advice} /></p>}
           </li>
         ))}
       </ul>

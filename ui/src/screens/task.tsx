@@ -256,9 +256,9 @@ function Journal({ run, task, map }: { run: string; task: string; map: number })
             columns={[
               { name: 'When', cell: (event) => <Instant at={event.at} /> },
               { name: 'What', cell: (event) => <span class="nowrap">{event.kind}{event.kind === 'attempt' && event.attempt ? ` ${event.attempt}` : ''}</span>, wide: true },
-              { name: 'Now', cell: (event) => <State of={event.now} /> },
+              { name: 'Now', cell: (event) => <><State of={event.now} />{event.reason && <small class="narrow">{event.reason}</small>}</> },
               { name: 'Was', cell: (event) => <span class="dim">{event.was.replaceAll('_', ' ')}</span>, wide: true },
-              { name: 'Why', cell: (event) => event.reason },
+              { name: 'Why', cell: (event) => event.reason, wide: true },
             ]}
           />
         )}

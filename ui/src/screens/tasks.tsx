@@ -37,12 +37,12 @@ export default function Tasks() {
           <>
             <Table
               label="Tasks" rows={rows} id={(task) => task.id}
-              empty={<Empty title="No task matches">{Object.keys(where).length ? <>Names may have * and ?. <button class="small" onClick={() => filter(Object.fromEntries(NAMES.map((name) => [name, null])))}>Show those of unfinished runs</button></> : <>No run is unfinished. <code>bide trigger DAG</code> starts one.</>}</Empty>}
+              empty={<Empty title={Object.keys(where).length ? 'No task matches' : 'Nothing is under way'}>{Object.keys(where).length ? <>Names may have * and ?. <button class="small" onClick={() => filter(Object.fromEntries(NAMES.map((name) => [name, null])))}>Show those of unfinished runs</button></> : <>No run is unfinished. <code>bide trigger DAG</code> starts one.</>}</Empty>}
               columns={[
-                { name: 'Task', cell: (task) => { const name = task.map_index < 0 ? task.task : `${task.task}[${task.map_index}]`; return <Link to={taskPath(task.run_id, name)}>{name}</Link> } },
+                { name: 'Task', cell: (task) => { const name = task.map_index < 0 ? task.task : `${task.task}[${task.map_index}]`; return <><Link to={taskPath(task.run_id, name)}>{name}</Link><small class="narrow">{task.dag}, run {task.run_id}</small></> } },
                 { name: 'State', cell: (task) => <State of={task.state} /> },
-                { name: 'DAG', cell: (task) => <Link to={`/dags/${part(task.dag)}`}>{task.dag}</Link> },
-                { name: 'Run', cell: (task) => <Link to={`/runs/${part(task.run_id)}`}>{task.run_id}</Link>, right: true },
+                { name: 'DAG', cell: (task) => <Link to={`/dags/${part(task.dag)}`}>{task.dag}</Link>, wide: true },
+                { name: 'Run', cell: (task) => <Link to={`/runs/${part(task.run_id)}`}>{task.run_id}</Link>, right: true, wide: true },
                 { name: 'Logical date', cell: (task) => <Instant at={task.logical_date} seconds={false} />, wide: true },
                 { name: 'Since', cell: (task) => <Ago at={task.since} />, wide: true },
                 { name: 'Starts', cell: (task) => task.attempts, right: true, wide: true },
