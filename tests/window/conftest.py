@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
 
 from tests.window.house import House
 
@@ -46,9 +45,17 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
+def context(browser: Browser, house: House) -> Iterator[BrowserContext]:
+    """A browser that knows its token."""
+    known: StorageState = {
+        "cookies": [],
+        "origins": [{"origin": house.url, "localStorage": [{"name": "bide.token", "value": house.token}]}],
+    }
     context = browser.new_context(
-        viewport={"width": 1280, "height": 900}, timezone_id="Europe/Berlin", locale="en-GB"
+        viewport={"width": 1280, "height": 900},
+        timezone_id="Europe/Berlin",
+        locale="en-GB",
+        storage_state=known,
     )
     yield context
     context.close()
@@ -56,7 +63,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext, house: House) -> Iterator[Page]:
-    """A page that is let in. What it reports as an error, or asks of another machine, fails the test."""
+    """A page that will be let in; it is nowhere yet. What it reports as an error, or asks of another machine, fails the test."""
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -74,11 +81,11 @@ def page(context: BrowserContext, house: House) -> Iterator[Page]:
             wrong.append(asked.url) if not asked.url.startswith((house.url, "data:", "blob:")) else None
         ),
     )
-    page.goto(house.address())
-    page.get_by_text("Live", exact=True).wait_for()
     yield page
     assert wrong == []
 
 
-def screenshot(page: Page, folder: Path, name: str) -> None:
-    page.screenshot(path=folder / f"{name}.png", full_page=True)
+def home(page: Page, house: House) -> None:
+    """Go to the first page, and see it live."""
+    page.goto(house.url)
+    page.get_by_text("Live", exact=True).wait_for()

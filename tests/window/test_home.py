@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.window.conftest import home
 from tests.window.house import DATES, House
+
+
+@pytest.fixture
+def page(page: Page, house: House) -> Page:
+    """At home."""
+    home(page, house)
+    return page
 
 
 def test_what_needs_a_person_is_first_and_says_what_and_since_when(page: Page, house: House) -> None:

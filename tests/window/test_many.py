@@ -6,6 +6,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from tests.window.conftest import home
 from tests.window.house import DATES, House
 
 
@@ -81,6 +82,7 @@ def test_a_task_is_marked_in_all_runs_that_match_after_it_was_counted(page: Page
 
 
 def test_the_palette_pauses_and_takes_back_by_keys_alone(page: Page, house: House) -> None:
+    home(page, house)
     page.keyboard.press("Control+k")
     expect(page.get_by_label("Find", exact=True)).to_be_focused()
     page.keyboard.type("pause mapped")
@@ -98,6 +100,7 @@ def test_the_palette_pauses_and_takes_back_by_keys_alone(page: Page, house: Hous
 
 
 def test_the_palette_triggers_looks_and_cancels(page: Page, house: House) -> None:
+    home(page, house)
     page.keyboard.press("Control+k")
     expect(page.get_by_label("Find", exact=True)).to_be_focused()
     page.keyboard.type("trigger with_params")

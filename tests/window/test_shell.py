@@ -10,6 +10,7 @@ from urllib.request import Request, urlopen
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.window.conftest import home
 from tests.window.house import House
 
 BUILT = Path(__file__).parents[2] / "bide" / "window"
@@ -118,6 +119,8 @@ def test_who_has_no_token_is_asked_for_one(browser: Browser, house: House) -> No
 
 
 def test_the_token_of_an_address_is_kept_and_leaves_the_address(page: Page, house: House) -> None:
+    page.goto(house.address())
+    expect(page.get_by_role("link", name="Runs", exact=True)).to_be_visible()
     assert house.token not in page.url
     page.goto(house.url + "/runs")
     expect(page.get_by_role("heading", name="Runs")).to_be_visible()
@@ -125,6 +128,7 @@ def test_the_token_of_an_address_is_kept_and_leaves_the_address(page: Page, hous
 
 
 def test_filters_stand_in_the_address_and_back_leads_back(page: Page, house: House) -> None:
+    home(page, house)
     page.get_by_role("link", name="Runs", exact=True).click()
     page.get_by_role("button", name="Failed").click()
     expect(page).to_have_url(re.compile(r"/runs\?state=failed$"))
@@ -148,7 +152,8 @@ def test_the_zone_of_instants_is_chosen_for_the_page_and_kept(page: Page, house:
     expect(page.get_by_role("button", name="UTC")).to_have_attribute("aria-pressed", "true")
 
 
-def test_the_palette_goes_anywhere_by_keys_alone(page: Page) -> None:
+def test_the_palette_goes_anywhere_by_keys_alone(page: Page, house: House) -> None:
+    home(page, house)
     page.keyboard.press("Control+k")
     page.keyboard.type("daily_or")
     expect(page.get_by_role("option", selected=True)).to_have_accessible_name("daily_orders DAG")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.window.conftest import home
 from tests.window.house import House
 from tests.window.showcase import HOSTILE
 
@@ -122,6 +123,7 @@ def test_a_mark_is_made_and_taken_back(page: Page, house: House) -> None:
 def test_tasks_of_all_dags_are_found_by_filters_of_the_address_and_marked_at_once_after_a_count(
     page: Page, house: House
 ) -> None:
+    home(page, house)
     page.get_by_role("link", name="Tasks", exact=True).click()
     table = page.get_by_role("table", name="Tasks")
     expect(table.get_by_role("link", name="release")).to_be_visible()
