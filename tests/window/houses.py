@@ -135,6 +135,9 @@ def worked(db: sqlite3.Connection, runs: int) -> None:
             ]
             for was, then, when in moves if ran else [("pending", ended, start)]:
                 events.append((when, "instance", instance, was, then, reason if then == "failed" else ""))
+            if ran:
+                events.append((start, "attempt", attempt, "", "running", ""))
+                events.append((start + takes, "attempt", attempt, "running", ended, reason))
         events.append((at, "run", run, "running", state, ""))
         for when, subject, of, was, then, reason in events:
             seq += 1

@@ -129,9 +129,9 @@ def test_t17_hostile_text_is_text_and_axe_and_360_px_find_nothing(
     seen.on("request", lambda request: asked.append(request.url))
     seen.set_viewport_size(WIDE)
     visit(seen, places.of(pattern))
-    SHOWN[pattern] = seen.locator("main").inner_text()
     for each in seen.locator("main summary").all():
         each.click(force=True, timeout=500)
+    SHOWN[pattern] = seen.locator("main").inner_text()
     made = seen.locator(
         "img, iframe, script:not([src]), object, embed, form[action], [onerror], [onload], math, main style, a[href^='javascript:']"
     )
@@ -172,8 +172,88 @@ def test_t17_payloads_were_there_to_be_seen(seen: Page, places: Places) -> None:
         if pattern not in SHOWN:
             visit(seen, places.of(pattern))
             SHOWN[pattern] = seen.locator("main").inner_text()
+    run = places.runs[0]
+    sides = (
+        f"/runs/{run}/t/speaks",
+        "/approvals?state=rejected",
+        "/dags/evil?view=docs",
+        f"/runs/{places.runs[1]}/t/asks",
+    )
+    for at in sides:
+        visit(seen, at)
+        SHOWN[at] = seen.locator("main").inner_text()
+    visit(seen, "/dags/evil")
+    seen.get_by_role("button", name="Trigger", exact=True).click()
+    SHOWN["trigger"] = (
+        seen.get_by_role("dialog").inner_text()
+        + seen.get_by_role("dialog").get_by_label("text").input_value()
+    )
+    seen.keyboard.press("Escape")
     shown = {field for text in SHOWN.values() for field in re.findall("«([a-z ]+)»", text)}
-    assert {"doc", "error", "owner", "prompt", "reason", "tag", "wait reason", "why"} <= shown
+    assert FIELDS - shown == set()
+
+
+FIELDS: Final = {
+    "asset owner", "by", "default", "doc", "error", "incident", "log", "owner", "param doc", "path", "prompt", "reason",
+    "result", "result key", "tag", "wait reason", "why",
+}  # fmt: skip
+"""The free text that a screen shows. Names of DAGs, tasks, assets, hooks and tokens can hold no markup."""
+
+
+def test_each_kind_of_dialog_is_clean_in_both_themes_and_at_360_px(seen: Page, places: Places) -> None:
+    """Every button that says that it opens one, each once by its word."""
+    wrong: list[str] = []
+    opened: set[str] = set()
+    sides = (
+        f"/runs/{places.runs[0]}?task=breaks_loudly",
+        f"/runs/{places.runs[3]}",
+        f"/runs/{places.runs[3]}/t/file",
+    )
+    for at in (*map(places.of, PATTERNS), *sides):
+        seen.set_viewport_size(WIDE)
+        visit(seen, at)
+        openers = seen.locator("main button[aria-haspopup]:enabled")
+        for number, name in enumerate(
+            re.sub("[0-9]+", "", word).strip() for word in openers.all_inner_texts()
+        ):
+            if name in opened:
+                continue
+            opened.add(name)
+            opener = openers.nth(number)
+            opener.click()
+            if opener.get_attribute("aria-haspopup") == "dialog":
+                wrong += [f"{name} at {at}: {each}" for each in wrong_in_dialog(seen)]
+                continue
+            for item in seen.get_by_role("menuitem").all_inner_texts():
+                if opener.get_attribute("aria-expanded") != "true":
+                    opener.click()
+                seen.get_by_role("menuitem", name=item, exact=True).click()
+                wrong += [f"{item} at {at}: {each}" for each in wrong_in_dialog(seen)]
+    assert wrong == []
+    assert len(opened) >= 14, opened
+
+
+def wrong_in_dialog(page: Page) -> list[str]:
+    """What is wrong with the dialog that opens; it is left again by Escape."""
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_have_attribute("open", "")
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    found: list[str] = []
+    for theme in ("light", "dark"):
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+        bad: list[dict[str, Any]] = dialog.evaluate(
+            "e => axe.run(e, {resultTypes: ['violations'], preload: false}).then(r => r.violations)"
+        )
+        found += [f"{theme}: {each['id']}: {each['nodes'][0]['html'][:200]}" for each in bad]
+    page.evaluate("delete document.documentElement.dataset.theme")
+    page.set_viewport_size(NARROW)
+    if dialog.evaluate("e => e.scrollWidth > e.clientWidth"):
+        found.append("scrolls sideways at 360 px")
+    page.set_viewport_size(WIDE)
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    return found
 
 
 @pytest.mark.parametrize("pattern", ["/", "/dags", "/runs", "/waits", "/runs/:run"])

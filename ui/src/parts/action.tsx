@@ -79,7 +79,7 @@ export const open = (doing: Doing) => (current.value = doing)
 export function Act({ doing, children, small = false, disabled }: { doing: Doing | (() => Doing); children?: ComponentChildren; small?: boolean; disabled?: string | undefined }) {
   const it = typeof doing === 'function' ? null : doing
   return (
-    <button class={`${it?.severe ? 'severe' : ''} ${small ? 'small' : ''}`} disabled={Boolean(disabled)} title={disabled || undefined}
+    <button aria-haspopup="dialog" class={`${it?.severe ? 'severe' : ''} ${small ? 'small' : ''}`} disabled={Boolean(disabled)} title={disabled || undefined}
       onClick={() => open(typeof doing === 'function' ? doing() : doing)}>
       {children ?? it?.title}
     </button>

@@ -14,9 +14,9 @@ const LOOKS = 400
 export function Many({ where }: { where: Where }) {
   return (
     <>
-      <button onClick={() => ask('cancel', where)}>Cancel all</button>
-      <button onClick={() => ask('rerun', where)}>Rerun all</button>
-      <button onClick={() => open(marking(where))}>Mark in all</button>
+      <button aria-haspopup="dialog" onClick={() => ask('cancel', where)}>Cancel all</button>
+      <button aria-haspopup="dialog" onClick={() => ask('rerun', where)}>Rerun all</button>
+      <button aria-haspopup="dialog" onClick={() => open(marking(where))}>Mark in all</button>
     </>
   )
 }

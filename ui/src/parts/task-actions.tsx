@@ -20,8 +20,8 @@ export function TaskActions({ tasks: of, again }: { tasks: Meant; again: () => v
   return (
     <>
       <Act doing={rerun(of, again)} disabled={over ? undefined : 'It is not over: cancel its run, or wait for its end.'}>Run again</Act>
-      <button onClick={() => open(mark(of, again))}>Mark</button>
-      {!over && <button onClick={() => open(skip(of, again))}>Skip</button>}
+      <button aria-haspopup="dialog" onClick={() => open(mark(of, again))}>Mark</button>
+      {!over && <button aria-haspopup="dialog" onClick={() => open(skip(of, again))}>Skip</button>}
     </>
   )
 }

@@ -32,7 +32,7 @@ export default function Dag({ dag }: { dag: string }) {
         <>
           <Head title={it.dag} trail={[['DAGs', '/dags']]} actions={
             <>
-              <button class="first" onClick={() => askTrigger(dag)}>Trigger</button>
+              <button class="first" aria-haspopup="dialog" onClick={() => askTrigger(dag)}>Trigger</button>
               <Act doing={() => pausing(dag, it.paused)}>{it.paused ? 'Unpause' : 'Pause'}</Act>
             </>
           }>

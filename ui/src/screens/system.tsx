@@ -51,20 +51,31 @@ function Verdict({ of }: { of: Health }) {
   return <Fact name="Health"><State of={wrong === 0 ? 'success' : 'failed'} bare /> {wrong === 0 ? `${of.checks.length} checks are well` : `${wrong} of ${of.checks.length} checks are not well`}</Fact>
 }
 
+/** So many of one name are shown. */
+const ALIKE = 5
+
 function Checks({ of }: { of: Health }) {
   const notes = of.checks.filter((check) => !check.ok || check.advice)
   const well = of.checks.filter((check) => check.ok && !check.advice)
   const sorted = [...notes].sort((a, b) => Number(a.ok) - Number(b.ok))
+  const before = new Map<string, number>()
+  const shown = sorted.filter((check) => {
+    const count = (before.get(check.name) ?? 0) + 1
+    before.set(check.name, count)
+    return count <= ALIKE
+  })
+  const more = [...before].filter(([, count]) => count > ALIKE)
   return (
     <>
       <ul class="checks" aria-label="What the doctor says">
-        {sorted.map((check) => (
-          <li key={check.name}>
+        {shown.map((check) => (
+          <li key={check.name + check.found}>
             <State of={check.ok ? 'degraded' : 'failed'} bare /> <b>{check.name}</b>
             <p>{check.found}</p>
             {check.advice && <p class="advice"><Said text={check.advice} /></p>}
           </li>
         ))}
+        {more.map(([name, count]) => <li key={`more ${name}`} class="dim">{(count - ALIKE).toLocaleString()} more of {name}: <code>bide doctor</code> lists all</li>)}
       </ul>
       <details open={sorted.length === 0}>
         <summary>{well.length} {well.length === 1 ? 'check is' : 'checks are'} well</summary>
