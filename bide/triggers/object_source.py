@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from typing import Any, Final, cast
@@ -118,7 +119,8 @@ def open_store(root: str, options: dict[str, Any], timeout: float) -> Any:
             case "file":
                 return stores.LocalStore("/")
             case _:
-                allow_http = str(options.get("endpoint", "")).startswith("http://")
+                said = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
+                allow_http = said or str(options.get("endpoint", "")).startswith("http://")
                 from_url: Any = stores.from_url  # its overloads ask for each store's own TypedDict
                 return from_url(
                     root,

@@ -24,6 +24,17 @@ _LOOKS: Final = {
     "python": "call",
 }
 """What a look is, by kind."""
+_THINGS: Final = {
+    "file": "files",
+    "http": "addresses",
+    "object": "objects",
+    "kafka": "topics",
+    "time": "instants",
+    "python": "calls",
+    "external_task": "tasks and runs",
+    "asset": "asset versions",
+}
+"""What several different things of a kind are."""
 
 
 def group(key: str, waits: list[Seen], source: SourceSeen | None) -> WaitGroup:
@@ -102,18 +113,19 @@ def _says(
 ) -> str:
     many = "1 wait" if len(waits) == 1 else f"{len(waits):,} waits"
     if things == 1:
-        on = waits[0].what
-    elif len(sources) == 1 and by != "engine":
-        on = f"{things:,} things of {waits[0].source}"
+        what, kind = waits[0].what, f"{waits[0].kind} "
+        on = what.removeprefix(kind) if waits[0].kind in _NAMED else what
     else:
-        on = f"{things:,} things"
+        on = _different(waits)
+        if len(sources) == 1 and (root := _root(waits[0].source)):
+            on = f"{on} of {root}"
     said = f"{many} for {on}"
     if by == "engine":
-        return f"{said}: the engine sees it in the commit, nothing is asked"
+        return f"{said}: the engine sees it in the commit"
     if by == "nobody":
         return f"{said}: nobody looks, no service holds this database"
     if by == "told" or looks is None:
-        return f"{said}: one watch for all"
+        return f"{said}: one {'timer' if kinds == {'time'} else 'watch'} for all"
     look = _LOOKS.get(next(iter(kinds)), "look") if len(kinds) == 1 else "look"
     count = (
         f"one {look}"
@@ -121,6 +133,26 @@ def _says(
         else f"{looks:,} {look.replace('question', 'questions') if ' ' in look else look + 's'}"
     )
     return f"{said}: {count} every {span_words(every)}" if every else f"{said}: {count}"
+
+
+_NAMED: Final = ("http", "object", "python")
+"""Kinds whose words say what they are without it."""
+
+
+def _different(waits: list[Seen]) -> str:
+    """`9 tasks and runs, and 3 files`: different things by their kinds."""
+    found: dict[str, set[str]] = {}
+    for one in waits:
+        found.setdefault(one.kind, set()).add(one.what)
+    said = [f"{len(of):,} {_THINGS.get(kind, f'things ({kind})')}" for kind, of in found.items()]
+    if any(len(of) == 1 for of in found.values()):
+        return f"{sum(map(len, found.values())):,} things"
+    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])}, and {said[-1]}"
+
+
+def _root(source: str) -> str:
+    """The address that a source is at: `s3://landing` of `object s3://landing {...}`."""
+    return next((word for word in source.split() if "://" in word), "")
 
 
 def _last_us(one: Seen) -> int:

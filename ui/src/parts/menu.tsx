@@ -3,41 +3,50 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { open, type Doing } from './action'
 import './menu.css'
 
-export function Menu({ label, text, of }: { label: string; text: string; of: (Doing | (() => Doing))[] }) {
+/** What is chosen before there is anything to show of it: what it would do is asked first. */
+export interface Choosing { title: string; verb: string; severe?: boolean; chosen: () => void }
+
+type Of = (Doing | Choosing | (() => Doing))[]
+
+/** Closed it is a button and no more: a long list has one in each row. */
+export function Menu({ label, text, of }: { label: string; text: string; of: Of }) {
   const [shown, setShown] = useState(false)
   const box = useRef<HTMLDivElement>(null)
-  const close = () => { setShown(false); box.current?.querySelector('button')?.focus() }
+  return (
+    <div class={shown ? 'drop shown' : 'drop'} ref={box}>
+      <button class="small" aria-haspopup="menu" aria-expanded={shown} aria-label={label} onClick={() => setShown(!shown)}>{text} <span aria-hidden="true">▾</span></button>
+      {shown && <Opened label={label} of={of} box={box} onClose={(back) => { setShown(false); if (back) box.current?.querySelector('button')?.focus() }} />}
+    </div>
+  )
+}
+
+function Opened({ label, of, box, onClose }: { label: string; of: Of; box: { current: HTMLElement | null }; onClose: (back: boolean) => void }) {
+  const items = () => [...(box.current?.querySelectorAll<HTMLElement>('[role="menuitem"]') ?? [])]
+  const [made] = useState(() => of.map((each) => (typeof each === 'function' ? each() : each)))
   useEffect(() => {
-    if (!shown) return
-    box.current?.querySelector<HTMLElement>('[role="menuitem"]')?.focus()
-    const elsewhere = (event: Event) => { if (!box.current?.contains(event.target as Node)) setShown(false) }
+    items()[0]?.focus()
+    const elsewhere = (event: Event) => { if (!box.current?.contains(event.target as Node)) onClose(false) }
     addEventListener('pointerdown', elsewhere)
     return () => removeEventListener('pointerdown', elsewhere)
-  }, [shown])
+  }, [])
 
   function walk(event: KeyboardEvent) {
-    const items = [...(box.current?.querySelectorAll<HTMLElement>('[role="menuitem"]') ?? [])]
-    const at = items.indexOf(document.activeElement as HTMLElement)
-    if (event.key === 'Escape') close()
-    else if (event.key === 'ArrowDown') items[(at + 1) % items.length]?.focus()
-    else if (event.key === 'ArrowUp') items[(at + items.length - 1) % items.length]?.focus()
-    else if (event.key === 'Tab') { setShown(false); return }
+    const all = items()
+    const at = all.indexOf(document.activeElement as HTMLElement)
+    if (event.key === 'Escape') onClose(true)
+    else if (event.key === 'ArrowDown') all[(at + 1) % all.length]?.focus()
+    else if (event.key === 'ArrowUp') all[(at + all.length - 1) % all.length]?.focus()
+    else if (event.key === 'Tab') { onClose(false); return }
     else return
     event.preventDefault()
     event.stopPropagation()
   }
 
-  const made = shown ? of.map((each) => (typeof each === 'function' ? each() : each)) : []
   return (
-    <div class={shown ? 'drop shown' : 'drop'} ref={box} onKeyDown={shown ? walk : undefined}>
-      <button class="small" aria-haspopup="menu" aria-expanded={shown} aria-label={label} onClick={() => setShown(!shown)}>{text} <span aria-hidden="true">▾</span></button>
-      {shown && (
-        <div role="menu" aria-label={label}>
-          {made.map((doing) => (
-            <button key={doing.title} role="menuitem" class={doing.severe ? 'severe' : ''} onClick={() => { close(); open(doing) }}>{doing.verb ?? doing.title}</button>
-          ))}
-        </div>
-      )}
+    <div role="menu" aria-label={label} onKeyDown={walk}>
+      {made.map((doing) => (
+        <button key={doing.title} role="menuitem" class={doing.severe ? 'severe' : ''} onClick={() => { onClose(true); if ('chosen' in doing) doing.chosen(); else open(doing) }}>{doing.verb ?? doing.title}</button>
+      ))}
     </div>
   )
 }

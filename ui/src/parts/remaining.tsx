@@ -14,8 +14,8 @@ export function Remaining({ since, until }: { since: string; until: string | nul
   const it = left(since, until, now.value)
   const words = it.ms <= 0 ? `over for ${span(-it.ms)}` : `${span(it.ms)} left`
   return (
-    <span class="remaining" title={`gives up at ${instant(until)} ${zoneName.value}`}>
-      <span class={`bar ${it.mood}`} aria-hidden="true"><i style={{ width: `${it.share * 100}%` }} /></span>
+    <span class="remaining" onPointerEnter={(event) => { event.currentTarget.title = `gives up at ${instant(until)} ${zoneName.peek()}` }}>
+      <span class={`bar ${it.mood}`} aria-hidden="true"><i style={{ width: `${(it.share * 100).toFixed(1)}%` }} /></span>
       <span class={it.mood ? `left ${it.mood}` : 'left'}>{words}</span>
     </span>
   )

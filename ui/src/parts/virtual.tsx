@@ -1,5 +1,5 @@
 /** A long list of which only what can be seen is in the page: rows of known heights, scrolled with the page itself. */
-import type { ComponentChildren } from 'preact'
+import type { ComponentChildren, VNode } from 'preact'
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 
 /** Where rows begin, and at last where the list ends. */
@@ -21,7 +21,8 @@ export function rowAt(tops: readonly number[], y: number): number {
   return low
 }
 
-const BEYOND = 400
+/** So far beyond what is seen, in pixels, rows are in the page: what is scrolled to is there before it is asked for. */
+const BEYOND = 240
 
 export function Virtual<T>({ rows, height, id, children, label, onShown }: {
   rows: readonly T[]
@@ -66,6 +67,24 @@ export function Virtual<T>({ rows, height, id, children, label, onShown }: {
   if (kept >= 0 && kept < from) shown.unshift(kept)
   else if (kept >= to) shown.push(kept)
 
+  // a row that stays is not made again by scrolling: only what comes into sight is work
+  const made = useMemo(() => new Map<number, VNode>(), [rows, tops, children])
+  for (const at of made.keys()) if ((at < from || at >= to) && at !== kept) made.delete(at)
+  const drawn = (at: number) => {
+    const row = rows[at]!
+    const name = id(row)
+    const it = (
+      <div
+        key={name} class="virtual-row" role="row" aria-rowindex={at + 1} data-row={name}
+        style={{ transform: `translateY(${tops[at]}px)`, height: `${tops[at + 1]! - tops[at]!}px` }}
+      >
+        {children(row)}
+      </div>
+    )
+    made.set(at, it)
+    return it
+  }
+
   useEffect(() => onShown?.(rows.slice(from, to)), [rows, from, to])
   return (
     <div
@@ -74,14 +93,7 @@ export function Virtual<T>({ rows, height, id, children, label, onShown }: {
       onFocusIn={(event) => setHeld((event.target as Element).closest('[data-row]')?.getAttribute('data-row') ?? null)}
       onFocusOut={() => setHeld(null)}
     >
-      {shown.map((at) => (
-        <div
-          key={id(rows[at]!)} class="virtual-row" role="row" aria-rowindex={at + 1} data-row={id(rows[at]!)}
-          style={{ transform: `translateY(${tops[at]}px)`, height: `${tops[at + 1]! - tops[at]!}px` }}
-        >
-          {children(rows[at]!)}
-        </div>
-      ))}
+      {shown.map((at) => made.get(at) ?? drawn(at))}
     </div>
   )
 }

@@ -6,10 +6,12 @@ import { connection, subscribe } from '../api/feed'
 import { useGet, usePages } from '../api/query'
 import { filter, query } from '../lib/router'
 import { Choice, Empty, Fact, Head, Shown } from '../parts/basics'
+import { Menu } from '../parts/menu'
 import { Remaining } from '../parts/remaining'
 import { Virtual } from '../parts/virtual'
 import '../parts/virtual.css'
 import './waits.css'
+import { ofAll } from './waits_all'
 import { GroupHead, type Group } from './waits_group'
 import { Lines, type Line, type Order } from './waits_lines'
 import { Row } from './waits_row'
@@ -21,7 +23,7 @@ const ORDERS: [Order, string][] = [['deadline', 'Nearest deadline'], ['since', '
 const FEW = 40
 const REFRESHED_MS = 2000
 
-type Item = { at: 'group'; key: string; group: Group; opened: boolean } | { at: 'line'; key: string; line: Line; what: boolean } | { at: 'note'; key: string; text: string }
+type Item = { at: 'group'; key: string; group: Group; opened: boolean } | { at: 'line'; key: string; line: Line; what: boolean; trouble: string } | { at: 'note'; key: string; text: string }
 
 const narrow = signal(matchMedia('(max-width: 760px)').matches)
 matchMedia('(max-width: 760px)').addEventListener('change', (change) => (narrow.value = change.matches))
@@ -39,7 +41,7 @@ export default function Waits() {
       <Shown of={groups}>
         {(found) => (
           <>
-            <Sum groups={found} more={groups.more.value} />
+            <Sum groups={found} more={groups.more.value} of={of} />
             <Filters by={by} order={order} wanted={wanted} />
             {found.length === 0 ? <Nothing narrowed={narrowed} /> : <Room key={JSON.stringify([by, of])} groups={found} by={by} order={order} of={of} />}
             {groups.more.value && <button onClick={groups.next}>More groups</button>}
@@ -50,16 +52,17 @@ export default function Waits() {
   )
 }
 
-function Sum({ groups, more }: { groups: Group[]; more: boolean }) {
+function Sum({ groups, more, of }: { groups: Group[]; more: boolean; of: object }) {
   const waits = groups.reduce((sum, group) => sum + group.waits, 0)
   const failing = groups.reduce((sum, group) => sum + group.failing, 0)
   const looks = groups.reduce((sum, group) => sum + (group.looks ?? 0), 0)
   const nearest = groups.reduce<Group | null>((found, group) => (group.deadline && (!found?.deadline || group.deadline < found.deadline) ? group : found), null)
+  const many = `${waits.toLocaleString()}${more ? '+' : ''} ${waits === 1 ? 'wait' : 'waits'}`
   return (
-    <Head title="Waiting room">
-      <Fact name="Waits"><b>{waits.toLocaleString()}{more && '+'}</b> without a slot</Fact>
-      <Fact name="Looked at by"><b>{looks.toLocaleString()}</b> {looks === 1 ? 'shared look' : 'shared looks'}</Fact>
-      {failing > 0 && <span class="state warned">{failing.toLocaleString()} see nothing now</span>}
+    <Head title="Waiting room" actions={Object.keys(of).length > 0 && waits > 0 && <Menu label={`All that match: ${many}`} text={`All ${waits === 1 ? '1' : many.split(' ')[0]} that match`} of={ofAll(of, `${many} that the filters find`)} />}>
+      {waits > 0 && <span class="sum"><b>{many.split(' ')[0]}</b> {waits === 1 ? 'waits' : 'wait'}, holding no slot</span>}
+      {looks > 0 && <span class="sum"><b>{looks.toLocaleString()}</b> {looks === 1 ? 'look serves' : 'looks serve'} them</span>}
+      {failing > 0 && <span class="state warned"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M8 2L14.5 13.5h-13zM8 6.5v3M8 11.6v.2" /></svg>{failing.toLocaleString()} see nothing now</span>}
       {nearest?.deadline && nearest.deadline_since && <Fact name="Nearest deadline"><Remaining since={nearest.deadline_since} until={nearest.deadline} /></Fact>}
     </Head>
   )
@@ -71,25 +74,20 @@ function Filters({ by, order, wanted }: { by: By; order: Order; wanted: { dag: s
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
   const kinds = Object.keys(top.data.value?.waits ?? {})
   return (
-    <div class="filters">
-      <label>Group by <Choice label="Group by" value={by} options={BY} onChange={(chosen) => filter({ by: chosen === 'source' ? null : chosen, open: null })} /></label>
-      <label>Order
-        <select value={order} onChange={(event) => filter({ order: event.currentTarget.value === 'deadline' ? null : event.currentTarget.value })}>
-          {ORDERS.map(([key, text]) => <option key={key} value={key}>{text}</option>)}
-        </select>
-      </label>
-      <label>DAG
-        <select value={wanted.dag} onChange={(event) => filter({ dag: event.currentTarget.value })}>
-          <option value="">All</option>
-          {dags.data.value?.map((each) => <option key={each.dag} value={each.dag}>{each.dag}</option>)}
-        </select>
-      </label>
-      <label>Kind
-        <select value={wanted.kind} onChange={(event) => filter({ kind: event.currentTarget.value })}>
-          <option value="">All</option>
-          {[...new Set([...kinds, ...(wanted.kind ? [wanted.kind] : [])])].map((kind) => <option key={kind} value={kind}>{kind.replaceAll('_', ' ')}</option>)}
-        </select>
-      </label>
+    <div class="filters waits-filters">
+      <Choice label="Group by" value={by} options={BY} onChange={(chosen) => filter({ by: chosen === 'source' ? null : chosen, open: null })} />
+      <select aria-label="Order" value={order} onChange={(event) => filter({ order: event.currentTarget.value === 'deadline' ? null : event.currentTarget.value })}>
+        {ORDERS.map(([key, text]) => <option key={key} value={key}>{text}</option>)}
+      </select>
+      <select aria-label="DAG" value={wanted.dag} onChange={(event) => filter({ dag: event.currentTarget.value })}>
+        <option value="">All DAGs</option>
+        {dags.data.value?.map((each) => <option key={each.dag} value={each.dag}>{each.dag}</option>)}
+      </select>
+      <select aria-label="Kind" value={wanted.kind} onChange={(event) => filter({ kind: event.currentTarget.value })}>
+        <option value="">All kinds</option>
+        {[...new Set([...kinds, ...(wanted.kind ? [wanted.kind] : [])])].map((kind) => <option key={kind} value={kind}>{kind.replaceAll('_', ' ')}</option>)}
+      </select>
+      <label><input type="checkbox" checked={wanted.troubled} onChange={(event) => filter({ troubled: event.currentTarget.checked ? '1' : null })} /> In trouble</label>
       <input
         type="search" aria-label="Search in waits" placeholder="Search: path, URL, answer, run" value={wanted.text}
         onInput={(event) => {
@@ -98,7 +96,6 @@ function Filters({ by, order, wanted }: { by: By; order: Order; wanted: { dag: s
           timer.current = setTimeout(() => filter({ text }), 250)
         }}
       />
-      <label><input type="checkbox" checked={wanted.troubled} onChange={(event) => filter({ troubled: event.currentTarget.checked ? '1' : null })} /> Only in trouble</label>
     </div>
   )
 }
@@ -162,25 +159,28 @@ function Room({ groups, by, order, of }: { groups: Group[]; by: By; order: Order
     const lines = known.current.get(group.key)
     items.push({ at: 'group', key: `g:${group.key}`, group, opened: lines !== undefined })
     if (!lines) continue
-    for (const line of lines.rows.value) items.push({ at: 'line', key: line.id, line, what: by !== 'what' && group.things > 1 })
+    for (const line of lines.rows.value) items.push({ at: 'line', key: line.id, line, what: by !== 'what' && group.things > 1, trouble: group.trouble })
     if (lines.error.value) items.push({ at: 'note', key: `e:${group.key}`, text: lines.error.value.detail })
     else if (lines.loading.value) items.push({ at: 'note', key: `l:${group.key}`, text: `Reading ${group.waits.toLocaleString()} waits` })
   }
   const heights = narrow.value ? NARROW : WIDE
   return (
+    <>
+    <div class="waits-heads dim" aria-hidden="true"><span>Who waits for what</span><span>What the last look saw</span><span>Next</span><span>Time left</span></div>
     <Virtual
       label="Waits" rows={items} id={(item) => item.key} height={heights} onShown={(rows) => (shown.current = rows)}
     >
       {(item) =>
-        item.at === 'group' ? <GroupHead group={item.group} opened={item.opened} onToggle={() => toggle(item.group.key)} />
-        : item.at === 'line' ? <Row line={item.line} what={item.what} />
+        item.at === 'group' ? <GroupHead group={item.group} of={{ ...of, ...common(by, item.group.key) }} opened={item.opened} onToggle={() => toggle(item.group.key)} />
+        : item.at === 'line' ? <Row line={item.line} what={item.what} trouble={item.trouble} />
         : <div class="note-line" role="cell">{item.text}</div>}
     </Virtual>
+    </>
   )
 }
 
-const WIDE = (item: Item) => (item.at === 'group' ? (item.group.failing ? 104 : 80) : item.at === 'line' ? 54 : 40)
-const NARROW = (item: Item) => (item.at === 'group' ? (item.group.failing ? 224 : 164) : item.at === 'line' ? 196 : 40)
+const WIDE = (item: Item) => (item.at === 'group' ? (item.group.failing ? 90 : 66) : item.at === 'line' ? 48 : 40)
+const NARROW = (item: Item) => (item.at === 'group' ? (item.group.failing ? 186 : 146) : item.at === 'line' ? (item.what ? 132 : 112) : 40)
 
 /** What the waits of a group have in common, as a filter. */
 function common(by: By, key: string): object {

@@ -1,8 +1,11 @@
-/** The head of a group: how many wait for what, how it is looked at, and how that goes. */
+/** The head of a group: how many wait for what, how it is looked at, how that goes, what happens next, and what can be done to all of it. */
 import type { Answer } from '../api/client'
-import { Ago } from '../parts/basics'
+import { instant, now, span, zoneName } from '../lib/time'
+import { Menu } from '../parts/menu'
 import { Remaining } from '../parts/remaining'
-import { span } from '../lib/time'
+import { ofAll } from './waits_all'
+import { Ahead, For, Past } from './waits_when'
+import { short, split } from './waits_words'
 
 export type Group = Answer<'/api/v1/wait-groups'>[number]
 
@@ -18,53 +21,67 @@ const SIGN: Record<string, string> = {
 }
 const OTHER = 'M4.5 2.5h7M4.5 13.5h7M5 2.5c0 3.5 6 4.5 6 11M11 2.5c0 3.5-6 4.5-6 11'
 
-export function GroupHead({ group, opened, onToggle }: { group: Group; opened: boolean; onToggle: () => void }) {
-  const [count, rest] = split(group.says)
+/** `of`: the filter that finds just these waits. */
+export function GroupHead({ group, of, opened, onToggle }: { group: Group; of: object; opened: boolean; onToggle: () => void }) {
+  const [count, rest, how] = split(group.says)
   return (
     <div class={group.failing ? 'group troubled' : 'group'}>
       <div role="cell" class="title">
-        <button class="toggle" aria-expanded={opened} onClick={onToggle}>
+        <button class="toggle" aria-expanded={opened} onClick={onToggle} title={group.says}>
           <span class="turn" aria-hidden="true">{opened ? '▾' : '▸'}</span>
           <svg viewBox="0 0 16 16" aria-hidden="true"><path d={SIGN[group.kind] ?? OTHER} /></svg>
-          <span class="says"><b>{count}</b>{rest}</span>
+          <span class="says"><b>{count}</b>{rest}{' '}<span class="how">{how}</span></span>
         </button>
       </div>
       <div role="cell" class="facts">
-        <span><span class="dim">oldest </span><Ago at={group.since} /></span>
-        <Looks group={group} />
-        {group.dags > 1 ? <span class="dim">{group.dags} DAGs</span> : <span class="dim">DAG {group.dag}</span>}
+        {group.dags > 1 ? <span>{group.dags} DAGs</span> : <span class="dag" title={group.dag}>{group.dag}</span>}
+        <span class="dim">{group.waits > 1 ? 'oldest ' : 'for '}<For at={group.since} /></span>
       </div>
-      <div role="cell" class="ending">
-        {group.deadline && group.deadline_since && <><span class="dim">nearest deadline</span><Remaining since={group.deadline_since} until={group.deadline} /></>}
+      <div role="cell" class="saw"><Saw group={group} /></div>
+      <div role="cell" class="next"><Next group={group} /></div>
+      <div role="cell" class="end">
+        {group.deadline && group.deadline_since ? <><Remaining since={group.deadline_since} until={group.deadline} />{group.waits > 1 && <span class="dim">nearest of {group.waits.toLocaleString()}</span>}</> : <span class="dim">no deadline</span>}
       </div>
-      {group.failing > 0 && <div role="cell" class="trouble-line"><Trouble group={group} /></div>}
+      <div role="cell" class="acts"><Menu label={`All of it: ${group.says}`} text={group.waits === 1 ? 'Act' : 'All'} of={ofAll(of, group.says)} /></div>
+      {group.failing > 0 && <div role="cell" class="trouble-line" title={group.trouble}><Trouble group={group} /></div>}
     </div>
   )
 }
 
-/** `4,000 waits for x: one request` -> its count, and the rest. */
-export function split(says: string): [string, string] {
-  const at = /^[\d,]+ \w+/.exec(says)?.[0] ?? ''
-  return [at, says.slice(at.length)]
-}
-
-function Looks({ group }: { group: Group }) {
-  if (group.seen_by === 'engine') return null
+function Saw({ group }: { group: Group }) {
+  if (group.seen_by === 'engine') return <span class="dim">nothing is asked</span>
+  if (!group.last_look) return <span class="dim">not looked at yet</span>
   return (
     <>
-      {group.last_look && <span title={group.saw}><span class="dim">last look </span><Ago at={group.last_look} />{group.saw && !group.failing && <span class="quote">{group.saw}</span>}</span>}
-      {group.next_look && <span><span class="dim">next look </span><Ago at={group.next_look} /></span>}
+      {group.failing < group.waits && group.saw && <span class="answer" title={group.saw}>{short(group.saw, undefined, group.source)}</span>}
+      <span class="dim">looked <Past at={group.last_look} /></span>
     </>
   )
+}
+
+function Next({ group }: { group: Group }) {
+  if (group.seen_by === 'engine') return <span class="dim">at once</span>
+  if (group.seen_by === 'nobody') return <span class="dim">nobody looks</span>
+  if (!group.next_look) return <span class="dim">when it is told</span>
+  return <><span><span class="dim">look </span><Ahead at={group.next_look} /></span><Pulse from={group.last_look} to={group.next_look} /></>
+}
+
+/** How near the next look is: a line that fills. */
+function Pulse({ from, to }: { from: string | null; to: string }) {
+  if (!from) return null
+  const [start, end] = [new Date(from).getTime(), new Date(to).getTime()]
+  const share = Math.min(Math.max((now.value - start) / Math.max(end - start, 1), 0), 1)
+  return <span class="pulse" aria-hidden="true" title={`${instant(to)} ${zoneName.value}`}><i style={{ transform: `scaleX(${share.toFixed(3)})` }} /></span>
 }
 
 function Trouble({ group }: { group: Group }) {
   return (
     <>
       <b>{group.failing === group.waits ? 'Looks fail' : `${group.failing.toLocaleString()} of them see nothing`}</b>
-      {group.failures > 1 && `, ${group.failures} in a row`}: <span title={group.trouble}>{group.trouble}</span>
-      {group.backed_off_seconds && <>; backed off to {span(group.backed_off_seconds * 1000)}{group.every_seconds && ` from ${span(group.every_seconds * 1000)}`}</>}
-      {group.rest_until && <>; the other side asks for rest, <Ago at={group.rest_until} /></>}
+      {group.failures > 1 && `, ${group.failures} in a row`}
+      {group.backed_off_seconds && <>, backed off to {span(group.backed_off_seconds * 1000)}{group.every_seconds && ` from ${span(group.every_seconds * 1000)}`}</>}
+      {group.rest_until && <>, the other side asks for rest, <Ahead at={group.rest_until} /></>}
+      : {group.trouble}
     </>
   )
 }

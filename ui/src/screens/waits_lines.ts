@@ -30,6 +30,8 @@ export class Lines {
   private readonly stop = new AbortController()
   private timer: ReturnType<typeof setTimeout> | undefined
   private publishing = 0
+  /** Whether the order of what is shown may be another by now. */
+  private moved = false
 
   constructor(private readonly query: object, private order: Order) {
     void this.load(true)
@@ -56,7 +58,7 @@ export class Lines {
         if (this.stop.signal.aborted) return
         const news = page.items.some((line) => !this.known.has(line.id))
         for (const line of page.items) {
-          this.known.set(line.id, line)
+          this.take(line)
           gone.delete(line.id)
         }
         this.publish()
@@ -79,8 +81,9 @@ export class Lines {
 
   /** What is known now of some of them. */
   merge(lines: Line[]) {
-    for (const line of lines) if (this.known.has(line.id)) this.known.set(line.id, line)
-    this.publish()
+    const mine = lines.filter((line) => this.known.has(line.id))
+    mine.forEach((line) => this.take(line))
+    if (mine.length) this.publish()
   }
 
   drop(ids: Iterable<string>) {
@@ -101,11 +104,18 @@ export class Lines {
     if (changed) this.publish()
   }
 
-  /** Once a frame at most: a page of events is one change. */
+  private take(line: Line) {
+    const was = this.known.get(line.id)
+    this.moved ||= !was || by[this.order](was) !== by[this.order](line)
+    this.known.set(line.id, line)
+  }
+
+  /** Once a frame at most: a page of events is one change. Ten thousand are put in order only where one has another place now. */
   private publish() {
     this.publishing ||= requestAnimationFrame(() => {
       this.publishing = 0
-      this.rows.value = sorted(this.known.values(), this.order)
+      this.rows.value = this.moved ? sorted(this.known.values(), this.order) : this.rows.peek().flatMap((line) => this.known.get(line.id) ?? [])
+      this.moved = false
     })
   }
 }
