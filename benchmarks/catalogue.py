@@ -357,6 +357,15 @@ ROWS: dict[str, Row] = {
             "grid_ms": Figure("grid of 200 x 50, answer to drawn ms", at_most=200, limit=""),
             "news_p50_ms": Figure("decision to screen p50 ms", at_most=150, limit=""),
             "news_p95_ms": Figure("decision to screen p95 ms", limit=""),
+            "waits_s": Figure("waiting room of 10,000, first rows s", at_most=2.0, limit=""),
+            "scroll_p95_ms": Figure("scrolling through them, frame p95 ms", at_most=34, limit=""),
+            "scroll_ms": Figure("scrolling through them, longest frame ms", at_most=50, limit=""),
+            "scroll_work_p95_ms": Figure(
+                "scrolling through them, a frame's work p95 ms", at_most=34, limit=""
+            ),
+            "scroll_work_ms": Figure(
+                "scrolling through them, a frame's work at most ms", at_most=50, limit=""
+            ),
         },
         repeat=3,
     ),

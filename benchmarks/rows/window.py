@@ -1,4 +1,5 @@
-"""What a visitor of the window waits for, in headless Chromium: the first page, a run of 1,000 tasks, a grid of 200 x 50, news.
+"""What a visitor of the window waits for, in headless Chromium: the first page, a run of 1,000 tasks, a grid of 200 x 50, news,
+and the waiting room with 10,000 waits.
 
 The service is `bide serve` in a process of its own; each page is opened by a browser that has never been there. An
 instant of an event is that of its decision, a moment before its commit: what is said of commit to screen is a little more
@@ -27,6 +28,7 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from benchmarks.measure import quantile, scratch
 from benchmarks.rows.window_dags import bench_grid, bench_wide
+from benchmarks.rows.window_waits import scrolled, waiting
 from bide import Runtime
 
 DAGS = Path(__file__).with_name("window_dags.py")
@@ -214,8 +216,10 @@ async def visited() -> dict[str, float]:
                     await each.close()
                 late = await news(list_page, ask)
                 frames = await burst(browser, url, token, ask, go)
+                await waiting(ask)
+                room = await scrolled(browser, list_page, url)
     return {
-        "first_kb": size / 1000, "first_s": first_s, "run_s": run_s, "grid_ms": grid_ms, **frames,
+        "first_kb": size / 1000, "first_s": first_s, "run_s": run_s, "grid_ms": grid_ms, **frames, **room,
         "news_p50_ms": quantile(late, 0.5), "news_p95_ms": quantile(late, 0.95),
     }  # fmt: skip
 

@@ -49,7 +49,7 @@ async def test_b14_waits_on_one_source_are_one_group_with_one_look(rt: Runtime) 
     assert (http.waits, http.things, http.looks, http.seen_by, http.every_seconds) == (7, 1, 1, "looks", 30.0)
     assert http.says == f"7 waits for GET {NOBODY}/ready: one request every 30s"
     assert file.says == "3 waits for 3 files: one watch for all"
-    assert external.says.startswith("3 waits for 3 tasks and runs: the engine sees it in the commit")
+    assert external.says.startswith("3 waits for 3 other runs: the engine sees it in the commit")
     assert (file.waits, file.things, file.seen_by) == (3, 3, "told")
     assert (external.waits, external.seen_by, external.last_look) == (3, "engine", None)
 

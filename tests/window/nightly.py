@@ -102,17 +102,17 @@ def month_end() -> None:
 
 @task
 async def asks_customs(ctx: Context) -> None:
-    for number in (7301, 7302, 7303):
-        await ctx.wait(
-            HttpTrigger(url=f"http://customs.example/declarations/{number}", json_path="cleared", equals=[True], env_proxies=True),
-            name=f"declaration {number}",
-            timeout=timedelta(hours=30),
-        )  # fmt: skip
+    number = 7300 + ctx.logical_date.day
+    await ctx.wait(
+        HttpTrigger(url=f"http://customs.example/declarations/{number}", json_path="cleared", equals=[True], env_proxies=True),
+        name=f"declaration {number}",
+        timeout=timedelta(hours=30),
+    )  # fmt: skip
 
 
 @dag(max_active_runs=50)
 def imports() -> None:
-    """Goods that are cleared by the customs, one declaration after the other."""
+    """Goods that the customs have to clear."""
     asks_customs()
 
 

@@ -58,7 +58,7 @@ class Elsewhere:
                 self.sites.on(
                     f"http://rates.example/v2/{currency}/{night[:10]}", reply(200, {"status": "provisional"})
                 )
-        for number in (7301, 7302, 7303):
+        for number in range(7303, 7322):
             self.sites.on(f"http://customs.example/declarations/{number}", reply(200, {"cleared": False}))
         return {
             "HTTP_PROXY": self.sites.url(""), "http_proxy": self.sites.url(""), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",

@@ -31,7 +31,7 @@ _THINGS: Final = {
     "kafka": "topics",
     "time": "instants",
     "python": "calls",
-    "external_task": "tasks and runs",
+    "external_task": "other runs",
     "asset": "asset versions",
 }
 """What several different things of a kind are."""
@@ -140,14 +140,14 @@ _NAMED: Final = ("http", "object", "python")
 
 
 def _different(waits: list[Seen]) -> str:
-    """`9 tasks and runs, and 3 files`: different things by their kinds."""
+    """`9 other runs, 3 files and 2 objects`: different things by their kinds."""
     found: dict[str, set[str]] = {}
     for one in waits:
         found.setdefault(one.kind, set()).add(one.what)
     said = [f"{len(of):,} {_THINGS.get(kind, f'things ({kind})')}" for kind, of in found.items()]
     if any(len(of) == 1 for of in found.values()):
         return f"{sum(map(len, found.values())):,} things"
-    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])}, and {said[-1]}"
+    return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} and {said[-1]}"
 
 
 def _root(source: str) -> str:
