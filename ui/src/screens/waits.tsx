@@ -42,7 +42,7 @@ export default function Waits() {
         {(found) => (
           <>
             <Sum groups={found} more={groups.more.value} of={of} />
-            <Filters by={by} order={order} wanted={wanted} />
+            {(found.length > 0 || narrowed) && <Filters by={by} order={order} wanted={wanted} />}
             {found.length === 0 ? <Nothing narrowed={narrowed} /> : <Room key={JSON.stringify([by, of])} groups={found} by={by} order={order} of={of} />}
             {groups.more.value && <button onClick={groups.next}>More groups</button>}
           </>
