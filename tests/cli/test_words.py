@@ -24,7 +24,7 @@ def world(tmp_path: Path) -> str:
         (["frobnicate"], "there are action, alerts, "),
         (["waits", "lst"], "did you mean `bide waits list`?; see `bide waits --help`"),
         (["trigger"], "`bide trigger` needs a DAG: see `bide trigger --help`"),
-        (["waits", "extend"], "`bide waits extend` needs a WAIT: see `bide waits extend --help`"),
+        (["waits", "extend"], "extend which wait? `bide waits extend WAIT`, or `bide waits extend --where"),
         (["assets", "show"], "`bide assets show` needs an ASSET: see"),
         (["show", "1", "2"], "`bide show` takes no '2' there"),
         (["runs", "--limt", "5"], "Did you mean --limit? see `bide runs --help`"),

@@ -117,13 +117,14 @@ def extend(
     json: Json = False,
 ) -> int:
     """Give a wait a later deadline: `+2h` (or --by 2h) from the one it has, or an instant (--until)."""
+    all_found = many is not None and bool(many.where)
+    number = "" if all_found else one_wait("extend", wait, many)
     said = [word for word in (to, by and f"+{by}", until) if word]
     if len(said) != 1:
         which = f"wait {wait}" if wait is not None else "the waits"
         raise UsageError(f"extend {which} until when? give one of +2h, --by 2h, --until 2026-06-15T12:00Z")
-    if many is not None and many.where:
+    if many is not None and all_found:
         return on_waits("extend", wait, many, db, json, deadline=said[0])
-    number = one_wait("extend", wait, many)
     return done(db, json, lambda ops: ops.wait_extend(number, said[0]))
 
 
