@@ -1,5 +1,5 @@
 /** Ctrl-K: go anywhere, find a DAG, run or asset by its name, do something to it, choose what holds for the page. */
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { signal } from '@preact/signals'
 import { get } from '../api/client'
 import { go, part } from '../lib/router'
@@ -53,7 +53,8 @@ function Open() {
   const [chosen, setChosen] = useState(0)
   const [named, setNamed] = useState<Entry[]>([])
   const [waits, setWaits] = useState<Entry[] | null>(null)
-  useEffect(() => {
+  // at once and not after the next picture: what is typed right behind Ctrl-K is for it
+  useLayoutEffect(() => {
     dialog.current?.showModal()
     void Promise.all([get('/api/v1/dags').catch(() => []), get('/api/v1/assets').catch(() => [])]).then(([dags, assets]) =>
       setNamed([
