@@ -197,7 +197,7 @@ def _from_environment(given: Mapping[str, str]) -> dict[str, Any]:
         elif key in ("pools", "budgets", "asset_caps", "openlineage", "notify", "retention"):
             try:
                 values[key] = msgspec.json.decode(text)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
                 raise UsageError(f'{variable} is {text!r}, and must be JSON: {{"gpu": 2}}') from None
         else:
             values[key] = text
@@ -213,7 +213,7 @@ def _checked(key: str, value: Any, place: str) -> Any:
     try:
         # Text from the environment is read as the type of the key ("8" as 8), in a file it is an error.
         checked = typed.convert({key: value}, Values, strict=not place.startswith(_PREFIX))
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         why = str(error).partition(" - at")[0]
         if unknown := _UNKNOWN.fullmatch(why):
             known = RouteSetting.__struct_fields__ if key == "notify" else ()

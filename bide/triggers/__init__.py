@@ -82,7 +82,7 @@ def decode_trigger(data: bytes) -> Trigger:
     """The trigger of stored JSON. `UsageError` names an unknown kind or what does not fit."""
     try:
         kind = _tag.decode(data).kind
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(f"a stored trigger cannot be read: {error}") from None
     decoder = _decoders.get(kind)
     if decoder is None:
@@ -90,7 +90,7 @@ def decode_trigger(data: bytes) -> Trigger:
     try:
         with stored():
             trigger: Trigger = decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(f"a stored trigger of the kind {kind!r} cannot be read: {error}") from None
     return trigger
 

@@ -17,7 +17,8 @@ from bide.runtime.graph.pattern import LONGEST, STEPS, pattern
 from bide.runtime.hooks.mapped import matches
 from tests.graph.test_params import spec_of
 
-SIZE = 20 if os.environ.get("BIDE_SOAK") else 1
+SIZE = int(os.environ.get("BIDE_SOAK") or 1)
+pytestmark = pytest.mark.soak
 ATOMS = (
     "a", "b", "c", "A", " ", "\n", ".", r"\d", r"\w", r"\s", r"\D", r"\W", "[ab]", "[^a]", "[a-c\\d]", "[]a]", "[^]\\]]",
     "^", "$", r"\b", r"\A", r"\Z", "é", "-", "_", r"\.", r"\x61", r"\n", "{", "}", "{}", "1", "a{,", "\\\\", "\u017f", "K",

@@ -1,6 +1,6 @@
 """T14, what authors write: any text as a schedule, a zone, a template, any declaration and any file is taken or refused in words.
 
-That nothing hangs is counted in calls, Python's and C's, and not timed. BIDE_SOAK tries 20 times as many.
+That nothing hangs is counted in calls, Python's and C's, and not timed. BIDE_SOAK=n tries n times as many.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from bide import Cron, Dag, Every, Param, TaskGraphBuilder, call, dag, shell, ta
 from bide.runtime.errors import BideError, ScheduleError, UsageError
 from bide.runtime.graph.load import load_paths
 
-SOAK = 20 if os.environ.get("BIDE_SOAK") else 1
+SOAK = int(os.environ.get("BIDE_SOAK") or 1)
+pytestmark = pytest.mark.soak
 NOW_US = 1_780_000_000_000_000
 STEPS = 400_000
 """Calls that one example may take: less than half a second of them."""

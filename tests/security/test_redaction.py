@@ -15,7 +15,8 @@ from bide.runtime.secret_names import is_secret
 from bide.runtime.service.masking import masked
 from bide.runtime.values import Redactor
 
-SOAK = 20 if os.environ.get("BIDE_SOAK") else 1
+SOAK = int(os.environ.get("BIDE_SOAK") or 1)
+pytestmark = pytest.mark.soak
 VALUE = 'cañary/6f+1d 8c=&"quoted"\\x'
 PEM = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\nAQEFAASCBKcwggSjAgEAAoIB\n-----END PRIVATE KEY-----"
 

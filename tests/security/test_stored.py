@@ -26,7 +26,8 @@ from tests.service.test_operations import Book as Door
 from tests.service.test_operations import FixedClock
 from tests.store.rows import three_runs
 
-SOAK = 20 if os.environ.get("BIDE_SOAK") else 1
+SOAK = int(os.environ.get("BIDE_SOAK") or 1)
+pytestmark = pytest.mark.soak
 
 
 class Bomb:

@@ -18,7 +18,8 @@ from bide.runtime.graph.render import render
 from bide.triggers import decode_trigger, encode_trigger
 from bide.triggers.http import HttpTrigger
 
-SOAK = 20 if os.environ.get("BIDE_SOAK") else 1
+SOAK = int(os.environ.get("BIDE_SOAK") or 1)
+pytestmark = pytest.mark.soak
 
 
 def facts(value: object) -> Facts:

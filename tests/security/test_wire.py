@@ -12,7 +12,8 @@ import pytest
 
 from tests.service.doorstep import Doorstep, doorstep
 
-SOAK = 20 if os.environ.get("BIDE_SOAK") else 1
+SOAK = int(os.environ.get("BIDE_SOAK") or 1)
+pytestmark = pytest.mark.soak
 RUNS = "/api/v1/dags/one/runs"
 
 

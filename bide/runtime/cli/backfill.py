@@ -182,7 +182,7 @@ def _of_plan(file: str) -> tuple[BackfillRequest, str]:
         found = typed.decode(Path(file).read_bytes(), BackfillPlan)
     except OSError as error:
         raise UsageError(f"the plan {file} cannot be read ({error.strerror})") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(
             f"{file} is no plan ({error}): `bide backfill plan DAG ... --json > {file}` writes one"
         ) from None

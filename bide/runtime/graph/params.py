@@ -259,11 +259,12 @@ def _from_text(schema: Mapping[str, Any], text: str) -> Any:
         return _TRUTH[text.lower()]
     try:
         value = decode(text.encode())
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return text
     if kinds == ["number"] and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(value) if abs(value) < _LARGEST else text
     return value
 
 
+_LARGEST: Final = 10**308
 _TRUTH: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}

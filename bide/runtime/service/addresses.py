@@ -280,8 +280,8 @@ def read_span(text: str) -> int:
     (5400000000, 90000000)
     """
     text = text.strip().lower()
-    parts = re.findall(r"([0-9]+(?:\.[0-9]+)?)([smhdw])", text)
-    if re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]+)?", text):
+    parts = re.findall(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)([smhdw])", text)
+    if re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]{1,12})?", text):
         return round(float(text) * SECOND)
     if not parts or "".join(n + u for n, u in parts) != text:
         raise UsageError(f"{text!r} is no span of time: write 90s, 30m, 6h, 1d or 1h30m")
@@ -327,7 +327,7 @@ def read_params(pairs: list[str], schema: Mapping[str, Any] | None = None) -> di
             continue
         try:
             params[key] = msgspec.json.decode(value)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeEncodeError):
             params[key] = value
     return params
 
@@ -336,5 +336,5 @@ def read_json(text: str, what: str) -> Any:
     """A JSON value as it was typed, or `UsageError` that names `what`."""
     try:
         return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
         raise UsageError(f"{what} is not JSON ({error}): write it as '{{\"rows\": 3}}'") from None

@@ -52,7 +52,7 @@ def error_words(stored: str | None) -> str:
         return stored or ""
     try:
         fields = msgspec.json.decode(stored)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return stored
     return str(fields.get("message", stored)) if isinstance(fields, dict) else stored
 

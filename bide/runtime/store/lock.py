@@ -182,7 +182,7 @@ def _read_holder(fd: int) -> Holder:
     """What stands in the file; pid 0 when its holder is still writing it."""
     try:
         return typed.decode(os.pread(fd, 4096, 0), Holder)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return Holder(0, "command", 0)
 
 
