@@ -49,6 +49,10 @@ class RefusedError(BideError):
     exit_code = 4
 
 
+class NotNowError(RefusedError):
+    """Refused for now (HTTP 503): there is no room on the disk, or the runtime is stopping. Ask again; nothing changed."""
+
+
 class ChangedError(RefusedError):
     """What an edit was meant for has changed since it was seen (HTTP 412). Nothing changed."""
 

@@ -115,3 +115,28 @@ async def test_every_post_takes_a_key_but_those_whose_answer_is_kept_nowhere(rt:
         asked = await http.post("/backfills/plan", json=BACKFILL, headers={KEY: "k"})
     assert (told.status_code, "kept nowhere" in told.text) == (422, True)
     assert (asked.status_code, "changes nothing" in asked.text) == (422, True)
+
+
+@pytest.mark.parametrize("why", ["full", "stopping"])
+async def test_p13_what_is_refused_for_now_says_when_to_ask_again_and_takes_no_key(
+    rt: Runtime, why: str
+) -> None:
+    """A full disk and a service that stops are its own affair (503), not a conflict with what was asked (409)."""
+    detail = "not done: no room on the disk" if why == "full" else "the runtime is stopping"
+    body, key = {"logical_date": "2026-06-17"}, {KEY: "later"}
+    async with asking(rt) as http:
+        if why == "full":
+            rt._engine.full = "no room on the disk"
+        else:
+            rt._draining = True
+        for headers in ({}, key):
+            answer = await http.post("/dags/etl/runs", json=body, headers=headers)
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert answer.headers["content-type"] == "application/problem+json"
+            problem = answer.json()
+            assert (problem["title"], problem["code"], problem["status"]) == ("Not now", "NotNowError", 503)
+            assert problem["detail"].startswith(detail)
+        rt._engine.full, rt._draining = "", False
+        made = await http.post("/dags/etl/runs", json=body, headers=key)
+        assert made.status_code == 201, made.text
+        assert (await http.post("/dags/etl/runs", json=body)).status_code == 409, "a conflict is one still"

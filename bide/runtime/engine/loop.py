@@ -41,7 +41,7 @@ from bide.runtime.engine.restore import adopt
 from bide.runtime.engine.turn import FactKey
 from bide.runtime.engine.unread import is_put_off
 from bide.runtime.engine.world import World
-from bide.runtime.errors import BideError, RefusedError, StoreFullError, StoreLostError
+from bide.runtime.errors import BideError, NotNowError, StoreFullError, StoreLostError
 from bide.runtime.failpoints import point
 from bide.runtime.store.writer import StorePort
 from bide.runtime.values import storable
@@ -310,7 +310,7 @@ class Engine:
         replies: list[Effect] = []
         for each in self._inbox:
             if isinstance(each, Command):
-                replies.append(Reply(each.token, None, RefusedError.__name__, f"not done: {self.full}"))
+                replies.append(Reply(each.token, None, NotNowError.__name__, f"not done: {self.full}"))
             else:
                 kept.append(each)
         self._inbox = kept

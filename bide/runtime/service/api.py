@@ -27,6 +27,7 @@ from bide.runtime.errors import (
     ChangedError,
     GaveUpError,
     NotFoundError,
+    NotNowError,
     RefusedError,
     StoreError,
     StoreFullError,
@@ -59,6 +60,7 @@ _STATUS: Final[tuple[tuple[type[BideError], int, str], ...]] = (
     (UsageError, 422, "Cannot be meant"),
     (NotFoundError, 404, "Not found"),
     (ChangedError, 412, "Precondition failed"),
+    (NotNowError, 503, "Not now"),
     (RefusedError, 409, "Refused"),
     (StoreFullError, 503, "No room"),
     (StoreLostError, 503, "Store lost"),
@@ -141,6 +143,8 @@ def _add(app: FastAPI, ops: Doors, of: Operation) -> None:
                 return before_response(before)
             try:
                 answer = json_response(await call(**arguments), of.route.status)
+            except NotNowError:
+                raise  # asked again under this key it goes on: what is done of it is not done twice
             except (
                 UsageError,
                 NotFoundError,

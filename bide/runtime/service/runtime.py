@@ -34,6 +34,7 @@ from bide.runtime.errors import (
     BideError,
     GaveUpError,
     GraphError,
+    NotNowError,
     RefusedError,
     StoreError,
     StoreLostError,
@@ -525,9 +526,9 @@ class Runtime(Mounted, Rooms):
         """Put a command into the mailbox; its answer, once it is committed."""
         self._raise_failure()
         if self._draining and verb in ("trigger", "rerun", "hook_deliver"):
-            raise RefusedError("the runtime is stopping and starts nothing new: ask again when it is back")
+            raise NotNowError("the runtime is stopping and starts nothing new: ask again when it is back")
         if self._engine.full:
-            raise RefusedError(f"not done: {self._engine.full}")
+            raise NotNowError(f"not done: {self._engine.full}")
         args, digest = keyed(verb, args)
         encode(args, f"what {verb!r} was given", COMMAND_LIMIT)  # refused here, it concerns nobody else
         token, reply = self._shell.expect_reply()
