@@ -31,7 +31,7 @@ TABLE: Final = tuple(operations())
 SUPPRESSED: Final = [
     HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large, HealthCheck.large_base_example,
 ]  # fmt: skip
-EXAMPLES: Final = 16 * int(os.environ.get("BIDE_SOAK") or 1)
+EXAMPLES: Final = 12 * int(os.environ.get("BIDE_SOAK") or 1)
 KNOWN: Final = {
     "dag": "etl",
     "task": "load",

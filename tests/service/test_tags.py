@@ -147,6 +147,7 @@ async def test_a_tag_that_is_none_or_goes_nowhere_is_told(http: Http) -> None:
     assert (await http.post("/dags/etl/pause", headers={"If-Match": "17"})).status_code == 422
     assert (await http.post("/dags/etl/pause", headers={"If-Match": f"W/{tag}"})).status_code == 412
     assert (await http.get("/dags/etl", headers={"If-None-Match": "17"})).status_code == 422
+    assert (await http.get("/dags/etl", headers={"If-None-Match": ""})).status_code == 422
     told = await http.post("/dags/etl/runs", json={}, headers={"If-Match": tag})
     assert (told.status_code, "takes no If-Match" in told.text) == (422, True)
     only = await http.post("/approvals/only/approve", json={"by": "a", "why": "b"}, headers={"If-Match": tag})

@@ -176,8 +176,8 @@ async def _tagged(
     else:
         answer = json_response(await call(**arguments), of.route.status)
     answer.headers["ETag"] = known = tag(number, bytes(answer.body))
-    told = ", ".join(request.headers.getlist(IF_NONE_MATCH))
-    if told and seen(told, known):
+    told = request.headers.getlist(IF_NONE_MATCH)
+    if told and seen(", ".join(told), known):
         return Response(status_code=304, headers={"ETag": known})
     return answer
 
