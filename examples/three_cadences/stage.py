@@ -112,6 +112,7 @@ class Stage:
                     synchronous="NORMAL",
                 )
             )
+            clock.busy = lambda: self.rt.slots_in_use > 0
             watching = asyncio.create_task(self._watch(), name="the picture")
             try:
                 await self._day()

@@ -34,9 +34,13 @@ def files(folder: Path) -> list[str]:
 
 
 def test_init_writes_a_project_that_is_checked_and_runs(bide: Bide, tmp_path: Path) -> None:
-    assert bide("init", "jobs").code == 0
+    said = bide("init", "jobs")
+    assert said.code == 0
     jobs = tmp_path / "jobs"
     assert files(jobs) == sorted(FIRST)
+    assert [line for line in said.out.splitlines() if line[:5] == "wrote"] == [
+        f"wrote jobs/{name}" for name in FIRST
+    ]
     assert bide("check", str(jobs / "dags")).code == 0
     ran = bide("run", str(jobs / "dags" / "hello.py"), "--db", str(tmp_path / "x.db"), "--param", "name=ada")
     assert ran.code == 0
@@ -59,7 +63,7 @@ def test_init_touches_nothing_that_is_there(bide: Bide, tmp_path: Path) -> None:
     assert "nothing is written: bide.toml is there already" in refused.err
     (tmp_path / "bide.toml").unlink()
     (tmp_path / ".gitignore").write_text("mine")
-    assert bide("init").code == 0
+    assert "wrote .gitignore" not in bide("init").out
     assert (tmp_path / ".gitignore").read_text() == "mine"
 
 

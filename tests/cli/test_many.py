@@ -67,3 +67,52 @@ def test_the_terminal_extends_and_fails_waits_by_a_filter(bide: Bide, tmp_path: 
         ["1", "--dry-run"],
     ):
         assert bide("waits", "fail", *words, "--db", "b.db").code == 2, words
+
+
+@dag(max_active_runs=50)
+def weekly() -> None:
+    FileSensor("drop", path="/nowhere/drop", timeout=timedelta(days=30)) >> FileSensor(
+        "next", path="/nowhere/next"
+    )
+
+
+async def _states(db: Path, task: str) -> list[str]:
+    async with Runtime(db, [weekly]) as rt:
+        runs = await rt.operations.runs("weekly")
+        shown = [
+            await rt.operations.show(run.run_id) for run in sorted(runs, key=lambda run: int(run.run_id))
+        ]
+        return [line.state for one in shown for line in one.tasks if line.task == task]
+
+
+async def _weeks(db: Path) -> None:
+    async with Runtime(db, [weekly]) as rt:
+        for day in (1, 8, 15):
+            await rt.trigger("weekly", logical_date=f"2026-06-{day:02d}")
+        await rt.settled()
+
+
+def test_the_terminal_marks_a_task_of_all_runs_that_a_filter_finds(bide: Bide, tmp_path: Path) -> None:
+    db = tmp_path / "b.db"
+    asyncio.run(_weeks(db))
+    where = ["--where", "dag=weekly,until=2026-06-15", "--db", "b.db"]
+    said = bide("mark", "drop", "success", *where, "--dry-run")
+    assert (said.code, said.out.partition(" (")[0], said.out.rpartition(": ")[2]) == (
+        0,
+        "2 runs to mark",
+        "1, 2\n",
+    )
+    said = bide("mark", "drop", "success", *where, "--expect", "3")
+    assert (said.code, "3 runs were expected, and 2 match now" in said.err) == (4, True)
+    assert asyncio.run(_states(db, "drop")) == ["deferred"] * 3, "nothing was done"
+    said = bide("mark", "drop", "success", *where, "--expect", "2")
+    assert (said.code, "2 of 2 done" in said.out) == (0, True), said
+    assert asyncio.run(_states(db, "drop")) == ["success", "success", "deferred"]
+    said = bide(
+        "mark", "drop", "skipped", "--downstream", "--where", "dag=weekly,since=2026-06-15", "--db", "b.db"
+    )
+    assert (said.code, "1 of 1 done" in said.out) == (0, True), said
+    assert asyncio.run(_states(db, "next")) == ["deferred", "deferred", "skipped"]
+    for words in (["drop", "done"], ["drop"]):
+        assert bide("mark", *words, *where).code == 2, words
+    assert bide("mark", "1", "drop", "success", *where).code == 2

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from bide.testing import Rule, Script, simulated
+from examples.three_cadences import clock as clock_of_the_day
 from examples.three_cadences import dags
 from examples.three_cadences.business import Business
 from examples.three_cadences.claims import Claim, Outcome
@@ -170,6 +171,25 @@ async def test_a_fast_clock_passes_a_day_in_a_minute_and_waits_for_a_busy_machin
     passing = asyncio.create_task(clock.run())
     await clock.sleep_until(WHOLE.at(1))
     assert WHOLE.at(1) <= clock.now() < WHOLE.at(2)
+    passing.cancel()
+
+
+async def test_the_day_waits_for_work_that_is_in_hand_without_a_pause_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a slow machine a second of work is not half an hour of the day."""
+    monkeypatch.setattr(clock_of_the_day, "_PATIENCE_S", 0.6)
+    clock = FastClock(WHOLE.start_us, 1440)
+    passing = asyncio.create_task(clock.run())
+    clock.busy = lambda: True
+    await asyncio.sleep(0.15)  # real time: it is what the day is measured against
+    begun = clock.now()
+    await asyncio.sleep(0.2)
+    assert clock.now() == begun, "it stands while the machine is behind"
+    clock.busy = lambda: False
+    await clock.sleep_until(begun + 60_000_000)
+    clock.busy = lambda: True
+    await clock.sleep_until(clock.now() + 600 * 1_000_000)  # goes on: what hangs is no slow machine
     passing.cancel()
 
 

@@ -312,6 +312,8 @@ def test_config_show_says_where_each_value_was_set_and_no_secret(
         "kinds": [],
         "at_least": "info",
     }
+    default = msgspec.json.decode(bide("config", "show", "--json").out)[0]
+    assert default == {"key": "db", "value": str(tmp_path / ".bide" / "bide.db"), "origin": "default"}
     plain = bide("config", "show").out.splitlines()
     assert plain[0].split() == ["SETTING", "VALUE"]
     with_origin = bide("config", "show", "--origin").out.splitlines()

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from bide.runtime.cli.asking import Database, Json
 from bide.runtime.cli.output import print_json, print_table
-from bide.runtime.service.places import settings
+from bide.runtime.service.places import database, settings
 
 app = App(name="config", help="The settings: what is in force here, and where each was set.")
 
@@ -25,7 +25,8 @@ def show(
     """Show every setting that is in force here, secrets masked. A running service has its own: `bide doctor`."""
     from bide.runtime.service.config_shown import settings_shown, value_words
 
-    found = settings_shown(settings(db=db))
+    config = settings(db=db)
+    found = settings_shown(config, database(config))
     if json:
         print_json(found)
         return 0

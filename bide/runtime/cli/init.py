@@ -49,25 +49,26 @@ def init(
             f"nothing is written: {', '.join(there)} {'is' if len(there) == 1 else 'are'} there already; "
             "name another folder (`bide init jobs`), or move what is there away"
         )
-    for name, source in wanted.items():
-        _write(root / name, source)
-    for line in _told(root, wanted, example):
+    made = [name for name, source in wanted.items() if _write(root / name, source)]
+    for line in _told(root, made, example):
         write(line)
     return 0
 
 
-def _write(path: Path, source: str) -> None:
+def _write(path: Path, source: str) -> bool:
+    """Whether it was not there and is now."""
     if path.exists():
-        return
+        return False
     path.parent.mkdir(parents=True, exist_ok=True)
     starter = resources.files("bide.runtime.cli").joinpath("starter")
     path.write_bytes(starter.joinpath(source).read_bytes() if source else b"")
+    return True
 
 
-def _told(root: Path, wanted: dict[str, str], example: bool) -> list[str]:
+def _told(root: Path, made: list[str], example: bool) -> list[str]:
     """What was written, and what to type next."""
     here = root.resolve() == Path.cwd()
-    lines = [f"wrote {root / name}" for name in wanted if name not in _MAY_BE_THERE]
+    lines = [f"wrote {root / name}" for name in made]
     lines += ["", "next:"]
     steps = [
         ("" if here else f"cd {root}", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,8 +14,10 @@ from bide.runtime.service.masking import unmasked_part
 from bide.runtime.service.shapes import Setting
 
 
-def settings_shown(config: Config) -> list[Setting]:
-    """Every setting, in the order in which they are declared."""
+def settings_shown(config: Config, db: Path | None = None) -> list[Setting]:
+    """Every setting, in the order in which they are declared. `db`: the database that is meant where none is named."""
+    if db is not None:
+        config = msgspec.structs.replace(config, db=str(db))
     return [
         Setting(key=key, value=_shown(key, getattr(config, key)), origin=config.origins.get(key, "default"))
         for key in (field.name for field in msgspec.structs.fields(Values))
