@@ -108,6 +108,8 @@ async def test_dev_reads_changed_files_again_and_no_wait_is_lost(bide: Bide, tmp
         await service.hear("0 broken files")
         (jobs / "dags" / "words.py").write_text("WORD = (\n")  # a module beside it is read anew as well
         await service.hear("2 broken files")
+        (jobs / "bide.toml").write_text((jobs / "bide.toml").read_text() + "\n")
+        await service.hear("changed: bide.toml: settings count from the next start on")
         assert [wait["id"] for wait in await waits(jobs)] == [before[0]["id"]]
         (jobs / "inbox" / "2026-06-15.csv").write_text("id,price\n1,9.5\n")
         code, out, err = await said(jobs, "logs", "1", "load", "-f")

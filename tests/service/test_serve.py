@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ def one():
 """
 LONG = """
 import asyncio
+import time
 from datetime import timedelta
 from bide import Context, dag, task
 from bide.triggers import TimeTrigger
@@ -39,6 +41,14 @@ async def parked(ctx: Context) -> None:
 @task
 async def busy() -> None:
     await asyncio.sleep(3600)
+
+@task
+def deaf() -> None:
+    time.sleep(60)
+
+@dag
+def stubborn():
+    deaf()
 
 @dag
 def long():
@@ -261,6 +271,19 @@ async def test_a_second_signal_ends_it_at_once(folder: Path) -> None:
     code, out, _ = await said(folder, "why", "1/busy")
     assert code == 0
     assert "is running" in out or "is ready" in out
+
+
+async def test_a_second_signal_gives_a_thread_that_does_not_end_no_time(folder: Path) -> None:
+    (folder / "dags" / "long.py").write_text(LONG)
+    async with serving(folder, "dags", "--drain", "1h") as service:
+        assert (await said(folder, "trigger", "stubborn"))[0] == 0
+        service.process.send_signal(signal.SIGTERM)
+        await service.hear("stopping")
+        service.process.send_signal(signal.SIGTERM)
+        begun = time.monotonic()
+        assert await service.ends() == 0
+        assert time.monotonic() - begun < 4, "a drain that ends by itself gives bodies 5 s more"
+        assert "stopped, 1 attempt cut short" in service.heard
 
 
 async def test_a_database_too_deep_for_a_socket_is_served_all_the_same(folder: Path) -> None:

@@ -40,6 +40,8 @@ from bide.runtime.graph.spec import Lane
 from bide.runtime.values import encode, redactor
 
 GRACE_US: Final = 5 * SECOND
+HURRY_S: Final = 0.5
+"""What is left of it for bodies that nobody will wait for."""
 _PRESSES: Final = 5
 _FLUSH_EVERY_S: Final = 0.5
 _numbers = msgspec.json.Encoder()
@@ -150,7 +152,7 @@ class Executor:
             if attempt.task is not None:
                 attempt.task.cancel()
         if left:
-            await self._ended(SECOND)
+            await self._ended(min(SECOND, grace_us))
         self.watchdog.close()
         self._threads.dismiss()
         self._threads.join(0.001 if left else 0.5)

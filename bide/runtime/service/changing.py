@@ -14,6 +14,7 @@ from typing import Final
 from bide.runtime.errors import UsageError
 
 _SUFFIXES: Final = (".py", ".toml")
+SETTINGS: Final = ("bide.toml", "pyproject.toml")
 _LOOK_EVERY_S: Final = 0.3
 _QUIET_MS: Final = 300
 """An editor writes a file in several steps: a burst is over when nothing has come for so long."""
@@ -46,6 +47,21 @@ async def changes(paths: Sequence[str]) -> AsyncGenerator[list[str], None]:
         while not all(map(os.path.isdir, roots)):
             await asyncio.sleep(_LOOK_EVERY_S)
         back = roots
+
+
+async def settings_changes(folder: Path) -> AsyncGenerator[list[str], None]:
+    """The files of settings in a project's folder that have changed: no service takes them as it runs."""
+    from watchfiles import awatch
+
+    named = {str(folder / name) for name in SETTINGS}
+    while True:
+        try:
+            async for burst in awatch(
+                folder, watch_filter=lambda _, path: path in named, step=_QUIET_MS, recursive=False
+            ):
+                yield sorted({path for _, path in burst})
+        except FileNotFoundError:
+            await asyncio.sleep(_LOOK_EVERY_S)
 
 
 async def _seen(

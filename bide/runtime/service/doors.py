@@ -577,6 +577,10 @@ class Served(Door, Live, Protocol):
         """Tell these routes from now on; what has changed by that."""
         ...
 
+    def hurry(self) -> None:
+        """Leave without the time that bodies have to end."""
+        ...
+
     async def drain(self, limit_s: float) -> None:
         """Start nothing more; return when nothing runs, or after `limit_s`."""
         ...

@@ -40,7 +40,7 @@ from bide.runtime.errors import (
     StoreLostError,
     UsageError,
 )
-from bide.runtime.executor.executor import Executor
+from bide.runtime.executor.executor import HURRY_S, Executor
 from bide.runtime.executor.logs import LogBook
 from bide.runtime.executor.orphans import kill_orphans
 from bide.runtime.failpoints import armed, point
@@ -507,9 +507,8 @@ class Runtime(Mounted, Rooms):
         self._raise_unopened()
         run_id = int(run.run_id if isinstance(run, RunHandle) else run)
         if run_id in self._shell.runs:
-            ended = self._shell.expect_end(run_id)
             try:
-                await asyncio.wait_for(ended, timeout)
+                await asyncio.wait_for(self._shell.expect_end(run_id), timeout)
             except TimeoutError:
                 raise GaveUpError(f"run {run_id} is not over after {timeout:g} s; it goes on") from None
         return await self._result(run_id)
@@ -550,8 +549,7 @@ class Runtime(Mounted, Rooms):
 
     async def drain(self, limit_s: float) -> None:
         """Start nothing more; return when nothing runs, or after `limit_s` seconds."""
-        self._draining = True
-        self._engine.world.slots.closed = True
+        self._draining = self._engine.world.slots.closed = True
         idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def look(_: object = None) -> None:
@@ -564,6 +562,10 @@ class Runtime(Mounted, Rooms):
             await asyncio.wait([idle], timeout=limit_s)
         finally:
             self._shell.listeners.remove(look)
+
+    def hurry(self) -> None:
+        """Bodies that do not end when the runtime is left are given no time for it: what is left is cut."""
+        self._grace = min(self._grace, HURRY_S)
 
     async def stopped(self) -> None:
         """Returns when the engine has ended; raises what ended it."""

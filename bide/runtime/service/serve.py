@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Final
 
 from bide.runtime.clock import SystemClock
+from bide.runtime.config import project_folder
 from bide.runtime.errors import BideError, NotFoundError, UsageError
 from bide.runtime.graph.lint import as_words
 from bide.runtime.graph.load import Loaded, forget_beside, load_paths
@@ -279,14 +280,26 @@ async def _told_of(
                 say(f"changed: {', '.join(map(os.path.relpath, files))}")
                 reload.set()
 
-    watching = asyncio.create_task(watch(), name="bide dev changes")
+    async def watch_settings() -> None:
+        folder = project_folder(Path.cwd())
+        if changes is not None and folder is not None:
+            from bide.runtime.service.changing import settings_changes
+
+            async for files in settings_changes(folder):
+                say(
+                    f"changed: {', '.join(map(os.path.relpath, files))}: settings count from the next start on"
+                )
+
+    watching = {asyncio.create_task(one(), name="bide dev changes") for one in (watch, watch_settings)}
     try:
         yield
     finally:
-        watching.cancel()
-        await asyncio.wait({watching})
-        if not watching.cancelled():
-            watching.result()  # what has ended the watching is no secret
+        for task in watching:
+            task.cancel()
+        await asyncio.wait(watching)
+        for task in watching:
+            if not task.cancelled():
+                task.result()  # what has ended the watching is no secret
 
 
 async def _until_told(runtime: Served, signals: _Signals, again: _Again) -> None:
@@ -370,6 +383,8 @@ async def _drain(runtime: Served, signals: _Signals, limit_s: float) -> None:
         await asyncio.wait({drained, now}, return_when=asyncio.FIRST_COMPLETED)
         if drained.done():
             drained.result()
+        if now.done():
+            runtime.hurry()
     finally:
         for task in (drained, now):
             task.cancel()
