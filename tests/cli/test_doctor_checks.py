@@ -162,8 +162,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     examine = doctor.examine
 
     def examined(reader: Any, db: Path, now_us: int, live: Any) -> Health:
-        known = found.live
-        return examine(reader, db, now_us, live if known is None else SimpleNamespace(**known))
+        known: Any = live if found.live is None else SimpleNamespace(**found.live)
+        return examine(reader, db, now_us, known)
 
     monkeypatch.setattr(doctor, "examine", examined)
     yield found
