@@ -157,7 +157,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     found.change("PRAGMA journal_mode = WAL")
     backup = found.beside("backups/bide-0.db")
     shutil.copy(found.db, backup)
-    os.utime(backup, (NOW_US / SECOND - 60,) * 2)
+    os.utime(backup, (NOW_US / SECOND - 60, NOW_US / SECOND - 60))
     monkeypatch.setattr(Reader, "sqlite_version", lambda _: (3, 53, 4))
     examine = doctor.examine
 
