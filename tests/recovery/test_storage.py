@@ -22,7 +22,7 @@ import httpx
 import pytest
 
 from bide import Context, Runtime, dag, task
-from bide.runtime.errors import NotNowError, StoreLostError
+from bide.runtime.errors import RefusedError, StoreLostError
 from bide.runtime.store.invariants import check
 from bide.runtime.store.migrate import shipped
 from bide.sensors import FileSensor
@@ -100,7 +100,7 @@ async def test_p13_on_a_full_disk_nothing_acts_and_work_goes_on_by_itself_when_t
                     await asyncio.wait(asked[-1:], timeout=0.2)
             assert (await health(runtime))[0] == 503
             assert "free disk space" in (await health(runtime))[1]
-            with pytest.raises(NotNowError, match=r"not done: .*free disk space"):
+            with pytest.raises(RefusedError, match=r"not done: .*free disk space"):
                 await asyncio.wait_for(runtime.trigger("small", new=True), 1)
             signal_file.write_text("x")  # the wait is fired, which cannot be written: the body rests
             with pytest.raises(TimeoutError):
