@@ -49,10 +49,11 @@ test('a graph with a cycle, with an edge to itself, or with nothing in it is lai
   expect(arrange({ ids: [], edges: [] })).toMatchObject({ width: 0, at: [] })
 })
 
-test('1,000 nodes are laid out while one looks', () => {
-  const started = performance.now()
-  arrange(structure(fold(fan(1000), new Set())))
-  expect(performance.now() - started).toBeLessThan(3000)
+test('1,000 nodes are laid out, each at a place', () => {
+  const wide = structure(fold(fan(1000), new Set()))
+  const { at } = arrange(wide)
+  expect(at).toHaveLength(wide.ids.length)
+  expect(at.flat().every(Number.isFinite)).toBe(true)
 })
 
 test('another structure has another fingerprint', () => {
