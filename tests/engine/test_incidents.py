@@ -128,7 +128,7 @@ def test_an_invalidation_gives_its_asset_and_severity_and_a_plan_is_linked(scene
         " VALUES (3, 7, 'h', '{}', 'low', 0, 'proposed', 0)"
     )
     scene.world.next_id |= {"invalidation": 8, "plan": 4}
-    [(scene.world.assets.invalidated,)] = scene._rows("SELECT max(discovered_us) FROM invalidation")
+    scene.world.assets.invalidated = True
     incident = opened(scene, asset=None, invalidation=7)
     [line] = store.listed(conn, None, 10)
     assert (line.asset, line.severity, line.invalidation_id, line.plan_id) == ("gold", "critical", 7, None)

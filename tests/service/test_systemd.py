@@ -78,19 +78,19 @@ async def test_b73_ready_is_said_after_recovery_with_counts_and_stopping_before_
         first = heard.all[0]
         assert first["STATUS"].startswith("starting")
         assert int(first["EXTEND_TIMEOUT_USEC"]) >= 10_000_000
-        assert heard.all[-1]["STATUS"] == "serving: 3 DAGs, 0 runs, 0 of 64 slots, 0 waits"
+        assert heard.all[-1]["STATUS"] == "serving: 4 DAGs, 0 runs, 0 of 64 slots, 0 waits"
         assert (await said(folder, "trigger", "long"))[0] == 0
         while True:
             status = (await heard.next("STATUS"))["STATUS"]
             if "1 wait" in status and "0 of 64" in status:
                 break
-        assert status == "serving: 3 DAGs, 1 run, 0 of 64 slots, 1 wait"
+        assert status == "serving: 4 DAGs, 1 run, 0 of 64 slots, 1 wait"
         service.process.kill()
         await service.ends()
     async with unit(folder, heard, "dags", "--drain", "7s") as service:
         ready = await heard.next("READY")
         assert (
-            ready["STATUS"] == "serving: 3 DAGs, 1 run, 0 of 64 slots, 1 wait"
+            ready["STATUS"] == "serving: 4 DAGs, 1 run, 0 of 64 slots, 1 wait"
         )  # recovered before it was said
         service.process.send_signal(signal.SIGTERM)
         stopping = await heard.next("STOPPING")

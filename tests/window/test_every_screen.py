@@ -176,6 +176,7 @@ def test_t17_payloads_were_there_to_be_seen(seen: Page, places: Places) -> None:
     sides = (
         f"/runs/{run}/t/speaks",
         "/approvals?state=rejected",
+        "/waits?by=what",
         "/dags/evil?view=docs",
         f"/runs/{places.runs[1]}/t/asks",
     )
