@@ -61,6 +61,15 @@ async def test_b54_c38_a_run_says_which_code_it_ran_with(tmp_path: Path, sim_run
         assert newest.file == str(file)
         assert [each.code for each in await views.run_code(first.run_id)] == [oldest.code]
         assert [each.code for each in await views.run_code(second.run_id)] == [newest.code]
+        for run, of in ((first, oldest), (second, newest)):
+            assert [a.code for a in (await rt.operations.tasks.show(str(run.run_id), "count")).attempts] == [
+                of
+            ]
+            assert (await rt.operations.show(str(run.run_id), 1)).version == of.hash
+        await rt.operations.rerun(str(first.run_id), "count")
+        await first.wait()
+        again = (await rt.operations.tasks.show(str(first.run_id), "count")).attempts
+        assert [a.code for a in again] == [oldest, newest], "the first try had other code than the second one"
         assert (await views.code("etl", oldest.code)).text == FILE.format(number=1)
         assert (await views.code("etl", newest.code)).text == FILE.format(number=2)
         (beside, _) = await views.codes("other")

@@ -135,6 +135,9 @@ async def test_show_has_the_keys_of_the_terminal(ops: Operations) -> None:
     shown["tasks"] = [{key: task[key] for key in promised} for task in shown["tasks"]]
     assert shown.pop("alerts") == []
     assert shown.pop("kind") == "manual"
+    assert shown.pop("version") == "h1"
+    made = {key: shown.pop(key) for key in ("reason", "made", "who", "params", "params_bytes", "hidden")}
+    assert made == {"reason": "", "made": "", "who": None, "params": {}, "params_bytes": 2, "hidden": []}
     assert shown == {
         "run_id": "2",
         "dag": "etl",

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from bide import dag, task
+from bide import Param, dag, shell, task
+from bide.runtime.cli.made import made_lines
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.testing import SimRuntime, sim_runtime
 
@@ -61,6 +62,41 @@ async def test_a_run_shows_the_graph_that_it_runs_and_not_that_which_came_after(
         assert (await rt.operations.stats.graph("1")).newer
         with pytest.raises(NotFoundError, match="no run 7"):
             await rt.operations.stats.graph("7")
+
+
+@dag(params={"day": Param("today"), "password": Param(""), "to": Param({}), "rows": Param(1, ge=0)})
+def asked() -> None:
+    """Takes parameters, a secret among them."""
+    shell("says", "echo {params.password} {params.day}")
+
+
+async def test_t17_a_run_shows_what_it_was_made_with_and_never_a_secret() -> None:
+    async with sim_runtime([asked]) as rt:
+        secret = {"password": "hunter2", "to": {"url": "https://ann:hunter2@host/", "token": "hunter2"}}
+        run = await rt.trigger("asked", params={"day": "<b>2026</b>", **secret})
+        await rt.trigger("asked", params={"day": "x" * 70_000})
+        shown = await rt.operations.show(str(run.run_id))
+        assert shown.params == {
+            "day": "<b>2026</b>",
+            "password": "***",
+            "to": {"url": "https://***@host/", "token": "***"},
+            "rows": 1,
+        }
+        assert (shown.hidden, shown.made, shown.who) == (("password", "to"), "triggered", "python")
+        task = await rt.operations.tasks.show(str(run.run_id), "says")
+        assert "hunter2" not in repr((shown, task.inputs)), "nor do rendered inputs show it"
+        assert [*made_lines(shown)] == [
+            f"graph {shown.version[:12]}, made as triggered, asked for by python",
+            'param day = "<b>2026</b>"',
+            "param password = ***",
+            'param to = {"url":"https://***@host/","token":"***"}',
+            "param rows = 1",
+        ]
+        large = await rt.operations.show("2")
+        assert (large.params, large.params_bytes > 70_000, large.hidden) == (None, True, ())
+        assert [*made_lines(large)][1:] == [
+            f"its parameters have {large.params_bytes:,} bytes: more than is shown"
+        ]
 
 
 async def test_a_run_of_a_paused_dag_says_since_when_and_why() -> None:

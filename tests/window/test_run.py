@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from tests.window.house import DATES, House
+from tests.window.showcase import HOSTILE
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +214,36 @@ def test_a_run_is_cancelled_with_what_that_means_said_before(page: Page, house: 
     expect(node(page, "flag")).to_have_attribute("aria-label", "flag: cancelled")
     expect(page.locator(".head .state")).to_have_text("cancelled")
     expect(page.get_by_role("button", name="Rerun all")).to_be_visible()
+
+
+def test_what_a_run_was_made_with_is_shown_and_given_to_another(page: Page, house: House) -> None:
+    run = house.trigger("with_params", text=f"it's {HOSTILE[:20]}", often=3)
+    go(page, house, f"/runs/{run}")
+    panel = page.locator("section").filter(has=page.get_by_role("heading", name="Parameters"))
+    expect(panel).to_contain_text(f"it's {HOSTILE[:20]}")
+    expect(panel.get_by_role("button", name="Copy JSON")).to_be_visible()
+    panel.get_by_role("button", name="Trigger with these").click()
+    dialog = page.get_by_role("dialog", name=f"Trigger with_params as run {run}")
+    expect(dialog.get_by_label("text")).to_have_value(f"it's {HOSTILE[:20]}")
+    expect(dialog.get_by_label("often")).to_have_value("3")
+    dialog.get_by_label("often").fill("4")
+    dialog.get_by_role("button", name="Start a run").click()
+    expect(page).to_have_url(re.compile(rf"/runs/(?!{run}$)\d+$"))
+    expect(panel.locator("dd").last).to_have_text("4")
+    hidden = {
+        "run_id": run,
+        "params": {"text": "***", "often": 5, "gone": {"list": [[1, 2], "x" * 80]}},
+        "hidden": ["text"],
+    }
+    shown = house.ask(f"/runs/{run}?limit=1") | hidden
+    page.route(f"**/api/v1/runs/{run}?*", lambda route: route.fulfill(json=shown))
+    go(page, house, f"/runs/{run}")
+    expect(panel).to_contain_text("a secret is not shown")
+    panel.get_by_text("a list of 2").click()
+    expect(panel.get_by_text("[1,2]")).to_be_hidden()
+    panel.get_by_role("button", name="Trigger with these").click()
+    expect(dialog).to_contain_text("Not shown, so to be given again: text. The DAG takes no more: gone.")
+    expect(dialog.get_by_label("text")).to_have_value("hello")
 
 
 def test_an_alert_of_the_run_is_acknowledged_where_it_is_seen(page: Page, house: House) -> None:

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ANY, fieldsOf, paramsOf } from '../src/lib/params'
+import { ANY, fieldsOf, paramsOf, said } from '../src/lib/params'
 
 const SCHEMA = {
   properties: {
@@ -42,4 +42,14 @@ test('a DAG that declares none takes any', () => {
   expect(fieldsOf({})).toHaveLength(1)
   expect(paramsOf({}, { [ANY]: '' })).toEqual({})
   expect(paramsOf({}, { [ANY]: '{"a": 1}' })).toEqual({ a: 1 })
+})
+
+test('the form has what a run was made with, and gives exactly that again, as the terminal does', () => {
+  const had = { region: 'us', often: 3, share: 0.5, deep: { a: [1] }, sure: true, note: 'one\ntwo', free: '7' }
+  const filled = (schema: typeof SCHEMA) => Object.fromEntries(fieldsOf(schema, had).map((field) => [field.name, field.value ?? '']))
+  expect(paramsOf(SCHEMA, filled(SCHEMA))).toEqual(had)
+  expect(fieldsOf(SCHEMA, had).find((field) => field.name === 'note')!.lines).toBe(3)
+  expect(paramsOf(SCHEMA, filled({ ...SCHEMA, properties: { ...SCHEMA.properties, note: { type: ['string', 'null'], default: 'x' } } as never })).note).toBe('one\ntwo')
+  expect(paramsOf({}, { [ANY]: fieldsOf({}, had)[0]!.value! })).toEqual(had)
+  expect(said(SCHEMA, had)).toEqual(['region=us', 'often=3', 'share=0.5', 'deep={"a":[1]}', 'sure=true', 'note=one\ntwo', 'free="7"'])
 })

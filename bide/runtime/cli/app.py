@@ -59,6 +59,7 @@ from bide.runtime.cli.asking import (
 )
 from bide.runtime.cli.folding import folded
 from bide.runtime.cli.grouping import by_group
+from bide.runtime.cli.made import made_lines
 from bide.runtime.cli.many import (
     OfDags,
     OfRuns,
@@ -228,7 +229,7 @@ def runs(
 
 @app.command
 def show(run: Run, /, *, db: Db = None, json: Json = False) -> int:
-    """Show a run and its tasks."""
+    """Show a run: what it was made of, its parameters, and its tasks."""
     head, task = split_address(run)
     if task is not None:
         raise UsageError(f"show takes a run: `bide show {head}`, or `bide why {run}` for one task")
@@ -242,6 +243,8 @@ def show(run: Run, /, *, db: Db = None, json: Json = False) -> int:
     write(
         f"{found.kind} run, logical date {stamp(found.logical_date)}{span if interval.start != interval.end else ''}"
     )
+    for line in made_lines(found):
+        write(line)
     rows = [
         (name if t.role == "task" else f"{name} ({t.role})", t.state, str(t.attempts), t.reason)
         for name, t in folded(found.tasks)

@@ -20,7 +20,7 @@ def loads(
     conn: sqlite3.Connection, dag_id: int, version: int | None, below: int, limit: int
 ) -> list[CodeLine]:
     """The loads of a DAG below a number, the newest first."""
-    return [_line(each) for each in reads.codes(conn, dag_id, below, limit, version)]
+    return [line(each) for each in reads.codes(conn, dag_id, below, limit, version)]
 
 
 def show(conn: sqlite3.Connection, dag: str, dag_id: int, number: int) -> CodeShown:
@@ -32,7 +32,7 @@ def show(conn: sqlite3.Connection, dag: str, dag_id: int, number: int) -> CodeSh
         )
     row = found[0]
     text = None if row.source is None else reads.text(conn, row.source)
-    return CodeShown(**msgspec.structs.asdict(_line(row)), dag=dag, text=text)
+    return CodeShown(**msgspec.structs.asdict(line(row)), dag=dag, text=text)
 
 
 def of_run(conn: sqlite3.Connection, run_id: int) -> list[CodeLine]:
@@ -40,10 +40,10 @@ def of_run(conn: sqlite3.Connection, run_id: int) -> list[CodeLine]:
     dag_id = reads.dag_of_run(conn, run_id)
     if dag_id is None:
         raise NotFoundError(f"there is no run {run_id}: `bide runs` lists them")
-    return [_line(each) for each in reads.of_run(conn, dag_id, run_id)]
+    return [line(each) for each in reads.of_run(conn, dag_id, run_id)]
 
 
-def _line(row: reads.CodeRow) -> CodeLine:
+def line(row: reads.CodeRow) -> CodeLine:
     return CodeLine(
         code=str(row.code_id),
         version=str(row.version_id),

@@ -20,6 +20,7 @@ MASK: Final = "***"
 _TEXT: Final = 500
 _UNREAD: Final = 65_536  # a longer text is not looked into, and not shown
 _DEEP, _WIDE, _MANY = 6, 50, 200
+_DEEPEST: Final = 100
 _USERINFO: Final = re.compile(r"(?<=://)[^/\s\"']+@")  # up to the last @: a password may hold one
 _WHAT: Final = (
     ("dag", "dag"), ("run_id", "run"), ("wait_id", "wait"), ("backfill_id", "backfill"), ("approval_id", "approval"),
@@ -47,6 +48,29 @@ def unmasked_part(value: Any, *, by_name: bool) -> Any:
     {'auth': '***', 'url': 'http://***@host/'}
     """
     return _Walk(by_name).of(value, 0)
+
+
+def without_secrets(value: Any, name: str = "", depth: int = 0) -> Any:
+    """Plain data as it is stored with its secrets masked, and nothing cut; `name` is what it stands under.
+
+    >>> without_secrets({"day": "2026-03-01", "password": "hunter2"})
+    {'day': '2026-03-01', 'password': '***'}
+    """
+    if name and is_secret(name) and value not in (None, "") and not isinstance(value, bool):
+        return MASK
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return _USERINFO.sub(f"{MASK}@", redactor(value))
+        case int() | float():
+            return value if redactor(str(value)) == str(value) else MASK
+        case dict() if depth < _DEEPEST:
+            return {redactor(key): without_secrets(each, key, depth + 1) for key, each in value.items()}
+        case list() if depth < _DEEPEST:
+            return [without_secrets(each, "", depth + 1) for each in value]
+        case _:
+            return f"... {len(value):,} items"
 
 
 def target_of(verb: str, args: dict[str, Any]) -> str:

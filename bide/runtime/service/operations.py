@@ -40,6 +40,7 @@ from bide.runtime.service.logs import read_log
 from bide.runtime.service.once import again
 from bide.runtime.service.operated import Operated
 from bide.runtime.service.paging import behind
+from bide.runtime.service.run_views import shown_params
 from bide.runtime.service.shapes import (
     AlertLine,
     DagLine,
@@ -63,6 +64,7 @@ from bide.runtime.service.shapes import (
 from bide.runtime.service.who import Who
 from bide.runtime.store import reader as store
 from bide.runtime.store.reader import Reader
+from bide.runtime.store.run_reads import made
 from bide.runtime.store.schedules import standing
 
 if TYPE_CHECKING:
@@ -482,6 +484,8 @@ def _show(reader: Reader, run_id: int, limit: int, before: str | None) -> RunSho
             raise NotFoundError(f"run {run_id} has no task {before!r}: a page begins behind one that it has")
         last = instance.instance_id
     beside = nodes_beside(run.spec)
+    params, hidden = shown_params(run.params)
+    why, who = reader.read(lambda conn: made(conn, run_id, run.created_us, run.dag))
     return RunShown(
         run_id=str(run_id),
         dag=run.dag,
@@ -502,6 +506,13 @@ def _show(reader: Reader, run_id: int, limit: int, before: str | None) -> RunSho
         ),
         alerts=tuple(alert_line(each) for each in reader.alerts(run_id)),
         kind=run.kind,
+        version=run.version,
+        reason=run.reason,
+        made=why,
+        who=who,
+        params=params,
+        params_bytes=len(run.params.encode()),
+        hidden=hidden,
     )
 
 

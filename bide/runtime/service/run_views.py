@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from bide.runtime import typed
 from bide.runtime.errors import UsageError
+from bide.runtime.graph.facts import RERUN
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.service.describe import does
+from bide.runtime.service.masking import without_secrets
 from bide.runtime.service.run_shapes import InstanceTimes, MoveLine, Paused, RunGraph
 from bide.runtime.service.shapes import DagTask, iso, iso_or_none
 from bide.runtime.store import run_reads as reads
@@ -16,6 +20,8 @@ from bide.runtime.store.reader import Reader
 if TYPE_CHECKING:
     import sqlite3
 
+MOST_PARAMS: Final = 65_536
+"""Bytes of a run's parameters that are told: a listing is none of 16 MiB."""
 MOST_MOVES: Final = 64
 """Moves that are told of one instance: one that defers again and again has any number."""
 
@@ -90,3 +96,19 @@ def times_of(reader: Reader, run_id: int, limit: int, before: str | None) -> lis
         )
         for one in instances
     ]
+
+
+def shown_params(stored: str) -> tuple[dict[str, Any] | None, tuple[str, ...]]:
+    """What a run was given, secrets masked, and in which parameters something is; None where that is too much.
+
+    >>> shown_params('{"day": "2026-03-01", "token": "hunter2"}')
+    ({'day': '2026-03-01', 'token': '***'}, ('token',))
+    """
+    if len(stored.encode()) > MOST_PARAMS:
+        return None, ()
+    given: dict[str, Any] = msgspec.json.decode(stored)
+    given.pop(RERUN, None)
+    found: dict[str, Any] = without_secrets(given)
+    return found, tuple(
+        name for (name, was), now in zip(given.items(), found.values(), strict=True) if was != now
+    )

@@ -172,7 +172,12 @@ class AlertLine(_Shape, frozen=True):
 
 
 class RunShown(_Shape, frozen=True):
-    """`alerts` are those of the run and of its tasks, the newest first; `kind` is what made it, as in `runs`."""
+    """`alerts` are those of the run and of its tasks, the newest first; `kind` is what made it, as in `runs`.
+
+    `made` says why it was made, `who` asked for it where somebody did, `reason` why it is as it is; `version` is the hash of the graph that it runs. `params` are what
+    it was made with, defaults included and secrets masked: `hidden` are the parameters in which something is. They are null
+    where they have more than 64 KiB, which `params_bytes` tells.
+    """
 
     run_id: Id
     dag: str
@@ -182,6 +187,13 @@ class RunShown(_Shape, frozen=True):
     tasks: tuple[TaskLine, ...]
     alerts: tuple[AlertLine, ...] = ()
     kind: str = ""
+    version: str = ""
+    reason: str = ""
+    made: str = ""
+    who: str | None = None
+    params: dict[str, Any] | None = None
+    params_bytes: int = 0
+    hidden: tuple[str, ...] = ()
 
 
 class WaitLine(_Shape, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bide.runtime.service.code_shapes import CodeLine
 from bide.runtime.service.said_words import AttemptWord, Id, Instant, RunWord, TaskWord
 from bide.runtime.service.shapes import Interval, _Shape
 
@@ -11,7 +12,8 @@ from bide.runtime.service.shapes import Interval, _Shape
 class AttemptLine(_Shape, frozen=True):
     """One try. `queued_s`: it wanted a slot for so long; `slot_s`: it held one; `waited_s`: it went on without one.
 
-    `metrics` are the numbers that the body gave, `log_bytes` how long its log is now.
+    `metrics` are the numbers that the body gave, `log_bytes` how long its log is now. `code` is the text of the DAG that it was
+    begun with; null where none is known any more.
     """
 
     attempt: int
@@ -24,6 +26,7 @@ class AttemptLine(_Shape, frozen=True):
     error: str | None
     metrics: dict[str, Any]
     log_bytes: int
+    code: CodeLine | None = None
 
 
 class TaskWait(_Shape, frozen=True):

@@ -18,10 +18,13 @@ from bide.runtime.graph.render import render
 from bide.runtime.graph.spec import DagSpec, TaskSpec
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.service.addresses import before_number, bounded, read_date, run_number, task_address
+from bide.runtime.service.codes import line
 from bide.runtime.service.describe import does, error_words, trigger_words
+from bide.runtime.service.masking import without_secrets
 from bide.runtime.service.places import log_of
 from bide.runtime.service.shapes import Interval, iso, iso_or_none
 from bide.runtime.service.task_shapes import AttemptLine, Beside, TaskFound, TaskInput, TaskShown, TaskWait
+from bide.runtime.store import code_reads
 from bide.runtime.store import reader as store
 from bide.runtime.store import task_reads as reads
 from bide.runtime.store.reader import Reader
@@ -99,6 +102,11 @@ class Tasks:
         beside = reads.next_to(conn, run.run_id, [*task.upstream, *down][:_BESIDE], MOST_RESULT)
         text, length = reads.result(conn, one.instance_id, MOST_RESULT)
         mapped = task.map is not None and one.map_index < 0
+        attempts = reads.attempts(conn, one.instance_id, _MOST)
+        dag_id = code_reads.dag_of_run(conn, run.run_id)
+        begun = (
+            {} if dag_id is None else code_reads.of_attempts(conn, dag_id, [a.attempt_id for a in attempts])
+        )
         return TaskShown(
             run_id=str(run.run_id),
             dag=run.dag,
@@ -134,11 +142,11 @@ class Tasks:
             upstream=tuple(_beside(name, beside) for name in task.upstream[:_BESIDE]),
             downstream=tuple(_beside(name, beside) for name in down[:_BESIDE]),
             instances=reads.instances(conn, run.run_id, task.name) if mapped else {},
-            attempts=tuple(self._attempt(each) for each in reads.attempts(conn, one.instance_id, _MOST)),
+            attempts=tuple(self._attempt(each, begun.get(each.attempt_id)) for each in attempts),
             waits=tuple(self._wait(each) for each in reads.waits(conn, one.instance_id, _MOST)),
         )
 
-    def _attempt(self, one: reads.AttemptRead) -> AttemptLine:
+    def _attempt(self, one: reads.AttemptRead, code: code_reads.CodeRow | None) -> AttemptLine:
         took = 0 if one.ended_us is None else max(0, one.ended_us - one.started_us)
         return AttemptLine(
             attempt=one.number,
@@ -151,6 +159,7 @@ class Tasks:
             error=error_words(one.error) or None,
             metrics=msgspec.json.decode(one.metrics) if one.metrics else {},
             log_bytes=size(log_of(self._db, one.attempt_id).parent, one.attempt_id),
+            code=None if code is None else line(code),
         )
 
     def _wait(self, one: reads.WaitRead) -> TaskWait:
@@ -190,11 +199,11 @@ def _found(each: reads.FoundRead) -> TaskFound:
 
 
 def _facts(run: store.RunDetail, spec: DagSpec, one: store.TaskShown) -> Facts:
-    params: dict[str, Any] = msgspec.json.decode(run.params)
+    params: dict[str, Any] = without_secrets(msgspec.json.decode(run.params))
     return Facts(
         dag=run.dag, task=one.task, run_id=run.run_id, map_index=one.map_index, attempt=max(1, one.attempts),
         logical_us=run.logical_us, start_us=run.start_us, end_us=run.end_us, scheduled_us=run.scheduled_us,
-        params={**spec.params, **params}, tz=spec.tz,
+        params={**without_secrets(spec.params), **params}, tz=spec.tz,
     )  # fmt: skip
 
 
@@ -258,4 +267,4 @@ def _input(
             value = render(value, facts)
         except UsageError:  # it needs what only an attempt has: as it was written
             pass
-    return TaskInput(name=name, value=value)
+    return TaskInput(name=name, value=without_secrets(value, name.removeprefix("env ")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -82,6 +83,23 @@ def of_run(conn: sqlite3.Connection, dag_id: int, run_id: int) -> list[CodeRow]:
         if _begun_between(conn, run_id, one.first_attempt_id, end):
             found.append(one)
     return found
+
+
+def of_attempts(conn: sqlite3.Connection, dag_id: int, attempts: Sequence[int]) -> dict[int, CodeRow]:
+    """What each of these attempts was begun with, by its number; those that are older than all that is kept have none."""
+    if not attempts:
+        return {}
+    first, last = min(attempts), max(attempts)
+    found = _one(conn, "c.first_attempt_id <= ?2", (dag_id, first)) + in_one(
+        conn,
+        CodeRow,
+        f"{_CODE} WHERE c.dag_id = ? AND c.first_attempt_id > ? AND c.first_attempt_id <= ? ORDER BY c.code_id",
+        (dag_id, first, last),
+    )
+    begun: dict[int, CodeRow] = {}
+    for one in found:
+        begun |= {each: one for each in attempts if each >= one.first_attempt_id}
+    return begun
 
 
 def _one(conn: sqlite3.Connection, where: str, values: tuple[int, int]) -> list[CodeRow]:

@@ -84,6 +84,15 @@ def commanded(conn: sqlite3.Connection, at_us: int, target: str) -> str | None:
     return None if found is None else str(found[0])
 
 
+def made(conn: sqlite3.Connection, run_id: int, created_us: int, dag: str) -> tuple[str, str | None]:
+    """Why a run was made, as the journal had it then, and who asked for it; its own reason says how it ended."""
+    found = conn.execute(
+        "SELECT reason FROM event WHERE run_id = ? AND subject = 'run' AND was = '' ORDER BY seq LIMIT 1",
+        (run_id,),
+    ).fetchone()
+    return "" if found is None else str(found[0]), commanded(conn, created_us, f"dag {dag}")
+
+
 def newest_version(conn: sqlite3.Connection, dag: str) -> str | None:
     """The hash of the graph of a DAG as it was last loaded."""
     found = conn.execute(

@@ -28,10 +28,22 @@ const kind = (schema: Schema) => kinds(schema).find((each) => each !== 'null') ?
 /** A value as it stands in its field. */
 const shown = (value: unknown): string => (value === undefined || value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value))
 
-/** One field for each parameter, with its bounds in words. */
-export function fieldsOf(schema: ParamsSchema): Field[] {
+/** Of no declared type what reads as JSON is JSON: a text that does so is written as one. */
+const free = (value: unknown): string => (typeof value === 'string' && reads(value) ? JSON.stringify(value) : shown(value))
+
+function reads(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** One field for each parameter, with its bounds in words; filled with the values of a run, where there is one. */
+export function fieldsOf(schema: ParamsSchema, given: Record<string, unknown> = {}): Field[] {
   const properties = Object.entries(schema.properties ?? {})
-  if (properties.length === 0) return [{ name: ANY, label: 'Parameters', lines: 3, hint: 'An object as JSON, such as {"day": "2026-03-01"}: this DAG declares none and takes any.' }]
+  if (properties.length === 0) return [{ name: ANY, value: Object.keys(given).length ? JSON.stringify(given, null, 2) : '', label: 'Parameters', lines: 3, hint: 'An object as JSON, such as {"day": "2026-03-01"}: this DAG declares none and takes any.' }]
   return properties.map(([name, of]) => {
     const needed = (schema.required ?? []).includes(name)
     const it = kind(of)
@@ -43,6 +55,10 @@ export function fieldsOf(schema: ParamsSchema): Field[] {
     else if (it === 'array' || it === 'object') field.lines = 3
     else if (it === 'string' && (of.maxLength ?? 0) > 120) field.lines = 3
     if (of.enum && 'default' in of) field.value = JSON.stringify(of.default)
+    if (name in given) {
+      field.value = of.enum ? JSON.stringify(given[name]) : it === '' ? free(given[name]) : shown(given[name])
+      if (it === 'string' && field.value.includes('\n')) field.lines = 3  // a line takes none
+    }
     return field
   })
 }
@@ -86,6 +102,11 @@ export function paramsOf(schema: ParamsSchema, values: Record<string, string>): 
     found[name] = value(name, of, text)
   }
   return found
+}
+
+/** Parameters as the terminal takes them. */
+export function said(schema: ParamsSchema, params: Record<string, unknown>): string[] {
+  return Object.entries(params).map(([name, value]) => `${name}=${kind(schema.properties?.[name] ?? {}) === 'string' ? shown(value) : free(value)}`)
 }
 
 function value(name: string, of: Schema, text: string): unknown {

@@ -1,21 +1,28 @@
 /** Starting a run of a DAG, pausing it, letting it go on: the same wherever a DAG is shown. */
 import { get, post, Problem } from '../api/client'
 import { go, part } from '../lib/router'
-import { fieldsOf, paramsOf, type ParamsSchema } from '../lib/params'
+import { fieldsOf, paramsOf, said, type ParamsSchema } from '../lib/params'
 import { open, say, word, type Doing } from './action'
 
-/** Ask for the parameters that the DAG declares, and start it. */
-export async function askTrigger(dag: string): Promise<void> {
+/** What another run was made with: its parameters, and those of which something is not shown. */
+export interface Like { run: string; params: Record<string, unknown>; hidden: readonly string[] }
+
+/** Ask for the parameters that the DAG declares, and start it; `like`: they stand there as that run had them. */
+export async function askTrigger(dag: string, like?: Like): Promise<void> {
   try {
     const shown = await get('/api/v1/dags/{dag}', { dag })
-    open(triggering(dag, shown.params as ParamsSchema, shown.tz, shown.paused))
+    open(triggering(dag, shown.params as ParamsSchema, shown.tz, shown.paused, like))
   } catch (error) {
     if (!(error instanceof Problem)) throw error
     say(error.detail, true)
   }
 }
 
-function triggering(dag: string, schema: ParamsSchema, tz: string, paused: boolean): Doing {
+function triggering(dag: string, schema: ParamsSchema, tz: string, paused: boolean, like?: Like): Doing {
+  const declared = Object.keys(schema.properties ?? {})
+  const hidden = like?.hidden.filter((name) => !declared.length || declared.includes(name)) ?? []
+  const gone = declared.length ? Object.keys(like?.params ?? {}).filter((name) => !declared.includes(name)) : []
+  const had = Object.fromEntries(Object.entries(like?.params ?? {}).filter(([name]) => !hidden.includes(name)))
   const given = (values: Record<string, string>) => {
     try {
       return paramsOf(schema, values)
@@ -24,12 +31,13 @@ function triggering(dag: string, schema: ParamsSchema, tz: string, paused: boole
     }
   }
   return {
-    title: `Trigger ${dag}`,
+    title: like ? `Trigger ${dag} as run ${like.run}` : `Trigger ${dag}`,
     verb: 'Start a run',
-    preview: <p>A run starts{paused ? ' once the DAG is no longer paused' : ' as soon as there is room'}. What is left as it is keeps its default.</p>,
+    preview: <p>A run starts{paused ? ' once the DAG is no longer paused' : ' as soon as there is room'}. {like ? <>The fields have what run {like.run} was made with.</> : 'What is left as it is keeps its default.'}
+      {hidden.length > 0 && <> Not shown, so to be given again: <b>{hidden.join(', ')}</b>.</>}{gone.length > 0 && <> The DAG takes no more: <b>{gone.join(', ')}</b>.</>}</p>,
     fields: [
       { name: ' date', label: `Logical date, in ${tz}`, kind: 'datetime-local', hint: 'Empty: now.' },
-      ...fieldsOf(schema),
+      ...fieldsOf(schema, had),
     ],
     command: (values) => {
       let params: Record<string, unknown> = {}
@@ -39,7 +47,7 @@ function triggering(dag: string, schema: ParamsSchema, tz: string, paused: boole
         // what cannot be read yet stands in its field
       }
       return ['bide trigger', word(dag), ...(values[' date'] ? ['--date', word(values[' date'])] : []),
-        ...Object.entries(params).map(([name, value]) => `--param ${word(`${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)}`)].join(' ')
+        ...said(schema, params).map((each) => `--param ${word(each)}`)].join(' ')
     },
     act: async (values) => {
       const made = await post('/api/v1/dags/{dag}/runs', { dag }, { params: given(values), ...(values[' date'] && { logical_date: values[' date'] }) })

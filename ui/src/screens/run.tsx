@@ -13,6 +13,7 @@ import { RunCode } from './run_code'
 import { Actions, Alerts, Banner } from './run_actions'
 import { Cause, Failures, Path } from './run_cause'
 import { useLive, type Live, type Task } from './run_live'
+import { Params } from './run_params'
 import { Chosen } from './run_task'
 import './run.css'
 
@@ -57,7 +58,10 @@ function Page({ run, graph, live }: { run: string; graph: RunGraph; live: Live }
       <Timeline run={run} graph={graph} live={live} critical={critical} />
       <div class="columns">
         <Path stats={stats} run={run} />
-        <Cause run={run} graph={graph} shown={shown} />
+        <div class="run-stack">
+          <Cause run={run} graph={graph} shown={shown} />
+          {shown && <Params run={run} shown={shown} />}
+        </div>
       </div>
     </>
   )

@@ -88,7 +88,8 @@ export function Cause({ run, graph, shown }: { run: string; graph: RunGraph; sho
       <dl class="run-facts">
         {shown && <><dt>Made by</dt><dd>{KINDS[shown.kind] ?? shown.kind}{graph.who && <> of <b>{graph.who}</b></>}, <Instant at={graph.created_at} /></dd></>}
         {shown && shown.interval.start !== shown.interval.end && <><dt>Data interval</dt><dd><Instant at={shown.interval.start} /> to <Instant at={shown.interval.end} /></dd></>}
-        {graph.reason && <><dt>Reason</dt><dd>{graph.reason}</dd></>}
+        {shown?.made && <><dt>Made as</dt><dd>{shown.made}</dd></>}
+        {graph.reason && graph.reason !== shown?.made && <><dt>Reason</dt><dd>{graph.reason}</dd></>}
       </dl>
       <Shown of={why}>
         {(said) => (

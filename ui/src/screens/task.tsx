@@ -10,7 +10,7 @@ import { taskPath, Why } from '../parts/why'
 import { TaskActions } from '../parts/task-actions'
 import { filter, part, query } from '../lib/router'
 import { URGENCY } from '../lib/states'
-import { lasted, now, span } from '../lib/time'
+import { instant, lasted, now, span } from '../lib/time'
 import './task.css'
 
 type Task = Answer<'/api/v1/runs/{run}/tasks/{task}'>
@@ -114,8 +114,20 @@ function Spent({ one, task }: { one: Attempt; task: Task }) {
         {waited >= 0.001 && <span><i class="box waited" aria-hidden="true" />Waited without one <b>{span(waited * 1000)}</b></span>}
         {Object.entries(one.metrics).map(([key, value]) => <Fact key={key} name={key}><b>{Number(value).toLocaleString()}</b></Fact>)}
         <Fact name="Log">{bytes(one.log_bytes)}</Fact>
+        {one.code && <Began code={one.code} dag={task.dag} />}
       </div>
     </>
+  )
+}
+
+/** The code that an attempt was begun with; that it is not what would run now is said. */
+function Began({ code, dag }: { code: NonNullable<Attempt['code']>; dag: string }) {
+  const at = `/dags/${part(dag)}?view=code&code=${code.code}`
+  return (
+    <Fact name="Code">
+      <Link to={at} title={`${code.file || 'no file'}, loaded ${instant(code.loaded_at)}`}>{code.source ? code.source.slice(0, 8) : `code ${code.code}`}</Link> <span class="dim">version {code.version}</span>
+      {!code.current && <>, <Link to={`/dags/${part(dag)}?view=code&from=${code.code}`}>what runs now is other code</Link></>}
+    </Fact>
   )
 }
 
