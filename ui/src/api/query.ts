@@ -19,6 +19,8 @@ const APART = 200
 const AFRESH = 1000
 /** What takes long to answer is asked for less often: so many times as long lies between two questions. */
 const PATIENCE = 5
+/** But never longer than that: who looks on a slow day is to see what changes, too. */
+const LONGEST = 2000
 
 export function asking<T>(ask: (signal: AbortSignal) => Promise<T>): Asked<T> & { end: () => void } {
   const data = signal<T | undefined>(undefined)
@@ -59,7 +61,7 @@ export function asking<T>(ask: (signal: AbortSignal) => Promise<T>): Asked<T> & 
       wanted = true
       return
     }
-    const left = asked + Math.max(APART, took * PATIENCE) - performance.now()
+    const left = asked + Math.max(APART, Math.min(took * PATIENCE, LONGEST)) - performance.now()
     if (left <= 0) void now()
     else
       timer = setTimeout(() => {
