@@ -56,6 +56,22 @@ def test_b54_c38_the_terminal_prints_the_code_of_a_run_and_what_has_changed_sinc
     assert (shown["dag"], shown["text"]) == ("orders", FILE.format(number=2))
 
 
+@pytest.mark.parametrize("name", ["code", "grid", "show"])
+def test_a_dag_with_the_name_of_a_command_is_shown_all_the_same(
+    bide: Bide, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "named.py").write_text(FILE.format(number=1).replace("orders", name))
+    assert bide("run", "named.py", "--date", "2026-06-11", "--db", "x.db").code == 0
+    shown = bide("dags", "show", name, "--db", "x.db")
+    assert (shown.code, shown.out.split(":")[0]) == (0, name)
+    assert bide("dags", "--db", "x.db", "--", name).out == shown.out
+    asked = bide("dags", name, "--db", "x.db")
+    assert (asked.code, asked.err.rstrip().partition("; ")[2]) == (
+        2,
+        f"what is named {name!r} is `bide dags -- {name}`",
+    )
+
+
 def test_b54_what_there_is_no_code_of_is_said_in_a_sentence(twice: Bide) -> None:
     assert twice("dags", "code", "order").code == 3
     missing = twice("dags", "code", "orders", "--code", "9")

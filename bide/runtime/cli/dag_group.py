@@ -16,7 +16,7 @@ from bide.runtime.engine.states import State
 
 app = App(
     name="dags",
-    help="Which DAGs there are (bare), what one is (its name); of one: code, versions, firings, grid.",
+    help="Which DAGs there are (bare), what one is (its name, or show); of one: code, versions, firings, grid.",
 )
 app.command(code)
 
@@ -32,14 +32,7 @@ def dags(
 ) -> int:
     """List the DAGs of the database; or show one: its tasks, and what a run of it takes."""
     if dag is not None:
-        name = dag_name(dag)
-        shown = asked(db, lambda ops: ops.dag(name))
-        if json:
-            print_json(shown)
-        else:
-            for line in dag_lines(shown):
-                write(line)
-        return 0
+        return show(dag, db=db, json=json)
     found = asked(db, lambda ops: ops.dags(limit))
     if json:
         print_json(found)
@@ -47,6 +40,19 @@ def dags(
         print_table(*dag_table(found), "no DAG is known yet")
         for line in unloaded_lines(found):
             note(line)
+    return 0
+
+
+@app.command
+def show(dag: Dag, /, *, db: Db = None, json: Json = False) -> int:
+    """Show a DAG, whatever its name is (grid, code): its tasks, and what a run of it takes."""
+    name = dag_name(dag)
+    shown = asked(db, lambda ops: ops.dag(name))
+    if json:
+        print_json(shown)
+    else:
+        for line in dag_lines(shown):
+            write(line)
     return 0
 
 

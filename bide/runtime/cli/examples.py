@@ -20,6 +20,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "version": ("bide version",),
     # look
     "dags": ("bide dags", "bide dags daily"),
+    "dags show": ("bide dags show daily",),
     "dags code": ("bide dags code daily", "bide dags code daily --list", "bide dags code daily --diff 3 4"),
     "dags versions": ("bide dags versions daily",),
     "dags firings": ("bide dags firings daily", "bide dags firings daily --from 2026-06-01 --to 2026-07-01"),

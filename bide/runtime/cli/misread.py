@@ -28,9 +28,23 @@ def misread(error: CycloptsError, app: App) -> str:
         if error.keyword is not None or error.argument.name.startswith("-"):
             return f"{error.keyword or error.argument.name} needs a value: {see}"
         name = error.argument.name
-        return f"`{command}` needs {'an' if name[:1] in 'AEIOU' else 'a'} {name}: {see}"
+        needs = f"`{command}` needs {'an' if name[:1] in 'AEIOU' else 'a'} {name}"
+        return f"{needs}: {see}{_or_named(app, error.command_chain or ())}"
     text = " ".join(str(error).split()).rstrip(".")
     return f"{text[:1].lower()}{text[1:]}{'' if text.endswith('?') else ':'} {see}"
+
+
+def _or_named(app: App, chain: Sequence[str]) -> str:
+    """How to ask for what has the name of a command, where a name may stand in its place.
+
+    `bide dags code` asks for a DAG's code; the DAG `code` is `bide dags -- code`.
+    """
+    for word in chain[:-1]:
+        app = app[word]
+    taken = app.assemble_argument_collection() if app.default_command is not None else ()
+    if not any(each.index is not None for each in taken):
+        return ""
+    return f"; what is named {chain[-1]!r} is `{' '.join(('bide', *chain[:-1]))} -- {chain[-1]}`"
 
 
 def _commands(app: App, chain: Sequence[str]) -> list[str]:
