@@ -41,7 +41,7 @@ SAME: Final = {
     "backfill status": "backfills_show backfills_intervals backfills_progress", "backfill why": "backfills_show",
     "cancel": "cancel actions_runs", "dags": "dags dag",
     "dags code": "dag_views_codes dag_views_code dag_views_run_code", "dags firings": "dag_views_firings",
-    "dags grid": "dag_views_grid", "dags versions": "dag_views_versions", "db prune": "retaining_prune", "doctor": "doctor",
+    "dags grid": "dag_views_grid", "dags show": "dag", "dags versions": "dag_views_versions", "db prune": "retaining_prune", "doctor": "doctor",
     "effects": "effects_listed", "effects list": "effects_listed", "effects show": "effects_show", "events": "events",
     "hooks": "hooks_listed", "hooks deliveries": "hooks_deliveries", "hooks list": "hooks_listed",
     "incident": "evidence_incidents", "incident close": "evidence_close", "incident export": "evidence_export",
