@@ -1,6 +1,6 @@
 import { signal } from '@preact/signals'
 import { beforeAll, expect, test, vi } from 'vitest'
-import { bars, ends, place, ticks } from '../src/parts/gantt_bars'
+import { bars, ends, path, place, ticks } from '../src/parts/gantt_bars'
 import { below } from '../src/screens/run_below'
 
 beforeAll(() => {
@@ -78,4 +78,11 @@ test('pieces of the stream within one frame are heard together, those of a page 
   vi.advanceTimersByTime(1000)
   expect(heard).toHaveLength(2)
   vi.useRealTimers()
+})
+
+test('lines of the critical path lead from row to row, wherever these stand, past links that a filter hides', () => {
+  const rows = ['pull', 'drop', 'join', 'publish'].map((id) => ({ id }))
+  const critical = new Map([['drop', 0], ['pull', 10], ['gone', 20], ['publish', 30]])
+  expect(path(rows, critical)).toEqual([{ from: 1, to: 0, at: 10 }, { from: 0, to: 3, at: 30 }])
+  expect(path(rows, new Map([['join', 5]]))).toEqual([])
 })

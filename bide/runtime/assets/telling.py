@@ -35,12 +35,12 @@ def interval_words(start_us: int, end_us: int) -> str:
 
 
 def long(us: int) -> str:
-    """A span.
+    """A span; of a minute and more in whole seconds.
 
-    >>> long(7_200_000_000)
-    '2:00:00'
+    >>> long(7_200_000_000), long(90_007_000), long(7_000)
+    ('2:00:00', '0:01:30', '0:00:00.007000')
     """
-    return str(timedelta(microseconds=us))
+    return str(timedelta(microseconds=us - us % 1_000_000 if us >= 60_000_000 else us))
 
 
 def version_words(version: Version) -> str:

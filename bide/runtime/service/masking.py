@@ -25,7 +25,8 @@ _USERINFO: Final = re.compile(r"(?<=://)[^/\s\"']+@")  # up to the last @: a pas
 _WHAT: Final = (
     ("dag", "dag"), ("run_id", "run"), ("wait_id", "wait"), ("backfill_id", "backfill"), ("approval_id", "approval"),
     ("alert_id", "alert"), ("incident_id", "incident"), ("plan_id", "plan"), ("invalidation_id", "invalidation"),
-    ("asset", "asset"), ("version", "version"), ("name", ""),
+    ("asset", "asset"), ("version_id", "version"), ("version", "version"),
+    ("route", "route"), ("name", ""),
 )  # fmt: skip
 
 

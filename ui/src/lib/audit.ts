@@ -11,6 +11,7 @@ export function whereTo(target: string): string {
   if (kind === 'run' && run) return run[2] ? `/runs/${run[1]}/t/${encodeURIComponent(run[2])}` : `/runs/${run[1]}`
   if (kind === 'dag') return `/dags/${encodeURIComponent(name)}`
   if (kind === 'backfill') return `/backfills/${encodeURIComponent(name)}`
+  if (kind === 'approval') return `/approvals?approval=${encodeURIComponent(name)}`
   if (kind === 'asset') return `/assets/${name.split('/').map(encodeURIComponent).join('/')}`
   return ''
 }

@@ -31,6 +31,9 @@ export function short(of: Interval): [string, string] {
   return [`${Number(start.slice(8, 10))} ${MONTHS[Number(start.slice(5, 7)) - 1]}`, below]
 }
 
+/** Where it begins, for a box of a graph: `21 Nov`, `21 Nov 04:00`. */
+export const brief = (of: Interval) => (hours(of) < 23 ? short(of).join(' ') : short(of)[0])
+
 /** The newest first, as they are listed: the oldest first, and between them what has no version. */
 export function strip<T extends { interval: Interval }>(parts: readonly T[]): (T | { gap: Interval })[] {
   const found: (T | { gap: Interval })[] = []

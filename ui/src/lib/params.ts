@@ -63,7 +63,8 @@ export function fieldsOf(schema: ParamsSchema, given: Record<string, unknown> = 
   })
 }
 
-function hint(of: Schema): string {
+/** What a parameter is, and its bounds, in words. */
+export function hint(of: Schema): string {
   const words: string[] = []
   if (of.description) words.push(of.description)
   const it = kind(of)

@@ -122,7 +122,7 @@ function Asking({ doing }: { doing: Doing }) {
         <h2 id="doing">{doing.title}</h2>
         {doing.preview && <div class="preview">{doing.preview}</div>}
         {doing.fields?.map((field) => (
-          <label key={field.name} class="field">
+          <label key={field.name} class={field.kind === 'checkbox' ? 'field check' : 'field'}>
             <span>{field.label}{field.needed && <i aria-hidden="true"> *</i>}</span>
             <Input field={field} value={values[field.name] ?? ''} onInput={(value) => setValues({ ...values, [field.name]: value })} />
             {field.hint && <small>{field.hint}</small>}

@@ -1,6 +1,7 @@
 /** What somebody who is asked can look at before they answer: results, versions, what was decided, the plan or delivery. */
 import { useGet } from '../api/query'
 import { part } from '../lib/router'
+import { Plain } from './said'
 import { Fact, Instant, Link, Shown, State, Table } from './basics'
 
 const asset = (name: string) => `/assets/${name.split('/').map(part).join('/')}`
@@ -14,6 +15,21 @@ export function pretty(text: string): string {
   }
 }
 
+/** The plan that is asked for: what it would do, and where it is drawn with what was hit. */
+function Planned({ plan }: { plan: string }) {
+  const found = useGet('/api/v1/plans/{plan}', { names: { plan } })
+  return (
+    <Shown of={found}>
+      {(it) => (
+        <>
+          <p>{it.invalidation && <><Link to={`${asset(it.plan.cause.asset)}?tab=blast&invalidation=${part(it.invalidation)}`}>Plan {plan}, step by step, and what it mends</Link> </>}<code>bide assets plans {plan}</code></p>
+          <ul class="asked-plan">{it.plan.summary.map((line) => <li key={line}><Plain text={line} /></li>)}</ul>
+        </>
+      )}
+    </Shown>
+  )
+}
+
 export function Evidence({ approval, run }: { approval: string; run: string | null }) {
   const found = useGet('/api/v1/approvals/{approval}/evidence', { names: { approval } })
   return (
@@ -22,9 +38,9 @@ export function Evidence({ approval, run }: { approval: string; run: string | nu
         <div class="asked-evidence">
           <div class="facts">
             {it.interval && <Fact name="Interval"><Instant at={it.interval.start} seconds={false} />{it.interval.end !== it.interval.start && <> to <Instant at={it.interval.end} seconds={false} /></>}</Fact>}
-            {it.plan && <Fact name="Plan"><code>bide assets plans {it.plan}</code></Fact>}
             {it.delivery && <Fact name="Ledger"><Link to={`/effects?delivery=${part(it.delivery)}`}>delivery {it.delivery}</Link></Fact>}
           </div>
+          {it.plan && <Planned plan={it.plan} />}
           {it.decided && <p><b>Why a person is asked:</b> {it.decided}</p>}
           {it.issues.length > 0 && (
             <Table

@@ -1,12 +1,13 @@
 /** Rows of tasks with bars of what each did with its time. Only the rows that are seen are drawn, however many there are. */
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { ReadonlySignal } from '@preact/signals'
 import { Link, State } from './basics'
-import { bars, ends, PHASES, ticks, type Bar, type Phase } from './gantt_bars'
+import { bars, ends, path, PHASES, ticks, type Bar, type Phase } from './gantt_bars'
 import { now, span } from '../lib/time'
 import './gantt.css'
 
 const ROW = 30
+const MIDDLE = ROW / 2
 const MOST = 16
 
 export interface GanttRow {
@@ -39,6 +40,7 @@ export function Gantt({ rows, opened, ended, label, chosen, onChoose, critical }
   const until = Math.max(ended ?? now.value, opened + 1)
   const from = Math.max(0, Math.floor(top / ROW) - 4)
   const seen = rows.slice(from, from + MOST + 8)
+  const leads = useMemo(() => (critical ? path(rows, critical) : []), [rows, critical])
   useEffect(() => {
     const at = rows.findIndex((row) => row.id === chosen)
     const box = body.current
@@ -48,31 +50,33 @@ export function Gantt({ rows, opened, ended, label, chosen, onChoose, critical }
   return (
     <div class="gantt">
       <div class="gantt-axis" aria-hidden="true">
-        <div class="gantt-track">{ticks(until - opened, innerWidth < 760 ? 2 : 8).filter((at) => at <= (until - opened) * (innerWidth < 760 ? 0.75 : 0.93)).map((at) => <span key={at} style={{ left: `${(at / (until - opened)) * 100}%` }}>{at ? span(at) : '0'}</span>)}</div>
+        <div class="gantt-track">{ticks(until - opened, innerWidth < 760 ? 2 : 8).filter((at) => at <= (until - opened) * (innerWidth < 760 ? 0.75 : 0.93)).map((at) => <span key={at} style={{ left: `${(at / (until - opened)) * 100}%` }}>{at ? span(at).replace(/ 0 [smh]$/, '') : '0'}</span>)}</div>
       </div>
       <div class="gantt-body" ref={body} style={{ height: `${Math.min(rows.length, MOST) * ROW}px` }} tabIndex={0} role="region" aria-label={`${label}, ${rows.length.toLocaleString()} rows`} onScroll={(event) => setTop(event.currentTarget.scrollTop)}>
         <div class="gantt-rows" style={{ height: `${rows.length * ROW}px` }}>
-          {seen.map((row, i) => <Row key={row.id} {...{ row, opened, until, onChoose }} at={from + i} over={ended !== null} chosen={row.id === chosen} since={critical?.get(row.id)} />)}
+          {seen.map((row, i) => <Row key={row.id} {...{ row, opened, until, onChoose }} at={from + i} over={ended !== null} chosen={row.id === chosen} critical={critical?.has(row.id) ?? false} />)}
+          <div class="gantt-leads" aria-hidden="true">
+            {leads.filter((lead) => Math.max(lead.from, lead.to) >= from && Math.min(lead.from, lead.to) < from + MOST + 8).map((lead) => <i key={lead.to} style={{ left: `${((lead.at - opened) / (until - opened)) * 100}%`, top: `${Math.min(lead.from, lead.to) * ROW + MIDDLE}px`, height: `${Math.abs(lead.to - lead.from) * ROW}px` }} />)}
+          </div>
         </div>
       </div>
     </div>
   )
 }
 
-function Row({ row, at, opened, until, over, chosen, since, onChoose }: { row: GanttRow; at: number; opened: number; until: number; over: boolean; chosen: boolean; since: number | undefined; onChoose: ((id: string) => void) | undefined }) {
+function Row({ row, at, opened, until, over, chosen, critical, onChoose }: { row: GanttRow; at: number; opened: number; until: number; over: boolean; chosen: boolean; critical: boolean; onChoose: ((id: string) => void) | undefined }) {
   const moves = row.moves.value
   const found = bars(row.first, moves, Math.max(opened, row.made?.() ?? opened), until)
   const { from, until: left } = ends(moves)
   const wide = until - opened
   const took = from === null ? '' : span((left ?? (over ? from : until)) - from)
   return (
-    <div class={`gantt-row${chosen ? ' chosen' : ''}${since === undefined ? '' : ' critical'}`} style={{ top: `${at * ROW}px` }}>
+    <div class={`gantt-row${chosen ? ' chosen' : ''}${critical ? ' critical' : ''}`} style={{ top: `${at * ROW}px` }}>
       <span class="gantt-name">
         <State of={row.state.value} bare />
         {onChoose ? <button class="plain" title={row.label} aria-pressed={chosen} onClick={() => onChoose(row.id)}><bdi>{row.label}</bdi></button> : row.to ? <Link to={row.to} title={row.label}>{row.label}</Link> : <span title={row.label}>{row.label}</span>}
       </span>
       <span class="gantt-track" role="img" aria-label={said(found)} title={said(found)}>
-        {since !== undefined && <i class="lead" style={{ left: `${((since - opened) / wide) * 100}%` }} />}
         {found.map((bar) => <i key={bar.from} class={`bar-${bar.phase}`} style={{ left: `${((bar.from - opened) / wide) * 100}%`, width: `${((bar.until - bar.from) / wide) * 100}%` }} />)}
       </span>
       <span class="gantt-took">{took}</span>

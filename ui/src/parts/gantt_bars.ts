@@ -43,6 +43,13 @@ export function ends(moves: readonly { at: number; now: string }[]): { from: num
   return { from, until: last && !(last.now in OF) ? last.at : null }
 }
 
+/** Where lines of the critical path stand: from the row of one link to that of the next, at when the next was let go. */
+export function path(rows: readonly { id: string }[], critical: ReadonlyMap<string, number>): { from: number; to: number; at: number }[] {
+  const place = new Map(rows.map((row, at) => [row.id, at]))
+  const links = [...critical].flatMap(([id, at]) => (place.has(id) ? [{ row: place.get(id)!, at }] : []))
+  return links.slice(1).map((link, i) => ({ from: links[i]!.row, to: link.row, at: link.at }))
+}
+
 /** Round instants of an axis, about `wanted` of them: milliseconds from its start. */
 export function ticks(length: number, wanted: number): number[] {
   const steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5, 36e5, 72e5, 144e5, 216e5, 432e5, 864e5, 1728e5, 6048e5]

@@ -33,6 +33,7 @@ export function Pulse() {
               <Figure name="Database" of={bytes(it.database_bytes)} hint={`and ${bytes(it.log_bytes)} of log`} />
             </div>
             <Lag seen={seen.current} />
+            <p class="dim lag-says">How late the loop came to a timer, once a second since this page was opened; three minutes are kept.</p>
             {it.full && <p class="wrong">Nothing can be committed: {it.full}</p>}
           </>
         )}
@@ -65,7 +66,7 @@ function Lag({ seen }: { seen: readonly Now[] }) {
       width: at.clientWidth, height: 120, legend: { show: false }, cursor: { show: false },
       scales: { x: { range: (_plot, _min, max) => [max - KEPT, max] }, y: { range: (_plot, _min, max) => [0, Math.max(10, max * 1.1)] } },
       axes: [{ ...axis, size: 24, space: 90, values: (_plot, ticks) => ticks.map((tick) => instant(new Date(tick * 1000).toISOString()).slice(11)) }, { ...axis, size: 52, values: (_plot, ticks) => ticks.map((tick) => `${tick} ms`) }],
-      series: [{}, { stroke: colour('--busy'), fill: colour('--busy-bg'), width: 1.5, points: { show: false } }],
+      series: [{}, { stroke: colour('--busy'), fill: colour('--busy-bg'), width: 1.5, points: { show: (plot) => (plot.data[0]?.length ?? 0) < 8, size: 4 } }],
     }, [[], []], at)
     plot.current = made
     const sized = new ResizeObserver(() => made.setSize({ width: at.clientWidth, height: 120 }))

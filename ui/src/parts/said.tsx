@@ -1,7 +1,7 @@
 /** A sentence of the service: what stands in it between backticks is a command, and its instants are in the zone that is chosen. */
 import { Instant } from './basics'
 
-const INSTANT = /(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?Z)/
+const INSTANT = /(?<![@\w])(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?Z)/
 
 export function Said({ text }: { text: string }) {
   return <>{text.split('`').map((piece, i) => (i % 2 ? <code key={i}>{piece}</code> : <Plain key={i} text={piece} />))}</>

@@ -8,6 +8,8 @@ import { ago, now } from '../lib/time'
 import { Act, word, type Doing } from '../parts/action'
 import { Ago, Choice, Empty, Fact, Head, Instant, Link, Shown, State, Table } from '../parts/basics'
 import { Evidence } from '../parts/evidence'
+import { Said } from '../parts/said'
+import { asking } from '../lib/asking'
 import './approvals.css'
 
 type Approval = Answer<'/api/v1/approvals'>[number]
@@ -55,9 +57,11 @@ function Nobody() {
 
 function Asked({ one }: { one: Approval }) {
   const [seen, setSeen] = useState(false)
+  const [question, rest] = asking(one.prompt || `May ${one.subject} go on?`)
   return (
     <li class="panel asked" aria-label={`Approval ${one.id}`}>
-      <p class="question">{one.prompt || `May ${one.subject} go on?`}</p>
+      <p class="question">{question}</p>
+      {rest && <p class="rest"><Said text={rest} /></p>}
       <div class="facts">
         <span class="asked-kind">{KINDS[one.kind] ?? one.kind}</span>
         <Fact name="For"><Subject one={one} /></Fact>

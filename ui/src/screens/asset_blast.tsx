@@ -57,8 +57,7 @@ function Drawn({ radius, done, asset }: { radius: Radius; done: boolean; asset: 
         columns={[
           { name: 'Asset', cell: (each) => each.version === '0' ? each.asset : <Link to={versionPath(each.asset, each.version)}>{each.asset} {each.version}</Link> },
           { name: 'Interval', cell: (each) => <span class="nowrap">{interval(each.interval)}</span> },
-          { name: done ? 'Put into' : 'Would be', cell: (each) => each.decision.to ? <State of={each.decision.to} /> : <span class="dim">left as it is</span> },
-          { name: done ? 'Was' : 'Is now', cell: (each) => <span class="dim">{state(each.state).word}</span> },
+          { name: done ? 'Put into' : 'Would be', cell: (each) => <>{each.decision.to ? <State of={each.decision.to} /> : <span class="dim">left as it is</span>}<br /><small class="dim">{done ? 'was' : 'is now'} {state(each.state).word}</small></> },
           { name: 'What follows', cell: (each) => <>{each.decision.action.replaceAll('_', ' ')}{each.output === 'export' || each.node === 'external_effect' ? <> <span class="kind">has left</span></> : null}</> },
           { name: 'By', cell: (each) => each.via ? <>version {each.via}, {each.kind?.replaceAll('_', ' ')}</> : 'it is wrong itself', wide: true },
           { name: 'Owner', cell: (each) => each.owner || <span class="dim">-</span>, wide: true },

@@ -5,7 +5,7 @@ import { Ago, Empty, Instant, Link, Panel, Shown, Table } from '../parts/basics'
 import { part } from '../lib/router'
 import { interval } from '../lib/intervals'
 import { state } from '../lib/states'
-import { assetPath, KINDS, LEVELS, MOVES, versionPath } from './asset_words'
+import { assetPath, KINDS, levelOf, LEVELS, MOVES, versionPath } from './asset_words'
 
 type Contract = components['schemas']['ContractLine']
 type Decision = components['schemas']['DecisionLine']
@@ -56,9 +56,10 @@ function LastDecision({ of }: { of: Contract }) {
   const last = found.data.value?.find((each) => each.phase !== 'use')
   if (!last) return <p class="dim">Nothing was decided by it yet.</p>
   const mine = last.issues.filter((each) => each.upstream === of.upstream)
+  const level = mine.length ? levelOf(last) : 'none'
   return (
-    <div class={`answer ${LEVELS[last.level]?.[1] ?? 'idle'}`}>
-      <strong>Last decision</strong> <Level of={mine.length ? last.level : 'none'} /> <span class="dim">{last.phase}, {interval(last.interval)}, <Ago at={last.at} /></span>
+    <div class={`answer ${LEVELS[level]?.[1] ?? 'idle'}`}>
+      <strong>Last decision</strong> <Level of={level} /> <span class="dim">{last.phase}, {interval(last.interval)}, <Ago at={last.at} /></span>
       {mine.length === 0 && <p>All that it asks of {of.upstream} was met.</p>}
       {mine.map((each) => <p key={each.requirement}>{each.requirement}: {each.observed} ({each.severity}; {each.action.replaceAll('_', ' ')})</p>)}
     </div>
@@ -86,7 +87,7 @@ export function Decisions({ asset }: { asset: string }) {
                 { name: 'When', cell: (each) => <Ago at={each.at} /> },
                 { name: 'About', cell: (each) => each.phase === 'use' ? `use${each.consumer && ` for ${each.consumer}`}` : each.phase },
                 { name: 'Interval', cell: (each) => <span class="nowrap">{interval(each.interval)}</span> },
-                { name: 'Level', cell: (each) => <Level of={each.level} /> },
+                { name: 'Level', cell: (each) => <Level of={levelOf(each)} /> },
                 { name: 'Of', cell: (each) => <>{each.version && <Link to={versionPath(asset, each.version)}>version {each.version}</Link>} {each.run_id && <Link to={`/runs/${part(each.run_id)}`}>run {each.run_id}</Link>}</>, wide: true },
                 { name: 'Why', cell: (each) => <span class="said dim">{each.reason}{each.by && ` (asked by ${each.by})`}</span>, wide: true },
               ]}

@@ -5,7 +5,7 @@ import type { components } from '../api/schema'
 import { Graph } from '../parts/graph'
 import { Choice, Fact, Instant, Link, Panel, Shown, State, Table } from '../parts/basics'
 import { filter, go, part, query } from '../lib/router'
-import { interval } from '../lib/intervals'
+import { brief, interval } from '../lib/intervals'
 import { MOVES, versionPath } from './asset_words'
 
 type Shape = components['schemas']['LineageShown']
@@ -24,7 +24,7 @@ export function Lineage({ version }: { version: string }) {
 
 function Drawn({ shape }: { shape: Shape }) {
   const all = useMemo(() => [shape.version, ...shape.versions.filter((each) => each.version !== shape.version.version)], [shape])
-  const nodes = all.map((each) => ({ id: each.version, label: `${each.asset} ${each.version}`, state: each.state, kind: interval(each.interval), to: versionPath(each.asset, each.version) }))
+  const nodes = all.map((each) => ({ id: each.version, label: `${each.asset} ${each.version}`, state: each.state, kind: brief(each.interval), to: versionPath(each.asset, each.version) }))
   const edges = useMemo(() => {
     const once = new Map([...shape.up, ...shape.down].map((each) => [`${each.input} ${each.version}`, [each.input, each.version, each.kind] as const]))
     return [...once.values()]

@@ -5,6 +5,7 @@ import type { components } from '../api/schema'
 import type { Doing } from '../parts/action'
 import { Act, word } from '../parts/action'
 import { Ago, Empty, Fact, Link, Panel, Shown, State } from '../parts/basics'
+import { Said } from '../parts/said'
 import { part } from '../lib/router'
 import { interval } from '../lib/intervals'
 import { span } from '../lib/time'
@@ -46,7 +47,7 @@ function Told({ of }: { of: Plan }) {
         <Fact name="made"><Ago at={of.created_at} /></Fact>
         <Fact name="cost">{plan.cost.runs} runs, {plan.cost.tasks} tasks{plan.cost.seconds !== null && <>, about {span(plan.cost.seconds * 1000)}</>}</Fact>
       </div>
-      <p>{of.why}</p>
+      <p><Said text={of.why} /></p>
       {plan.because.length > 0 && <p class="dim">Risk: {plan.because.join('; ')}.</p>}
       {plan.approvals.map((each) => <p key={each.what}><span class="kind">to be approved</span> {each.what}: {each.why}</p>)}
       <ol class="steps" aria-label="Steps">

@@ -54,6 +54,9 @@ export const KINDS: Record<string, string> = {
   invalidation: 'is invalidated by its corrections, and asks nothing else',
 }
 
+/** What goes on although something that is asked for was not met goes on with limitations: it does not look like what is healthy. */
+export const levelOf = (decision: { level: string; issues: readonly unknown[] }) => (decision.level === 'none' && decision.issues.length ? 'consumer_notification' : decision.level)
+
 /** How far a decision lets go on: words, the family of its colour, and the state whose sign it has. */
 export const LEVELS: Record<string, [string, string, string]> = {
   none: ['goes on', 'good', 'success'],

@@ -83,7 +83,7 @@ function Details({ line }: { line: Line }) {
     <div class="details">
       <section>
         <h3>Asked with</h3>
-        {args.length === 0 ? <p class="dim">Nothing</p> : <dl class="pairs">{args.map(([name, value]) => <div key={name}><dt>{name}</dt><dd><code>{typeof value === 'string' ? value : JSON.stringify(value)}</code></dd></div>)}</dl>}
+        {args.length === 0 ? <p class="dim">Nothing</p> : <dl class="pairs">{args.map(([name, value]) => <div key={name}><dt>{name}</dt><dd><Said name={name} of={value} /></dd></div>)}</dl>}
       </section>
       <section>
         <h3>What moved</h3>
@@ -104,6 +104,12 @@ function Details({ line }: { line: Line }) {
       </section>
     </div>
   )
+}
+
+/** An instant that a command was given is one of the zone that is chosen; all else is as it was said. */
+function Said({ name, of }: { name: string; of: unknown }) {
+  if (name.endsWith('_us') && typeof of === 'number') return <Instant at={new Date(of / 1000).toISOString()} />
+  return <code>{typeof of === 'string' ? of : JSON.stringify(of)}</code>
 }
 
 function Export({ asked, as }: { asked: Asked; as: 'csv' | 'json' }) {

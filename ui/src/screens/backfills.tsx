@@ -2,6 +2,7 @@
 import { useRef } from 'preact/hooks'
 import { useGet, usePages } from '../api/query'
 import { several } from '../lib/planning'
+import { state as looks } from '../lib/states'
 import { filter, part, query } from '../lib/router'
 import { Ago, Empty, Head, Link, Shown, State, Table } from '../parts/basics'
 import { Planner } from '../parts/planner'
@@ -39,7 +40,7 @@ export default function Backfills() {
                 { name: 'Backfill', cell: (one) => <Link to={`/backfills/${part(one.backfill_id)}`}>{one.backfill_id}</Link> },
                 { name: 'DAG', cell: (one) => <Link to={`/dags/${part(one.dag)}`}>{one.dag}</Link> },
                 { name: 'State', cell: (one) => <State of={one.state} /> },
-                { name: 'Intervals', cell: (one) => <Progress done={one.done} of={one.intervals} ended={one.ended_at !== null} /> },
+                { name: 'Intervals', cell: (one) => <Progress done={one.done} of={one.intervals} counts={one.counts} /> },
                 { name: 'Failed', cell: (one) => one.counts.failed ? <State of="failed" count={one.counts.failed} /> : null, wide: true },
                 { name: 'Started', cell: (one) => <Ago at={one.created_at} />, wide: true },
                 { name: 'Ended', cell: (one) => <Ago at={one.ended_at} />, wide: true },
@@ -54,11 +55,11 @@ export default function Backfills() {
   )
 }
 
-export function Progress({ done, of, ended }: { done: number; of: number; ended: boolean }) {
+function Progress({ done, of, counts }: { done: number; of: number; counts: Record<string, number> }) {
   return (
-    <span class={ended ? 'backfill-progress ended' : 'backfill-progress'}>
+    <span class="backfill-progress">
       <span>{done.toLocaleString('en')} of {several(of, 'interval')}</span>
-      <span class="bar" aria-hidden="true"><i style={{ width: `${of ? (100 * done) / of : 100}%` }} /></span>
+      <span class="bar" aria-hidden="true">{['success', 'skipped', 'failed', 'cancelled', 'running'].map((name) => <i key={name} class={looks(name).family} style={{ width: `${of ? (100 * (counts[name] ?? 0)) / of : 0}%` }} />)}</span>
     </span>
   )
 }

@@ -119,7 +119,7 @@ function OneDay({ dag, day }: { dag: string; day: string }) {
               { name: 'Time', cell: (line) => <Instant at={line.fires_at} /> },
               { name: 'What', cell: (line) => <Mark of={line.what} /> },
               { name: 'Run', cell: (line) => line.run_id ? <><Link to={`/runs/${part(line.run_id)}`}>{line.run_id}</Link> {line.state && <State of={line.state} />}</> : <span class="dim">-</span> },
-              { name: 'Interval', cell: (line) => <><Instant at={line.interval.start} seconds={false} /> to <Instant at={line.interval.end} seconds={false} /></>, wide: true },
+              { name: 'Interval', cell: (line) => <span class="nowrap"><Instant at={line.interval.start} seconds={false} /> to <Instant at={line.interval.end} seconds={false} /></span>, wide: true },
               { name: 'Began after', cell: (line) => line.delay_s === null ? <span class="dim">-</span> : span(line.delay_s * 1000), right: true, wide: true },
               { name: 'Why', cell: (line) => line.reason || <span class="dim">{what(line.what).says}</span> },
             ]} />

@@ -1,6 +1,7 @@
 /** What a DAG consists of: its graph with the states of its newest run, its tasks with how long they take, its docs, its backfills. */
 import { useMemo } from 'preact/hooks'
 import { useGet } from '../api/query'
+import { hint } from '../lib/params'
 import { go, part } from '../lib/router'
 import { state } from '../lib/states'
 import { span } from '../lib/time'
@@ -20,7 +21,7 @@ export function DagGraph({ of }: { of: Shape }) {
     <Panel title="Graph" side={newest ? <span>as of run <Link to={`/runs/${part(newest.run_id)}`}>{newest.run_id}</Link> <State of={newest.state} /></span> : undefined}>
       {of.tasks.length === 0 ? <Empty title="It has no task" /> : (
         <Graph id={id} label={`Graph of ${dag}`} edges={edges} onChoose={(task) => newest && go(to(task))}
-          nodes={of.tasks.map((task) => ({ id: task.task, label: task.task, group: task.group, kind: task.does, state: states.get(task.task) ?? 'pending', ...(newest && { to: to(task.task) }) }))} />
+          nodes={of.tasks.map((task) => ({ id: task.task, label: task.group ? task.task.replace(`${task.group}.`, '') : task.task, group: task.group, kind: task.does === 'task' ? '' : task.does, state: states.get(task.task) ?? 'pending', ...(newest && { to: to(task.task) }) }))} />
       )}
     </Panel>
   )
@@ -35,7 +36,7 @@ export function DagTasks({ of }: { of: Shape }) {
           const by = new Map(found.tasks.map((each) => [each.task, each]))
           return (
             <Table label="Tasks" rows={of.tasks} id={(task) => task.task} columns={[
-              { name: 'Task', cell: (task) => <><strong>{task.task}</strong>{task.group && <div class="dim">{task.group}</div>}</> },
+              { name: 'Task', cell: (task) => <><Link to={`/tasks?dag=${part(of.dag)}&task=${part(task.task)}`} title={`${task.task} in all runs`}><strong>{task.task}</strong></Link>{task.group && <div class="dim">{task.group}</div>}</> },
               { name: 'Does', cell: (task) => task.does },
               { name: 'After', cell: (task) => [...task.upstream, ...task.handles].join(', ') || <span class="dim">-</span>, wide: true },
               { name: 'Half take', cell: (task) => spread(by.get(task.task)?.slot?.p50), right: true },
@@ -56,13 +57,13 @@ export function DagDocs({ of }: { of: Shape }) {
   const params = Object.entries((of.params as { properties?: Record<string, Record<string, unknown>> }).properties ?? {})
   return (
     <>
-      <Panel title="Docs">{of.doc ? <pre>{of.doc.trim()}</pre> : <Empty title="It says nothing of itself">The docstring of the function marked <code>@dag</code> stands here.</Empty>}</Panel>
+      <Panel title="Docs">{of.doc ? <p class="prose">{of.doc.trim()}</p> : <Empty title="It says nothing of itself">The docstring of the function marked <code>@dag</code> stands here.</Empty>}</Panel>
       <Panel title="Parameters">
         <Table label="Parameters" rows={params} id={([name]) => name} empty={<Empty title="It declares none">A run may be given any.</Empty>} columns={[
           { name: 'Name', cell: ([name]) => <strong>{name}</strong> },
           { name: 'Type', cell: ([, it]) => it.type ? [it.type].flat().join(' or ') : <span class="dim">any</span> },
           { name: 'Default', cell: ([, it]) => 'default' in it ? <code>{JSON.stringify(it.default)}</code> : <span class="state warned">required</span> },
-          { name: 'What it is', cell: ([, it]) => String(it.description ?? ''), wide: true },
+          { name: 'What it is', cell: ([, it]) => hint(it) },
         ]} />
       </Panel>
     </>

@@ -5,6 +5,7 @@ import { useGet } from '../api/query'
 import { Act, word, type Doing } from '../parts/action'
 import { Ago, Empty, Fact, Head, Instant, Link, Panel, Shown, State } from '../parts/basics'
 import { Day } from '../parts/day'
+import { Said } from '../parts/said'
 import { part } from '../lib/router'
 import { STATES, URGENCY, state } from '../lib/states'
 import { bytes } from '../lib/sizes'
@@ -77,7 +78,7 @@ function Needs({ needs, again }: { needs: readonly Need[]; again: () => void }) 
             <div class="what">
               <Link to={to(need)}>{need.subject}{need.run_id && !need.approval && <> run {need.run_id}</>}</Link>
               {need.count > 1 && <b class="count" title={`${need.count} alike; this is the newest`}> × {need.count.toLocaleString()}</b>}
-              <p title={need.text}>{need.text}</p>
+              <p title={need.text}><Said text={need.text} /></p>
             </div>
             <div class="since">
               {need.since && <Ago at={need.since} />}

@@ -1,4 +1,5 @@
 /** What can be done about a run, and what somebody should know of it: alerts, and that its DAG is paused. */
+import { useState } from 'preact/hooks'
 import { post } from '../api/client'
 import { Act, word } from '../parts/action'
 import { Ago, State } from '../parts/basics'
@@ -58,12 +59,16 @@ export function Banner({ graph, state }: { graph: RunGraph; state: string }) {
   )
 }
 
+/** So many alerts stand above the graph before they are asked for. */
+const FEW = 3
+
 export function Alerts({ alerts }: { alerts: RunShown['alerts'] }) {
+  const [all, setAll] = useState(false)
   const open = alerts.filter((alert) => alert.state !== 'acked')
   if (open.length === 0) return null
   return (
     <ul class="run-alerts" aria-label="Alerts">
-      {open.map((alert) => (
+      {open.slice(0, all ? open.length : FEW).map((alert) => (
         <li key={alert.id}>
           <State of={alert.state} />
           <span class="grow"><Said text={alert.text || `${alert.kind}: ${alert.promise}`} /> <span class="dim"><Ago at={alert.fired} />{alert.owners.length > 0 && `, ${alert.owners.join(', ')}`}</span></span>
@@ -76,6 +81,7 @@ export function Alerts({ alerts }: { alerts: RunShown['alerts'] }) {
           }}>Acknowledge</Act>
         </li>
       ))}
+      {!all && open.length > FEW && <li><button class="small" onClick={() => setAll(true)}>{open.length - FEW} more {open.length - FEW === 1 ? 'alert' : 'alerts'}</button></li>}
     </ul>
   )
 }

@@ -18,7 +18,7 @@ export default function Runs() {
   const narrowed = Object.keys(where).length > 0
   return (
     <>
-      <Head title="Runs" actions={<Many where={where} />}>{narrowed && <span class="dim">{matching(where)}</span>}</Head>
+      <Head title="Runs" actions={<Many where={where} />}>{narrowed && <span class="dim">Those that match <code>{matching(where)}</code></span>}</Head>
       <div class="filters">
         <label>DAG
           <input list="dags" type="search" class="short" value={where.dag ?? ''} placeholder="all, daily_*" onChange={(event) => filter({ dag: event.currentTarget.value.trim() })} />

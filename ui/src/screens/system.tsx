@@ -4,7 +4,7 @@ import { connection } from '../api/feed'
 import type { Answer } from '../api/client'
 import { Empty, Fact, Head, Instant, Link, Panel, Shown, State, Table } from '../parts/basics'
 import { Pulse } from '../parts/pulse'
-import { Said } from '../parts/said'
+import { Plain, Said } from '../parts/said'
 import { filter, part, query } from '../lib/router'
 import './system.css'
 
@@ -48,7 +48,8 @@ export default function SystemScreen() {
 
 function Verdict({ of }: { of: Health }) {
   const wrong = of.checks.filter((check) => !check.ok).length
-  return <Fact name="Health"><State of={wrong === 0 ? 'success' : 'failed'} bare /> {wrong === 0 ? `${of.checks.length} checks are well` : `${wrong} of ${of.checks.length} checks are not well`}</Fact>
+  const advised = of.checks.filter((check) => check.ok && check.advice).length
+  return <Fact name="Health"><State of={wrong ? 'failed' : advised ? 'degraded' : 'success'} bare /> {wrong === 0 ? `${of.checks.length - advised} checks are well${advised ? `, ${advised} with advice` : ''}` : `${wrong} of ${of.checks.length} checks are not well`}</Fact>
 }
 
 /** So many of one name are shown. */
@@ -71,7 +72,7 @@ function Checks({ of }: { of: Health }) {
         {shown.map((check) => (
           <li key={check.name + check.found}>
             <State of={check.ok ? 'degraded' : 'failed'} bare /> <b>{check.name}</b>
-            <p>{check.found}</p>
+            <p><Plain text={check.found} /></p>
             {check.advice && <p class="advice"><Said text={check.advice} /></p>}
           </li>
         ))}
@@ -109,7 +110,7 @@ function Waits({ it }: { it: System }) {
 
 function Loop({ it }: { it: System }) {
   return (
-    <Panel title="What held the loop" side={it.blocked !== null && <span class="dim">{it.blocked.toLocaleString()} times since it was opened</span>}>
+    <Panel title="What held the loop" side={it.blocked !== null && <span class="dim">{it.blocked === 1 ? 'once' : `${it.blocked.toLocaleString()} times`} since it was opened</span>}>
       {it.held.length === 0 ? <Empty title="Nothing has held it">A callback that blocks for 0.1 s and more is named here, with the line where it stood.</Empty> : (
         <ul class="checks">
           {it.held.slice(0, 8).map((each) => <li key={`${each.at} ${each.name}`}><b>{each.name}</b> <span class="dim">for {each.seconds.toFixed(2)} s and more, <Instant at={each.at} /></span><p class="mono">{each.where}</p></li>)}

@@ -100,7 +100,7 @@ function Spent({ one, task }: { one: Attempt; task: Task }) {
   // an open attempt holds one now, since the task runs, unless it waits
   const slot = open && task.state === 'running' ? Math.min(all, one.slot_s + Math.max(0, (now.value - new Date(task.since).getTime()) / 1000)) : one.slot_s
   const total = one.queued_s + all || 1
-  const waited = Math.max(0, all - slot)
+  const waited = all - slot < 0.001 ? 0 : all - slot
   return (
     <>
       <div class="spent" aria-hidden="true">
@@ -111,7 +111,7 @@ function Spent({ one, task }: { one: Attempt; task: Task }) {
         <Fact name={open ? 'Runs for' : 'Took'}><b>{lasted(one.started_at, one.ended_at)}</b></Fact>
         <span><i class="box queued" aria-hidden="true" />Wanted a slot <b>{span(one.queued_s * 1000)}</b></span>
         <span><i class="box held-slot" aria-hidden="true" />Held one <b>{span(slot * 1000)}</b></span>
-        {waited >= 0.001 && <span><i class="box waited" aria-hidden="true" />Waited without one <b>{span(waited * 1000)}</b></span>}
+        {waited > 0 && <span><i class="box waited" aria-hidden="true" />Waited without one <b>{span(waited * 1000)}</b></span>}
         {Object.entries(one.metrics).map(([key, value]) => <Fact key={key} name={key}><b>{Number(value).toLocaleString()}</b></Fact>)}
         <Fact name="Log">{bytes(one.log_bytes)}</Fact>
         {one.code && <Began code={one.code} dag={task.dag} />}

@@ -62,7 +62,7 @@ function Sum({ groups, more, of }: { groups: Group[]; more: boolean; of: object 
     <Head title="Waiting room" actions={Object.keys(of).length > 0 && waits > 0 && <Menu label={`All that match: ${many}`} text={`All ${waits === 1 ? '1' : many.split(' ')[0]} that match`} of={ofAll(of, `${many} that the filters find`)} />}>
       {waits > 0 && <span class="sum"><b>{many.split(' ')[0]}</b> {waits === 1 ? 'waits' : 'wait'}, holding no slot</span>}
       {looks > 0 && <span class="sum"><b>{looks.toLocaleString()}</b> {looks === 1 ? 'look serves' : 'looks serve'} them</span>}
-      {failing > 0 && <span class="state warned"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M8 2L14.5 13.5h-13zM8 6.5v3M8 11.6v.2" /></svg>{failing.toLocaleString()} see nothing now</span>}
+      {failing > 0 && <span class="state warned"><svg viewBox="0 0 16 16" aria-hidden="true"><path d="M8 2L14.5 13.5h-13zM8 6.5v3M8 11.6v.2" /></svg>{failing.toLocaleString()} {failing === 1 ? 'sees' : 'see'} nothing now</span>}
       {nearest?.deadline && nearest.deadline_since && <Fact name="Nearest deadline"><Remaining since={nearest.deadline_since} until={nearest.deadline} /></Fact>}
     </Head>
   )
