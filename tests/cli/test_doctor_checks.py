@@ -21,7 +21,7 @@ from bide.runtime.errors import UsageError
 from bide.runtime.service import doctor, doctor_life, doctor_place, operations
 from bide.runtime.service.shapes import Check, Health
 from bide.runtime.store.lock import Lock
-from bide.runtime.store.migrate import shipped
+from bide.runtime.store.migrate import newest_number
 from bide.runtime.store.reader import Reader
 from tests.cli.conftest import Bide, bide
 from tests.store.rows import three_runs
@@ -116,8 +116,8 @@ _DESK = SimpleNamespace(
 )
 CASES = (
     Case("SQLite", lambda p: p.patch.setattr(Reader, "sqlite_version", lambda _: (3, 40, 1)), "3.40.1", ok=True),
-    Case("schema", lambda p: p.change(f"PRAGMA user_version = {shipped()[-1].number - 1}"), f"{shipped()[-1].number - 1}, newest", ok=True),
-    Case("invariants", lambda p: p.change(f"PRAGMA user_version = {shipped()[-1].number - 1}"), "not checked", ok=True),
+    Case("schema", lambda p: p.change(f"PRAGMA user_version = {newest_number() - 1}"), f"{newest_number() - 1}, newest", ok=True),
+    Case("invariants", lambda p: p.change(f"PRAGMA user_version = {newest_number() - 1}"), "not checked", ok=True),
     Case("invariant", lambda p: p.change("UPDATE run SET ended_us = NULL WHERE run_id = 1"), "I2: run 1 is success", well="invariants"),
     Case("files", lambda p: p.db.chmod(0o666), "others may write to"),
     Case("write-ahead log", lambda p: p.change("PRAGMA journal_mode = DELETE"), "not used, the journal mode is delete", ok=True),

@@ -24,7 +24,7 @@ import pytest
 from bide import Context, Runtime, dag, task
 from bide.runtime.errors import RefusedError, StoreLostError
 from bide.runtime.store.invariants import check
-from bide.runtime.store.migrate import shipped
+from bide.runtime.store.migrate import newest_number
 from bide.sensors import FileSensor
 from bide.triggers import FileTrigger
 from tests.recovery.reference import ended
@@ -238,7 +238,7 @@ def often():
 def test_p13_serve_exits_non_zero_when_a_sync_fails(tmp_path: Path) -> None:
     needs_strace()
     (tmp_path / "often.py").write_text(SCHEDULED)
-    first = 8 + len(shipped())  # each of them is synced while the database is opened
+    first = 8 + newest_number()  # each of them is synced while the database is opened
     done = subprocess.run(
         ["strace", "-f", "-o", os.devnull, "-e", "trace=fdatasync", "-e", f"inject=fdatasync:error=EIO:when={first}+",
          sys.executable, "-m", "bide", "serve", str(tmp_path / "often.py"), "--db", str(tmp_path / "b.db")],

@@ -26,7 +26,7 @@ from bide.runtime.service.doctor import examine
 from bide.runtime.service.keeping import check as db_check
 from bide.runtime.service.shapes import Check
 from bide.runtime.store.lock import Lock
-from bide.runtime.store.migrate import shipped
+from bide.runtime.store.migrate import newest_number
 from bide.runtime.store.reader import Reader
 from tests.cli.conftest import Bide, bide, bide_process
 from tests.service.conftest import write_world
@@ -92,7 +92,7 @@ def test_p15_of_an_older_schema_is_told_what_can_be_and_nothing_is_called_damage
     bide: Bide, home: Path
 ) -> None:
     change(home, "DROP TABLE hook")  # as of a bide that knew none
-    change(home, f"PRAGMA user_version = {shipped()[-1].number - 1}")
+    change(home, f"PRAGMA user_version = {newest_number() - 1}")
     said = bide("doctor", "--db", str(home))
     assert said.code == 0, said
     assert "note invariants: not checked, the schema is older" in said.out

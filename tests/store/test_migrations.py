@@ -12,11 +12,11 @@ import pytest
 
 from bide.runtime.errors import StoreError
 from bide.runtime.store.inline import InlineWriter
-from bide.runtime.store.migrate import Migration, migrate, shipped, statements, version_of
+from bide.runtime.store.migrate import Migration, migrate, newest_number, shipped, statements, version_of
 from bide.runtime.store.open import open_database
 from tests.store.rows import Book, whole_run
 
-NEXT = shipped()[-1].number + 1
+NEXT = newest_number() + 1
 EXTRA = (
     Migration(
         NEXT,
@@ -48,7 +48,7 @@ def raw(db: Path) -> sqlite3.Connection:
 
 def test_the_shipped_files_make_the_schema_that_a_new_database_has(db: Path) -> None:
     conn = open_database(db, create=True)
-    assert version_of(conn) == shipped()[-1].number
+    assert version_of(conn) == newest_number()
     tables = {name for (name,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     assert {"dag", "run", "task_instance", "attempt", "wait", "event", "meta"} <= tables
     strict = conn.execute(
@@ -73,8 +73,8 @@ def test_a_new_database_is_made_by_one_commit_or_not_at_all(db: Path) -> None:
         migrate(conn, db, at=dies)
     assert said.count("COMMIT") == 1
     assert (version_of(conn), conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()) == (0, (0,))
-    assert migrate(conn, db) == shipped()[-1].number
-    assert migrate(conn, db) == shipped()[-1].number
+    assert migrate(conn, db) == newest_number()
+    assert migrate(conn, db) == newest_number()
     assert not list(db.parent.glob("*.before-*"))
     conn.close()
 

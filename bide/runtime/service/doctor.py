@@ -21,7 +21,7 @@ from bide.runtime.store.apart import LARGE, check_apart
 from bide.runtime.store.invariants import check
 from bide.runtime.store.invariants import live as against
 from bide.runtime.store.lock import Lock, network_file_system
-from bide.runtime.store.migrate import shipped, version_of
+from bide.runtime.store.migrate import newest_number, version_of
 from bide.runtime.store.reader import Reader
 
 _WAL_RESET_FIXED: Final = (3, 51, 3)
@@ -34,7 +34,7 @@ _BUILT_US: Final = 1_767_225_600 * SECOND  # 2026-01-01: no clock that is right 
 def examine(reader: Reader, db: Path, now_us: int, live: Live | None) -> Health:
     """All checks, whatever the first ones found. Reads only."""
     holder = Lock(reader.path).holder()
-    current = reader.read(version_of) == shipped()[-1].number
+    current = reader.read(version_of) == newest_number()
     checks = (
         _sqlite(reader.sqlite_version()),
         _schema(reader),
@@ -68,7 +68,7 @@ def _sqlite(version: tuple[int, ...]) -> Check:
 
 
 def _schema(reader: Reader) -> Check:
-    version, newest = reader.read(version_of), shipped()[-1].number
+    version, newest = reader.read(version_of), newest_number()
     advice = "" if version == newest else "`bide serve` or `bide run` brings it up to date, after a copy"
     return Check(name="schema", ok=True, found=f"{version}, newest {newest}", advice=advice)
 

@@ -16,7 +16,7 @@ from bide.runtime.service.pulse import lag_now_ms
 from bide.runtime.service.shapes import iso
 from bide.runtime.service.system_shapes import Holding, PulseShown, SourceUse, SystemShown
 from bide.runtime.store.home_reads import ground
-from bide.runtime.store.migrate import shipped
+from bide.runtime.store.migrate import newest_number
 from bide.runtime.store.reader import Reader
 
 if TYPE_CHECKING:
@@ -87,6 +87,6 @@ def _versions(reader: Reader, schema: int, journal: str) -> dict[str, str]:
         "bide": bide.__version__,
         "Python": platform.python_version(),
         "SQLite": f"{sqlite}, journal {journal}",
-        "schema": f"{schema} of {shipped()[-1].number}",
+        "schema": f"{schema} of {newest_number()}",
         "machine": f"{platform.system()} {platform.release()} {platform.machine()}",
     }

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from itertools import compress
+from operator import attrgetter
 from typing import Final
 
 from bide.runtime.engine.changes import Changes
@@ -433,6 +435,7 @@ STATEMENTS: Final[tuple[tuple[str, str], ...]] = (
 )
 """(list of `Changes`, statement), in the order they are written: parents before children."""
 
+_LISTS: Final = attrgetter(*(name for name, _ in STATEMENTS))
 _BATCH: Final = "UPDATE meta SET value = ? WHERE key = 'batch' AND value < ?"
 _MAYBE: Final = frozenset(
     {
@@ -478,16 +481,13 @@ def write(conn: sqlite3.Connection, changes: Changes, batch: int, at: Hook | Non
         if at:
             at(step)
         conn.execute("BEGIN IMMEDIATE")
-        for name, sql in STATEMENTS:
-            rows = getattr(changes, name)
-            if not rows:
-                continue
+        lists = _LISTS(changes)
+        for (name, sql), rows in zip(compress(STATEMENTS, lists), filter(None, lists), strict=True):
             step = name
             if at:
                 at(step)
-            if type(rows) is dict:
-                rows = rows.values()
-            done = conn.executemany(sql, rows).rowcount
+            written = rows.values() if type(rows) is dict else rows
+            done = conn.executemany(sql, written).rowcount
             if done != len(rows) and name not in _MAYBE:
                 raise BatchRejected(name, "no such row", f"{len(rows)} rows were to be set, {done} are there")
         if changes.pruned:

@@ -13,6 +13,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
@@ -30,20 +31,31 @@ class Migration(msgspec.Struct, frozen=True):
     sql: str
 
 
-def shipped() -> tuple[Migration, ...]:
-    """The migrations of this bide, in order, numbered from 1 without a gap."""
+def newest_number() -> int:
+    """The number of this bide's last migration: the version of its schema."""
+    return len(_files())
+
+
+def shipped(after: int = 0) -> tuple[Migration, ...]:
+    """The migrations of this bide above number `after`, in order."""
+    return tuple(
+        Migration(number, name, file.read_text(encoding="utf-8"))
+        for number, (name, file) in enumerate(_files(), 1)
+        if number > after
+    )
+
+
+def _files() -> list[tuple[str, Traversable]]:
+    """(name, file) of every migration, numbered from 1 without a gap."""
     folder = resources.files("bide.runtime.store").joinpath("migrations")
     found = sorted(
-        (
-            Migration(int(match[1]), match[2], file.read_text(encoding="utf-8"))
-            for file in folder.iterdir()
-            if (match := re.fullmatch(r"(\d{4})_(\w+)\.sql", file.name))
-        ),
-        key=lambda migration: migration.number,
+        (int(match[1]), match[2], file)
+        for file in folder.iterdir()
+        if (match := re.fullmatch(r"(\d{4})_(\w+)\.sql", file.name))
     )
-    if [migration.number for migration in found] != list(range(1, len(found) + 1)):
+    if [number for number, _, _ in found] != list(range(1, len(found) + 1)):
         raise UsageError("the migrations of this installation have a gap: install bide again")
-    return tuple(found)
+    return [(name, file) for _, name, file in found]
 
 
 def statements(sql: str) -> Iterator[str]:
@@ -80,7 +92,7 @@ def migrate(
     `at` is called before each statement, for tests that stop there.
     """
     version = version_of(conn)
-    todo = [one for one in (shipped() if migrations is None else migrations) if one.number > version]
+    todo = shipped(version) if migrations is None else [one for one in migrations if one.number > version]
     if version == 0:  # a database that is new: nothing to keep a copy of, and one commit for all
         _apply(conn, todo, at)
     else:

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from bide.runtime.errors import NotFoundError, StoreError, StoreFullError
 from bide.runtime.store.failure import READ_ERRORS, code_of, name_of
-from bide.runtime.store.migrate import APPLICATION_ID, migrate, shipped
+from bide.runtime.store.migrate import APPLICATION_ID, migrate, newest_number
 
 Synchronous = Literal["FULL", "NORMAL", "EXTRA"]
 Connect = Callable[..., sqlite3.Connection]
@@ -175,7 +175,7 @@ def check_ours(conn: sqlite3.Connection, place: Path, may_be_empty: bool = False
         )
     if application != APPLICATION_ID:
         raise StoreError(f"{place} is a database of another program, not bide's: use another path")
-    newest = shipped()[-1].number
+    newest = newest_number()
     if version > newest:
         raise StoreError(
             f"the database {place} is from a newer bide (schema {version}, this one knows {newest}): "
