@@ -16,7 +16,7 @@ import pytest
 from bide import Budget, Pool, Runtime, dag, task
 from bide.runtime.engine.budgets import BudgetLimits
 from bide.runtime.errors import NotFoundError, UsageError
-from bide.runtime.service import pool_queues
+from bide.runtime.service import pool_caps, pool_queues
 from bide.runtime.service.api import make_app
 from bide.runtime.service.pool_queues import bounded, holders, waiters, waiting
 from bide.runtime.service.pools import Pools
@@ -138,6 +138,66 @@ def test_a_queue_is_looked_at_no_deeper_than_is_bounded(
     found = waiters(scene.world, of(scene, "slots"), None, 100)
     assert [each.inst.task.name for each in found] == ["t4", "t5", "t6", "t7", "t8"]
     assert [each.inst.task.name for each in holders(scene.world, of(scene, "slots"))] == ["t0", "t1"]
+
+
+def test_a_deep_queue_is_read_to_its_end_page_by_page_in_slices(
+    new_scene: New, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_queues, "DEPTH", 3)
+    monkeypatch.setattr(pool_queues, "SLICE", 4)
+    scene = new_scene(slots=2)
+    scene.dag("live", *(job(f"t{n}", priority=n % 3) for n in range(9)))
+    scene.dag("past", job("p"))
+    scene.trigger("live")
+    scene.backfill("past", 5, max_active=5)
+    slots = of(scene, "slots")
+    assert pool_queues.is_deep(scene.world, slots)
+    whole = asyncio.run(pool_queues.far(scene.world, slots, None, 100))
+    monkeypatch.setattr(pool_queues, "DEPTH", 1_000)
+    assert whole == waiters(scene.world, slots, None, 100)
+    assert {each.too for each in whole} == {False, True}
+    paged: list[pool_queues.Waiter] = []
+    while page := asyncio.run(
+        pool_queues.far(scene.world, slots, (paged[-1].too, paged[-1].key) if paged else None, 2)
+    ):
+        paged += page
+    assert paged == whole
+    assert asyncio.run(pool_queues.far(scene.world, slots, None, 100, "backfill")) == [
+        each for each in whole if each.too
+    ]
+
+
+def test_c77_caps_that_hold_somebody_back_say_who_holds_and_who_waits_in_the_order_of_the_engine(
+    new_scene: New,
+) -> None:
+    scene = new_scene(slots=9)
+    scene.dag("d", *(job(f"t{n}", priority=n) for n in range(3)), max_active_tasks=1, max_active_runs=2)
+    scene.dag("e", job("one", max_active=1), max_active_runs=9)
+    assert list(pool_caps.holding(scene.world)) == []
+    for n in range(4):
+        scene.trigger("d", logical_us=T0 + n * HOUR_US)
+        scene.trigger("e", logical_us=T0 + n * HOUR_US)
+    caps = {each.key: each for each in pool_caps.holding(scene.world)}
+    assert list(caps) == ["dag:d", "task:e.one", "runs:d"]
+    (tasks, runs) = caps["dag:d"], caps["runs:d"]
+    assert isinstance(tasks, pool_queues.Bounded)
+    assert isinstance(runs, pool_caps.Runs)
+    assert [each.inst.task.name for each in holders(scene.world, tasks)] == ["t2"]
+    assert [(each.inst.run.run_id, each.inst.task.name) for each in waiters(scene.world, tasks, None, 9)] == [
+        (3, "t2"), (1, "t1"), (3, "t1"), (1, "t0"), (3, "t0"),
+    ]  # fmt: skip
+    assert [run.run_id for run in pool_caps.running(scene.world, runs)] == [1, 3]
+    told = asyncio.run(pool_caps.queued(scene.world, runs, None, 9))
+    assert [(each.place, each.run.run_id) for each in told] == [(1, 5), (2, 7)]
+    assert asyncio.run(pool_caps.queued(scene.world, runs, told[0].key, 9)) == told[1:]
+    assert pool_caps.waiting(scene.world, runs) == (2, False)
+    scene.command("pause", dag="d")
+    assert pool_caps.waiting(scene.world, runs) == (0, False)
+    scene.command("unpause", dag="d")
+    scene.command("cancel", run_id=1)
+    assert [each.run.run_id for each in asyncio.run(pool_caps.queued(scene.world, runs, None, 9))] == [7]
+    assert pool_caps.named(scene.world, "dag:d") == tasks
+    assert pool_caps.named(scene.world, "dag:nobody") is None
 
 
 def test_who_waits_for_a_budget_is_told_with_what_it_costs(new_scene: New) -> None:

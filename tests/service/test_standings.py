@@ -20,7 +20,7 @@ __all__ = ["bide"]
 
 async def _days(db: Path) -> None:
     with collecting():
-        gold = Asset("gold", owner="bi", grain="day", promise=by("04:00"))
+        gold = Asset("gold", owner="bi", grain="day", promise=by("04:00"), doc="What a day brought.")
 
         @task(outlets=[gold])
         async def build() -> None: ...
@@ -47,6 +47,8 @@ async def _days(db: Path) -> None:
         assert (second.state, second.versions) == ("published", 1)
         assert [second] == await rt.assets.intervals("gold", before=first.place)
         assert [first] == await rt.assets.intervals("gold", limit=1)
+        shown = await rt.assets.show("gold")
+        assert (shown.doc, shown.owner, shown.grain, shown.node) == ("What a day brought.", "bi", "day", "derived")
 
         [stands] = await rt.assets.standings()
         assert (stands.asset, stands.owner, stands.state, stands.late) == ("gold", "bi", first.state, False)

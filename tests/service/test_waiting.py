@@ -11,6 +11,7 @@ import pytest
 
 from bide import Runtime, dag
 from bide.runtime.errors import RefusedError, UsageError
+from bide.runtime.service import wait_actions
 from bide.sensors import ExternalTaskSensor, FileSensor, HttpSensor
 
 NOBODY = "http://127.0.0.1:9"
@@ -143,3 +144,22 @@ async def test_an_action_on_a_group_that_cannot_be_meant_is_refused_in_words(
 ) -> None:
     with pytest.raises(UsageError, match=said):
         await rt.operations.actions.waits(**asked, dry_run=True)
+
+
+async def test_more_waits_than_one_action_takes_are_had_one_action_after_the_other(
+    rt: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = rt.operations.actions
+    every = sorted(int(each.id) for each in await rt.operations.waits())
+    monkeypatch.setattr(wait_actions, "MOST", 2)
+    taken: list[int] = []
+    after: str | None = None
+    while (at := await of.waits("look", dry_run=True, after=after)).count:
+        assert at.count + at.rest == len(every) - len(taken)
+        begun = await of.waits("look", expect=at.count, after=after)
+        assert (begun.rest, begun.last, begun.count <= 2) == (at.rest, at.last, True)
+        taken += map(int, begun.first)
+        after = begun.last
+    assert taken == every
+    with pytest.raises(UsageError, match="x"):
+        await of.waits("look", dry_run=True, after="x")

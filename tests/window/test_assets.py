@@ -88,9 +88,17 @@ def test_a_version_is_accepted_with_limitations_and_looks_healthy_no_more(page: 
     )
     dialog.get_by_role("button", name="Degrade").click()
     expect(page.get_by_role("status").filter(has_text="is degraded")).to_be_visible()
+    trouble = page.locator(".trouble")  # it says all of it before anything else
+    expect(trouble.get_by_role("listitem")).to_have_text("two cases came late")
+    expect(trouble).to_contain_text(re.compile("the report cannot wait; accepted by ana, until 20"))
+    expect(trouble).to_have_class(re.compile("warned"))
     expect(strip.get_by_role("button", name=re.compile("degraded"))).to_have_count(1)
     expect(page.locator(".trouble")).to_contain_text("limitations that somebody accepted")
     expect(page.locator("#version")).to_contain_text("two cases came late")
+    expect(page.locator(".facts").first).to_contain_text(re.compile("owner"))
+    page.goto(f"{house.url}/assets")
+    row = page.get_by_role("table", name="Assets").get_by_role("row", name=re.compile("bronze.case_changelog"))
+    expect(row).to_contain_text("two cases came late")
 
 
 def test_the_graph_shows_the_worst_of_the_last_intervals_and_the_kinds_of_edges(

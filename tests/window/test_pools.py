@@ -84,3 +84,46 @@ def test_slots_and_budgets_stand_beside_pools_and_without_a_pool_it_says_what_ma
     expect(page.get_by_text("There are no pools yet")).to_be_visible()
     expect(page.get_by_text("[tool.bide.pools]")).to_be_visible()
     page.unroute_all(behavior="wait")
+
+
+def test_c77_a_cap_of_a_dag_that_holds_runs_back_stands_beside_pools_and_a_long_queue_is_paged_through(
+    page: Page, house: House
+) -> None:
+    first, second = [house.trigger("publishing", date) for date in DATES[:2]]
+    house.until("/pools", lambda found: any(each["key"] == "runs:publishing" for each in found))
+    page.goto(f"{house.url}/runs/{second}")
+    page.get_by_role("link", name="Who else wants it, in order").click()
+    expect(page).to_have_url(re.compile(r"/pools\?pool=runs%3Apublishing$"))
+    card = page.get_by_role("navigation", name="Pools").get_by_role("link", name=re.compile("^publishing"))
+    expect(card).to_have_accessible_name("publishing runs at once 1 of 1 taken, 1 waits")
+    expect(page.get_by_text("1 run waits for a place")).to_be_visible()
+    expect(page.get_by_text("bide pools runs:publishing")).to_be_visible()
+    held = page.get_by_role("table", name="Who holds it")
+    queue = page.get_by_role("table", name="Who waits")
+    expect(held.get_by_role("link", name=f"run {first}")).to_be_visible()
+    expect(queue.get_by_role("link", name=f"run {second}")).to_be_visible()
+    assert house.bide("pools", "runs:publishing").count("run ") == 2
+    house.ask(f"/runs/{first}/cancel", {})
+    expect(held.get_by_role("link", name=f"run {second}")).to_be_visible()
+    expect(card).to_have_count(0)  # nobody waits for it any more; its address shows it all the same
+    expect(page.get_by_text("Nobody waits.")).to_be_visible()
+
+    few = re.compile("limit=(100|1000)(?=&|$)")
+    page.route(
+        re.compile(r"/api/v1/pools/pool(:|%3A)narrow\?"),
+        lambda route: route.continue_(url=few.sub("limit=1", route.request.url)),
+    )
+    page.goto(f"{house.url}/pools?pool=pool:narrow")
+    whole = lines(house.ask("/pools/narrow"), "waiters")
+    assert len(whole) == 2
+    places = queue.locator("td[data-name=Task]")
+    expect(places).to_have_text(whole[:1])
+    expect(page.get_by_text("1 of 2 who wait")).to_be_visible()
+    page.get_by_role("button", name="More who wait").click()
+    page.get_by_role("button", name="Those behind them").click()
+    expect(places).to_have_text(whole[1:])
+    expect(queue.locator("td[data-name=Place]")).to_have_text("2")
+    expect(page.get_by_text("1 of 2 who wait, further back")).to_be_visible()
+    page.get_by_role("button", name="From the first").click()
+    expect(places).to_have_text(whole[:1])
+    page.unroute_all(behavior="wait")

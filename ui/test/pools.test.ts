@@ -18,13 +18,16 @@ test('an address names a pool by key or by name; without one it is the first tha
   const all = [pool('slots', 64, 3), pool('pool:gpu', 1, 1), pool('in_flight:gpu', 9, 1, { waiting: 2 })]
   expect(['pool:gpu', 'gpu', 'gpu in flight', 'slots', 'gone', null].map((asked) => chosen(all, asked)?.key)).toEqual(['pool:gpu', 'pool:gpu', 'in_flight:gpu', 'slots', 'in_flight:gpu', 'in_flight:gpu'])
   expect(chosen(all.slice(0, 2), null)?.key).toBe('slots')
+  expect(chosen(all, 'runs:etl')).toEqual({ key: 'runs:etl', pool: 'etl', kind: 'runs' })
 })
 
 test('a sentence that wants a place leads to its pool', () => {
   expect(wanted('wants a slot, and 1 of 1 are taken')).toBe('slots')
   expect(wanted('wants a place in pool narrow, and 1 of 1 are taken')).toBe('pool:narrow')
   expect(wanted('wants a place in pool api in flight, and 2 of 2 are taken')).toBe('in_flight:api')
-  expect(wanted('wants a place in DAG etl, and 2 of 2 are taken')).toBeNull()
+  expect(wanted('wants a place in DAG etl, and 2 of 2 are taken')).toBe('dag:etl')
+  expect(wanted('wants a place in task etl.load, and 2 of 2 are taken')).toBe('task:etl.load')
+  expect(wanted('1 of the 1 runs that etl may have at once (max_active_runs) are running: 4')).toBe('runs:etl')
   expect(wanted('waits for the budget queries: 80 of 100 used until 2026-01-01 01:00:00Z, it costs 40')).toBe('budget:queries')
   expect(wanted('its upstream failed')).toBeNull()
 })

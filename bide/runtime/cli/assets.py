@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from bide.runtime.cli import impact, plans, standing, uses
 from bide.runtime.cli.asking import Dag, Db, Json, Most, asked, dag_name, done
-from bide.runtime.cli.output import print_json, print_table, print_why, stamp, write
+from bide.runtime.cli.output import clean, print_json, print_table, print_why, stamp, write
 from bide.runtime.service.shapes import Interval
 
 app = App(
@@ -67,6 +67,10 @@ def show(
         print_json(found)
         return 0
     write(f"asset {found.asset}: {'version ' + found.version if found.version else 'no version yet'}")
+    if found.doc:
+        write(clean(found.doc.splitlines()[0]))
+    owned = f", of {found.owner}" if found.owner else ""
+    write(clean(f"{found.node.replace('_', ' ')}{owned}, criticality {found.criticality}"))
     write(f"made by {', '.join(found.producers) or 'no task that is loaded'}")
     write(f"looked at by {', '.join(found.consumers) or 'no schedule'}")
     rows = [

@@ -10,7 +10,8 @@ from cyclopts import Parameter
 
 from bide.runtime.cli.asking import Where, asked
 from bide.runtime.cli.many import DryRun, Expect, say_many
-from bide.runtime.errors import UsageError
+from bide.runtime.cli.output import note, print_json
+from bide.runtime.errors import RefusedError, UsageError
 from bide.runtime.service.action_shapes import ActionAsked, ActionShown
 from bide.runtime.service.doors import Doors
 
@@ -55,18 +56,40 @@ def on_waits(verb: str, wait: str | None, many: Waits, db: Where | None, json: b
         raise UsageError(f"name one wait or say --where, not both: {wait!r} and {' '.join(many.where or ())}")
     said = read_where(many.where or [])
 
-    async def act(ops: Doors) -> tuple[ActionAsked, ActionShown | None, bool]:
+    async def act(ops: Doors) -> tuple[ActionAsked, list[ActionShown], bool]:
         of = ops.actions
-        expect = many.expect
-        if many.dry_run or expect is None:
-            found = await of.waits(verb, **said, dry_run=True, **more)
-            if many.dry_run or not found.count:
-                return found, None, ops.held
-            expect = found.count
-        begun = await of.waits(verb, **said, expect=expect, **more)
-        return begun, await of.show(begun.id or ""), ops.held
+        at = await of.waits(verb, **said, dry_run=True, **more)
+        if many.dry_run or not (at.count or many.expect):
+            return at, [], ops.held
+        count = at.count + at.rest
+        if many.expect not in (None, count) and at.rest:
+            raise RefusedError(
+                f"{many.expect} waits were expected, and {count} match now: nothing was done; count again with --dry-run"
+            )
+        expect = at.count if at.rest or many.expect is None else many.expect
+        begun, after = list[ActionShown](), dict[str, Any]()
+        while True:
+            one = await of.waits(verb, **said, **after, expect=expect, **more)
+            begun.append(await of.show(one.id or ""))
+            if not at.rest or at.last is None:
+                return one, begun, ops.held
+            after = {"after": at.last}
+            at = await of.waits(verb, **said, **after, dry_run=True, **more)
+            if not at.count:
+                return one, begun, ops.held
+            expect = at.count
 
-    return say_many(asked(db, act), "wait", json)
+    found, begun, held = asked(db, act)
+    if json and len(begun) > 1:
+        print_json(begun)
+        return 0
+    if not begun:
+        say_many((found, None, held), "wait", json)
+    for far in begun:
+        say_many((found, far, held), "wait", json)
+    if found.rest and not begun and not json:
+        note(f"and {found.rest:,} more: it takes an action for every {found.count:,}, one after the other")
+    return 0
 
 
 def read_where(said: list[str]) -> dict[str, Any]:

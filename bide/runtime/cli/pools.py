@@ -52,6 +52,8 @@ def pools(
                 [_waits(one, now) for one in each.waiters],
                 "",
             )
+        if len(each.waiters) == limit < each.waiting:
+            note(f"the first {limit:,} of {waiting(each)} who wait: --limit has more")
     return 0
 
 
@@ -82,6 +84,12 @@ def title(of: PoolLine) -> str:
             return "slots"
         case "in_flight":
             return f"pool {of.pool} in flight"
+        case "dag":
+            return f"tasks of DAG {of.pool} at once"
+        case "task":
+            return f"task {of.pool} at once"
+        case "runs":
+            return f"runs of DAG {of.pool} at once"
         case _:
             return f"{of.kind} {of.pool}"
 
@@ -104,16 +112,20 @@ def wait_words(of: PoolLine) -> str:
     return f"{waiting(of)} wait{'s' if of.waiting == 1 and not of.more_wait else ''}"
 
 
+def _who(of: HolderLine | WaiterLine) -> str:
+    return f"{of.run_id}/{of.task}" if of.task else f"run {of.run_id}"
+
+
 def _held(of: HolderLine, now: int) -> tuple[str, str, str, str | None, str]:
     state = f"{of.state}, stopping: {of.stopping}" if of.stopping else of.state
-    return f"{of.run_id}/{of.task}", of.dag, state, away(of.since, now), str(of.slots)
+    return _who(of), of.dag, state, away(of.since, now), str(of.slots)
 
 
 def _waits(of: WaiterLine, now: int) -> tuple[str, str, str, str, str, str, str | None]:
     resumed = " (resumed)" if of.resumed else ""
     return (
         str(of.place),
-        f"{of.run_id}/{of.task}{resumed}",
+        f"{_who(of)}{resumed}",
         of.dag,
         of.queue if of.backfill is None else f"backfill {of.backfill}",
         str(of.priority),

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from bide.runtime.cli.asking import Db, Json, Most, asked
 from bide.runtime.cli.output import print_json, print_table, stamp
+from bide.runtime.service.asset_shapes import LimitsLine
 from bide.runtime.service.shapes import Interval
 
 
@@ -33,7 +34,8 @@ def standing(
         rows = [
             (
                 each.asset, f"{each.state}{', late' if each.late and each.state != 'stale' else ''}", _span(each.interval),
-                each.version, stamp(each.due_at), each.owner, each.reason,
+                each.version, stamp(each.due_at), each.owner,
+                _why(each.reason, each.parts[0].limits if each.parts else None),
             )
             for each in found
         ]  # fmt: skip
@@ -42,7 +44,7 @@ def standing(
         return _print(found, heads, rows, empty, json)
     parts = asked(db, lambda ops: ops.assets.intervals(asset, limit))
     lines = [
-        (_span(each.interval), each.state, each.version, str(each.versions), stamp(each.created_at), each.reason)
+        (_span(each.interval), each.state, each.version, str(each.versions), stamp(each.created_at), _why(each.reason, each.limits))
         for each in parts
     ]  # fmt: skip
     return _print(parts, ("interval", "state", "version", "versions", "made at", "why"), lines, "no versions", json)  # fmt: skip
@@ -60,3 +62,12 @@ def _print(
 
 def _span(interval: Interval | None) -> str | None:
     return None if interval is None else f"{stamp(interval.start)} to {stamp(interval.end)}"
+
+
+def _why(reason: str, limits: LimitsLine | None) -> str:
+    """Why it is so; of what is degraded what is known to be wrong, and how long that is accepted."""
+    if limits is None:
+        return reason
+    until = f" until {stamp(limits.expires_at)}" if limits.expires_at else ""
+    by = f", accepted by {limits.approved_by}{until}" if limits.approved_by else until
+    return f"{'; '.join(limits.known_limitations) or reason}{by}"

@@ -71,13 +71,14 @@ class ActionDoors(Protocol):
         deadline: str | None = None,
         event: Any = None,
         reason: Text = "",
+        after: str | None = None,
     ) -> ActionAsked:
         """Look at, extend, satisfy or fail all open waits that a filter finds.
 
         `action`: look, extend (to a `deadline`: an instant, or `+2h` from the one that each has), satisfy (with an `event`, for
         all the same) or fail (with a `reason`). The filters are those of the open waits: a group's key is one of them. `dry_run`
         counts what matches; without it `expect` must be that count. The waits of schedules can only be looked at, and are
-        left out of the others.
+        left out of the others. One action takes 10,000 at most, the oldest; `after` the last of them it takes those behind.
         """
         ...
 

@@ -15,13 +15,18 @@ class LeftOut(msgspec.Struct, frozen=True):
 
 
 class ActionAsked(msgspec.Struct, frozen=True):
-    """How many match, and the first of them in the order they are taken. `id` is null where nothing was done."""
+    """How many match, and the first of them in the order they are taken. `id` is null where nothing was done.
+
+    Of waits one action takes 10,000 at most, the oldest: `rest` more match behind them, and are had with `after`, `last`.
+    """
 
     id: Id | None
     action: str
     count: int
     first: tuple[str, ...]
     where: str
+    rest: int = 0
+    last: Id | None = None
 
 
 class ActionShown(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.service import wait_actions
 from bide.runtime.service.action_shapes import ActionAsked, ActionShown, LeftOut
-from bide.runtime.service.addresses import action_number, read_date
+from bide.runtime.service.addresses import action_number, read_date, wait_number
 from bide.runtime.service.once import again
 from bide.runtime.service.shapes import iso, iso_or_none
 from bide.runtime.service.waiting import wanted
@@ -112,8 +112,10 @@ class Actions:
         deadline: str | None = None,
         event: Any = None,
         reason: str = "",
+        after: str | None = None,
     ) -> ActionAsked:
         known_action(action, OF_WAITS)
+        behind = 0 if after is None else wait_number(after)
         more = wait_actions.given(action, deadline, event, reason, self._clock.now())
         said = (
             ("dag", dag),
@@ -130,15 +132,19 @@ class Actions:
             first = await self._reader.ask(Reader.read, lambda conn: _first(conn, action, answer["bulk_id"]))
             return _begun(action, answer, first, words)
         of = wanted(None, dag, task, kind, source, what, text, troubled)
-        found = await self._reader.ask(wait_actions.numbers, self._live, of, action == "look")
+        found, rest = await self._reader.ask(wait_actions.numbers, self._live, of, action == "look", behind)
         first = tuple(map(str, found[:_FIRST]))
+        last = str(found[-1]) if found else None
         if dry_run:
-            return ActionAsked(id=None, action=action, count=len(found), first=first, where=words)
+            return ActionAsked(
+                id=None, action=action, count=len(found), first=first, where=words, rest=rest, last=last
+            )
         args = {
             "action": action, "filter": msgspec.json.encode(Filter(words=words)).decode(), "words": words,
             "expect": expect, "wait": more, "reason": reason, "waits": found,
         }  # fmt: skip
-        return _begun(action, await self._door.command("bulk", args), first, words)
+        begun = _begun(action, await self._door.command("bulk", args), first, words)
+        return msgspec.structs.replace(begun, rest=rest, last=last)
 
     async def show(self, action: str) -> ActionShown:
         number = action_number(action)

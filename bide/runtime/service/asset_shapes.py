@@ -68,7 +68,14 @@ class VersionLine(_Shape, frozen=True):
 
 
 class AssetShown(AssetLine, frozen=True):
+    """An asset with its versions, the newest first, and what is declared of it."""
+
     versions: tuple[VersionLine, ...]
+    doc: str = ""
+    owner: str = ""
+    node: str = ""
+    criticality: str = ""
+    grain: str | None = None
 
 
 class AssetEventLine(_Shape, frozen=True):

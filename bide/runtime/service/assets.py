@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bide.runtime import typed
-from bide.runtime.assets.asset import Asset
-from bide.runtime.assets.limits import Limits
+from bide.runtime.assets.asset import Asset, AssetSpec
 from bide.runtime.assets.pending import Pending, Unit
 from bide.runtime.assets.rerun import RerunPlan
 from bide.runtime.clock import Clock
@@ -28,7 +27,6 @@ from bide.runtime.service.asset_shapes import (
     AssetShown,
     CheckLine,
     DagWhyShown,
-    LimitsLine,
     VersionLine,
 )
 from bide.runtime.service.dag_why import next_firing, timed_facts
@@ -37,7 +35,7 @@ from bide.runtime.service.impact import Impacts
 from bide.runtime.service.plan_shapes import PlanRun
 from bide.runtime.service.plans import Plans
 from bide.runtime.service.shapes import Detail, Done, Interval, iso, iso_or_none
-from bide.runtime.service.standings import Standings
+from bide.runtime.service.standings import Standings, limits_line
 from bide.runtime.service.uses import Uses
 from bide.runtime.spans import Span, covers, share
 from bide.runtime.store import asset_reads as reads
@@ -206,7 +204,17 @@ def _show(conn: sqlite3.Connection, asset: str, limit: int, before: int) -> Asse
     found = _known(conn, asset)
     line = {name: getattr(found, name) for name in AssetLine.__struct_fields__}
     versions = tuple(_version(row) for row in reads.versions(conn, asset, limit, before))
-    return AssetShown(**line, versions=versions)
+    told = reads.declared(conn, asset)
+    spec = typed.decode(told, AssetSpec) if told != "{}" else AssetSpec(asset)
+    return AssetShown(
+        **line,
+        versions=versions,
+        doc=spec.doc,
+        owner=spec.owner,
+        node=spec.node.value,
+        criticality=spec.criticality.value,
+        grain=spec.grain,
+    )
 
 
 def _versions(conn: sqlite3.Connection, asset: str, limit: int, before: int) -> list[VersionLine]:
@@ -241,19 +249,7 @@ def _version(row: reads.VersionRead) -> VersionLine:
         shadow=bool(row.shadow),
         meta={} if row.meta is None else msgspec.json.decode(row.meta),
         checks=tuple(typed.decode(row.checks, list[CheckLine])),
-        limits=_limits(row.limits),
-    )
-
-
-def _limits(text: str | None) -> LimitsLine | None:
-    if text is None:
-        return None
-    limits = typed.decode(text, Limits)
-    return LimitsLine(
-        reason=limits.reason,
-        known_limitations=limits.known_limitations,
-        approved_by=limits.approved_by,
-        expires_at=iso_or_none(limits.expires_us),
+        limits=limits_line(row.limits),
     )
 
 

@@ -13,7 +13,7 @@ class PoolDoors(Protocol):
 
     @get("/pools", pages="key")
     async def listed(self, limit: Limit = 1_000, before: str | None = None) -> list[PoolLine]:
-        """List the slots, pools and budgets, with how much of each is taken and how many wait for it."""
+        """List the slots, pools and budgets, and the caps that hold somebody back, with how much of each is taken and how many wait."""
         ...
 
     @get("/pools/{pool:path}", pages="key", parts={"waiters": "key"})
@@ -22,7 +22,8 @@ class PoolDoors(Protocol):
     ) -> PoolShown:
         """Show who holds a pool and who waits for it, in the order in which they start.
 
-        `queue`: live (read first) or backfill, to see one of them alone. `pool` is a name, or a key such as `slots`, `in_flight:warehouse`, `budget:warehouse`. Of who waits in a queue, the first
-        2,000 can be read.
+        `queue`: live (read first) or backfill, to see one of them alone. `pool` is a name, or a key such as `slots`,
+        `in_flight:warehouse`, `budget:warehouse`, `dag:etl` (its tasks at once), `task:etl.load`, `runs:etl`. Behind the first 2,000
+        of a queue, who comes or goes while a page is read may be on it or not.
         """
         ...

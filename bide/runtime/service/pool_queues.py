@@ -7,10 +7,12 @@ a heap until they come to its top; they are passed by here as the engine passes 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush, nsmallest
-from itertools import islice
-from typing import Final, NamedTuple
+from itertools import chain, islice
+from operator import itemgetter
+from typing import Final, NamedTuple, TypeVar
 
 from bide.runtime.engine.admission import global_need, need_of
 from bide.runtime.engine.budgets import Budget
@@ -21,10 +23,13 @@ COUNTED: Final = 5_000
 """So many entries of a queue are counted: a few milliseconds."""
 DEPTH: Final = 2_000
 """So many are put in order: as long."""
+SLICE: Final = 2_000
+"""So many are looked at between two turns, of a queue that is deeper."""
 HOLDERS: Final = 1_000
 QUEUES: Final = ("live", "backfill")
 
 Key = tuple[int, int, int]
+T = TypeVar("T")
 Heap = list[tuple[Key, Instance]]
 
 
@@ -127,6 +132,50 @@ def waiters(
             if after is None or (bool(too), key) > after:
                 found.append(Waiter(bool(too), key, place, inst, _wants(world, of, inst)))
     return found
+
+
+def is_deep(world: World, of: Bounded, queue: str | None = None) -> bool:
+    """Whether more stand in a queue than are put in order at once."""
+    heaps = _queues(world, of)
+    return any(len(heap) > DEPTH for too, heap in enumerate(heaps) if queue in (None, QUEUES[too]))
+
+
+async def far(
+    world: World, of: Bounded, after: tuple[bool, Key] | None, limit: int, queue: str | None = None
+) -> list[Waiter]:
+    """The same however far back: all are looked at, in slices between which the engine goes on.
+
+    Who comes or goes meanwhile may be told or not.
+    """
+    found: list[Waiter] = []
+    for too, heap in enumerate(_queues(world, of)):
+        if queue not in (None, QUEUES[too]) or (after is not None and after[0] > bool(too)):
+            continue
+        first = after[1] if after is not None and after[0] == bool(too) else None
+        before, best = await behind(
+            heap.copy(), itemgetter(0), lambda entry: _stands(*entry), first, limit - len(found)
+        )
+        found += [
+            Waiter(bool(too), key, before + place, inst, _wants(world, of, inst))
+            for place, (key, inst) in enumerate(best, 1)
+        ]
+        if len(found) == limit:
+            break
+    return found
+
+
+async def behind(
+    entries: list[T], key: Callable[[T], Key], stands: Callable[[T], bool], after: Key | None, limit: int
+) -> tuple[int, list[T]]:
+    """(how many that still count stand up to `after`, the first `limit` behind it): all are looked at, slice by slice."""
+    before, best = 0, list[T]()
+    for at in range(0, len(entries), SLICE):
+        part = [entry for entry in entries[at : at + SLICE] if stands(entry)]
+        further = [entry for entry in part if after is None or key(entry) > after]
+        before += len(part) - len(further)
+        best = nsmallest(limit, chain(best, further), key=key)
+        await asyncio.sleep(0)
+    return before, best
 
 
 def _queues(world: World, of: Bounded) -> tuple[Heap, Heap]:

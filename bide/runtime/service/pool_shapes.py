@@ -13,7 +13,8 @@ class PoolLine(_Shape, frozen=True):
     """What is bounded, and how much of it is taken. `key` is its name among all, `pool` the one that people gave it.
 
     `kind`: slots (those of all tasks), pool (attempts at once), in_flight (tasks of a pool from their first start to their
-    end), budget (units in a window of time). Of a budget `units` and `spent` are said, of all else `slots` and `in_use`.
+    end), budget (units in a window of time); and what holds somebody back now of dag (tasks of a DAG at once), task (instances of a
+    task at once) and runs (live runs of a DAG at once: its `task` is empty where one holds it or waits). Of a budget `units` and `spent` are said, of all else `slots` and `in_use`.
     `by_backfills` is how much of what is taken their runs have. When both sides want it, backfills are sure of
     `backfill_share` of the slots; of a budget they may spend `backfill_units` (null: all). A budget is whole again at
     `resets_at`. `waiting` are counted; more than that wait where `more_wait`.

@@ -7,12 +7,16 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from bide.runtime.engine.budgets import Budget
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.validate import suggestion
+from bide.runtime.service import pool_caps as caps
 from bide.runtime.service import pool_queues as queues
 from bide.runtime.service.addresses import bounded
 from bide.runtime.service.paging import behind
+from bide.runtime.service.pool_caps import Queued, Runs
 from bide.runtime.service.pool_queues import QUEUES, Bounded, Holder, Key, Waiter
 from bide.runtime.service.pool_shapes import HolderLine, PoolLine, PoolShown, WaiterLine
 from bide.runtime.service.shapes import iso
@@ -20,7 +24,7 @@ from bide.runtime.service.shapes import iso
 if TYPE_CHECKING:
     from typing import Any
 
-    from bide.runtime.engine.world import Instance, World
+    from bide.runtime.engine.world import Instance, Run, World
     from bide.runtime.service.doors import Live
 
 _PLACE: Final = re.compile(r"([01])\.([01])\.(-?\d{1,18})\.(\d{1,30})")
@@ -37,8 +41,10 @@ class Pools:
         if self._live is None:
             return []
         found: list[PoolLine] = []
-        for each in self._live.between_turns(lambda world, _: list(queues.bounded(world))):
-            found.append(self._live.between_turns(partial(_listed, each)))
+        for each in self._live.between_turns(lambda world, _: [*queues.bounded(world), *caps.holding(world)]):
+            line = self._live.between_turns(partial(_listed, each))
+            if line.waiting or each.kind not in caps.KINDS:
+                found.append(line)
             await asyncio.sleep(0)  # a long queue takes a few milliseconds, and there may be many
         return behind(found, lambda each: each.key, before, limit)
 
@@ -52,10 +58,21 @@ class Pools:
         if self._live is None:
             known = "it answers no one" if self._held else "none is at work: start `bide serve`"
             raise NotFoundError(f"pools are known to the runtime that holds the database alone, and {known}")
-        return self._live.between_turns(lambda world, now: _show(world, pool, now, after, limit, queue))
+        shown = self._live.between_turns(lambda world, now: _show(world, pool, now, after, limit, queue))
+        if len(shown.waiters) == limit:
+            return shown
+        world, of = self._live.between_turns(lambda world, _: (world, _found(world, shown.key)))
+        if isinstance(of, Runs):
+            first = None if after is None else after[1]
+            runs = [] if queue == "backfill" else await caps.queued(world, of, first, limit)
+            return msgspec.structs.replace(shown, waiters=tuple(_queued(each) for each in runs))
+        if not queues.is_deep(world, of, queue):
+            return shown
+        behind = await queues.far(world, of, after, limit, queue)
+        return msgspec.structs.replace(shown, waiters=tuple(_waiter(each) for each in behind))
 
 
-def _listed(of: Bounded, world: World, now: int) -> PoolLine:
+def _listed(of: Bounded | Runs, world: World, now: int) -> PoolLine:
     return PoolLine(**_line(world, of, now))
 
 
@@ -63,6 +80,9 @@ def _show(
     world: World, pool: str, now: int, after: tuple[bool, Key] | None, limit: int, queue: str | None
 ) -> PoolShown:
     of = _found(world, pool)
+    if isinstance(of, Runs):
+        runs = tuple(_running(run) for run in caps.running(world, of))
+        return PoolShown(**_line(world, of, now), holders=runs, waiters=())
     return PoolShown(
         **_line(world, of, now),
         holders=tuple(_holder(each) for each in queues.holders(world, of)),
@@ -70,9 +90,11 @@ def _show(
     )
 
 
-def _found(world: World, pool: str) -> Bounded:
+def _found(world: World, pool: str) -> Bounded | Runs:
     """What is meant: by its key, else the first of that name."""
-    known = list(queues.bounded(world))
+    if (cap := caps.named(world, pool)) is not None:
+        return cap
+    known = [*queues.bounded(world), *caps.holding(world)]
     for by in ("key", "name"):
         for each in known:
             if getattr(each, by) == pool:
@@ -82,10 +104,12 @@ def _found(world: World, pool: str) -> Bounded:
     raise NotFoundError(f"there is no pool {pool!r}{there}")
 
 
-def _line(world: World, of: Bounded, now: int) -> dict[str, Any]:
-    count, more = queues.waiting(world, of)
+def _line(world: World, of: Bounded | Runs, now: int) -> dict[str, Any]:
+    count, more = caps.waiting(world, of) if isinstance(of, Runs) else queues.waiting(world, of)
     said: dict[str, Any] = dict.fromkeys(PoolLine.__struct_fields__)
     said |= {"key": of.key, "pool": of.name, "kind": of.kind, "waiting": count, "more_wait": more}
+    if isinstance(of, Runs):
+        return said | {"slots": of.capacity, "in_use": of.of.active_runs, "by_backfills": 0.0}
     if isinstance(of.of, Budget):
         budget, ends = of.of, of.of.ends(now)
         goes = budget.since == ends - budget.limits.window_us  # else nothing is spent of the window that goes
@@ -138,6 +162,31 @@ def _waiter(of: Waiter) -> WaiterLine:
         wants=of.wants,
         resumed=of.inst.resumed,
     )
+
+
+def _of_run(run: Run) -> dict[str, Any]:
+    return {
+        "run_id": str(run.run_id),
+        "dag": run.dag.name,
+        "logical_date": iso(run.meta.logical_us),
+        "task": "",
+        "priority": 0,
+        "backfill": None,
+    }
+
+
+def _running(run: Run) -> HolderLine:
+    since = run.created if run.started is None else run.started
+    return HolderLine(
+        **_of_run(run), state=run.state.value, attempt=None, since=iso(since), slots=1, stopping=""
+    )
+
+
+def _queued(of: Queued) -> WaiterLine:
+    return WaiterLine(
+        **_of_run(of.run), key=f"0.{'.'.join(map(str, of.key))}", queue="live", place=of.place,
+        since=iso(of.run.created), wants=1.0, resumed=False,
+    )  # fmt: skip
 
 
 def _place(before: str) -> tuple[bool, Key]:

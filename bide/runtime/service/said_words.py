@@ -41,6 +41,8 @@ OpenWord = Annotated[str, Meta(extra_json_schema={"enum": ["open", "closed"]})]
 OutcomeWord = Annotated[str, Meta(extra_json_schema={"enum": ["ok", "refused"]})]
 TokenWord = Annotated[str, Meta(extra_json_schema={"enum": ["live", "expired", "revoked"]})]
 ScopeWord = Annotated[str, Meta(extra_json_schema={"enum": ["read", "run", "admin"]})]
-PoolWord = Annotated[str, Meta(extra_json_schema={"enum": ["slots", "pool", "in_flight", "budget"]})]
+PoolWord = Annotated[
+    str, Meta(extra_json_schema={"enum": ["slots", "pool", "in_flight", "budget", "dag", "task", "runs"]})
+]
 QueueWord = Annotated[str, Meta(extra_json_schema={"enum": ["live", "backfill"]})]
 ActionWord = Annotated[str, Meta(extra_json_schema={"enum": ["going", "done"]})]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bide.runtime.service.asset_shapes import LimitsLine
 from bide.runtime.service.said_words import Id, Instant, VersionWord
 from bide.runtime.service.shapes import Interval, _Shape
 
 
 class PartLine(_Shape, frozen=True):
     """An interval of an asset. `version` is the one that counts: what consumers see, else what is known to be wrong of
-    it, else the last that was made. `newest` is the last that was made; `versions` counts all.
+    it, else the last that was made. `newest` is the last that was made; `versions` counts all. `limits`: what is known to be
+    wrong with the one that counts, where it is degraded.
     """
 
     interval: Interval
@@ -20,6 +22,7 @@ class PartLine(_Shape, frozen=True):
     newest: Id
     newest_state: VersionWord
     place: str
+    limits: LimitsLine | None = None
 
 
 class StandingLine(_Shape, frozen=True):

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from bide.runtime import typed
 from bide.runtime.assets.asset import Asset, AssetSpec
+from bide.runtime.assets.limits import Limits
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.service.addresses import asset_name, bounded
+from bide.runtime.service.asset_shapes import LimitsLine
 from bide.runtime.service.shapes import Interval, iso, iso_or_none
 from bide.runtime.service.standing_shapes import PartLine, StandingLine
 from bide.runtime.store import asset_reads
@@ -102,6 +104,20 @@ def _part(row: reads.PartRead) -> PartLine:
         newest=str(row.newest),
         newest_state=row.newest_state,
         place=f"{row.start_us}.{row.end_us}",
+        limits=limits_line(row.limits),
+    )
+
+
+def limits_line(text: str | None) -> LimitsLine | None:
+    """What is known to be wrong with a version, as it is stored with it."""
+    if text is None:
+        return None
+    limits = typed.decode(text, Limits)
+    return LimitsLine(
+        reason=limits.reason,
+        known_limitations=limits.known_limitations,
+        approved_by=limits.approved_by,
+        expires_at=iso_or_none(limits.expires_us),
     )
 
 

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from bide.runtime.store.reader import Reader
 
 
-def numbers(reader: Reader, live: Live | None, of: Wanted, schedules: bool) -> list[int]:
-    """The numbers of all that match, the oldest first; with those of `schedules` or without."""
+def numbers(
+    reader: Reader, live: Live | None, of: Wanted, schedules: bool, after: int
+) -> tuple[list[int], int]:
+    """The numbers of those that match behind `after`, the oldest first, and how many more do than one action takes.
+
+    With those of `schedules` or without.
+    """
     found = [one.wait_id for one in seen(reader, live, of) if schedules or one.run_id is not None]
-    if len(found) > MOST:
-        raise UsageError(
-            f"{len(found):,} waits match, and one action is of {MOST:,} at most: narrow the filter"
-        )
-    return found[::-1]
+    behind = sorted(number for number in found if number > after)
+    return behind[:MOST], max(0, len(behind) - MOST)
 
 
 def given(action: str, deadline: str | None, event: Any, reason: str, now: int) -> dict[str, Any]:

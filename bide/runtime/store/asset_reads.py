@@ -86,6 +86,12 @@ _ASSETS: Final = (
 _LOADED: Final = "dag d JOIN dag_version v ON v.version_id = d.version_id AND d.removed = 0"
 
 
+def declared(conn: sqlite3.Connection, name: str) -> str:
+    """JSON of what is declared of an asset; "{}" where nothing is."""
+    row = conn.execute("SELECT spec FROM asset WHERE name = ?", (name,)).fetchone()
+    return "{}" if row is None else str(row[0])
+
+
 def asset_of(conn: sqlite3.Connection, version_id: int) -> str | None:
     """The asset that a version is of; None: there is no such version."""
     row = conn.execute(

@@ -27,6 +27,7 @@ class PartRead(_Read, frozen=True):
     versions: int
     newest: int
     newest_state: str
+    limits: str | None
 
 
 class StandingRead(_Read, frozen=True):
@@ -41,6 +42,7 @@ class StandingRead(_Read, frozen=True):
     said: str
 
 
+_Row = tuple[int, int, int, str, str, int, str | None]
 _USABLE: Final = frozenset({"published", "stale", "degraded"})
 _WRONG: Final = frozenset({"invalidated", "quarantined"})
 
@@ -66,7 +68,7 @@ def parts(
 ) -> list[PartRead]:
     """The newest intervals, those before `(start, end)`: no more of them are read than are asked for."""
     rows = conn.execute(
-        "SELECT start_us, end_us, asset_version_id, state, reason, created_us FROM asset_version"
+        "SELECT start_us, end_us, asset_version_id, state, reason, created_us, limits FROM asset_version"
         " WHERE asset_id = ?1 AND shadow = 0 AND (start_us, end_us) < (?2, ?3)"
         " ORDER BY start_us DESC, end_us DESC",
         (asset_id, *(before or (2**63 - 1, 0))),
@@ -80,8 +82,8 @@ def parts(
     return found
 
 
-def _parts(rows: Iterator[tuple[int, int, int, str, str, int]]) -> Iterator[PartRead]:
-    one: list[tuple[int, int, int, str, str, int]] = []
+def _parts(rows: Iterator[_Row]) -> Iterator[PartRead]:
+    one: list[_Row] = []
     for row in rows:
         if one and one[0][:2] != row[:2]:
             yield _part(one)
@@ -91,10 +93,10 @@ def _parts(rows: Iterator[tuple[int, int, int, str, str, int]]) -> Iterator[Part
         yield _part(one)
 
 
-def _part(rows: list[tuple[int, int, int, str, str, int]]) -> PartRead:
+def _part(rows: list[_Row]) -> PartRead:
     """What consumers see counts; else what is known to be wrong; else the last that was made."""
-    start, end, version, state, reason, created = max(
+    start, end, version, state, reason, created, limits = max(
         rows, key=lambda row: (row[3] in _USABLE, row[3] in _WRONG, row[2])
     )
     newest = max(rows, key=lambda row: row[2])
-    return PartRead(start, end, version, state, reason, created, len(rows), newest[2], newest[3])
+    return PartRead(start, end, version, state, reason, created, len(rows), newest[2], newest[3], limits)

@@ -1,7 +1,7 @@
 /** What the screens show: answers of the service, asked again when an event says that they may have changed. */
 import { useEffect, useMemo } from 'preact/hooks'
 import { signal, type Signal } from '@preact/signals'
-import { address, get, getAt, Problem, type Answer, type GetPath, type PathNames, type Query } from './client'
+import { address, get, getAt, Problem, type Answer, type GetPath, type Page, type PathNames, type Query } from './client'
 import { connection, subscribe, type Event } from './feed'
 import { token } from './session'
 
@@ -115,6 +115,12 @@ const NOTHING: Asked<never> = { data: signal(undefined), error: signal(undefined
 export function useGet<P extends GetPath>(path: P, options: Options<P> = {}): Asked<Answer<P>> {
   const key = options.idle ? '' : address(path, options.names ?? {}, options.query ?? {})
   return useAsking(key, (signal) => get(path, options.names ?? {}, options.query ?? {}, signal), options)
+}
+
+/** One page of an answer that has a listing within it; `at` is the address of a later one, as the page before says it. */
+export function usePage<P extends GetPath>(path: P, options: Options<P> & { at?: string | null } = {}): Asked<Page<Answer<P>>> {
+  const key = options.idle ? '' : (options.at ?? address(path, options.names ?? {}, options.query ?? {}))
+  return useAsking(key, (signal) => getAt<Answer<P>>(key, signal), options)
 }
 
 export interface Pages<T> extends Asked<T[]> {

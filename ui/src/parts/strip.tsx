@@ -4,7 +4,8 @@ import { state } from '../lib/states'
 
 export interface Part { interval: Interval; version: string; state: string; newest: string; newest_state: string; versions: number; place: string }
 
-const HELD = new Set(['staged', 'validated', 'quarantined', 'building', 'failed'])
+/** A newer version in one of these states is said where an older one counts. */
+const HELD = new Set(['invalidated', 'staged', 'validated', 'quarantined', 'building', 'failed'])
 
 /** What a cell says to those who do not see it. */
 function told(part: Part): string {

@@ -14,7 +14,7 @@ import { Checklist, Contracts, Decisions } from './asset_contracts'
 import { Lineage } from './asset_lineage'
 import { MayUse } from './asset_use'
 import { MEANS, MOVES } from './asset_words'
-import { Version } from './asset_version'
+import { Limits, Version } from './asset_version'
 
 type Part = components['schemas']['PartLine']
 
@@ -34,18 +34,17 @@ export default function Asset({ asset }: { asset: string }) {
     <>
       <Head title={asset} trail={[['Assets', '/assets']]} actions={<Act doing={() => invalidating(asset, chosen?.interval)}>Invalidate</Act>}>
         {all[0] && <Fact name={`newest, ${interval(all[0].interval)}`}><State of={all[0].state} /></Fact>}
-        {node && <>
-          <Fact name="is">{node.node.replaceAll('_', ' ')}</Fact>
-          {node.owner && <Fact name="owner">{node.owner}</Fact>}
-          <Fact name="criticality">{node.criticality}</Fact>
-          {node.grain && <Fact name="a version a">{node.grain}</Fact>}
-          <Fact name="written as">{node.output.replaceAll('_', ' ')}</Fact>
-        </>}
         {shown.data.value && <>
+          <Fact name="is">{shown.data.value.node.replaceAll('_', ' ')}</Fact>
+          <Fact name="owner">{shown.data.value.owner || 'nobody'}</Fact>
+          <Fact name="criticality">{shown.data.value.criticality}</Fact>
+          {shown.data.value.grain && <Fact name="a version a">{shown.data.value.grain}</Fact>}
+          {node && <Fact name="written as">{node.output.replaceAll('_', ' ')}</Fact>}
           <Fact name="made by">{shown.data.value.producers.length ? shown.data.value.producers.map((each) => <Producer key={each} of={each} />) : 'no task that is loaded'}</Fact>
           {shown.data.value.consumers.length > 0 && <Fact name="sets going">{shown.data.value.consumers.map((each) => <span key={each}><Link to={`/dags/${part(each)}`}>{each}</Link> </span>)}</Fact>}
         </>}
       </Head>
+      {shown.data.value?.doc && <p class="asset-doc">{shown.data.value.doc}</p>}
       {all[0] && <Trouble part={all[0]} />}
       <Panel title="Intervals" side={<span class="dim">the version that counts for each</span>}>
         <Shown of={parts}>
@@ -83,7 +82,8 @@ function Trouble({ part: of }: { part: Part }) {
   return (
     <div class={`trouble ${it.family}`} role="status">
       <State of={of.state} /> <strong>{interval(of.interval)}</strong>
-      <p>{MEANS[of.state]} {of.reason}</p>
+      <p>{MEANS[of.state]}{!of.limits && <> {of.reason}</>}</p>
+      {of.limits && <Limits of={of.limits} />}
     </div>
   )
 }

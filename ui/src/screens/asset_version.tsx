@@ -46,13 +46,7 @@ function Told({ of, part }: { of: Line; part: Part | undefined }) {
       </div>
       <p>{MEANS[of.state]} <span class="dim said">{of.reason}</span></p>
       {of.label && <p class="said"><code>{of.label}</code></p>}
-      {of.limits && (
-        <div class="answer warned">
-          <strong>Known limitations</strong>
-          {of.limits.known_limitations.map((each) => <p key={each}>{each}</p>)}
-          <p class="dim">{of.limits.reason}; accepted by {of.limits.approved_by || 'nobody'}{of.limits.expires_at && <> until <Instant at={of.limits.expires_at} /></>}</p>
-        </div>
-      )}
+      {of.limits && <div class="answer warned"><strong>Known limitations</strong><Limits of={of.limits} /></div>}
       {of.checks.length > 0 && (
         <Table
           label="Gates" rows={of.checks} id={(each) => each.name}
@@ -66,6 +60,16 @@ function Told({ of, part }: { of: Line; part: Part | undefined }) {
           ]}
         />
       )}
+    </>
+  )
+}
+
+/** What is known to be wrong with a version that may be used all the same: why, who accepted that, and until when. */
+export function Limits({ of }: { of: components['schemas']['LimitsLine'] }) {
+  return (
+    <>
+      <ul class="limits" aria-label="Known limitations">{of.known_limitations.map((each) => <li key={each}>{each}</li>)}</ul>
+      <p class="dim">{of.reason && <>{of.reason}; </>}accepted by {of.approved_by || 'nobody'}, {of.expires_at ? <>until <Instant at={of.expires_at} /></> : 'for good'}</p>
     </>
   )
 }

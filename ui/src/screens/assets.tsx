@@ -74,7 +74,7 @@ function List({ rows, any }: { rows: Standing[]; any: boolean }) {
         : <Empty title="No asset is known yet">A task makes one: <code>@task(outlets=[Asset("orders")])</code>. Each of its successes makes a version.</Empty>}
       columns={[
         { name: 'Asset', cell: (each) => <><Link to={assetPath(each.asset)}>{each.asset}</Link> <span class="kind">{each.node.replaceAll('_', ' ')}</span>{each.interval && <small class="narrow">{interval(each.interval)}</small>}</> },
-        { name: 'Newest', cell: (each) => <State of={each.state} /> },
+        { name: 'Newest', cell: (each) => <><State of={each.state} />{each.parts[0]?.limits && <small class="known">{each.parts[0].limits.known_limitations.join('; ')}</small>}</> },
         { name: 'Interval', cell: (each) => each.interval ? <span class="nowrap">{interval(each.interval)}</span> : <span class="dim">-</span>, wide: true },
         { name: 'Last intervals', cell: (each) => <Ribbon parts={each.parts} />, wide: true },
         { name: 'Fresh', cell: (each) => <Fresh of={each} />, wide: true },

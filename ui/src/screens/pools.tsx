@@ -1,11 +1,11 @@
 /** `/pools`: what there is little of - slots, pools, budgets - how much of each is taken, by whom, and who is next. */
 import { useEffect, useState } from 'preact/hooks'
 import type { Answer } from '../api/client'
-import { useGet } from '../api/query'
+import { useGet, usePage } from '../api/query'
 import { taskPath } from '../lib/conditions'
-import { chosen, cells, named, taken } from '../lib/pools'
+import { chosen, cells, isCap, named, taken } from '../lib/pools'
 import { part, query } from '../lib/router'
-import { Copy } from '../parts/action'
+import { Copy, word } from '../parts/action'
 import { Ago, Empty, Fact, Head, Instant, Link, Panel, Shown, State, Table } from '../parts/basics'
 import './pools.css'
 
@@ -17,6 +17,7 @@ type Waiter = One['waiters'][number]
 const MOVES = new Set(['task', 'attempt', 'run', 'dag', 'backfill'])
 const moved = (event: { kind: string }) => MOVES.has(event.kind)
 const PAGE = 100
+const MOST = 1000
 
 export default function Pools() {
   const found = useGet('/api/v1/pools', { on: moved, every: 10_000 })
@@ -24,20 +25,27 @@ export default function Pools() {
     <Shown of={found}>
       {(pools) => {
         const one = chosen(pools, query.value.get('pool'))
-        const waiting = pools.reduce((sum, each) => sum + each.waiting, 0)
+        const [runs, tasks] = [pools.filter((each) => each.kind === 'runs'), pools.filter((each) => each.kind !== 'runs')]
         return (
           <>
             <Head title="Pools">
-              {waiting > 0 ? <span class="state held"><b>{waiting.toLocaleString()}{pools.some((each) => each.more_wait) && '+'}</b> {waiting === 1 ? 'task waits' : 'tasks wait'} for a place</span> : <span class="dim">Nobody waits for a place.</span>}
+              <Wait of={tasks} one="task" /> <Wait of={runs} one="run" />
+              {!pools.some((each) => each.waiting) && <span class="dim">Nobody waits for a place.</span>}
             </Head>
             <nav aria-label="Pools" class="pools">{pools.map((each) => <Card key={each.key} of={each} here={each.key === one?.key} />)}</nav>
             {one && <Chosen key={one.key} pool={one} />}
-            {pools.length === 1 && <First />}
+            {pools.every((each) => each.kind === 'slots' || isCap(each)) && <First />}
           </>
         )
       }}
     </Shown>
   )
+}
+
+function Wait({ of, one }: { of: readonly Pool[]; one: string }) {
+  const count = of.reduce((sum, each) => sum + each.waiting, 0)
+  if (count === 0) return null
+  return <span class="state held"><b>{count.toLocaleString()}{of.some((each) => each.more_wait) && '+'}</b> {count === 1 ? `${one} waits` : `${one}s wait`} for a place</span>
 }
 
 function First() {
@@ -71,24 +79,36 @@ function Bar({ of: it }: { of: Pool }) {
   return <span class="bar" aria-hidden="true"><i class="taken" style={{ width: share(used - it.by_backfills) }} /><i class="backfill" style={{ width: share(it.by_backfills) }} /></span>
 }
 
-function Chosen({ pool }: { pool: Pool }) {
+function Chosen({ pool }: { pool: Pick<Pool, 'key' | 'pool' | 'kind'> }) {
   const [limit, more] = useState(PAGE)
-  const found = useGet('/api/v1/pools/{pool}', { names: { pool: pool.key }, query: { limit }, on: moved, every: 10_000 })
-  const full = found.data.value?.waiters.at(limit - 1)?.queue === 'live'  // of backfills nothing is seen yet
-  const behind = useGet('/api/v1/pools/{pool}', { names: { pool: pool.key }, query: { limit: PAGE, queue: 'backfill' }, on: moved, every: 10_000, idle: !full })
+  const [at, go] = useState<string | null>(null)
+  const found = usePage('/api/v1/pools/{pool}', { names: { pool: pool.key }, query: { limit }, at, on: moved, every: 10_000 })
+  const page = found.data.value
+  const full = page?.items.waiters.at(limit - 1)?.queue === 'live'  // of backfills nothing is seen yet
+  const behind = useGet('/api/v1/pools/{pool}', { names: { pool: pool.key }, query: { limit: PAGE, queue: 'backfill' }, on: moved, every: 10_000, idle: !full || at !== null })
   useEffect(() => {
     if (query.peek().has('pool') && matchMedia('(max-width: 760px)').matches) document.getElementById('pool')?.scrollIntoView()
   }, [])
-  const command = `bide pools ${/^[\w:.-]+$/.test(pool.key) ? pool.key : `'${pool.key}'`}`
+  const command = `bide pools ${word(pool.key)}`
   return (
     <Panel title={pool.kind === 'slots' ? 'Slots of all tasks' : <>{pool.pool} <span class="dim">{named(pool)}</span></>} id="pool" side={<><code>{command}</code><Copy text={command} /></>}>
       <Shown of={found}>
-        {(one) => (
+        {({ items: one, next }) => (
           <>
             <Facts of={one} />
             <div class="columns">
               {one.kind !== 'budget' && <Holders of={one} />}
-              <div><Waiters of={full ? { ...one, waiters: [...one.waiters, ...(behind.data.value?.waiters ?? [])] } : one} />{one.waiters.length === limit && limit < 1000 && <button onClick={() => more(limit + PAGE)}>More who wait</button>}</div>
+              <div>
+                <Waiters of={full && !at ? { ...one, waiters: [...one.waiters, ...(behind.data.value?.waiters ?? [])] } : one} />
+                {(next || at) && (
+                  <div class="queue-pages">
+                    <span class="dim">{one.waiters.length.toLocaleString()} of {one.waiting.toLocaleString()}{one.more_wait && ' and more'} who wait{at && ', further back'}</span>
+                    {next && !at && limit < MOST && <button onClick={() => more(Math.min(MOST, limit * 10))}>More who wait</button>}
+                    {next && (at || limit === MOST) && <button onClick={() => go(next)}>Those behind them</button>}
+                    {at && <button onClick={() => go(null)}>From the first</button>}
+                  </div>
+                )}
+              </div>
             </div>
           </>
         )}
@@ -113,8 +133,8 @@ function Facts({ of: it }: { of: One }) {
 function Whose({ of: it }: { of: Holder | Waiter }) {
   return (
     <span class="whose">
-      <Link to={taskPath(it.run_id, it.task)}>{it.task}</Link>
-      <span class="dim"><Link to={`/dags/${part(it.dag)}`}>{it.dag}</Link> <Link to={`/runs/${part(it.run_id)}`}>run {it.run_id}</Link>{it.backfill && <>, <Link to={`/backfills/${part(it.backfill)}`}>backfill {it.backfill}</Link></>}</span>
+      <Link to={it.task ? taskPath(it.run_id, it.task) : `/runs/${part(it.run_id)}`}>{it.task || `run ${it.run_id}`}</Link>
+      <span class="dim"><Link to={`/dags/${part(it.dag)}`}>{it.dag}</Link>{it.task && <> <Link to={`/runs/${part(it.run_id)}`}>run {it.run_id}</Link></>}{it.backfill && <>, <Link to={`/backfills/${part(it.backfill)}`}>backfill {it.backfill}</Link></>}</span>
     </span>
   )
 }

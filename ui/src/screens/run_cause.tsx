@@ -7,6 +7,7 @@ import { Empty, Instant, Link, Panel, Shown, State } from '../parts/basics'
 import { Plain, Said } from '../parts/said'
 import { PHASES, type Phase } from '../parts/gantt_bars'
 import { filter, part } from '../lib/router'
+import { wanted } from '../lib/pools'
 import { span } from '../lib/time'
 import { below } from './run_below'
 import type { Live } from './run_live'
@@ -96,7 +97,7 @@ export function Cause({ run, graph, shown }: { run: string; graph: RunGraph; sho
           <>
             <p><State of={said.state} /> <Said text={said.why} /></p>
             <dl class="run-facts"><Details of={said.details} /></dl>
-            {said.next && <p class="dim"><Said text={said.next} /></p>}
+            {said.next && <p class="dim"><Said text={said.next} />{wanted(said.why) && <> <Link to={`/pools?pool=${part(wanted(said.why)!)}`}>Who else wants it, in order</Link></>}</p>}
           </>
         )}
       </Shown>

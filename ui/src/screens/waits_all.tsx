@@ -1,10 +1,12 @@
 /** What is done to all waits that a filter finds: counted by the service first, and then only if that count still holds. */
 import { get, getAt, post, Problem, address } from '../api/client'
+import type { components } from '../api/schema'
 import { open, say, word, type Doing } from '../parts/action'
 import type { Choosing } from '../parts/menu'
 import { owner, parsed } from './waits_doing'
 import type { Line } from './waits_lines'
 
+type Counted = Pick<components['schemas']['ActionAsked'], 'count' | 'rest' | 'last'>
 type Verb = 'look' | 'extend' | 'satisfy' | 'fail'
 type Values = Record<string, string>
 
@@ -21,14 +23,17 @@ async function ask(verb: Verb, text: string, of: object, says: string) {
     const found = await post('/api/v1/waits/actions', {}, counting, null)
     if (!found.count) return say(verb === 'look' ? 'Nothing of that is waited for any more.' : `Nothing to ${verb}: what waits there are schedules, and those can only be looked at.`)
     const first = await getAt<Line[]>(address('/api/v1/waits', {}, { ids: found.first.slice(0, 3).join(','), limit: 3 }))
-    open(doing(verb, text, asked, of, found.count, says, first.items))
+    open(doing(verb, text, asked, of, found, says, first.items))
   } catch (error) {
     if (!(error instanceof Problem)) throw error
     say(error.message, true)
   }
 }
 
-function doing(verb: Verb, text: string, asked: object & { action: string }, of: object, count: number, says: string, first: Line[]): Doing {
+function doing(verb: Verb, text: string, asked: object & { action: string }, of: object, found: Counted, says: string, first: Line[]): Doing {
+  const { count: one, rest = 0 } = found
+  const count = one + rest
+  const goes = Math.ceil(count / one)
   const many = count === 1 ? '1 wait' : `${count.toLocaleString()} waits`
   const where = Object.entries(of).map(([name, value]) => `${name}=${value}`).join(',')
   return {
@@ -40,14 +45,24 @@ function doing(verb: Verb, text: string, asked: object & { action: string }, of:
         <p>{MEANS[verb]}</p>
         <p class="dim">{says}</p>
         <ul class="first-of">{first.map((line) => <li key={line.id}>{owner(line)} <span class="dim">{line.trigger}</span></li>)}{count > first.length && <li class="dim">and {(count - first.length).toLocaleString()} more</li>}</ul>
-        <p class="dim">If another number matches by the time it is done, nothing is done.</p>
+        {rest > 0
+          ? <p>One action takes {one.toLocaleString()} at most, so this is {goes} of them, one after the other, the oldest waits first. Each is done only if its number is still right.</p>
+          : <p class="dim">If another number matches by the time it is done, nothing is done.</p>}
       </>
     ),
     fields: FIELDS[verb],
     command: (values) => `bide waits ${verb} --where ${word(where || 'text=')}${said(verb, values)} --expect ${count}`,
     act: async (values) => {
-      const begun = await post('/api/v1/waits/actions', {}, { ...asked, ...given(verb, values), expect: count })
-      return over(begun.id ?? '')
+      const ids: string[] = []
+      let at: Counted = found
+      for (let after = {}; ; ) {
+        const begun = await post('/api/v1/waits/actions', {}, { ...asked, ...given(verb, values), ...after, expect: at.count })
+        ids.push(begun.id ?? '')
+        if (!at.rest || !at.last) return over(ids)
+        after = { after: at.last }
+        at = await post('/api/v1/waits/actions', {}, { ...asked, ...given(verb, values), ...after, dry_run: true }, null)
+        if (!at.count) return over(ids)
+      }
     },
   }
 }
@@ -78,13 +93,15 @@ function said(verb: Verb, { by = '', event = '', reason = '' }: Values): string 
   return verb === 'fail' && reason.trim() ? ` --reason ${word(reason.trim())}` : ''
 }
 
-/** What came of it, when it is over; how far it is after half a minute. */
-async function over(id: string): Promise<string> {
+/** What came of all of them, when they are over; how far they are after half a minute. */
+async function over(ids: string[]): Promise<string> {
   for (let look = 0; ; look++) {
-    const at = await get('/api/v1/actions/{action}', { action: id })
-    const left = at.refused ? `; ${at.refused.toLocaleString()} refused, the first: ${at.left[0]?.why ?? ''}` : ''
-    if (at.state === 'done') return `${at.done.toLocaleString()} of ${at.total.toLocaleString()} waits done${left}.`
-    if (look === 100) return `It goes on: ${at.done.toLocaleString()} of ${at.total.toLocaleString()} waits done. bide action ${id} says how far it is.`
+    const all = await Promise.all(ids.map((action) => get('/api/v1/actions/{action}', { action })))
+    const sum = (of: 'done' | 'total' | 'refused') => all.reduce((found, at) => found + at[of], 0)
+    const far = `${sum('done').toLocaleString()} of ${sum('total').toLocaleString()} waits done`
+    const why = all.find((at) => at.left.length > 0)?.left[0]?.why ?? ''
+    if (all.every((at) => at.state === 'done')) return `${far}${sum('refused') ? `; ${sum('refused').toLocaleString()} refused, the first: ${why}` : ''}.`
+    if (look === 100) return `It goes on: ${far}. bide action ${all.find((at) => at.state !== 'done')!.id} says how far it is.`
     await new Promise((resolve) => setTimeout(resolve, 300))
   }
 }
