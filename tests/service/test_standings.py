@@ -48,7 +48,12 @@ async def _days(db: Path) -> None:
         assert [second] == await rt.assets.intervals("gold", before=first.place)
         assert [first] == await rt.assets.intervals("gold", limit=1)
         shown = await rt.assets.show("gold")
-        assert (shown.doc, shown.owner, shown.grain, shown.node) == ("What a day brought.", "bi", "day", "derived")
+        assert (shown.doc, shown.owner, shown.grain, shown.node) == (
+            "What a day brought.",
+            "bi",
+            "day",
+            "derived",
+        )
 
         [stands] = await rt.assets.standings()
         assert (stands.asset, stands.owner, stands.state, stands.late) == ("gold", "bi", first.state, False)

@@ -97,7 +97,9 @@ def test_a_version_is_accepted_with_limitations_and_looks_healthy_no_more(page: 
     expect(page.locator("#version")).to_contain_text("two cases came late")
     expect(page.locator(".facts").first).to_contain_text(re.compile("owner"))
     page.goto(f"{house.url}/assets")
-    row = page.get_by_role("table", name="Assets").get_by_role("row", name=re.compile("bronze.case_changelog"))
+    row = page.get_by_role("table", name="Assets").get_by_role(
+        "row", name=re.compile("bronze.case_changelog")
+    )
     expect(row).to_contain_text("two cases came late")
 
 

@@ -214,6 +214,8 @@ def test_a_run_is_cancelled_with_what_that_means_said_before(page: Page, house: 
     expect(node(page, "flag")).to_have_attribute("aria-label", "flag: cancelled")
     expect(page.locator(".head .state")).to_have_text("cancelled")
     expect(page.get_by_role("button", name="Rerun all")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(node(page, "flag")).to_have_attribute("aria-label", "flag: deferred")
 
 
 def test_what_a_run_was_made_with_is_shown_and_given_to_another(page: Page, house: House) -> None:
@@ -230,6 +232,7 @@ def test_what_a_run_was_made_with_is_shown_and_given_to_another(page: Page, hous
     dialog.get_by_role("button", name="Start a run").click()
     expect(page).to_have_url(re.compile(rf"/runs/(?!{run}$)\d+$"))
     expect(panel.locator("dd").last).to_have_text("4")
+    expect(page.get_by_text("Undo cancels it.")).to_be_visible()
     hidden = {
         "run_id": run,
         "params": {"text": "***", "often": 5, "gone": {"list": [[1, 2], "x" * 80]}},

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.window.house import DATES, House
 
@@ -67,6 +68,8 @@ def test_one_wait_is_extended_looked_at_satisfied_and_failed_where_it_is_seen(
     dialog.get_by_role("button", name="Extend").click()
     expect(page.get_by_role("status").get_by_text(re.compile("gives up at"))).to_be_visible()
     expect(row.get_by_text(re.compile("^7 h 5. m left"))).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(row.get_by_text(re.compile("^5 h 5. m left"))).to_be_visible()
 
     (house.world / "flag").touch()
     flag = row_of(page, "flag")
@@ -134,10 +137,66 @@ def test_all_of_a_group_are_counted_and_then_extended_satisfied_and_failed(page:
     house.ask("/waits/actions", {"action": "satisfy", "kind": "python", "event": True, "dry_run": True})
 
 
+def test_more_waits_than_one_action_takes_are_said_before_and_had_one_action_after_the_other(
+    page: Page, house: House
+) -> None:
+    house.trigger("waiting", "2026-03-05T00:00:00+00:00")
+    files = house.until("/waits?kind=file", lambda found: len(found) > 2)
+    count, taken = len(files), list[list[str]]()
+
+    def few(route: Route) -> None:
+        """As if an action took no more than two."""
+        asked: dict[str, Any] = route.request.post_data_json or {}
+        behind = [each for each in reversed(files) if int(each["id"]) > int(asked.get("after", 0))]
+        numbers = [each["id"] for each in behind[:2]]
+        rest = len(behind) - len(numbers)
+        said = {
+            "action": "look",
+            "count": len(numbers),
+            "first": numbers,
+            "where": "kind=file",
+            "rest": rest,
+            "last": numbers[-1],
+        }
+        if not asked.get("dry_run"):
+            assert asked["expect"] == len(numbers)
+            taken.append(numbers)
+        route.fulfill(json=said | {"id": None if asked.get("dry_run") else str(len(taken))})
+
+    def done(route: Route) -> None:
+        numbers = taken[int(route.request.url.rpartition("/")[2]) - 1]
+        route.fulfill(
+            json={
+                "id": "1",
+                "state": "done",
+                "done": len(numbers),
+                "total": len(numbers),
+                "refused": 0,
+                "left": [],
+            }
+        )
+
+    page.route("**/api/v1/waits/actions", few)
+    page.route("**/api/v1/actions/*", done)
+    page.goto(house.url + "/waits?kind=file")
+    page.get_by_role("button", name=f"All that match: {count} waits").click()
+    page.get_by_role("menuitem", name="Look now").click()
+    dialog = page.get_by_role("dialog", name=f"Look now at {count} waits")
+    goes = -(-count // 2)
+    expect(dialog).to_contain_text(
+        f"One action takes 2 at most, so this is {goes} of them, one after the other"
+    )
+    expect(dialog).to_contain_text(f"bide waits look --where kind=file --expect {count}")
+    dialog.get_by_role("button", name="Look now").click()
+    expect(page.get_by_text(f"{count} of {count} waits done.")).to_be_visible()
+    assert sorted(int(each) for go in taken for each in go) == sorted(int(each["id"]) for each in files)
+    page.unroute_all(behavior="wait")
+
+
 def test_the_waiting_room_goes_by_keys_and_at_360_pixels(page: Page, house: House) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     page.goto(house.url + "/waits?kind=file&open=,")
-    head = page.get_by_role("button", name=re.compile("^(4 waits for 4 files|1 wait for file)"))
+    head = page.get_by_role("button", name=re.compile("^([45] waits for [45] files|1 wait for file)"))
     expect(head).to_have_attribute("aria-expanded", "false")
     head.focus()
     page.keyboard.press("Enter")

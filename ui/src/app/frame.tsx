@@ -30,7 +30,7 @@ export function Frame() {
         <Link to="/" class="name">bide</Link>
         <Live />
         <div class="grow" />
-        <button class="small" onClick={showPalette} title="Ctrl-K">Find or do</button>
+        <button class="small" aria-haspopup="dialog" onClick={showPalette} title="Ctrl-K">Find or do</button>
         <Choices />
       </header>
       <nav id="menu" class={menuShown.value ? 'shown' : undefined} aria-label="Screens">

@@ -120,7 +120,7 @@ function Asking({ doing }: { doing: Doing }) {
     <dialog ref={dialog} onClose={close} aria-labelledby="doing">
       <form onSubmit={submit}>
         <h2 id="doing">{doing.title}</h2>
-        {doing.preview && <div class="preview">{doing.preview}</div>}
+        {doing.preview && <Preview>{doing.preview}</Preview>}
         {doing.fields?.map((field) => (
           <label key={field.name} class={field.kind === 'checkbox' ? 'field check' : 'field'}>
             <span>{field.label}{field.needed && <i aria-hidden="true"> *</i>}</span>
@@ -137,6 +137,19 @@ function Asking({ doing }: { doing: Doing }) {
       </form>
     </dialog>
   )
+}
+
+/** What is longer than there is room for is reached by keys. */
+function Preview({ children }: { children: ComponentChildren }) {
+  const box = useRef<HTMLDivElement>(null)
+  const [scrolls, setScrolls] = useState(false)
+  useEffect(() => {
+    const at = box.current!
+    const watch = new ResizeObserver(() => setScrolls(at.scrollHeight > at.clientHeight))
+    watch.observe(at)
+    return () => watch.disconnect()
+  }, [])
+  return <div ref={box} class="preview" tabIndex={scrolls ? 0 : undefined}>{children}</div>
 }
 
 function Input({ field, value, onInput }: { field: Field; value: string; onInput: (value: string) => void }) {

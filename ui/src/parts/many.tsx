@@ -56,7 +56,7 @@ function doing(verb: 'cancel' | 'rerun', where: Where, count: number, first: rea
   }
 }
 
-/** Say what came of it when it is over; what was cancelled can be taken up again, what was rerun be cancelled. */
+/** Say what came of it when it is over; what was cancelled can be taken up again. */
 async function follow(id: string | null, verb: Verb, where: Where) {
   if (id === null) return
   for (let look = 0; look < LOOKS; look++) {

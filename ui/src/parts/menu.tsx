@@ -45,7 +45,7 @@ function Opened({ label, of, box, onClose }: { label: string; of: Of; box: { cur
   return (
     <div role="menu" aria-label={label} onKeyDown={walk}>
       {made.map((doing) => (
-        <button key={doing.title} role="menuitem" class={doing.severe ? 'severe' : ''} onClick={() => { onClose(true); if ('chosen' in doing) doing.chosen(); else open(doing) }}>{doing.verb ?? doing.title}</button>
+        <button key={doing.title} role="menuitem" aria-haspopup="dialog" class={doing.severe ? 'severe' : ''} onClick={() => { onClose(true); if ('chosen' in doing) doing.chosen(); else open(doing) }}>{doing.verb ?? doing.title}</button>
       ))}
     </div>
   )

@@ -6,7 +6,7 @@ import type { components } from '../api/schema'
 import { filter, go, part, query } from '../lib/router'
 import { command, request, several, type Property, type Request } from '../lib/planning'
 import { span } from '../lib/time'
-import { Copy, open } from './action'
+import { Copy, open, type Doing } from './action'
 import { Choice, Empty, Fact, Instant, Link, Panel, State, Table, Wrong } from './basics'
 import { Heat } from './heat'
 import './planner.css'
@@ -135,34 +135,38 @@ function Planned({ plan, wanted, changed, again }: { plan: Plan; wanted: Request
   const refuse = plan.counts.refuse ?? 0
   const over = plan.counts.overwrite ?? 0
 
-  const start = () => open({
-    title: `Start this backfill of ${wanted.dag}`,
-    verb: 'Start exactly this',
-    severe: plan.overwrites.length > 0 || over > 0,
-    preview: (
-      <>
-        <p>{several(plan.runs, 'run')} of {several(plan.tasks.length, 'task')} are made, {plan.max_active} at once, {wanted.order} first.</p>
-        {over > 0 && <p><b>{several(over, 'interval')} that succeeded {over === 1 ? 'is' : 'are'} run once more.</b></p>}
-        {plan.overwrites.length > 0 && <p><b>{several(plan.overwrites.length, 'path')} {plan.overwrites.length === 1 ? 'is' : 'are'} written.</b></p>}
-        <p>Plan <span class="plan-hash">{plan.hash.slice(0, 12)}</span>: if anything of it has changed meanwhile, nothing starts.</p>
-      </>
-    ),
-    command: () => command(wanted, plan.hash.slice(0, 12)),
-    act: async () => {
-      try {
-        const begun = await post('/api/v1/backfills', {}, { ...wanted, hash: plan.hash })
-        go(`/backfills/${part(begun.backfill_id)}`)
-        return `Backfill ${begun.backfill_id} of ${several(begun.intervals, 'interval')} has started.`
-      } catch (failure) {
-        if (failure instanceof Problem && failure.status === 409) setRefused(plan.hash)
-        throw failure
-      }
-    },
-  })
+  function start() {
+    const doing: Doing = {
+      title: `Start this backfill of ${wanted.dag}`,
+      verb: 'Start exactly this',
+      severe: plan.overwrites.length > 0 || over > 0,
+      preview: (
+        <>
+          <p>{several(plan.runs, 'run')} of {several(plan.tasks.length, 'task')} are made, {plan.max_active} at once, {wanted.order} first.</p>
+          {over > 0 && <p><b>{several(over, 'interval')} that succeeded {over === 1 ? 'is' : 'are'} run once more.</b></p>}
+          {plan.overwrites.length > 0 && <p><b>{several(plan.overwrites.length, 'path')} {plan.overwrites.length === 1 ? 'is' : 'are'} written.</b></p>}
+          <p>Plan <span class="plan-hash">{plan.hash.slice(0, 12)}</span>: if anything of it has changed meanwhile, nothing starts.</p>
+        </>
+      ),
+      command: () => command(wanted, plan.hash.slice(0, 12)),
+      act: async () => {
+        try {
+          const begun = await post('/api/v1/backfills', {}, { ...wanted, hash: plan.hash })
+          go(`/backfills/${part(begun.backfill_id)}`)
+          doing.undo = async () => void (await post('/api/v1/backfills/{backfill}/cancel', { backfill: begun.backfill_id }, { reason: 'taken back' }))
+          return `Backfill ${begun.backfill_id} of ${several(begun.intervals, 'interval')} has started. Undo cancels it.`
+        } catch (failure) {
+          if (failure instanceof Problem && failure.status === 409) setRefused(plan.hash)
+          throw failure
+        }
+      },
+    }
+    open(doing)
+  }
 
   return (
     <Panel title={<>Plan <span class="plan-hash">{plan.hash.slice(0, 12)}</span> of {wanted.dag}</>} id="planned" side={
-      <button class="first" disabled={changed || refuse > 0 || plan.runs === 0 || refused === plan.hash} onClick={start}>Start exactly this</button>
+      <button class="first" aria-haspopup="dialog" disabled={changed || refuse > 0 || plan.runs === 0 || refused === plan.hash} onClick={start}>Start exactly this</button>
     }>
       {(changed || refused === plan.hash) && (
         <div class="plan-stale" role="status">

@@ -70,7 +70,7 @@ function mark(of: Meant, again: () => void): Doing {
 function skip(of: Meant, again: () => void): Doing {
   return {
     title: 'Skip',
-    preview: <p>{of.name} of run {of.run} does not run, and that is well: what follows goes on as if it were skipped.</p>,
+    preview: <p>{of.name} of run {of.run} does not run, and that is well: what follows goes on as if it were skipped. It can be run again, and what went on by then is not taken back.</p>,
     fields: of.downstream ? [{ name: 'downstream', label: 'And all that comes after it', kind: 'checkbox' }] : [],
     command: (values) => `bide skip ${at(of)}${values['downstream'] === 'true' ? ' --downstream' : ''}`,
     act: async (values) => {

@@ -30,7 +30,7 @@ function triggering(dag: string, schema: ParamsSchema, tz: string, paused: boole
       throw new Problem(0, 'Not started', (error as Error).message, 'UsageError')
     }
   }
-  return {
+  const doing: Doing = {
     title: like ? `Trigger ${dag} as run ${like.run}` : `Trigger ${dag}`,
     verb: 'Start a run',
     preview: <p>A run starts{paused ? ' once the DAG is no longer paused' : ' as soon as there is room'}. {like ? <>The fields have what run {like.run} was made with.</> : 'What is left as it is keeps its default.'}
@@ -52,9 +52,11 @@ function triggering(dag: string, schema: ParamsSchema, tz: string, paused: boole
     act: async (values) => {
       const made = await post('/api/v1/dags/{dag}/runs', { dag }, { params: given(values), ...(values[' date'] && { logical_date: values[' date'] }) })
       go(`/runs/${part(made.run_id)}`)
-      return `Run ${made.run_id} of ${dag} is made.`
+      doing.undo = async () => void (await post('/api/v1/runs/{run}/cancel', { run: made.run_id }))
+      return `Run ${made.run_id} of ${dag} is made. Undo cancels it.`
     },
   }
+  return doing
 }
 
 export function pausing(dag: string, paused: boolean): Doing {

@@ -62,7 +62,7 @@ export function publishing(asset: string, version: string): Doing {
     title: `Let version ${version} out`,
     verb: 'Publish',
     severe: true,
-    preview: `Version ${version} of ${asset} is held back. Publishing it lets consumers see it; what its gates found stays on it, with your name.`,
+    preview: `Version ${version} of ${asset} is held back. Publishing it lets consumers see it; what its gates found stays on it, with your name. What was seen cannot be taken back: a version that is wrong is invalidated.`,
     fields: [WHO, WHY],
     command: (values) => `bide assets publish ${version}${options(values, { by: '--by', why: '--why' })}`,
     act: async ({ by = '', why = '' }) => (await post('/api/v1/asset-versions/{version}/publish', { version }, { by, why })).done,

@@ -59,7 +59,7 @@ export default function Dags() {
                   { name: 'Next', cell: (dag) => dag.paused ? <span class="dim">paused</span> : dag.next_fires_at ? <><Ago at={dag.next_fires_at} /><br /><span class="dim"><Instant at={dag.next_fires_at} seconds={false} /></span></> : <span class="dim">-</span>, wide: true },
                   { name: 'Owner', cell: (dag) => dag.owner ? <button class="tag" onClick={() => filter({ owner: dag.owner })}>{dag.owner}</button> : <span class="dim">-</span>, wide: true },
                   { name: 'Tags', cell: (dag) => dag.tags.map((each) => <button key={each} class="tag" onClick={() => filter({ tag: each })}>{each}</button>), wide: true },
-                  { name: 'Do', cell: (dag) => <div class="rowacts"><button class="small" aria-label={`Trigger ${dag.dag}`} onClick={() => askTrigger(dag.dag)}>Trigger</button><Act small doing={() => pausing(dag.dag, dag.paused)}>{dag.paused ? 'Unpause' : 'Pause'}<span class="unseen"> {dag.dag}</span></Act></div>, right: true },
+                  { name: 'Do', cell: (dag) => <div class="rowacts"><button class="small" aria-haspopup="dialog" aria-label={`Trigger ${dag.dag}`} onClick={() => askTrigger(dag.dag)}>Trigger</button><Act small doing={() => pausing(dag.dag, dag.paused)}>{dag.paused ? 'Unpause' : 'Pause'}<span class="unseen"> {dag.dag}</span></Act></div>, right: true },
                 ]}
               />
               {dags.more.value && <button onClick={dags.next}>More DAGs</button>}

@@ -18,6 +18,7 @@ export function Actions({ run, dag, state, live }: { run: string; dag: string; s
         preview: <p>{count(live, 'running', 'deferred', 'up_for_retry', 'awaiting_approval')} tasks are under way and are stopped; {count(live, 'pending', 'ready', 'blocked')} have not begun and never will. What has succeeded stays.</p>,
         command: () => `bide cancel ${run}`,
         act: async () => (await post('/api/v1/runs/{run}/cancel', { run })).done,
+        undo: async () => void (await post('/api/v1/runs/{run}/rerun', { run })),
         severe: true,
         verb: 'Cancel the run',
       })}>Cancel</Act>
@@ -30,6 +31,7 @@ export function Actions({ run, dag, state, live }: { run: string; dag: string; s
       : <p>{failed.toLocaleString()} tasks of this run of <b>{dag}</b> did not succeed and start anew; those that succeeded are kept.</p>,
     command: () => `bide rerun ${run}${whole ? ' --run' : ''}`,
     act: async () => (await post('/api/v1/runs/{run}/rerun', { run }, { whole })).done,
+    ...(!whole && { undo: async () => void (await post('/api/v1/runs/{run}/cancel', { run })) }),
     verb: 'Run again',
   })
   return (

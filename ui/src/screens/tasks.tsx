@@ -113,7 +113,7 @@ function Bulk({ where }: { where: Where }) {
   return (
     <div class="bulk" role="group" aria-label="To all that match">
       <button aria-haspopup="dialog" disabled={busy || Boolean(noRerun)} title={noRerun || undefined} onClick={() => void ask('rerun')}>Run again what failed</button>
-      <button disabled={busy || Boolean(noMark)} title={noMark || undefined} onClick={() => void ask('mark')}>Mark all</button>
+      <button aria-haspopup="dialog" disabled={busy || Boolean(noMark)} title={noMark || undefined} onClick={() => void ask('mark')}>Mark all</button>
       <select aria-label="Mark as" value={to} onChange={(event) => setTo(event.currentTarget.value)}>
         {['success', 'failed', 'skipped'].map((each) => <option key={each} value={each}>{each}</option>)}
       </select>

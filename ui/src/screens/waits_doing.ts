@@ -14,14 +14,23 @@ export const look = (line: Line): Doing => ({
   act: async () => (await post('/api/v1/waits/{wait}/look', { wait: line.id })).done,
 })
 
-export const extend = (line: Line): Doing => ({
-  title: `Extend wait ${line.id}`,
-  verb: 'Extend',
-  preview: `${owner(line)} waits for ${line.trigger}, and gives up at ${line.deadline}.`,
-  fields: [{ name: 'by', label: 'By how much, or until when', value: '+2h', needed: true, hint: '+2h is that much later than now planned; or an instant: 2026-06-15T12:00Z' }],
-  command: ({ by = '' }) => `bide waits extend ${line.id} ${by.startsWith('+') ? word(by) : `--until ${word(by)}`}`,
-  act: async ({ by = '' }) => (await post('/api/v1/waits/{wait}/extend', { wait: line.id }, { deadline: by.trim() })).done,
-})
+export const extend = (line: Line): Doing => {
+  const doing: Doing = {
+    title: `Extend wait ${line.id}`,
+    verb: 'Extend',
+    preview: `${owner(line)} waits for ${line.trigger}, and gives up at ${line.deadline}.`,
+    fields: [{ name: 'by', label: 'By how much, or until when', value: '+2h', needed: true, hint: '+2h is that much later than now planned; or an instant: 2026-06-15T12:00Z' }],
+    command: ({ by = '' }) => `bide waits extend ${line.id} ${by.startsWith('+') ? word(by) : `--until ${word(by)}`}`,
+    act: async ({ by = '' }) => {
+      const until = async (deadline: string) => (await post('/api/v1/waits/{wait}/extend', { wait: line.id }, { deadline })).done
+      const done = await until(by.trim())
+      const was = line.deadline
+      if (was) doing.undo = async () => void (await until(was))
+      return done
+    },
+  }
+  return doing
+}
 
 export const satisfy = (line: Line): Doing => ({
   title: `Satisfy wait ${line.id}`,
