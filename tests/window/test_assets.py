@@ -154,6 +154,9 @@ def test_what_is_wrong_is_asked_marked_planned_approved_and_mended_from_the_page
     dialog.get_by_label("What is wrong").fill("30 was entered, 21 is in force")
     dialog.get_by_role("button", name="Invalidate").click()
     expect(page.locator(".trouble")).to_contain_text("not to be trusted")
+    expect(
+        page.locator(".trouble").get_by_role("link", name=re.compile(r"^invalidation \d+$"))
+    ).to_have_attribute("href", re.compile(r"policy_threshold\?tab=blast&invalidation=\d+$"))
     affected = page.get_by_role("table", name="Affected versions")
     expect(affected.get_by_role("row", name=re.compile("^gold.case_sla_daily"))).to_contain_text(
         "invalidated"

@@ -96,6 +96,7 @@ def test_c77_a_cap_of_a_dag_that_holds_runs_back_stands_beside_pools_and_a_long_
     expect(page).to_have_url(re.compile(r"/pools\?pool=runs%3Apublishing$"))
     card = page.get_by_role("navigation", name="Pools").get_by_role("link", name=re.compile("^publishing"))
     expect(card).to_have_accessible_name("publishing runs at once 1 of 1 taken, 1 waits")
+    expect(page.get_by_role("columnheader")).to_have_text(["Run", "State", "Since", "Place", "Run", "Since"])
     expect(page.get_by_text("1 run waits for a place")).to_be_visible()
     expect(page.get_by_text("bide pools runs:publishing")).to_be_visible()
     held = page.get_by_role("table", name="Who holds it")

@@ -14,7 +14,7 @@ import { Checklist, Contracts, Decisions } from './asset_contracts'
 import { Lineage } from './asset_lineage'
 import { MayUse } from './asset_use'
 import { MEANS, MOVES } from './asset_words'
-import { Limits, Version } from './asset_version'
+import { Because, Limits, Version } from './asset_version'
 
 type Part = components['schemas']['PartLine']
 
@@ -82,7 +82,7 @@ function Trouble({ part: of }: { part: Part }) {
   return (
     <div class={`trouble ${it.family}`} role="status">
       <State of={of.state} /> <strong>{interval(of.interval)}</strong>
-      <p>{MEANS[of.state]}{!of.limits && <> {of.reason}</>}</p>
+      <p>{MEANS[of.state]}{!of.limits && <> <Because text={of.reason} /></>}</p>
       {of.limits && <Limits of={of.limits} />}
     </div>
   )

@@ -3,7 +3,7 @@ import { useGet } from '../api/query'
 import type { components } from '../api/schema'
 import { Act } from '../parts/action'
 import { Fact, Instant, Link, Panel, Shown, State, Table } from '../parts/basics'
-import { filter, part as named } from '../lib/router'
+import { filter, part as named, path } from '../lib/router'
 import { interval } from '../lib/intervals'
 import { degrading, publishing } from './asset_acts'
 import { MEANS, MOVES } from './asset_words'
@@ -44,7 +44,7 @@ function Told({ of, part }: { of: Line; part: Part | undefined }) {
         {of.runs.length > 0 && <Fact name="set going">{of.runs.map((run) => <span key={run}><Link to={`/runs/${named(run)}`}>run {run}</Link> </span>)}</Fact>}
         {part && part.newest !== of.version && <Fact name="newest of its interval"><a href="#version" onClick={(event) => { event.preventDefault(); filter({ version: part.newest }) }}>version {part.newest}</a> <State of={part.newest_state} /></Fact>}
       </div>
-      <p>{MEANS[of.state]} <span class="dim said">{of.reason}</span></p>
+      <p>{MEANS[of.state]} {!of.limits && <span class="dim said"><Because text={of.reason} /></span>}</p>
       {of.label && <p class="said"><code>{of.label}</code></p>}
       {of.limits && <div class="answer warned"><strong>Known limitations</strong><Limits of={of.limits} /></div>}
       {of.checks.length > 0 && (
@@ -72,4 +72,11 @@ export function Limits({ of }: { of: components['schemas']['LimitsLine'] }) {
       <p class="dim">{of.reason && <>{of.reason}; </>}accepted by {of.approved_by || 'nobody'}, {of.expires_at ? <>until <Instant at={of.expires_at} /></> : 'for good'}</p>
     </>
   )
+}
+
+/** Why a version is in its state; the invalidation that says so leads to what it has hit. */
+export function Because({ text }: { text: string }) {
+  const found = /^(.*?)\b(invalidation (\d+))\b(.*)$/s.exec(text)
+  if (!found) return <>{text}</>
+  return <>{found[1]}<Link to={`${path.value}?tab=blast&invalidation=${found[3]}`}>{found[2]}</Link>{found[4]}</>
 }

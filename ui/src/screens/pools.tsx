@@ -148,7 +148,7 @@ function Holders({ of: it }: { of: One }) {
         label="Who holds it" rows={it.holders} id={(each) => `${each.run_id}/${each.task}`}
         empty={<p class="dim">Nobody: who wants a place has it at once.</p>}
         columns={[
-          { name: 'Task', cell: (each) => <Whose of={each} /> },
+          { name: it.kind === 'runs' ? 'Run' : 'Task', cell: (each) => <Whose of={each} /> },
           { name: 'State', cell: (each) => <><State of={each.state} />{each.stopping && <div class="dim">stopping: {each.stopping}</div>}</>, wide: it.kind !== 'in_flight' },
           ...(several ? [{ name: 'Slots', cell: (each: Holder) => each.slots, right: true }] : []),
           { name: 'Since', cell: (each) => <Ago at={each.since} /> },
@@ -173,13 +173,14 @@ function Waiters({ of: it }: { of: One }) {
 
 function Queue({ label, rows, budget }: { label: string; rows: readonly Waiter[]; budget: boolean }) {
   const several = budget || rows.some((each) => each.wants !== 1)
+  const runs = rows.every((each) => !each.task)
   return (
     <Table
       label={label} rows={rows} id={(each) => each.key}
       columns={[
         { name: 'Place', cell: (each) => <b class="place">{each.place}</b> },
-        { name: 'Task', cell: (each) => <Whose of={each} /> },
-        { name: 'Priority', cell: (each) => (each.resumed ? <span title="It has waited for the world, and goes on before any priority">resumed</span> : each.priority), right: true },
+        { name: runs ? 'Run' : 'Task', cell: (each) => <Whose of={each} /> },
+        ...(runs ? [] : [{ name: 'Priority', cell: (each: Waiter) => (each.resumed ? <span title="It has waited for the world, and goes on before any priority">resumed</span> : each.priority), right: true }]),
         ...(several ? [{ name: budget ? 'Costs' : 'Wants', cell: (each: Waiter) => each.wants.toLocaleString(), right: true }] : []),
         { name: 'Since', cell: (each) => <Ago at={each.since} /> },
       ]}

@@ -43,11 +43,10 @@ function doing(verb: Verb, text: string, asked: object & { action: string }, of:
     preview: (
       <>
         <p>{MEANS[verb]}</p>
+        {rest > 0 && <p><b>One action takes {one.toLocaleString()} at most, so this is {goes} of them, one after the other, the oldest waits first.</b> Each is done only if its number is still right.</p>}
         <p class="dim">{says}</p>
         <ul class="first-of">{first.map((line) => <li key={line.id}>{owner(line)} <span class="dim">{line.trigger}</span></li>)}{count > first.length && <li class="dim">and {(count - first.length).toLocaleString()} more</li>}</ul>
-        {rest > 0
-          ? <p>One action takes {one.toLocaleString()} at most, so this is {goes} of them, one after the other, the oldest waits first. Each is done only if its number is still right.</p>
-          : <p class="dim">If another number matches by the time it is done, nothing is done.</p>}
+        {rest === 0 && <p class="dim">If another number matches by the time it is done, nothing is done.</p>}
       </>
     ),
     fields: FIELDS[verb],
