@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,28 @@ import bide
 
 ROOT = Path(__file__).parents[1]
 CODE = sorted(p for p in (ROOT / "bide").rglob("*.py"))
-TREES = {p.relative_to(ROOT).as_posix(): ast.parse(p.read_text(), str(p)) for p in CODE}
+
+
+class Trees(Mapping[str, ast.Module]):
+    """The syntax of every file by its name, read when it is asked for."""
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self._files = {file.relative_to(ROOT).as_posix(): file for file in files}
+        self._read: dict[str, ast.Module] = {}
+
+    def __getitem__(self, name: str) -> ast.Module:
+        if name not in self._read:
+            self._read[name] = ast.parse(self._files[name].read_text(), name)
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+TREES = Trees(CODE)
 
 # The shell around `decide`: it reads the mailbox, commits and acts. Everything else in engine/ is pure.
 ENGINE_SHELL = {"loop", "manifests", "session", "shell"}
