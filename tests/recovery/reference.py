@@ -19,6 +19,7 @@ import os
 import signal
 import sqlite3
 import sys
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from bide.runtime.service.handles import RunHandle
 from bide.runtime.store.invariants import check
 from bide.sensors import ExternalTaskSensor, FileSensor, TimeSensor
 from bide.triggers import FileTrigger
+from tests.recovery.warm import rehearsed
 from tests.schema import made_always, make
 
 DATE = "2026-03-01T00:00:00+00:00"
@@ -193,6 +195,18 @@ def run(db: Path, failpoint: str) -> int:
     return 0
 
 
+def rehearsal(folder: Path) -> None:
+    """A run whose only use is what it imports."""
+    with (folder / "said").open("w") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+    (folder / "truth").write_text("x")
+    os.utime(folder / "truth", (1_700_000_000, 1_700_000_000))
+    (folder / "world").mkdir()
+    (folder / "world" / "ledger").touch()
+    assert run(folder / "world" / "bide.db", "") == 0
+
+
 def serve() -> None:
     """Run what each line of stdin asks for, `DB FAILPOINT HOLD`, in a fork of this process.
 
@@ -200,6 +214,8 @@ def serve() -> None:
     no loop, so that a fork of it is clean. What a fork says goes to `<db>.said`.
     """
     make()
+    with tempfile.TemporaryDirectory() as folder:
+        rehearsed(lambda: rehearsal(Path(folder)))
     for line in sys.stdin:
         db, failpoint, hold = line.rstrip("\n").split("\t")
         pid = os.fork()
