@@ -16,13 +16,13 @@ import faulthandler
 import json
 import logging
 import os
-import signal
 import sqlite3
 import sys
 import tempfile
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from bide import Context, Dag, FailTask, Failure, Runtime, dag, shell, task
 from bide.runtime import failpoints
@@ -31,6 +31,7 @@ from bide.runtime.service.handles import RunHandle
 from bide.runtime.store.invariants import check
 from bide.sensors import ExternalTaskSensor, FileSensor, TimeSensor
 from bide.triggers import FileTrigger
+from tests.recovery.calls import Held, forked
 from tests.recovery.warm import rehearsed
 from tests.schema import made_always, make
 
@@ -208,33 +209,36 @@ def rehearsal(folder: Path) -> None:
 
 
 def serve() -> None:
-    """Run what each line of stdin asks for, `DB FAILPOINT HOLD`, in a fork of this process.
+    """Run what each line of stdin asks for, `DB FAILPOINT HELD`, in a fork of this process; answers its exit code.
 
-    Answers its pid, then its exit code. With HOLD it stops first, for a tracer to attach. A fork has everything imported: a case costs a fifth of a new process. This process has one thread and
-    no loop, so that a fork of it is clean. What a fork says goes to `<db>.said`.
+    What of its calls is HELD is written to `<db>.calls`. A fork has everything imported: a case costs a fifth of a new
+    process. This process has one thread and no loop, so that a fork of it is clean. What a fork says goes to `<db>.said`.
     """
     make()
     with tempfile.TemporaryDirectory() as folder:
         rehearsed(lambda: rehearsal(Path(folder)))
     for line in sys.stdin:
-        db, failpoint, hold = line.rstrip("\n").split("\t")
-        pid = os.fork()
-        if not pid:
-            said = os.open(f"{db}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            os.dup2(said, 1)
-            os.dup2(said, 2)
-            if hold:
-                os.kill(os.getpid(), signal.SIGSTOP)
-            else:
-                made_always()  # a tracer sees the migrations as well
-            faulthandler.dump_traceback_later(LIMIT_S, exit=True)
-            code = run(Path(db), failpoint)
-            sys.stdout.flush()
-            os._exit(code)
-        if hold:
-            os.waitpid(pid, os.WUNTRACED)  # it stands still
-        print(pid, flush=True)
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+        db, failpoint, held = line.rstrip("\n").split("\t")
+        if held:
+            with Path(f"{db}.calls").open("w") as told:
+                code = forked(partial(lived, db, failpoint), Held.of(held), partial(print, file=told))
+        elif pid := os.fork():
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        else:
+            made_always()  # one whose calls are held runs the migrations as well
+            lived(db, failpoint)
+        print(code, flush=True)
+
+
+def lived(db: str, failpoint: str) -> NoReturn:
+    """The whole life of a fork."""
+    said = os.open(f"{db}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    faulthandler.dump_traceback_later(LIMIT_S, exit=True)
+    code = run(Path(db), failpoint)
+    sys.stdout.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import queue
 import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import CANNOT
+from tests.recovery.calls import Held, cannot
 from tests.recovery.reference import ended
 
 ROOT = Path(__file__).parents[2]
@@ -44,29 +45,29 @@ class Bench:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
 
-    def world(self, name: str) -> Path:
-        """A fresh folder with an empty ledger; the database to be in it."""
+    def world(self, name: str, database: bytes = b"") -> Path:
+        """A fresh folder with an empty ledger; the database to be in it, or that is there already."""
         folder = self.folder / name
         folder.mkdir()
         (folder / "ledger").touch()
-        return folder / "bide.db"
+        db = folder / "bide.db"
+        if database:
+            db.touch(mode=0o600)
+            db.write_bytes(database)
+        return db
 
-    def run(self, db: Path, failpoint: str = "", strace: Sequence[str] = ()) -> int:
+    def run(self, db: Path, failpoint: str = "", held: Held | None = None) -> int:
         """One reference run to its end, or to its failure: the exit code, negative for a signal.
 
-        `strace`: what strace is told, once it has attached to the run.
+        `held`: its calls that are held; `calls_of(db)` tells them.
         """
         process = self._free.get()
         try:
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.write(f"{db}\t{failpoint}\t{'hold' if strace else ''}\n")
+            process.stdin.write(f"{db}\t{failpoint}\t{held or ''}\n")
             process.stdin.flush()
-            pid = int(process.stdout.readline())
-            if not strace:
-                return int(process.stdout.readline())
-            with traced(pid, strace):
-                return int(process.stdout.readline())
+            return int(process.stdout.readline())
         finally:
             self._free.put(process)
 
@@ -75,22 +76,16 @@ class Bench:
             process.communicate()
 
 
-@contextmanager
-def traced(pid: int, options: Sequence[str]) -> Iterator[None]:
-    """Attach strace to a stopped process, let it go on, and leave when strace has ended."""
-    with subprocess.Popen(
-        ["strace", "-f", "-p", str(pid), *options],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as tracer:
-        assert tracer.stderr is not None
-        heard = tracer.stderr.readline()
-        while heard and "attached" not in heard:
-            heard = tracer.stderr.readline()
-        os.kill(pid, signal.SIGCONT)
-        yield
-        tracer.stderr.read()
+def calls_of(db: Path) -> list[tuple[str, str]]:
+    """(thread, call) of the last run on a database whose calls were held, in their order."""
+    lines = Path(f"{db}.calls").read_text().splitlines()
+    return [(thread, call) for thread, _, call in (line.partition(" ") for line in lines)]
+
+
+def needs_held() -> None:
+    """Skip, loudly, where no call can be held."""
+    if why := cannot():
+        pytest.skip(f"{CANNOT}no system call can be held: {why}")
 
 
 def needs_strace() -> None:

@@ -27,8 +27,21 @@ from bide.runtime.store.invariants import check
 from bide.runtime.store.migrate import newest_number
 from bide.sensors import FileSensor
 from bide.triggers import FileTrigger
+from tests.recovery.calls import Held
 from tests.recovery.reference import ended
-from tests.recovery.sweep import ROOT, SEED, SOAK, Bench, bench, forget, needs_strace, said, swept, verdict
+from tests.recovery.sweep import (
+    ROOT,
+    SEED,
+    SOAK,
+    Bench,
+    bench,
+    forget,
+    needs_held,
+    needs_strace,
+    said,
+    swept,
+    verdict,
+)
 from tests.recovery.test_orphans import OneFile, until
 
 # --- no room -----------------------------------------------------------------------------------------
@@ -164,7 +177,7 @@ async def test_p13_leaving_while_there_is_no_room_is_bounded_and_what_was_acknow
 
 @pytest.fixture
 def forks(tmp_path: Path) -> Iterator[Bench]:
-    needs_strace()
+    needs_held()
     with bench(tmp_path) as made:
         yield made
 
@@ -195,8 +208,7 @@ def test_t6_a_disk_that_fails_ends_the_runtime_and_costs_nothing_acknowledged(fo
     def judge(fault: Fault) -> list[str]:
         call, error, when = fault
         db = forks.world(f"{call}-{error}-{when}")
-        inject = ["-o", os.devnull, "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={when}"]
-        first = forks.run(db, strace=inject)
+        first = forks.run(db, held=Held.of(f"{call}:{error}:{when}"))
         ends.append(first)
         wrong = []
         if first == 1 and not any(
@@ -240,7 +252,7 @@ def test_p13_serve_exits_non_zero_when_a_sync_fails(tmp_path: Path) -> None:
     (tmp_path / "often.py").write_text(SCHEDULED)
     first = 8 + newest_number()  # each of them is synced while the database is opened
     done = subprocess.run(
-        ["strace", "-f", "-o", os.devnull, "-e", "trace=fdatasync", "-e", f"inject=fdatasync:error=EIO:when={first}+",
+        ["strace", "-f", "--seccomp-bpf", "-o", os.devnull, "-e", "trace=fdatasync", "-e", f"inject=fdatasync:error=EIO:when={first}+",
          sys.executable, "-m", "bide", "serve", str(tmp_path / "often.py"), "--db", str(tmp_path / "b.db")],
         capture_output=True, text=True, cwd=ROOT, timeout=60, check=False,
     )  # fmt: skip
