@@ -23,6 +23,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import kept_warm
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(
@@ -74,7 +76,7 @@ def steps(text: str, folder: Path) -> Iterator[Step]:
             if name := notes.get("file"):
                 yield Step(line, f"mkdir -p {shlex.quote(str(Path(name).parent))} && cp {saved} {name}")
             else:
-                yield Step(line, f"{sys.executable} {saved}", int(notes.get("exit", 0)))
+                yield Step(line, f"python {saved}", int(notes.get("exit", 0)))
         elif lang in ("toml", "json"):
             tomllib.loads(body) if lang == "toml" else json.loads(body)
             if name := notes.get("file"):
@@ -107,12 +109,18 @@ def printed(expected: list[str], output: str) -> str | None:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> dict[str, str]:
-    """The reader's environment: `bide` and `python` on PATH, nothing configured, no colour."""
+def desk(page: Path, tmp_path: Path) -> dict[str, str]:
+    """The reader's environment: `bide` and `python` on PATH, nothing configured, no colour.
+
+    Both are begun 300 times: by most pages as forks of one process that is kept warm. On the first page, and where a reader
+    kills one, each is a process like any other.
+    """
     tools = tmp_path / ".bin"
     tools.mkdir()
-    for name, arguments in {"bide": "-m bide ", "python": ""}.items():
-        (tools / name).write_text(f'#!/bin/sh\nexec {sys.executable} {arguments}"$@"\n')
+    own = page == PAGES[0] or "kill -9" in page.read_text()
+    for name, words in {"bide": [sys.executable, "-m", "bide"], "python": [sys.executable]}.items():
+        begun = words if own else kept_warm.words(name)
+        (tools / name).write_text(f'#!/bin/sh\nexec {shlex.join(begun)} "$@"\n')
         (tools / name).chmod(0o755)
     kept = {k: v for k, v in os.environ.items() if not k.startswith("BIDE_") and k != "STATE_DIRECTORY"}
     return kept | {
@@ -160,6 +168,7 @@ def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, desk: dict[str, st
             except ProcessLookupError:
                 pass
             session.wait()
+            kept_warm.at_rest()
     output = (tmp_path / ".session.out").read_text()
     for n, step in enumerate(typed):
         where = f"{page.name}:{step.line}: {step.command}"
