@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.window.house import House
 
@@ -19,6 +20,15 @@ FLAGS = (
 
 REFUSED = re.compile("the server responded with a status of (404|409)")
 """What a browser itself says of a question or command that is refused: the page shows why, and tests see to that."""
+
+
+KNOWS = """
+if (location.origin === %s && !localStorage.getItem('tests.knows')) {
+    localStorage.setItem('tests.knows', 'yes')
+    localStorage.setItem('bide.token', %s)
+}
+"""
+"""Once a context. As its `storage_state` it would cost a page of its own, and so as much again as the test's."""
 
 
 @pytest.fixture(scope="module")
@@ -46,17 +56,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 @pytest.fixture
 def context(browser: Browser, house: House) -> Iterator[BrowserContext]:
-    """A browser that knows its token."""
-    known: StorageState = {
-        "cookies": [],
-        "origins": [{"origin": house.url, "localStorage": [{"name": "bide.token", "value": house.token}]}],
-    }
+    """A browser that knows its token, from the first page of the house that it opens."""
     context = browser.new_context(
-        viewport={"width": 1280, "height": 900},
-        timezone_id="Europe/Berlin",
-        locale="en-GB",
-        storage_state=known,
+        viewport={"width": 1280, "height": 900}, timezone_id="Europe/Berlin", locale="en-GB"
     )
+    context.add_init_script(KNOWS % (json.dumps(house.url), json.dumps(house.token)))
     yield context
     context.close()
 

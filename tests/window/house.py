@@ -21,6 +21,7 @@ from urllib.request import Request, urlopen
 
 from bide.runtime.service.places import socket_of
 from bide.runtime.service.wire import SocketWire
+from tests import kept_warm
 
 SHOWCASE = Path(__file__).with_name("showcase.py")
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,7 @@ class House:
         with self.said.open("a") as says:
             begins = says.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "bide", "serve", str(self.dags), "--db", str(self.db), *at, "--drain", "1s"],
+                [*kept_warm.words("bide"), "serve", str(self.dags), "--db", str(self.db), *at, "--drain", "1s"],
                 stderr=says, stdout=subprocess.DEVNULL, text=True, env=self._environment, cwd=self.folder,
             )  # fmt: skip
         while "serving" not in (said := self.said.read_bytes()[begins:].decode()):
@@ -92,7 +93,7 @@ class House:
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command of the terminal, however it ends."""
         return subprocess.run(
-            [sys.executable, "-m", "bide", *words, "--db", str(self.db)],
+            [*kept_warm.words("bide"), *words, "--db", str(self.db)],
             env=self._environment, cwd=self.folder, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
