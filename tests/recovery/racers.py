@@ -14,11 +14,13 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 
 from bide.runtime.clock import SystemClock
 from bide.runtime.errors import StoreHeldError
 from bide.runtime.store.lock import Lock
+from tests.recovery.warm import rehearsed
 
 
 async def as_runtime(db: str, barrier: int, hold: int) -> None:
@@ -32,6 +34,13 @@ async def as_runtime(db: str, barrier: int, hold: int) -> None:
             os.read(hold, 1)
     except StoreHeldError as error:
         tell(False, began, str(error))
+
+
+async def alone(db: str) -> None:
+    from bide import Runtime
+
+    async with Runtime(db):
+        pass
 
 
 def as_lock(db: str, barrier: int, hold: int) -> None:
@@ -90,6 +99,7 @@ def race(db: str, racers: int, kind: str) -> None:
 if __name__ == "__main__":
     path, times, crowd, what = sys.argv[1:]
     if what == "runtime":
-        pass  # once, before the forks
+        with tempfile.TemporaryDirectory() as folder:
+            rehearsed(lambda: asyncio.run(alone(f"{folder}/b.db")))
     for _ in range(int(times)):
         race(path, int(crowd), what)
