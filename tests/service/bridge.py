@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 from collections.abc import Coroutine, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
 
+import requests
+import requests.adapters
+import urllib3
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bide import Dag, Runtime
 from bide.runtime.service.api import make_app
 
 T = TypeVar("T")
+HOST: Final = "testserver"
+
+
+class Straight(requests.adapters.HTTPAdapter):
+    """Answers the requests of a session by an app over its bridge: no socket, no loop of the client's."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__()
+        self._bridge = bridge
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        status, headers, content = self._bridge.asked(request)
+        told = urllib3.HTTPHeaderDict()
+        for name, value in headers:
+            told.add(name, value)
+        raw = urllib3.HTTPResponse(
+            io.BytesIO(content),
+            told,
+            status,
+            version=11,
+            preload_content=False,
+            request_method=request.method,
+        )
+        return self.build_response(request, raw)
 
 
 class Bridge:
@@ -26,6 +55,32 @@ class Bridge:
     def there(self, what: Coroutine[Any, Any, T]) -> T:
         """Carry something out in the runtime's own loop."""
         return asyncio.run_coroutine_threadsafe(what, self._loop).result(60)
+
+    def asked(self, request: requests.PreparedRequest) -> tuple[int, list[tuple[str, str]], bytes]:
+        """What a whole request is answered, from any thread: status, headers, body."""
+        parts = urlsplit(str(request.url))
+        body = request.body or b""
+        assert isinstance(body, bytes | str)
+        headers = [
+            (name.lower().encode("latin-1"), _octets(value)) for name, value in request.headers.items()
+        ]
+        if "host" not in request.headers:
+            headers.append((b"host", HOST.encode()))
+        scope = {
+            "type": "http", "http_version": "1.1", "method": request.method, "scheme": "http", "root_path": "",
+            "path": unquote(parts.path), "raw_path": parts.path.encode(), "query_string": parts.query.encode(),
+            "headers": headers, "client": ("testclient", 50000), "server": (HOST, 80),
+        }  # fmt: skip
+        start, *rest = self.there(self._carry(scope, body.encode() if isinstance(body, str) else body))
+        told = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
+        return start["status"], told, b"".join(part.get("body", b"") for part in rest)
+
+    def session(self) -> requests.Session:
+        """Its requests are answered by the app."""
+        made = requests.Session()
+        made.trust_env = False  # else a proxy and a .netrc are looked for at every request
+        made.mount("http://", Straight(self))
+        return made
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,6 +105,10 @@ class Bridge:
 
         await self._app(scope, receive, send)
         return told
+
+
+def _octets(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode("latin-1")
 
 
 @contextmanager
