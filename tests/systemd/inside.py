@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -16,10 +17,12 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from bide.runtime.cli.main import run as bide_run
+from tests.systemd import chaos
 
 ROOT: Final = Path(__file__).parents[2]
 HERE: Final = Path("/srv/bide")
@@ -134,6 +137,15 @@ def ask(*words: str) -> Any:
     return json.loads(bide(*words, "--db", str(DB), "--json"))
 
 
+def tried(*words: str) -> Any:
+    """What a command said; None when it was not answered, or not whole."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()) as err:
+        code = bide_run([*words, "--db", str(DB), "--json"])
+    assert code in (0, 4, 5), f"bide {' '.join(words)}: exit {code}: {err.getvalue()}"
+    return json.loads(out.getvalue()) if code == 0 else None
+
+
 def ctl(*words: str, ok: bool = True) -> str:
     done = subprocess.run(["systemctl", *words], capture_output=True, text=True, timeout=60, check=False)
     assert not ok or done.returncode == 0, f"systemctl {' '.join(words)}: {done.stderr}{journal()}"
@@ -161,7 +173,7 @@ def until(true: Callable[[], object], what: str, limit_s: float = 20) -> float:
     return time.monotonic() - began
 
 
-def fresh(*words: str, drop_in: str = "") -> None:
+def fresh(*words: str, drop_in: str = "", dags: str = "dags") -> None:
     """The unit as `bide systemd install` writes it, on a new database, started."""
     global _since
     ctl("stop", "--no-block", "bide", ok=False)
@@ -171,7 +183,7 @@ def fresh(*words: str, drop_in: str = "") -> None:
     _since = time.time()
     shutil.rmtree("/var/lib/private/bide", ignore_errors=True)
     os.chdir(HERE)
-    bide("systemd", "install", "dags", *words)
+    bide("systemd", "install", dags, *words)
     adds = Path("/etc/systemd/system/bide.service.d")
     adds.mkdir(exist_ok=True)
     (adds / "test.conf").write_text(f"[Service]\nEnvironment=PYTHONPATH={ROOT}\n{drop_in}\n")
@@ -432,12 +444,45 @@ def a_person_has_one_of_their_own() -> None:
     as_ada("systemctl", "--user", "stop", "bide")
 
 
+def _restarted(times: int) -> bool:
+    return shown("NRestarts") == str(times) and shown("ActiveState") == "active"
+
+
+@scenario
+def killed_again_and_again() -> None:
+    fresh(dags="chaos", drop_in="RestartSec=50ms\n[Unit]\nStartLimitIntervalSec=0")
+    dice, client = random.Random(chaos.SEED), chaos.Client(tried)
+    for number in range(chaos.HELD):
+        client.trigger("held", f"held-{number}")
+    held = chaos.HELD * 50
+    until(lambda: f"{held:,} waits" in shown("StatusText"), "all are held", 120)
+    before = {each["id"]: each["deadline"] for each in ask("waits")}
+    for kill in range(chaos.KILLS):
+        stands_s = dice.uniform(0.1, 1.0) if dice.random() < 0.25 else 0.0
+        chaos_now = chaos.stops_then_kills(ctl, dice.uniform(*chaos.APART_S), stands_s)
+        client.works(chaos_now, kill, dice)
+        until(partial(_restarted, kill + 1), f"restarted after kill {kill + 1}", 60)
+    for key in client.asked:
+        client.trigger(key.partition("-")[0], key)
+    assert sorted(client.told) == sorted(client.asked)
+    for run in client.told.values():
+        (chaos.STATE / f"drop-{run}").write_text("x")
+    until(lambda: not ask("runs", "work", "--state", "running"), "all has come to its end", 60)
+    after = {each["id"]: each["deadline"] for each in ask("waits")}
+    assert {each: after.get(each) for each in before} == before
+    ctl("stop", "bide")
+    assert shown("Result") == "success"
+    print(f"  BIDE_SEED={chaos.SEED}: {chaos.judged(client)}", flush=True)
+
+
 PYTHON: Final = [sys.executable]
 
 
 def main(out: Path, *names: str) -> None:
     (HERE / "dags").mkdir(parents=True, exist_ok=True)
     (HERE / "dags" / "all.py").write_text(DAGS)
+    (HERE / "chaos").mkdir(exist_ok=True)
+    (HERE / "chaos" / "chaos.py").write_text(chaos.DAGS)
     results: dict[str, Any] = {}
     for play in [each for each in SCENARIOS if not names or each.__name__ in names]:
         began, wrong = time.monotonic(), ""

@@ -1,4 +1,4 @@
-"""T8: the unit in a real systemd as PID 1: one boot, eleven scenarios, each a test.
+"""T8: the unit in a real systemd as PID 1: one boot, twelve scenarios, each a test; T7: one of them is a soak.
 
 Where no such machine can be made every one of them is skipped, and says why.
 """
@@ -74,3 +74,10 @@ def test_t8_b73_a_person_has_one_of_their_own_without_root(played: Results) -> N
 
 def test_t8_b73_a_socket_of_systemd_starts_it_and_keeps_who_asks_waiting(played: Results) -> None:
     _well(played, "a_socket_of_systemd_starts_it")
+
+
+@pytest.mark.soak
+def test_t7_t9_b73_p1_p3_killed_again_and_again_nothing_is_lost_and_nothing_is_done_twice(
+    played: Results,
+) -> None:
+    _well(played, "killed_again_and_again")
