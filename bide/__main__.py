@@ -13,6 +13,11 @@ def main() -> None:
 
         print(f"bide {bide.__version__}")
         sys.exit(0)
+    if words[:1] == ["__complete"]:  # asked at each TAB
+        from bide.runtime.cli.names import complete
+
+        complete(words[1:])
+        sys.exit(0)
     from bide.runtime.cli.main import run
 
     sys.exit(run(words))

@@ -9,7 +9,6 @@ error; in the environment only one that looks like a misspelt key is.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,6 +20,7 @@ from bide.runtime import typed
 from bide.runtime.errors import UsageError
 from bide.runtime.lineage.settings import OpenLineage
 from bide.runtime.notify.routes import RouteSetting, routes_of
+from bide.runtime.project import project_files, project_folder
 
 _PREFIX: Final = "BIDE_"
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.+)`")
@@ -105,7 +105,6 @@ class Config(Values, frozen=True, kw_only=True):
 
 
 _KEYS: Final = tuple(field.name for field in msgspec.structs.fields(Values))
-_PATH_KEYS: Final = ("db", "token_file")
 
 
 def load_config(env: Mapping[str, str], cwd: Path, flags: Mapping[str, Any] | None = None) -> Config:
@@ -118,8 +117,8 @@ def load_config(env: Mapping[str, str], cwd: Path, flags: Mapping[str, Any] | No
     origins = dict.fromkeys(_KEYS, "default")
     layers: list[tuple[Mapping[str, Any], Mapping[str, str]]] = []
     if folder is not None:
-        for path, table in _files(folder):
-            layers.append((_relative(table, folder), dict.fromkeys(table, str(path))))
+        for path, table in project_files(folder):
+            layers.append((table, dict.fromkeys(table, str(path))))
     given = {key: text for key, text in env.items() if key.startswith(_PREFIX)}
     layers.append((_from_environment(given), {key[len(_PREFIX) :].lower(): key for key in given}))
     flagged = {key: value for key, value in (flags or {}).items() if value is not None}
@@ -129,61 +128,6 @@ def load_config(env: Mapping[str, str], cwd: Path, flags: Mapping[str, Any] | No
             found[key] = _checked(key, value, places[key])
             origins[key] = places[key]
     return Config(**found, origins=origins, folder=str(folder or cwd))
-
-
-def default_db(env: Mapping[str, str], cwd: Path) -> Path:
-    """`bide.db` in `$STATE_DIRECTORY` (systemd's), else in `.bide/` of the project, else of `cwd`."""
-    state = env.get("STATE_DIRECTORY", "").split(":")[0]  # systemd joins several with colons
-    if state:
-        return Path(state) / "bide.db"
-    return (project_folder(cwd) or cwd) / ".bide" / "bide.db"
-
-
-def project_folder(cwd: Path) -> Path | None:
-    """The nearest folder upward with a `bide.toml`, or a `pyproject.toml` with `[tool.bide]`."""
-    for folder in (cwd, *cwd.parents):
-        if (folder / "bide.toml").is_file() or _tool_table(folder / "pyproject.toml") is not None:
-            return folder
-    return None
-
-
-def _files(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """(file, its table), those that count more later."""
-    found = []
-    project = folder / "pyproject.toml"
-    if (table := _tool_table(project)) is not None:
-        found.append((project, table))
-    own = folder / "bide.toml"
-    if own.is_file():
-        found.append((own, _read(own)))
-    return found
-
-
-def _tool_table(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    table = _read(path).get("tool", {}).get("bide")
-    return table if isinstance(table, dict) else None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}") from None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _relative(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Paths in a file are relative to its folder."""
-    out = dict(table)
-    for key in _PATH_KEYS:
-        if isinstance(out.get(key), str):
-            out[key] = str(folder / out[key])
-    if isinstance(out.get("paths"), list):
-        out["paths"] = [str(folder / path) if isinstance(path, str) else path for path in out["paths"]]
-    return out
 
 
 def _from_environment(given: Mapping[str, str]) -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -48,6 +51,14 @@ def bide(capsys: pytest.CaptureFixture[str]) -> Bide:
         return Said(code, out, err)
 
     return call
+
+
+@cache
+def completion(shell: str) -> str:
+    """What `bide completion SHELL` prints: a second of work, and always the same."""
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert run(["completion", shell]) == 0
+    return out.getvalue()
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ from bide.runtime.cli.app import app
 from bide.runtime.cli.examples import CHAPTERS, EXAMPLES
 from bide.runtime.graph.load import forget_beside, load_paths
 from bide.runtime.service.changing import changes
-from tests.cli.conftest import Bide, environment
+from tests.cli.conftest import Bide, completion, environment
 from tests.service.test_serve import Service, said, start
 
 FIRST = ["bide.toml", "dags/hello.py", "tests/__init__.py", "tests/test_hello.py", ".gitignore"]
@@ -193,23 +193,23 @@ _bide; printf '%s\\n' "${{COMPREPLY[@]}}"
     ("words", "offered"),
     [("bide back", {"backfill"}), ("bide waits ext", {"extend"}), ("bide runs --li", {"--limit"})],
 )
-def test_bash_completes_commands_and_options(bide: Bide, words: str, offered: set[str]) -> None:
-    script = bide("completion", "bash").out
+def test_bash_completes_commands_and_options(words: str, offered: set[str]) -> None:
     asked = _ASK.format(words=words, last=len(words.split()) - 1)
     ran = subprocess.run(
-        ["bash", "--norc", "-c", asked], input=script, capture_output=True, text=True, check=False
+        ["bash", "--norc", "-c", asked], input=completion("bash"), capture_output=True, text=True, check=False
     )
     assert offered <= set(ran.stdout.split()), ran.stderr
 
 
-def test_bash_is_offered_files_where_it_is_offered_nothing_else(bide: Bide, tmp_path: Path) -> None:
-    assert "complete -o bashdefault -o default -F _bide bide" in bide("completion", "bash").out.splitlines()
+def test_bash_is_offered_files_where_it_is_offered_nothing_else() -> None:
+    assert "complete -o bashdefault -o default -F _bide bide" in completion("bash").splitlines()
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_have_a_script_as_well(bide: Bide, shell: str) -> None:
-    said = bide("completion", shell)
-    assert (said.code, "backfill" in said.out) == (0, True)
+def test_other_shells_have_a_script_as_well(shell: str) -> None:
+    """It asks for names as that of bash does, which is tried (test_names)."""
+    assert "backfill" in completion(shell)
+    assert "__complete" in completion(shell)
 
 
 # --- help ----------------------------------------------------------------------------------------

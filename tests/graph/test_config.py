@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from bide.runtime.config import PoolLimits, default_db, load_config
+from bide.runtime.config import PoolLimits, load_config
 from bide.runtime.errors import UsageError
+from bide.runtime.project import default_db
 
 
 def project(folder: Path, pyproject: str = "", own: str = "") -> Path:

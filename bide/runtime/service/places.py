@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
-from bide.runtime.config import Config, default_db, load_config
+from bide.runtime.config import Config, load_config
 from bide.runtime.errors import UsageError
+from bide.runtime.project import default_db
 
 SOCKET_PATH_LIMIT: Final = 96  # bytes; the kernel has 108, less its final zero and our suffix while binding
 

@@ -21,11 +21,11 @@ from types import ModuleType
 from typing import Final
 
 from bide.runtime.clock import SystemClock
-from bide.runtime.config import project_folder
 from bide.runtime.errors import BideError, NotFoundError, UsageError
 from bide.runtime.graph.lint import as_words
 from bide.runtime.graph.load import Loaded, forget_beside, load_paths
 from bide.runtime.notify.routes import Notify
+from bide.runtime.project import project_folder
 from bide.runtime.service import activation, tcp
 from bide.runtime.service.checking import all_warnings
 from bide.runtime.service.chronicle import Chronicle
