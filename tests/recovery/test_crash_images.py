@@ -317,9 +317,9 @@ def imaged(log: list[Call], folder: Path, images: int, recovered: int) -> Seen:
         drawn = disk.draw(dice)
         if not count and number not in whole:
             continue
+        apart = folder / str(number)
         with disk.crashed(drawn):
             if number in whole:
-                apart = folder / str(number)
                 apart.mkdir()
                 for name in ("bide.db", "bide.db-wal", "bide.db-journal"):
                     if (folder / name).exists():
