@@ -29,6 +29,7 @@ from schemathesis.specs.openapi import checks as conformance
 from bide import Asset, Cron, OnAssets, Runtime, approval, dag, task
 from bide.runtime.graph.source import source_of
 from bide.runtime.service.backfill_shapes import BackfillRequest
+from bide.runtime.service.cursor import cursor
 from bide.runtime.service.table import Operation, operations
 from bide.sensors import FileSensor
 from tests.service.bridge import HOST, Bridge, bridged
@@ -50,6 +51,8 @@ KNOWN: Final = {
     "asset": "gold",
     "pool": "slots",
 }  # all else that has a name is number 1
+INSIDE: Final = ("\u00b2", "\u0663", "9" * 19, "9" * 30, "-1", "1.5", "\x00", "\U0010ffff")
+"""What no page has given: digits that are none, numbers beyond all, signs."""
 CHECKS: Any = [
     schemathesis.checks.not_a_server_error,
     conformance.status_code_conformance,
@@ -203,3 +206,15 @@ def assert_known(operation: Any, each: Operation, session: requests.Session) -> 
     answer = case.call(AT, session)
     assert answer.status_code == (404 if each.room in ("effects", "hooks") and named else 200), answer.text
     case.validate_response(answer, checks=CHECKS[:5])
+
+
+def test_t14_a_cursor_that_somebody_made_up_is_refused_or_gives_a_page(session: requests.Session) -> None:
+    """What is within it is as little to be trusted as what stands beside it."""
+    for each in TABLE:
+        path = each.path.replace(":path}", "}")
+        for one in each.of("path"):
+            path = path.replace(f"{{{one.said}}}", KNOWN.get(one.said, "1"))
+        for inside in INSIDE if each.route.pages else ():
+            url = f"{AT}{path}?cursor={cursor(each.id, inside)}"
+            answer = session.request(each.route.method, url)
+            assert answer.status_code in (200, 404, 422), (each.id, inside, answer.text)

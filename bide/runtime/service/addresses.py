@@ -121,6 +121,10 @@ def invalidation_number(text: object) -> int:
     return _number(text, "invalidation", "`bide assets invalidations` lists them", "invalidation_id")
 
 
+def instance_number(given: object) -> int:
+    return _number(given, "task in this listing", "it is the `id` of the last one of the page before", "id")
+
+
 def action_number(text: str) -> int:
     """The number of an action on many from what was typed."""
     return _number(text, "action", "what begins one says its number")

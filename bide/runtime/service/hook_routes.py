@@ -165,7 +165,7 @@ def _text(value: bytes) -> str:
 async def _body(request: Request, limit: int) -> bytes:
     """The raw body, read within its limit and its time."""
     said = request.headers.get("content-length", "")
-    if said.isdigit() and (len(said) > 18 or int(said) > limit):
+    if said.isascii() and said.isdigit() and (len(said) > 18 or int(said) > limit):
         raise _large(limit)
     parts: list[bytes] = []
     size = 0

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bide.runtime import typed
-from bide.runtime.errors import UsageError
 from bide.runtime.graph.facts import RERUN
 from bide.runtime.graph.spec import DagSpec
+from bide.runtime.service.addresses import instance_number
 from bide.runtime.service.describe import does
 from bide.runtime.service.masking import without_secrets
 from bide.runtime.service.run_shapes import InstanceTimes, MoveLine, Paused, RunGraph
@@ -68,10 +68,8 @@ def graph_of(reader: Reader, run_id: int) -> RunGraph:
 
 def times_of(reader: Reader, run_id: int, limit: int, before: str | None) -> list[InstanceTimes]:
     """A page of the run's instances with their moves, in the order in which they were made."""
-    if before is not None and not before.isdigit():
-        raise UsageError(f"{before!r} names no item: it is the id of the last one of the page before")
+    last = 0 if before is None else instance_number(before)
     reader.run(run_id)  # there is such a run
-    last = 0 if before is None else int(before)
 
     def read(conn: sqlite3.Connection) -> tuple[list[reads.InstanceRow], list[reads.MoveRow]]:
         found = reads.instances(conn, run_id, last, limit)
