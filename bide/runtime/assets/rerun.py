@@ -189,11 +189,6 @@ class RerunPlan(msgspec.Struct, frozen=True, kw_only=True):
     summary: tuple[str, ...] = ()
 
     @property
-    def data_steps(self) -> tuple[RerunStep, ...]:
-        """Those that make versions: they are published together."""
-        return tuple(step for step in self.steps if not step.compensates)
-
-    @property
     def compensations(self) -> tuple[RerunStep, ...]:
         return tuple(step for step in self.steps if step.compensates)
 

@@ -27,9 +27,6 @@ from bide.runtime.assets.words import VersionState
 OPEN: Final = frozenset({BUILDING, STAGED, VALIDATED})
 """Made, and not let out: nobody but the run that makes it reads it."""
 
-WERE_VISIBLE: Final = frozenset({PUBLISHED, STALE, DEGRADED, SUPERSEDED, INVALIDATED})
-"""What consumers see, or have seen."""
-
 LEGAL_VERSION: Final[dict[VersionState, frozenset[VersionState]]] = {
     UNKNOWN: frozenset({BUILDING}),
     # the attempt that makes it stages it, or ends otherwise

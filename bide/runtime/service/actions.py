@@ -127,10 +127,8 @@ class Actions:
             ("troubled", "true" if troubled else None),
         )
         words = _words(said)
-        _expected(action, expect, dry_run)
-        if not dry_run and (answer := await again(self._reader, self._door, "bulk")) is not None:
-            first = await self._reader.ask(Reader.read, lambda conn: _first(conn, action, answer["bulk_id"]))
-            return _begun(action, answer, first, words)
+        if (begun := await self._begun_before(action, words, expect, dry_run)) is not None:
+            return begun
         of = wanted(None, dag, task, kind, source, what, text, troubled)
         found, rest = await self._reader.ask(wait_actions.numbers, self._live, of, action == "look", behind)
         first = tuple(map(str, found[:_FIRST]))
@@ -184,10 +182,8 @@ class Actions:
                 f"the DAG's name or pattern has {len(of.dag):,} characters, and may have {LONGEST:,}"
             )
         text = msgspec.json.encode(of).decode()
-        _expected(action, expect, dry_run)
-        if not dry_run and (answer := await again(self._reader, self._door, "bulk")) is not None:
-            first = await self._reader.ask(Reader.read, lambda conn: _first(conn, action, answer["bulk_id"]))
-            return _begun(action, answer, first, words)
+        if (begun := await self._begun_before(action, words, expect, dry_run)) is not None:
+            return begun
         found = await self._reader.ask(Reader.read, lambda conn: _named(conn, action, text, whole))
         if dry_run:
             return ActionAsked(id=None, action=action, count=found[0], first=found[1], where=words)
@@ -196,11 +192,21 @@ class Actions:
         answer = await self._door.command("bulk", {**args, "whole": whole, "reason": reason})
         return _begun(action, answer, found[1], words)
 
-
-def _expected(action: str, expect: int | None, dry_run: bool) -> None:
-    """Raises `UsageError` where nobody has said how many."""
-    if not dry_run and expect is None:
-        raise UsageError(f"say how many you expect to {action} (`expect`): a dry run (`dry_run`) counts them")
+    async def _begun_before(
+        self, action: str, words: str, expect: int | None, dry_run: bool
+    ) -> ActionAsked | None:
+        """What was begun under the key of this request, if it was. Raises `UsageError` where nobody has said how many."""
+        if dry_run:
+            return None
+        if expect is None:
+            raise UsageError(
+                f"say how many you expect to {action} (`expect`): a dry run (`dry_run`) counts them"
+            )
+        answer = await again(self._reader, self._door, "bulk")
+        if answer is None:
+            return None
+        first = await self._reader.ask(Reader.read, lambda conn: _first(conn, action, answer["bulk_id"]))
+        return _begun(action, answer, first, words)
 
 
 def known_kind(kind: str) -> None:

@@ -114,10 +114,6 @@ def routed(conn: sqlite3.Connection) -> int | None:
     return None if row is None else int(row[0])
 
 
-def last_alert(conn: sqlite3.Connection) -> int:
-    return int(conn.execute("SELECT coalesce(max(alert_id), 0) FROM alert").fetchone()[0])
-
-
 def alerts_after(conn: sqlite3.Connection, after: int, limit: int) -> list[AlertRead]:
     rows = conn.execute(
         f"SELECT {_ALERT} FROM alert a WHERE a.alert_id > ? ORDER BY a.alert_id LIMIT ?", (after, limit)
