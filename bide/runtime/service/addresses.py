@@ -122,7 +122,8 @@ def invalidation_number(text: object) -> int:
 
 
 def instance_number(given: object) -> int:
-    return _number(given, "task in this listing", "it is the `id` of the last one of the page before", "id")
+    """The number of a task of a run, from the last item of a page."""
+    return _number(given, "item", "it is the `id` of the last one of the page before", "id")
 
 
 def action_number(text: str) -> int:
