@@ -10,6 +10,7 @@ from __future__ import annotations
 import ssl
 import zlib
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +23,13 @@ try:
     import httpx2 as library  # type: ignore[import-not-found,unused-ignore]
 except ImportError:
     import httpx as library  # type: ignore[no-redef,unused-ignore]
+
+_CORE: Final = library.__name__.replace("httpx", "httpcore")
+for _module in (
+    _CORE,
+    "anyio._backends._asyncio",
+):  # else loaded with the first client and request, in the loop
+    import_module(_module)
 
 httpx: Final[Any] = library
 """Either of the two: they name the same things."""
@@ -57,8 +65,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 def new_client(tls: ssl.SSLContext, env_proxies: bool) -> Client:
     """A client for one origin. Requests never queue in it: at most `CONNECTIONS` are under way."""
-    core = httpx.__name__.replace("httpx", "httpcore")
-    redact_log(httpx.__name__, f"{core}.http11", f"{core}.http2", f"{core}.connection", f"{core}.proxy")
+    redact_log(httpx.__name__, *(f"{_CORE}.{part}" for part in ("http11", "http2", "connection", "proxy")))
     return httpx.AsyncClient(
         verify=tls,
         trust_env=env_proxies,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
@@ -57,6 +57,9 @@ Verdict = Fire | Fail | NotYet
 class Trigger(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
     """The base of all triggers. A subclass sets `tag="..."`, its kind in listings and the store."""
 
+    source_modules: ClassVar[tuple[str, ...]] = ()
+    """Modules that `make_source` takes its source and the client library from: loaded in a thread before it is called."""
+
     def source_key(self) -> Hashable:
         """Waits with the same key share one source: `("http", "https://example.org")`."""
         raise TypeError(f"{type(self).__name__} does not say which source sees it")
@@ -97,7 +100,8 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_
     def make_source(cls, key: Hashable, world: SourceWorld) -> Source:
         """Open the source of `key`. Called once a key while waits need it; must not block.
 
-        Import the client library here, not with the trigger: decoding a trigger loads no client.
+        Import the client library here, not with the trigger: decoding a trigger loads no client. It runs in the
+        loop: what takes long to import stands in `source_modules` as well.
         """
         raise TypeError(f"{cls.__name__} brings no source")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Hashable, Iterator
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
@@ -74,6 +74,8 @@ class FileTrigger(Trigger, frozen=True, kw_only=True, tag="file", gc=False):
 
     Fires with `{"path", "size", "mtime", "paths", "count"}`: of the first file by name, and all.
     """
+
+    source_modules: ClassVar = ("bide.triggers.file_source", "asyncinotify")
 
     path: str | None = None
     glob: str | None = None

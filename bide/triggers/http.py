@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -67,6 +67,8 @@ class HttpTrigger(Trigger, frozen=True, kw_only=True, tag="http"):
     `max_rps` the requests a second of all waits on the origin. `ca` is a PEM file for a private
     authority; `env_proxies` takes HTTP_PROXY and its kin into account.
     """
+
+    source_modules: ClassVar = ("bide.triggers.http_source",)
 
     url: str
     method: str = "GET"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from itertools import islice
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -58,6 +58,8 @@ class KafkaOffsetTrigger(Trigger, frozen=True, kw_only=True, tag="kafka"):
     protocol, mechanism, username, password, ca, cert and key (paths of PEM files); a `Secret`
     may stand for any of them. `timeout` bounds one look in seconds.
     """
+
+    source_modules: ClassVar = ("bide.triggers.kafka_source",)
 
     bootstrap: str | tuple[str, ...]
     topic: str

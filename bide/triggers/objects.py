@@ -10,7 +10,7 @@ import re
 from collections.abc import Hashable, Sequence
 from fnmatch import translate
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -49,6 +49,8 @@ class ObjectTrigger(Trigger, frozen=True, kw_only=True, tag="object"):
     changed after `newer_than_us`, are there. `options` are obstore's for the store (endpoint,
     region, access_key_id, ...), and may hold `Secret`s. `timeout` bounds one look in seconds.
     """
+
+    source_modules: ClassVar = ("bide.triggers.object_source", "obstore.store")
 
     url: str
     min_size: int = 0

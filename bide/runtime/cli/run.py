@@ -26,6 +26,7 @@ from bide.runtime.engine.states import RUN_OVER, RunState
 from bide.runtime.errors import INTERRUPTED, RefusedError
 from bide.runtime.graph.dag import Dag
 from bide.runtime.graph.params import checked, schema_of
+from bide.runtime.loading import loaded
 from bide.runtime.service.addresses import read_date, read_params
 from bide.runtime.service.caller import acting, terminal
 from bide.runtime.service.doors import Served
@@ -35,6 +36,7 @@ from bide.runtime.store.lock import Lock
 from bide.runtime.store.reader import Reader, RunDetail
 
 _REDRAW_S: Final = 0.1
+_OPERATIONS: Final = "bide.runtime.service.operations"
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,10 +187,12 @@ async def _follow(
 async def _tell(runtime: Served, run: RunDetail, asked: Asked) -> None:
     """How it ended: the whole of it as JSON, or the reason when it did not succeed."""
     if asked.json:
+        await loaded(_OPERATIONS)
         print_json(await runtime.operations.show(str(run.run_id)))
         return
     write(f"run {run.run_id} of {run.dag}: {said_state(run.state, coloured())}")
     if run.state is not RunState.SUCCESS:
+        await loaded(_OPERATIONS)
         why = await runtime.operations.why(str(run.run_id))
         note(f"bide: {why.why}; {why.next}")
 

@@ -1,8 +1,10 @@
-"""The shortcuts of a `Runtime` to what its operations offer, room by room: `rt.assets`, `rt.stats`, ..."""
+"""The shortcuts of a `Runtime` to what its operations offer, room by room: `rt.assets`, `rt.stats`, ...; and `rt.waits()`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
+
+from bide.runtime.loading import loaded
 
 if TYPE_CHECKING:
     from bide.runtime.service.approvals import Approvals
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from bide.runtime.service.hooks import Hooks
     from bide.runtime.service.notices import Notices
     from bide.runtime.service.operations import Operations
+    from bide.runtime.service.shapes import WaitLine
     from bide.runtime.service.stats import Stats
 
 
@@ -23,6 +26,11 @@ class _Operated(Protocol):
 
 class Rooms:
     """Of whoever has `operations`."""
+
+    async def waits(self: _Operated) -> list[WaitLine]:
+        """The open waits, the nearest deadline first: what each waits for, since when, until when, its last look."""
+        await loaded("bide.runtime.service.operations")
+        return await self.operations.nearest_waits()
 
     @property
     def backfills(self: _Operated) -> Backfills:

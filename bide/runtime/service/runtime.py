@@ -77,7 +77,6 @@ if TYPE_CHECKING:
     from bide.runtime.executor.echo import Echo
     from bide.runtime.hooks.hook import CloudEvents, Webhook
     from bide.runtime.service.operations import Operations
-    from bide.runtime.service.shapes import WaitLine
     from bide.runtime.store.open import Synchronous
     from bide.runtime.store.reader import AsyncReader
 
@@ -516,10 +515,6 @@ class Runtime(Mounted, Rooms):
     async def _result(self, run_id: int) -> RunResult:
         state, tasks, outputs = await self.store.read(lambda conn: run_result(conn, run_id))
         return RunResult(str(run_id), state, tasks, outputs)
-
-    async def waits(self) -> list[WaitLine]:
-        """The open waits, the nearest deadline first: what each waits for, since when, until when, its last look."""
-        return await self.operations.nearest_waits()
 
     async def command(self, verb: str, args: dict[str, Any]) -> Any:
         """Put a command into the mailbox; its answer, once it is committed."""

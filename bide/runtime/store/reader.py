@@ -18,6 +18,7 @@ import msgspec
 
 from bide.runtime.engine.states import AttemptState, RunState, State
 from bide.runtime.errors import NotFoundError, StoreError
+from bide.runtime.loading import ANYIO, loaded
 from bide.runtime.store.failure import READ_ERRORS, unreadable
 from bide.runtime.store.open import check_ours, refusal, uri_of
 from bide.runtime.store.queries import sql_of
@@ -344,16 +345,23 @@ class AsyncReader:
     def __init__(self, path: str | os.PathLike[str], width: int = 4) -> None:
         self._path = path
         self._idle: list[Reader] = []
-        self._limiter = anyio.CapacityLimiter(width)
+        self._width = width
+        self._limiter: anyio.CapacityLimiter | None = None
         self._closed = False
 
     async def ask(self, question: Callable[..., T], *args: Any, **options: Any) -> T:
         """The answer of one of `Reader`'s methods, asked in a thread."""
         if self._closed:
             raise StoreError("this reader is closed: make another")
+        await loaded(ANYIO)
         return await anyio.to_thread.run_sync(
-            lambda: self._ask(question, args, options), limiter=self._limiter
+            lambda: self._ask(question, args, options), limiter=self._limit()
         )
+
+    def _limit(self) -> anyio.CapacityLimiter:
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(self._width)
+        return self._limiter
 
     def _ask(self, question: Callable[..., T], args: tuple[Any, ...], options: dict[str, Any]) -> T:
         try:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bide.runtime.clock import SECOND
 from bide.runtime.errors import UsageError
+from bide.runtime.loading import load, missing
 from bide.runtime.triggerer.feeds import LOOK_LIMIT_US, Feed, PushFeed, look_error
 from bide.runtime.triggerer.polling import PollFeed
 from bide.runtime.triggerer.registration import SourceSeen
@@ -49,6 +50,8 @@ class Host:
         self._reopen: Timer | None = None
         self.closed = False
         self._feed: Feed | None = None
+        self._loads: asyncio.Task[None] | None = None
+        self._tried: set[str] = set()
 
     # --- what the triggerer asks ----------------------------------------------------------
 
@@ -82,6 +85,7 @@ class Host:
     async def look(self, wait: Waiting) -> None:
         """One look at `wait`, armed or not; ends when it has been judged or has failed."""
         try:
+            await self._loaded()
             feed = self._opened()
         except Exception as error:  # noqa: BLE001 - a source that does not open is an answer, too
             if isinstance(error, UsageError | ImportError):
@@ -143,10 +147,14 @@ class Host:
         return await self.triggerer.threads.call(fn, *args, limit_us=limit_us or LOOK_LIMIT_US)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._begun(work, name)
+
+    def _begun(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(self._run(work), name=f"bide {self.name}: {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: work.close())  # one cancelled before its first step never began it
+        return task
 
     def predicate(self, dag: str, task: str) -> Callable[..., Any]:
         return self.triggerer.predicates(dag, task)
@@ -161,7 +169,42 @@ class Host:
             self._feed = PollFeed(self, source) if isinstance(source, PollSource) else PushFeed(self, source)
         return self._feed
 
+    def _unloaded(self) -> list[str]:
+        """What has to be loaded before the source can be opened."""
+        if self._feed is not None or str(self.kind.__struct_config__.tag) in self.triggerer.makers:
+            return []
+        return [name for name in missing(self.kind.source_modules) if name not in self._tried]
+
+    async def _loaded(self) -> None:
+        """When the source can be opened without loading anything in the loop."""
+        if self._loads is not None:
+            await asyncio.wait((self._loads,))
+        elif names := self._unloaded():
+            await self._load(names)
+
+    async def _load(self, names: list[str]) -> None:
+        loading = asyncio.ensure_future(self.in_thread(load, names))
+        try:
+            await asyncio.shield(loading)
+        finally:  # a thread in the midst of it cannot be cut off, and none is left behind
+            await asyncio.wait((loading,))
+        self._tried.update(names)  # what is not installed now is for the source to speak of
+
+    async def _begin(self, names: list[str]) -> None:
+        try:
+            await self._load(names)
+        finally:
+            self._loads = None
+        for wait in list(self.waits.values()):
+            if not self.broken:
+                self._hand_over(wait)
+
     def _hand_over(self, wait: Waiting) -> None:
+        if self._loads is not None:
+            return  # with all others, when what the source needs is loaded
+        if names := self._unloaded():
+            self._loads = self._begun(self._begin(names), "load")
+            return
         try:
             self._opened().add(wait)
         except Exception as error:  # noqa: BLE001 - an open or an add that raises is a breakdown of the source
