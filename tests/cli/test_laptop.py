@@ -42,6 +42,8 @@ def test_init_writes_a_project_that_is_checked_and_runs(bide: Bide, tmp_path: Pa
         f"wrote jobs/{name}" for name in FIRST
     ]
     assert bide("check", str(jobs / "dags")).code == 0
+    last = said.out.splitlines()[-1].split()  # what is told to be typed next needs no database
+    assert (last[:2], bide("schedule", str(jobs / last[2])).code) == (["bide", "schedule"], 0)
     ran = bide("run", str(jobs / "dags" / "hello.py"), "--db", str(tmp_path / "x.db"), "--param", "name=ada")
     assert ran.code == 0
     assert "'hello, ada' has 10 letters and signs" in ran.out

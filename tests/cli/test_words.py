@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from bide.runtime.cli.serve import speaks
 from tests.cli.conftest import Bide
 from tests.service.conftest import write_world
 
@@ -29,6 +31,8 @@ def world(tmp_path: Path) -> str:
         (["show", "1", "2"], "`bide show` takes no '2' there"),
         (["runs", "--limt", "5"], "Did you mean --limit? see `bide runs --help`"),
         (["run", "a.py", "--db"], "--db needs a value"),
+        (["runs", "--limit", "x"], "--limit is 'x', and must be a whole number: see `bide runs --help`"),
+        (["run", "a.py", "--slots", "many"], "--slots is 'many', and must be a whole number"),
         (["run", ""], "which DAG?"),
         (["run", "a.py", "--slots", "0"], "--slots is 0"),
     ],
@@ -118,3 +122,16 @@ def test_the_paragraphs_of_a_help_are_folded_where_the_terminal_ends_and_nowhere
     assert [line for line in said.splitlines() if line and len(line) < 40 and line.endswith("what is")] == []
     assert "says what is kept" in " ".join(said.split())
     assert said.count("Examples:") == 1
+
+
+def test_t17_a_service_logs_no_address_that_a_sensor_looks_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The HTTP library has a line for each request, with its whole query; sensors look every few seconds."""
+    levels = {name: logging.getLogger(name).level for name in ("", "httpx", "httpx2")}
+    monkeypatch.setattr(logging, "basicConfig", lambda **said: logging.getLogger().setLevel(said["level"]))
+    try:
+        speaks("info", None)
+        assert not any(logging.getLogger(name).isEnabledFor(logging.INFO) for name in ("httpx", "httpx2"))
+        assert logging.getLogger("bide.runs").isEnabledFor(logging.INFO)
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -53,6 +54,43 @@ async def test_s3_44_what_the_library_of_the_specification_sends_is_taken_in_bot
         again = await house.post("/api/v1/events", message.body, message.headers)
         assert (again.status_code, again.json()["run_id"]) == (200, answer.json()["run_id"])
     assert await house.runs() == [("build", {"branch": "main", "count": 1, "note": "grün"})] * 2
+
+
+@pytest.mark.parametrize("kind", [..., "application/json", "application/vnd.acme+json"])
+async def test_s3_46_data_in_base64_is_the_data_where_it_is_json(opens: Opens, kind: Any) -> None:
+    house = await shop(opens)
+    sent = event(data=..., data_base64="eyJpZCI6ICJvLTkifQ==", datacontenttype=kind)
+    answer = await house.post("/api/v1/events", sent, STRUCTURED)
+    assert answer.status_code == 201, answer.text
+    assert await house.runs() == [("load", {"order": "o-9"})]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"data_base64": "eyJpZCI6"}, "both data and data_base64"),
+        ({"data": ..., "data_base64": "%%%%"}, "no base64"),
+        ({"data": ..., "data_base64": 5}, "no base64"),
+        ({"data": ..., "data_base64": "ey"}, "no base64"),
+        ({"data": ..., "data_base64": "eyJp"}, "not JSON"),
+        ({"data": ..., "data_base64": b64encode(b"[" * 70 + b"]" * 70).decode()}, "nested deeper"),
+    ],
+)
+async def test_s3_46_data_in_base64_that_cannot_be_read_is_refused_with_what_is_wrong(
+    opens: Opens, changed: dict[str, Any], said: str
+) -> None:
+    house = await shop(opens)
+    answer = await house.post("/api/v1/events", event(**changed), STRUCTURED)
+    assert (answer.status_code, said in answer.json()["detail"]) == (422, True), answer.text
+    assert await house.runs() == []
+
+
+async def test_s3_46_data_that_is_no_json_is_not_looked_into(opens: Opens) -> None:
+    with collecting():
+        house = await opens(CloudEvents("*", "build", params={"note": "$.subject"}, name="any"))
+    sent = event(data=..., data_base64="AP8=", datacontenttype="image/png", subject="a picture")
+    assert (await house.post("/api/v1/events", sent, STRUCTURED)).status_code == 201
+    assert await house.runs() == [("build", {"branch": "main", "count": 1, "note": "a picture"})]
 
 
 async def test_s3_46_source_and_id_say_what_is_the_same_event(opens: Opens) -> None:

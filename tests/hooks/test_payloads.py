@@ -39,7 +39,10 @@ async def test_b65_what_is_not_there_leaves_the_default_and_what_is_needed_is_mi
     await house.close()
     needs = await hooked(opens, dag="load", params={"order": "$.order"})
     status, problem = await sent(needs, {"no": 1}, delivery="d-2")
-    assert (status, "needs the parameter 'order'" in problem["detail"]) == (422, True)
+    assert (status, "needs the parameter 'order', and $.order finds nothing" in problem["detail"]) == (
+        422,
+        True,
+    )
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,15 @@ async def test_b65_no_secret_reaches_the_database_the_logs_or_an_answer(
     assert [text for text in answers if SECRET in text] == []
     assert SECRET not in caplog.text
     assert_nowhere(tmp_path, SECRET)
+
+
+async def test_t17_b65_the_audit_log_tells_what_a_hook_refused_from_what_it_took(tmp_path: Path) -> None:
+    async with app_of(tmp_path) as (rt, client):
+        for body in (BODY, BODY, body_of({"ref": "x" * 50}), b"{"):
+            await client.post("/hooks/signed", content=body, headers=github(body, delivery=str(len(body))))
+        lines = [line for line in reversed(await rt.operations.audit()) if line.verb == "hook_deliver"]
+    told = [(line.outcome, line.message) for line in lines]
+    assert told[:2] == [("ok", ""), ("ok", "the same as the delivery that has made run 1")]
+    assert [outcome for outcome, _ in told[2:]] == ["refused", "refused"]
+    assert "must be 40 characters or fewer" in told[2][1]
+    assert "not JSON" in told[3][1]

@@ -75,6 +75,6 @@ def _told(root: Path, made: list[str], example: bool) -> list[str]:
         ("bide run dags/hello.py", "one run, to its end, with a picture of its graph"),
         ("bide dev", "serve the DAGs of dags/, read again when a file changes"),
         ("pytest", "the tests: days pass in milliseconds"),
-        ("bide schedule hello" if not example else "bide schedule arrivals", "when it runs, in words"),
+        (f"bide schedule dags/{'arrivals' if example else 'hello'}.py", "when it runs, in words"),
     ]
-    return lines + [f"  {typed:<24}{why}".rstrip() for typed, why in steps if typed]
+    return lines + [f"  {typed:<32}{why}".rstrip() for typed, why in steps if typed]

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from cyclopts import App, CycloptsError
 
 
+_WORDS: Final[dict[object, str]] = {int: "a whole number", float: "a number"}
+
+
 def misread(error: CycloptsError, app: App) -> str:
     """What was typed, what it may have been meant to be, and where the right words stand."""
-    from cyclopts.exceptions import MissingArgumentError, UnknownCommandError, UnusedCliTokensError
+    from cyclopts.exceptions import (
+        CoercionError,
+        MissingArgumentError,
+        UnknownCommandError,
+        UnusedCliTokensError,
+    )
 
     command = " ".join(("bide", *(error.command_chain or ())))
     see = f"see `{command} --help`"
@@ -30,6 +38,9 @@ def misread(error: CycloptsError, app: App) -> str:
         name = error.argument.name
         needs = f"`{command}` needs {'an' if name[:1] in 'AEIOU' else 'a'} {name}"
         return f"{needs}: {see}{_or_named(app, error.command_chain or ())}"
+    if isinstance(error, CoercionError) and error.token is not None and error.target_type in _WORDS:
+        name = error.token.keyword or (error.argument.name if error.argument is not None else "a word")
+        return f"{name} is {error.token.value!r}, and must be {_WORDS[error.target_type]}: {see}"
     text = " ".join(str(error).split()).rstrip(".")
     return f"{text[:1].lower()}{text[1:]}{'' if text.endswith('?') else ':'} {see}"
 

@@ -25,6 +25,20 @@ from bide.runtime.service.serve import Changes, serve
 _NOTICE: Final = logging.INFO + 5  # said whatever `log_level` leaves out, unless that is all but errors
 _LINE: Final = "%(levelname)s %(name)s: %(message)s"  # the journal and any supervisor add the time
 
+_CHATTY: Final = ("httpx", "httpx2")
+"""They log each request with its whole address: a line a look of every sensor, and what stands in its query."""
+
+
+def speaks(level: str, journal: logging.Handler | None) -> None:
+    """Say what is logged from `level` on: to the journal, or to stderr."""
+    if journal is not None:
+        logging.basicConfig(level=level.upper(), format="%(message)s", handlers=[journal])
+    else:
+        logging.basicConfig(level=level.upper(), format=_LINE)
+    if level != "debug":
+        for name in _CHATTY:
+            logging.getLogger(name).setLevel(logging.WARNING)
+
 
 def serve_paths(config: Config, changes: Changes | None = None, window: str | None = None) -> int:
     """Serve until told to stop; the exit code. `changes` tells when the files are to be read again.
@@ -33,10 +47,7 @@ def serve_paths(config: Config, changes: Changes | None = None, window: str | No
     """
     faulthandler.enable(2)  # a watchdog's SIGABRT leaves every thread's stack in the journal
     journal = journal_handler(os.environ)
-    if journal is not None:
-        logging.basicConfig(level=config.log_level.upper(), format="%(message)s", handlers=[journal])
-    else:
-        logging.basicConfig(level=config.log_level.upper(), format=_LINE)
+    speaks(config.log_level, journal)
     db = database(config)
 
     def say(text: str) -> None:

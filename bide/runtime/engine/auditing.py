@@ -35,12 +35,12 @@ class Asked(msgspec.Struct, frozen=True):
     args: str = "{}"
 
 
-def record(t: Turn, e: Command, *, refused: str = "", repeated: bool = False) -> None:
-    """Put the line of a command among the changes of this turn, unless it is bide's own."""
+def record(t: Turn, e: Command, *, refused: str = "", repeated: bool = False, said: str = "") -> None:
+    """Put the line of a command among the changes of this turn, unless it is bide's own. `said`: what is to be added."""
     if e.asked is None:
         return
     outcome = "refused" if refused else "ok"
-    t.changes.audit.append(row(e, e.asked, t.now, outcome, refused or (_REPEATED if repeated else "")))
+    t.changes.audit.append(row(e, e.asked, t.now, outcome, refused or (_REPEATED if repeated else said)))
 
 
 def row(e: Command, who: Asked, now: int, outcome: str, message: str) -> Row:

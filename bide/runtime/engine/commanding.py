@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from typing import Any
 
 import msgspec
 
-from bide.runtime.engine import answering, auditing, precondition, retention
+from bide.runtime.engine import answering, auditing, hooking, precondition, retention
 from bide.runtime.engine.commands import VERBS
 from bide.runtime.engine.messages import Command, Reply
 from bide.runtime.engine.turn import Slices, Turn
@@ -18,7 +19,7 @@ def command(t: Turn, e: Command) -> Slices:
     key = e.args.get("key")
     try:
         if key and (before := answering.before(t, e)) is not None:
-            _record(t, e, repeated=True)
+            _record(t, e, None, repeated=True)
             t.effects.append(Reply(e.token, msgspec.json.decode(before.result)))
             return
         if e.match is not None:
@@ -32,13 +33,16 @@ def command(t: Turn, e: Command) -> Slices:
         auditing.record(t, e, refused=str(error))
         t.effects.append(Reply(e.token, None, type(error).__name__, str(error)))
         return
-    _record(t, e)
+    _record(t, e, result)
     if key:
         answering.keep(t, e, result)
     t.effects.append(Reply(e.token, result))
 
 
-def _record(t: Turn, e: Command, *, repeated: bool = False) -> None:
+def _record(t: Turn, e: Command, result: Any, *, repeated: bool = False) -> None:
     """One line for what somebody asked for: not for each slice of it, nor for its answer."""
-    if e.verb != answering.ANSWER and not retention.goes_on(e):
+    if e.verb == hooking.DELIVER and result is not None:
+        refused, said = hooking.told(result)
+        auditing.record(t, e, refused=refused, said=said)
+    elif e.verb != answering.ANSWER and not retention.goes_on(e):
         auditing.record(t, e, repeated=repeated)

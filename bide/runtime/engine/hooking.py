@@ -15,6 +15,7 @@ from bide.runtime.errors import BideError
 from bide.runtime.hooks.delivery import ACCEPTED, DUPLICATE, IGNORED, REFUSED, Seen
 from bide.runtime.values import storable
 
+DELIVER = "hook_deliver"
 KIND = "hook"
 """Runs that deliveries make."""
 FORGETS = 64
@@ -90,6 +91,16 @@ def _answer(args: dict[str, Any], outcome: str, delivery_id: int, **more: Any) -
     return {"hook": args["hook"], "delivery": args["said"], "outcome": outcome, "id": delivery_id, **more}
 
 
+def told(answer: dict[str, Any]) -> tuple[str, str]:
+    """(why it was refused, what else became of it), as the audit log is to have it; "" where there is nothing to say."""
+    outcome: str = answer["outcome"]
+    if outcome == REFUSED:
+        return answer["reason"], ""
+    if outcome == DUPLICATE:
+        return "", f"the same as the delivery that has made run {answer['run_id']}"
+    return "", f"ignored: {answer['reason']}" if outcome == IGNORED else ""
+
+
 def declare(t: Turn, args: dict[str, Any]) -> None:
     """{hooks: [[name, spec as JSON], ...]}: those that are loaded, all of them, for whoever lists them."""
     t.changes.hooks_gone.append(())
@@ -101,4 +112,4 @@ def reject(t: Turn, args: dict[str, Any]) -> None:
     t.changes.hook_refusals.extend(tuple(row) for row in args["rows"])
 
 
-VERBS = {"hook_deliver": deliver, "hooks_declare": declare, "hooks_reject": reject}
+VERBS = {DELIVER: deliver, "hooks_declare": declare, "hooks_reject": reject}

@@ -5,6 +5,7 @@ The library reads and validates it; before, it is held to limits, and what comes
 
 from __future__ import annotations
 
+import base64
 import re
 from datetime import datetime
 from typing import Any, Final
@@ -65,14 +66,23 @@ def event_of(headers: Headers, body: bytes) -> Event:
     for name in ("type", "source", "id"):  # the library would make an id up: no event would be the same again
         if not isinstance(attributes.get(name), str) or not attributes[name].strip():
             raise NoEvent(f"the {name} of the event is {_shown(attributes.get(name))}, and must be a text")
+    said = _said(data) if structured else data
     found = _checked(attributes, headers, body, structured=structured)
-    return Event(
-        found["type"], found["source"], found["id"], {**found, "data": _data(data, structured=structured)}
-    )
+    return Event(found["type"], found["source"], found["id"], {**found, "data": said})
 
 
-def _data(body: Any, *, structured: bool) -> Any:
-    return body.get("data") if structured else body
+def _said(event: dict[str, Any]) -> Any:
+    """The data of a structured event, also where its sender has it in base64; None of what is no JSON then."""
+    if "data_base64" not in event:
+        return event.get("data")
+    if "data" in event:
+        raise NoEvent("the event has both data and data_base64: send one of them")
+    try:
+        raw = base64.b64decode(event["data_base64"], validate=True)
+    except (ValueError, TypeError):
+        raise NoEvent("the data_base64 of the event is no base64") from None
+    kind = str(event.get("datacontenttype") or "application/json").partition(";")[0].strip().lower()
+    return document_of(raw) if _is_json(kind) else None
 
 
 def _checked(

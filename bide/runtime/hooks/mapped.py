@@ -6,7 +6,7 @@ Pure, and bounded: the document's depth, each parameter's bytes and their number
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -60,6 +60,16 @@ def params_of(route: RouteSpec, document: Any, headers: Headers) -> dict[str, An
             )
         found[name] = value
     return found
+
+
+def check_found(route: RouteSpec, params: Mapping[str, Any], required: Iterable[str]) -> None:
+    """`UsageError` names the first that the DAG cannot do without, and where it was looked for."""
+    for name in required:
+        at = route.params[name].at if name in route.params else ""
+        if at and name not in params:
+            raise UsageError(
+                f"the DAG {route.dag!r} needs the parameter {name!r}, and {at} finds nothing in what was sent"
+            )
 
 
 def read(source: Value, document: Any, headers: Headers) -> Any:

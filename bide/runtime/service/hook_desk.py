@@ -18,9 +18,19 @@ from bide.runtime.clock import Clock
 from bide.runtime.engine.messages import Command, Input
 from bide.runtime.errors import BideError, NotFoundError, UsageError
 from bide.runtime.graph.dag import Dag
+from bide.runtime.graph.params import schema_of
 from bide.runtime.hooks.cloudevent import Event
 from bide.runtime.hooks.hook import CloudEvents, HookSpec, RouteSpec, Webhook
-from bide.runtime.hooks.mapped import chosen, date_of, document_of, kept_key, key_of, matches, params_of
+from bide.runtime.hooks.mapped import (
+    check_found,
+    chosen,
+    date_of,
+    document_of,
+    kept_key,
+    key_of,
+    matches,
+    params_of,
+)
 from bide.runtime.hooks.pointer import Headers
 from bide.runtime.hooks.signing import UNSIGNED, Forged, Signed, Unusable, usable, verified
 from bide.runtime.service.addresses import read_date
@@ -161,6 +171,8 @@ class HookDesk:
             if route is None:
                 return await self._record(hook, signed, keys, ignored="no route of the hook wants it")
             params = params_of(route, document, headers)
+            if (dag := self._dags.get(route.dag)) is not None:
+                check_found(route, params, schema_of(dag.spec)["required"])
             logical_us = self._date(route, document, headers)
         except UsageError as error:
             return await self._record(hook, signed, keys, refused=error)
