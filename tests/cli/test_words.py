@@ -57,6 +57,14 @@ def test_help_names_every_argument_and_the_exit_codes(bide: Bide) -> None:
         assert "default: False" not in out
 
 
+def test_help_is_a_word_too_and_export_is_that_of_incidents(bide: Bide, world: str) -> None:
+    assert bide("help").out == bide("--help").out
+    assert bide("help", "waits", "look").out == bide("waits", "look", "--help").out
+    assert bide("help", "frobnicate").code == 2
+    said = bide("export", "7", "--db", world)
+    assert (said.code, said.err) == (3, bide("incident", "export", "7", "--db", world).err)
+
+
 def test_version_and_logs_have_json_too(bide: Bide, world: str) -> None:
     assert msgspec.json.decode(bide("version", "--json").out)["version"]
     said = msgspec.json.decode(bide("logs", "2", "drop", "--json", "--db", world).out)

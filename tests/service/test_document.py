@@ -96,6 +96,7 @@ async def test_every_answer_has_a_schema_and_every_route_a_name_that_stays(tmp_p
     for path, verbs in found["paths"].items():
         for verb, at in verbs.items():
             named.append(at["operationId"])
+            assert len(at["summary"].split()) > 2, (verb, path, "says what it does")
             for status, answer in at["responses"].items():
                 if status != "304" and "$ref" not in answer:
                     assert answer["content"], (verb, path, status)

@@ -127,7 +127,9 @@ async def house(folder: Path) -> AsyncIterator[House]:
         listener = Listener(folder / "s")
         it = House(runtime, listener.path)
         try:
-            async with serving(listener.socket, runtime.asgi, runtime.end_streams):
+            async with serving(
+                listener.socket, runtime.asgi, runtime.end_streams, told=runtime.at_the_doors.refuse
+            ):
                 yield it
         finally:
             for stream in it.streams:
@@ -247,6 +249,7 @@ async def test_a_client_that_stops_reading_is_cut_and_holds_up_nobody(
                     sizes.append(it.runtime.feed().kept_bytes)
                 while _sockets() > sockets + 1:
                     await asyncio.sleep(0.001)  # the server's end is closed, though not all of it was taken
+        assert it.runtime.at_the_doors.refused == {"slow_reader": 1}
         assert sizes
         assert max(sizes) < 40_000, "what is kept has a bound"
 

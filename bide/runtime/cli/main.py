@@ -22,7 +22,7 @@ _USAGE: Final = 2
 def run(words: list[str]) -> int:
     """Carry out a command line. Never raises but with BIDE_DEBUG=1."""
     try:
-        return _dispatch(words)
+        return _dispatch(_meant(words))
     except BideError as error:
         if os.environ.get("BIDE_DEBUG"):
             raise
@@ -44,6 +44,16 @@ def run(words: list[str]) -> int:
     except KeyboardInterrupt:
         complain("interrupted")
         return INTERRUPTED
+
+
+def _meant(words: list[str]) -> list[str]:
+    """Other words for the same: `bide help run`, and `bide export`, as it was called at first."""
+    match words:
+        case ["help", *rest]:
+            return [*rest, "--help"]
+        case ["export", *_]:
+            return ["incident", *words]
+    return words
 
 
 def _unframed() -> DefaultFormatter:

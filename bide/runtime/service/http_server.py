@@ -81,7 +81,7 @@ class _Connection(H11Protocol):
         app = self.app
 
         async def abortable(scope: Any, receive: Any, send: Any) -> None:
-            scope.setdefault("extensions", {})[ABORT] = transport.abort
+            scope.setdefault("extensions", {})[ABORT] = self._cut
             await app(scope, receive, send)
 
         self.app = abortable
@@ -105,6 +105,11 @@ class _Connection(H11Protocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+
+    def _cut(self) -> None:
+        """Who does not take what is written, an answer or the feed."""
+        self.told(SLOW_READER)
+        self.transport.abort()
 
     def _too_late(self) -> None:
         self.told(SLOW_HEAD)
@@ -140,8 +145,7 @@ class _Connection(H11Protocol):
         self._unread = None
         left, before = self.transport.get_write_buffer_size(), self._left
         if left > before - min(LEAST_READ, before):
-            self.told(SLOW_READER)
-            self.transport.abort()
+            self._cut()
         else:
             self._watch()
 

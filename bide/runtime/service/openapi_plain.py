@@ -43,8 +43,8 @@ _CHECKS: Final = {
 def complete(paths: dict[str, Any]) -> None:
     """Say of the plain routes of a document what is sent to them, and what they answer."""
     for path, verb, said in (
-        ("/hooks/{name}", "post", _delivered("hooks_deliver", {"*/*": {}}, _ONE)),
-        ("/api/v1/events", "post", _delivered("events_deliver", _EVENT, {"anyOf": [_ONE, _MANY]})),
+        ("/hooks/{name}", "post", _delivered("hooks_deliver", _SIGNED, {"*/*": {}}, _ONE)),
+        ("/api/v1/events", "post", _delivered("events_deliver", _TOLD, _EVENT, {"anyOf": [_ONE, _MANY]})),
         ("/api/v1/events", "get", _FEED),
     ):
         if verb in paths.get(path, {}):
@@ -52,7 +52,7 @@ def complete(paths: dict[str, Any]) -> None:
     feed = paths.get("/api/v1/events", {}).get("get", {})
     for each in feed.get("parameters", ()):  # what is left out is not null
         each["schema"] = next(one for one in each["schema"]["anyOf"] if one["type"] != "null")
-    for name in ("livez", "readyz", "startupz", "healthz"):
+    for name in _PROBES:
         at = paths.get(f"/{name}", {}).get("get")
         if at is not None:
             at.update(_probe(name))
@@ -74,6 +74,14 @@ def scrape() -> dict[str, Any]:
     }
 
 
+_SIGNED: Final = "Deliver to a webhook; its signature says who sends it"
+_TOLD: Final = "Deliver a CloudEvent, in binary or structured mode"
+_PROBES: Final = {
+    "livez": "Say whether the loop and the writer are alive",
+    "readyz": "Say whether work is taken",
+    "startupz": "Say whether recovery is over",
+    "healthz": "Say whether all is well",
+}
 _UNKNOWN: Final = {401: "Who calls is not known.", 403: "The token does not reach so far."}
 _EVENT: Final = {
     "application/cloudevents+json": {"schema": {"type": "object"}},
@@ -106,10 +114,11 @@ _FEED: Final = {
 }
 
 
-def _delivered(name: str, body: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+def _delivered(name: str, summary: str, body: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     taken = {"application/json": {"schema": answer}}
     return {
         "operationId": name,
+        "summary": summary,
         "requestBody": {"required": True, "content": body},
         "responses": {
             "200": {"description": "It was known, or is not wanted: no run was made.", "content": taken},
@@ -124,6 +133,7 @@ def _probe(name: str) -> dict[str, Any]:
     verbose = {"name": "verbose", "in": "query", "required": False, "schema": {"type": "string"}}
     return {
         "operationId": name,
+        "summary": _PROBES[name],
         "parameters": [{**verbose, "description": "Every check, where it is said."}],
         "responses": {
             "200": {"description": "It is well.", "content": checks},
