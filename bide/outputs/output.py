@@ -8,10 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
-import anyio
-import anyio.to_thread
 import msgspec
 
+from bide.runtime.aside import aside
 from bide.runtime.clock import from_us
 from bide.runtime.errors import OutputError, UsageError
 from bide.runtime.graph.facts import Facts
@@ -101,7 +100,7 @@ class Output:
     # --- `async def` tasks: what touches the disk does so in a thread ------------------------------
 
     async def __aenter__(self) -> Self:
-        await anyio.to_thread.run_sync(self._stage.begin)
+        await aside(self._stage.begin)
         return self
 
     async def __aexit__(
@@ -113,12 +112,11 @@ class Output:
                     if inspect.iscoroutinefunction(check):
                         answer = await check(self.path)
                     else:
-                        answer = await anyio.to_thread.run_sync(check, self.path)
+                        answer = await aside(check, self.path)
                     self._judge(check, answer)
-                await anyio.to_thread.run_sync(self._publish)
+                await aside(self._publish)
         finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(self._stage.discard)
+            await aside(self._stage.discard)
 
     def _judge(self, check: Check, answer: Any) -> None:
         if answer is False:

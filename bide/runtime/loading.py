@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
-ANYIO = "anyio._backends._asyncio"
-"""What anyio loads with the first thing that it is asked for in a loop."""
+from bide.runtime.aside import aside
 
 
 def missing(names: Iterable[str]) -> list[str]:
@@ -29,10 +26,7 @@ def load(names: Iterable[str]) -> None:
 async def loaded(*names: str) -> None:
     """Return when they are loaded. The thread that loads them ends with it."""
     if found := missing(names):
-        thread = ThreadPoolExecutor(1, thread_name_prefix="bide loads")
-        loading = asyncio.wrap_future(thread.submit(load, found))
-        thread.shutdown(wait=False)
-        await asyncio.shield(loading)
+        await aside(load, found)
 
 
 def _whole(name: str) -> bool:

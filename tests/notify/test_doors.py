@@ -49,7 +49,10 @@ async def test_b66_the_terminal_lists_tests_and_retries_over_the_socket(
                 assert await typed("notify", "test", "ops", "--db", str(db)) == 0
                 assert "a test went over ops and was taken (204)" in capsys.readouterr().out
                 assert await typed("notify", "test", "down", "--db", str(db)) == 4
-                assert "a test over down was not taken: 500: broken" in capsys.readouterr().err
+                assert (
+                    "a test over down was not taken: 500: broken; it is tried again; `bide notify routes` says where"
+                    in capsys.readouterr().err
+                )
                 assert await typed("notify", "test", "nobody", "--db", str(db)) == 3
                 assert "there is no route 'nobody': there are ops, down" in capsys.readouterr().err
                 assert await typed("notify", "routes", "--db", str(db), "--json") == 0

@@ -30,8 +30,11 @@ async def main():
         await rt.trigger("waits")
         while rt.armed < 4 or not all(wait.last_look for wait in await rt.waits()):
             await asyncio.sleep(0.01)
+        await rt.operations.runs()
+    return {thread.name for thread in threading.enumerate()} - {"MainThread"}
 
-asyncio.run(asyncio.wait_for(main(), 60))
+left = asyncio.run(asyncio.wait_for(main(), 60))
+assert not left, left
 web = "httpx2" if asked.get("httpcore2") is not None else "httpx"
 names = (web, web.replace("x", "core"), "anyio._backends._asyncio", "asyncinotify", "aiokafka", "bide.runtime.service.operations")
 found = {name: asked.get(name, "never loaded") for name in names}

@@ -139,7 +139,7 @@ class FeedReader:
         told_to = self._feed.seq  # of one run the journal may end long before it
         page = await self._feed.page(self.seq, self._wanted)
         self.seq = max(self.seq, page.upto, told_to if page.over else 0)
-        return await asyncio.to_thread(_frames, page.lines) if page.lines else b""
+        return await self._feed.asks.ask(lambda _: _frames(page.lines)) if page.lines else b""
 
     async def _woken(self) -> bool:
         try:
@@ -271,7 +271,7 @@ class Feed:
             self._wake.set()
         if not page.lines:
             return GATHER_S
-        self._keep(await asyncio.to_thread(_Told, page))
+        self._keep(await self.asks.ask(lambda _: _Told(page)))
         loop = asyncio.get_running_loop()
         began, turn = loop.time(), 0
         for turn, reader in enumerate(list(self._readers), 1):

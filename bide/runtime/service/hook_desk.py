@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from bide.runtime.aside import aside
 from bide.runtime.assets.declarations import declared
 from bide.runtime.clock import Clock
 from bide.runtime.engine.messages import Command, Input
@@ -240,7 +241,7 @@ async def _resolved(references: Iterable[str]) -> list[str]:
         secret = Secret(ref)
         try:
             quick = ref.startswith("env:")
-            found.append(secret.resolve() if quick else await asyncio.to_thread(secret.resolve))
+            found.append(secret.resolve() if quick else await aside(secret.resolve))
         except NotFoundError as error:
             missing = error
     if missing is not None and not found:

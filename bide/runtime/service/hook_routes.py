@@ -7,9 +7,7 @@ is not wanted; everything else is a problem (RFC 9457), and the sender may send 
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
-from importlib import import_module
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -22,6 +20,7 @@ from bide.runtime.hooks.delivery import ACCEPTED, REFUSED
 from bide.runtime.hooks.hook import BODY
 from bide.runtime.hooks.pointer import Headers
 from bide.runtime.hooks.signing import Forged, Unusable
+from bide.runtime.loading import loaded
 from bide.runtime.service.hook_desk import HookDesk, Taken
 from bide.runtime.service.hook_shapes import Delivered, EventTaken
 from bide.runtime.service.scopes import scoped
@@ -133,8 +132,7 @@ def _shape(taken: Taken) -> Delivered:
 
 async def _at_hand(library: str) -> None:
     """Import what the first of its kind needs in a thread: it takes longer than a loop may be held."""
-    if library not in sys.modules:
-        await asyncio.to_thread(import_module, library)
+    await loaded(library)
 
 
 # --- the request ---------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import anyio.to_thread
 import msgspec
 
 import bide
+from bide.runtime.aside import aside
 from bide.runtime.clock import SECOND
 from bide.runtime.errors import BideError
 from bide.runtime.service.door_counts import DoorCounts
@@ -73,7 +73,7 @@ class Metrics:
             self._scrape = asyncio.create_task(self._ask(), name="bide scrape")
         seen = await asyncio.shield(self._scrape)
         now = now_of(self._house, self._db)
-        return await anyio.to_thread.run_sync(self._render, now, seen, accept)
+        return await aside(self._render, now, seen, accept)
 
     async def _ask(self) -> Stored | None:
         """A database that cannot be read costs its own metrics, and no other."""

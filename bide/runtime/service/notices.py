@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TRIED_S = 25.0
 """How long a test waits for its outcome: less than a client waits for an answer."""
+_LEADS = "`bide notify routes` says where it leads"
 _ENDED = "it is tried again by itself: `bide notify list` shows it"
 
 
@@ -82,7 +83,8 @@ class Notices:
                 done=f"a test went over {route} and was taken ({shown.status or 'ok'})", result=answer
             )
         if shown.attempts and shown.state != SENDING:
-            raise RefusedError(f"a test over {route} was not taken: {shown.error}")
+            then = "it is tried again" if shown.state == PENDING else "it is not tried again"
+            raise RefusedError(f"a test over {route} was not taken: {shown.error}; {then}; {_LEADS}")
         raise RefusedError(f"a test over {route} (notice {shown.notice_id}) is under way still: {_ENDED}")
 
     async def _first_try(self, notifier: Notifier, number: int) -> rows.NoticeShown:
@@ -143,7 +145,7 @@ class Notices:
     @staticmethod
     def _outcome(route: str, outcome: Outcome, how: str) -> Done:
         if outcome.error:
-            raise RefusedError(f"a test over {route} was not taken: {outcome.error} ({how})")
+            raise RefusedError(f"a test over {route} was not taken: {outcome.error} ({how}); {_LEADS}")
         return Done(
             done=f"a test went over {route} and was taken ({outcome.status or 'ok'}; {how})", result=None
         )

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final, get_args, get_type_hints
 
-import anyio.to_thread
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from bide.runtime.aside import aside
 from bide.runtime.service.event_shapes import EventLine
 from bide.runtime.service.hook_shapes import Delivered, EventTaken
 from bide.runtime.service.openapi_plain import complete, scrape
@@ -54,7 +54,7 @@ async def described(app: FastAPI) -> bytes:
     """The document as it is sent: made once, in a thread, as it takes longer than a loop may be held."""
     known = getattr(app.state, "described", b"")
     if not known:
-        known = await anyio.to_thread.run_sync(lambda: msgspec.json.encode(document(app)))
+        known = await aside(lambda: msgspec.json.encode(document(app)))
         app.state.described = known
     return known
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 import msgspec
 
 from bide.runtime import typed
+from bide.runtime.aside import aside
 from bide.runtime.clock import SECOND, Clock
 from bide.runtime.config import RetentionOf, RetentionSetting
 from bide.runtime.engine.retention import BEGINNING
@@ -112,9 +113,9 @@ class Retaining:
     async def _sweep(self) -> int:
         """Remove the logs of attempts that have no row; how many."""
         folder, gone = log_of(self._db, 0).parent, 0
-        for ids in await asyncio.to_thread(lambda: list(_logged(folder))):
+        for ids in await aside(lambda: list(_logged(folder))):
             lone = await self._reader.ask(Reader.read, lambda conn, ids=ids: without_row(conn, ids))
-            await asyncio.to_thread(_unlink, folder, lone)
+            await aside(_unlink, folder, lone)
             gone += len(lone)
         return gone
 

@@ -382,6 +382,7 @@ class Runtime(Mounted, Rooms):
         finally:
             if self._reader is not None:
                 self._reader.close()
+                await self._reader.ended()
             await self.store.close()
             point("store-closed")
             self._captured.close()

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bide.runtime.aside import aside
+
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
@@ -102,7 +104,7 @@ class Window:
 
     async def _read(self) -> dict[str, File]:
         if self._reading is None:
-            self._reading = asyncio.create_task(asyncio.to_thread(read_files), name="bide reads its window")
+            self._reading = asyncio.create_task(aside(read_files), name="bide reads its window")
         self._files = files = await asyncio.shield(self._reading)
         return files
 

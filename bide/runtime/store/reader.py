@@ -12,13 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-import anyio
-import anyio.to_thread
 import msgspec
 
+from bide.runtime.aside import Aside
 from bide.runtime.engine.states import AttemptState, RunState, State
 from bide.runtime.errors import NotFoundError, StoreError
-from bide.runtime.loading import ANYIO, loaded
 from bide.runtime.store.failure import READ_ERRORS, unreadable
 from bide.runtime.store.open import check_ours, refusal, uri_of
 from bide.runtime.store.queries import sql_of
@@ -345,23 +343,14 @@ class AsyncReader:
     def __init__(self, path: str | os.PathLike[str], width: int = 4) -> None:
         self._path = path
         self._idle: list[Reader] = []
-        self._width = width
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._threads = Aside(width, "bide reads")
         self._closed = False
 
     async def ask(self, question: Callable[..., T], *args: Any, **options: Any) -> T:
         """The answer of one of `Reader`'s methods, asked in a thread."""
         if self._closed:
             raise StoreError("this reader is closed: make another")
-        await loaded(ANYIO)
-        return await anyio.to_thread.run_sync(
-            lambda: self._ask(question, args, options), limiter=self._limit()
-        )
-
-    def _limit(self) -> anyio.CapacityLimiter:
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(self._width)
-        return self._limiter
+        return await self._threads.call(self._ask, question, args, options)
 
     def _ask(self, question: Callable[..., T], args: tuple[Any, ...], options: dict[str, Any]) -> T:
         try:
@@ -378,7 +367,12 @@ class AsyncReader:
     def close(self) -> None:
         """Close what is idle now; a question under way closes its own when it is answered."""
         self._closed = True
+        self._threads.end()
         self._close_idle()
+
+    async def ended(self) -> None:
+        """When its threads have ended, after `close()`."""
+        await self._threads.ended()
 
     def _close_idle(self) -> None:
         while self._idle:
