@@ -16,6 +16,7 @@ import pytest
 
 from bide import Runtime, Secret
 from bide.notify import Route, Webhook
+from bide.runtime.notify import forewarned
 from bide.testing import sim_runtime
 from tests.notify.conftest import SECRET, Hook, orders, received, wide
 from tests.servers.http_server import Asked, HttpServer, late, redirect, reply
@@ -269,6 +270,26 @@ async def test_b66_a_secret_that_is_missing_or_weak_is_said_and_nothing_is_sent(
 
 
 # --- the signature -------------------------------------------------------------------------------
+
+
+async def test_b66_a_route_that_could_tell_nobody_is_named_before_there_is_anything_to_tell(
+    tmp_path: Path, hook: Hook, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forewarned, "find_spec", lambda name: None)
+    routes = [
+        Route(hook("/ops"), name="well"),
+        Route(Webhook("http://127.0.0.1:9/x", Secret("env:NO_SUCH_SECRET")), name="no-secret"),
+        Route("slack://a/b/c", name="no-library"),
+    ]
+    async with Runtime(tmp_path / "bide.db", [orders], notify=routes) as rt:
+        async with asyncio.timeout(20):
+            while rt.notifier is None or rt.notifier.busy:
+                await asyncio.sleep(0.001)
+        said = {each.name: each.failing or "" for each in await rt.notices.routes()}
+    assert (said["well"], said["no-library"]) == ("", "apprise is missing: pip install 'bide[notify]'")
+    assert "'env:NO_SUCH_SECRET' cannot be read" in said["no-secret"]
+    told = [each.getMessage() for each in caplog.records if "can tell nobody" in each.getMessage()]
+    assert [text.split()[2] for text in told] == ["no-secret", "no-library"]
 
 
 async def test_b66_of_several_secrets_all_sign(

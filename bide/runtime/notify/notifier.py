@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from random import random
 from secrets import token_hex
@@ -28,6 +29,7 @@ from bide.runtime.engine.noticing import FAILED, GONE, MOOT, PENDING, SENDING, S
 from bide.runtime.errors import BideError
 from bide.runtime.failpoints import point
 from bide.runtime.notify.folding import TOO_OLD_US, folded, retold, taken
+from bide.runtime.notify.forewarned import unsendable
 from bide.runtime.notify.message import SHOWN, Message, body_of, message_of
 from bide.runtime.notify.people import PeopleSender
 from bide.runtime.notify.retrying import Outcome, next_try, rest_until
@@ -242,6 +244,10 @@ class Notifier:
         self._off = {each.route: each.reason for each in off if each.route not in elsewhere}
         if elsewhere or stored is None:
             await self._commit(NoticesMoved(on=tuple(elsewhere), routed=self._routed))
+        for name, route in list(self.routes.items()):
+            if name not in self._failing and (why := await self._in_thread(partial(unsendable, route))):
+                log.warning("the route %s (%s) can tell nobody: %s", name, route.where, why)
+                self._failing[name] = why
 
     # --- notices to receivers ------------------------------------------------------------------
 
