@@ -49,7 +49,7 @@ SAME: Final = {
     "incident plan": "evidence_plan", "incident show": "evidence_incident", "logs": "logs", "mark": "mark",
     "notify": "notices_routes", "notify list": "notices_listed", "notify retry": "notices_retry",
     "notify routes": "notices_routes", "notify test": "notices_test", "pause": "pause actions_dags", "pools": "pools_listed pools_show",
-    "rerun": "rerun actions_runs", "runs": "runs", "schedule": "schedule", "show": "show", "skip": "skip",
+    "rerun": "rerun actions_runs", "runs": "runs", "schedule": "schedule", "show": "show stats_chain", "skip": "skip",
     "tasks": "tasks_listed",
     "stats": "stats_run stats_dag stats_dags stats_assets stats_backfills", "token": "tokens_listed",
     "token create": "tokens_create", "token list": "tokens_listed", "token revoke": "tokens_revoke", "top": "top",

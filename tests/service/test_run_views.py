@@ -7,9 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from bide import Param, dag, shell, task
+from bide import Asset, Cron, OnAssets, Param, by, dag, shell, task
+from bide.runtime.cli.chain import shown_chain
 from bide.runtime.cli.made import made_lines
 from bide.runtime.errors import NotFoundError, UsageError
+from bide.runtime.service.backfill_shapes import BackfillRequest
 from bide.testing import SimRuntime, sim_runtime
 
 gates: dict[str, asyncio.Event] = {}
@@ -127,3 +129,83 @@ async def test_the_moves_of_a_task_tell_what_it_did_when_page_by_page() -> None:
         assert await rt.operations.stats.times("1", limit=9, before=pages[-1].id) == shown[2:]
         with pytest.raises(UsageError, match="names no item"):
             await rt.operations.stats.times("1", before="shaky")
+
+
+orders = Asset("orders", grain="day")
+revenue = Asset("revenue", grain="day")
+
+
+@task(outlets=[orders])
+async def load() -> None: ...
+
+
+@task(inlets=[orders], outlets=[revenue])
+async def sum_up() -> None: ...
+
+
+@dag(
+    schedule=Cron("0 0 * * *", interval="day"), start="2026-06-14", catchup="none", deadline_alert=by("05:45")
+)
+def loading() -> None:
+    load()
+
+
+@dag(schedule=OnAssets(orders, consume="each"))
+def summing() -> None:
+    sum_up()
+
+
+@dag(schedule=OnAssets(revenue, consume="each"))
+def telling() -> None:
+    first()
+
+
+async def test_the_chain_of_a_run_goes_up_to_the_clock_and_down_to_what_was_made_for_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with sim_runtime([loading, summing, telling], start="2026-06-14T12:00") as rt:
+        await rt.clock.advance(timedelta(days=1))
+        by_dag = {run.dag: run for run in await rt.operations.runs()}
+        last = await rt.operations.stats.chain(by_dag["telling"].run_id)
+        assert [(one.dag, one.depth, [each.asset for each in one.versions]) for one in last.causes] == [
+            ("telling", 0, ["revenue"]),
+            ("summing", 1, ["orders"]),
+            ("loading", 2, []),
+        ]
+        assert [one.kind for one in last.causes] == ["asset", "asset", "scheduled"]
+        assert last.causes[0].versions[0].run_id == by_dag["summing"].run_id
+        assert (last.read, last.made, last.sets_going, last.more) == ((), (), (), False)
+
+        middle = await rt.operations.stats.chain(by_dag["summing"].run_id)
+        assert [each.asset for each in middle.read] == ["orders"]
+        assert [(each.asset, each.state) for each in middle.made] == [("revenue", "published")]
+        assert [one.dag for one in middle.sets_going] == ["telling"]
+        shown_chain(middle, json=False)
+        said = capsys.readouterr().out
+        assert "run 2 of summing (success) was made by new data" in said
+        assert "  run 1 of loading (success) was made by its schedule" in said
+        assert "set going run 3 of telling (success)" in said
+        with pytest.raises(NotFoundError, match="no run 99"):
+            await rt.operations.stats.chain("99")
+
+
+async def test_who_asked_for_a_run_by_hand_and_which_backfill_has_it_is_in_its_chain() -> None:
+    async with sim_runtime([drawn, loading], start="2026-06-20T12:00") as rt:
+        await _begun(rt)
+        [run] = await rt.operations.runs(dag="drawn")
+        [by_hand] = (await rt.operations.stats.chain(run.run_id)).causes
+        assert (by_hand.kind, by_hand.backfill_id, by_hand.versions) == ("manual", None, ())
+        await rt.operations.backfills.start(
+            BackfillRequest(dag="loading", from_="2026-06-16", to="2026-06-17")
+        )
+        await rt.clock.advance(timedelta(minutes=1))
+        [run] = await rt.operations.runs(kind="backfill")
+        [of_backfill] = (await rt.operations.stats.chain(run.run_id)).causes
+        assert of_backfill.backfill_id == "1"
+
+
+async def test_what_a_dag_promises_is_shown_in_words() -> None:
+    async with sim_runtime([drawn, loading]) as rt:
+        assert (await rt.operations.dag("loading")).promise == "by 05:45 UTC"
+        shown = await rt.operations.dag("drawn")
+        assert (shown.promise, shown.tasks[0].promise) == (None, None)

@@ -57,6 +57,7 @@ from bide.runtime.cli.asking import (
     dag_name,
     done,
 )
+from bide.runtime.cli.chain import shown_chain
 from bide.runtime.cli.folding import folded
 from bide.runtime.cli.grouping import by_group
 from bide.runtime.cli.made import made_lines
@@ -228,11 +229,20 @@ def runs(
 
 
 @app.command
-def show(run: Run, /, *, db: Db = None, json: Json = False) -> int:
-    """Show a run: what it was made of, its parameters, and its tasks."""
+def show(
+    run: Run,
+    /,
+    *,
+    chain: Annotated[bool, Parameter(negative="", help="What made it, and what it read and made.")] = False,
+    db: Db = None,
+    json: Json = False,
+) -> int:
+    """Show a run: what it was made of, its parameters, and its tasks; or the chain of what made it."""
     head, task = split_address(run)
     if task is not None:
         raise UsageError(f"show takes a run: `bide show {head}`, or `bide why {run}` for one task")
+    if chain:
+        return shown_chain(asked(db, lambda ops: ops.stats.chain(head)), json)
     found = asked(db, lambda ops: ops.show(head))
     if json:
         print_json(found)

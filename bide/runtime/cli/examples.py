@@ -27,7 +27,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "dags grid": ("bide dags grid daily", "bide dags grid daily -n 20"),
     "tasks": ("bide tasks", "bide tasks --state failed,lost --dag 'orders_*'"),
     "runs": ("bide runs", "bide runs daily --state failed --limit 10 --json"),
-    "show": ("bide show 12", "bide show 12 --json"),
+    "show": ("bide show 12", "bide show 12 --chain"),
     "why": ("bide why 12", "bide why 12/load", "bide why daily"),
     "logs": ("bide logs 12/load", "bide logs 12 load -f", "bide logs 12/load --attempt 1"),
     "events": ("bide events -f", "bide events --dag daily --json"),

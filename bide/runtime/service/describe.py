@@ -11,6 +11,7 @@ from bide.runtime.engine.explain import starts_when
 from bide.runtime.engine.states import State
 from bide.runtime.errors import BideError
 from bide.runtime.graph.spec import DagSpec, Lane, Role, TaskSpec
+from bide.runtime.schedules.promise import Promise
 from bide.runtime.service.shapes import AlertLine, iso
 from bide.runtime.store.reader import AlertShown
 
@@ -23,6 +24,20 @@ def schedule_words(stored: str) -> str:
         return schedule_from_json(stored).describe()
     except BideError:
         return stored
+
+
+class _Options(msgspec.Struct):
+    deadline_alert: Promise | None = None
+
+
+def promise_in(options: str) -> Promise | None:
+    """What the options of a DAG, as the database holds them, say of when a run of it is late."""
+    return typed.decode(options, _Options).deadline_alert
+
+
+def promised(promise: Promise | None, tz: str) -> str | None:
+    """`by 05:45 Europe/Berlin`, or `within 2:00:00`."""
+    return None if promise is None else promise.describe(tz)
 
 
 def trigger_words(kind: str, stored: str) -> tuple[str, str]:

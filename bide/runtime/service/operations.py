@@ -34,7 +34,15 @@ from bide.runtime.service.addresses import (
     task_address,
     wait_number,
 )
-from bide.runtime.service.describe import alert_line, does, nodes_beside, schedule_words, standing_by
+from bide.runtime.service.describe import (
+    alert_line,
+    does,
+    nodes_beside,
+    promise_in,
+    promised,
+    schedule_words,
+    standing_by,
+)
 from bide.runtime.service.doors import Door, Live
 from bide.runtime.service.logs import read_log
 from bide.runtime.service.once import again
@@ -142,6 +150,7 @@ class Operations(Who, Operated):
         if found is None:
             raise NotFoundError(f"the DAG {dag!r} has no graph yet: load its file")
         spec = typed.decode(found[0], DagSpec)
+        options = await self._reader.ask(Reader.dag_options, dag)
         return DagShown(
             dag=dag,
             schedule=schedule_words(line.schedule),
@@ -160,9 +169,11 @@ class Operations(Who, Operated):
                     does=does(task),
                     upstream=task.upstream,
                     handles=task.handles,
+                    promise=promised(task.alert, spec.tz),
                 )
                 for task in spec.tasks
             ),
+            promise=promised(promise_in(options), spec.tz),
             code_error=self._code_error(dag),
         )
 

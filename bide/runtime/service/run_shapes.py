@@ -1,9 +1,9 @@
-"""The JSON of which a run is drawn: its graph, and the moves of its tasks."""
+"""The JSON of which a run is drawn: its graph, the moves of its tasks, and the chain of what made it."""
 
 from __future__ import annotations
 
-from bide.runtime.service.said_words import Id, Instant, TaskWord
-from bide.runtime.service.shapes import DagTask, _Shape
+from bide.runtime.service.said_words import Id, Instant, RunWord, TaskWord, VersionWord
+from bide.runtime.service.shapes import DagTask, Interval, _Shape
 
 
 class Paused(_Shape, frozen=True):
@@ -53,3 +53,49 @@ class InstanceTimes(_Shape, frozen=True):
     reason: str
     first: TaskWord
     moves: tuple[MoveLine, ...]
+
+
+class ChainVersion(_Shape, frozen=True):
+    """A version of an asset, and the run that made it; null where none did, or it is gone."""
+
+    asset: str
+    version: Id
+    state: VersionWord
+    interval: Interval
+    run_id: Id | None
+    dag: str | None
+
+
+class ChainRun(_Shape, frozen=True):
+    """A run in the chain of what made another, `depth` steps up from that.
+
+    `who` asked for it by hand, null where nobody did; `backfill_id` and `plan_id` name what it is a run of; it was made
+    for `versions`.
+    """
+
+    run_id: Id
+    dag: str
+    kind: str
+    state: RunWord
+    logical_date: Instant
+    interval: Interval
+    created_at: Instant
+    depth: int
+    who: str | None
+    reason: str
+    backfill_id: Id | None
+    plan_id: Id | None
+    versions: tuple[ChainVersion, ...]
+
+
+class RunChain(_Shape, frozen=True):
+    """What made a run: it first, then step by step the runs that made what it was made for. What it `read` and `made`, and
+    the runs that were made for that. `more`: there is more of any of these than is told here.
+    """
+
+    run_id: Id
+    causes: tuple[ChainRun, ...]
+    read: tuple[ChainVersion, ...]
+    made: tuple[ChainVersion, ...]
+    sets_going: tuple[ChainRun, ...]
+    more: bool

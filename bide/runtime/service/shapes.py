@@ -91,7 +91,7 @@ class Timetable(_Shape, frozen=True):
 class DagTask(_Shape, frozen=True):
     """A task of a DAG: `group` is empty outside of one, `does` is sensor, command, branch, set-up, handler, ...
 
-    `handles` are the tasks whose failure starts it, of a handler.
+    `handles` are the tasks whose failure starts it, of a handler; `promise` is by when it is to have ended, where that is said.
     """
 
     task: str
@@ -99,10 +99,13 @@ class DagTask(_Shape, frozen=True):
     does: str
     upstream: tuple[str, ...]
     handles: tuple[str, ...] = ()
+    promise: str | None = None
 
 
 class DagShown(_Shape, frozen=True):
-    """A DAG as it was last loaded. `params` is the JSON Schema of what a run of it takes."""
+    """A DAG as it was last loaded. `params` is the JSON Schema of what a run of it takes; `promise` is by when a run is to have
+    ended, in words, null where nothing is promised.
+    """
 
     dag: str
     schedule: str
@@ -115,6 +118,7 @@ class DagShown(_Shape, frozen=True):
     doc: str
     params: dict[str, Any]
     tasks: tuple[DagTask, ...]
+    promise: str | None = None
     code_error: str | None = None
 
 

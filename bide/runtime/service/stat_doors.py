@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from bide.runtime.service.route import Limit, get
-from bide.runtime.service.run_shapes import InstanceTimes, RunGraph
+from bide.runtime.service.run_shapes import InstanceTimes, RunChain, RunGraph
 from bide.runtime.service.stat_shapes import AssetStats, BackfillStats, DagSpan, DagStats, RunStats
 
 
@@ -20,6 +20,11 @@ class StatDoors(Protocol):
     @get("/runs/{run}/graph")
     async def graph(self, run: str) -> RunGraph:
         """Show the graph that a run runs, and who started it or has paused its DAG."""
+        ...
+
+    @get("/runs/{run}/chain")
+    async def chain(self, run: str) -> RunChain:
+        """Show what made a run, what made that, and so on; the versions that it read and made, and the runs made for these."""
         ...
 
     @get("/runs/{run}/times", pages="id")

@@ -13,7 +13,8 @@ from bide.runtime.graph.critical import PHASES, Life, Link, Move, critical_path,
 from bide.runtime.graph.spec import DagSpec
 from bide.runtime.graph.validate import suggestion
 from bide.runtime.service.addresses import asset_name, backfill_number, before_number, bounded, run_number
-from bide.runtime.service.run_shapes import InstanceTimes, RunGraph
+from bide.runtime.service.chains import chain_of
+from bide.runtime.service.run_shapes import InstanceTimes, RunChain, RunGraph
 from bide.runtime.service.run_views import graph_of, times_of
 from bide.runtime.service.shapes import Interval, iso, iso_or_none
 from bide.runtime.service.stat_shapes import (
@@ -48,6 +49,9 @@ class Stats:
 
     async def graph(self, run: str) -> RunGraph:
         return await self._reader.ask(graph_of, run_number(run))
+
+    async def chain(self, run: str) -> RunChain:
+        return await self._reader.ask(chain_of, run_number(run))
 
     async def times(self, run: str, limit: int = 1_000, before: str | None = None) -> list[InstanceTimes]:
         bounded(limit)

@@ -14,6 +14,10 @@ SELECT v.spec, d.anchor_us
 FROM dag d JOIN dag_version v ON v.version_id = d.version_id
 WHERE d.name = :name;
 
+-- :name dag_options
+-- A DAG that is shown: its options, among them what it promises.
+SELECT options FROM dag WHERE name = :name;
+
 -- :name runs
 -- `bide runs`: newest first, by DAG (* and ?) and what else is asked; `before` is the last id of the page above.
 SELECT r.run_id, d.name, r.state, r.kind, r.run_key, r.logical_us, r.start_us, r.end_us, r.scheduled_us,

@@ -203,6 +203,11 @@ class Reader:
         found = self.read(lambda conn: conn.execute(sql_of("dag_spec"), {"name": name}).fetchone())
         return (found[0], found[1]) if found else None
 
+    def dag_options(self, name: str) -> str:
+        """The options of a DAG that there is, JSON."""
+        found = self.read(lambda conn: conn.execute(sql_of("dag_options"), {"name": name}).fetchone())
+        return found[0] if found else "{}"
+
     def runs(
         self,
         dag: str | None = None,

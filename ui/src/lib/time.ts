@@ -21,11 +21,13 @@ function parts(at: Date, name: string): Record<string, string> {
   return Object.fromEntries(format.formatToParts(at).map((part) => [part.type, part.value]))
 }
 
-/** `2026-11-22 14:05:09`, in the zone that is chosen. */
-export function instant(text: string | null | undefined, seconds = true): string {
+/** `2026-11-22 14:05:09`, in the zone that is chosen; with `ms` to the millisecond. */
+export function instant(text: string | null | undefined, seconds: boolean | 'ms' = true): string {
   if (!text) return ''
-  const at = parts(new Date(text), zoneName.value)
-  return `${at.year}-${at.month}-${at.day} ${at.hour}:${at.minute}${seconds ? `:${at.second}` : ''}`
+  const date = new Date(text)
+  const at = parts(date, zoneName.value)
+  const fine = seconds === 'ms' ? `.${String(date.getUTCMilliseconds()).padStart(3, '0')}` : ''
+  return `${at.year}-${at.month}-${at.day} ${at.hour}:${at.minute}${seconds ? `:${at.second}${fine}` : ''}`
 }
 
 export function day(text: string): string {

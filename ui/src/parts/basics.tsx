@@ -23,7 +23,7 @@ export function Link({ to, children, ...rest }: { to: string; children: Componen
 }
 
 /** An instant, in the chosen zone; how long ago it is, for a pointer. */
-export function Instant({ at, seconds = true }: { at: string | null | undefined; seconds?: boolean }) {
+export function Instant({ at, seconds = true }: { at: string | null | undefined; seconds?: boolean | 'ms' }) {
   if (!at) return <span class="dim">-</span>
   return <time dateTime={at} title={`${ago(at)} (${zoneName.value})`}>{instant(at, seconds)}</time>
 }

@@ -40,6 +40,7 @@ export default function Dag({ dag }: { dag: string }) {
             {it.last_state && <Fact name="last run"><State of={it.last_state} /></Fact>}
             <Fact name="schedule">{it.schedule}</Fact>
             {it.next_fires_at && !it.paused && <Fact name="next"><Ago at={it.next_fires_at} /></Fact>}
+            {it.promise && <Fact name="promised">{it.promise}</Fact>}
             <Fact name="zone">{it.tz}</Fact>
             {it.owner && <Fact name="owner"><Link to={`/dags?owner=${part(it.owner)}`}>{it.owner}</Link></Fact>}
             {it.tags.map((tag) => <Link key={tag} to={`/dags?tag=${part(tag)}`} class="tag">{tag}</Link>)}

@@ -39,6 +39,7 @@ export function DagTasks({ of }: { of: Shape }) {
               { name: 'Task', cell: (task) => <><Link to={`/tasks?dag=${part(of.dag)}&task=${part(task.task)}`} title={`${task.task} in all runs`}><strong>{task.task}</strong></Link>{task.group && <div class="dim">{task.group}</div>}</> },
               { name: 'Does', cell: (task) => task.does },
               { name: 'After', cell: (task) => [...task.upstream, ...task.handles].join(', ') || <span class="dim">-</span>, wide: true },
+              ...(of.tasks.some((task) => task.promise) ? [{ name: 'Promised', cell: (task: Shape['tasks'][number]) => task.promise ?? <span class="dim">-</span>, wide: true }] : []),
               { name: 'Half take', cell: (task) => spread(by.get(task.task)?.slot?.p50), right: true },
               { name: '95 % take', cell: (task) => spread(by.get(task.task)?.slot?.p95), right: true, wide: true },
               { name: 'Queued', cell: (task) => spread(by.get(task.task)?.queued?.p50), right: true, wide: true },

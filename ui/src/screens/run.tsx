@@ -12,6 +12,7 @@ import { dagZone, lasted } from '../lib/time'
 import { RunCode } from './run_code'
 import { Actions, Alerts, Banner } from './run_actions'
 import { Cause, Failures, Path } from './run_cause'
+import { CauseChain, Events } from './run_chain'
 import { useLive, type Live, type Task } from './run_live'
 import { Params } from './run_params'
 import { Chosen } from './run_task'
@@ -63,6 +64,8 @@ function Page({ run, graph, live }: { run: string; graph: RunGraph; live: Live }
           {shown && <Params run={run} shown={shown} />}
         </div>
       </div>
+      <CauseChain run={run} />
+      <Events run={run} />
     </>
   )
 }

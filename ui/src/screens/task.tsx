@@ -266,7 +266,7 @@ function Journal({ run, task, map }: { run: string; task: string; map: number })
             rows={lines.filter((event) => event.task === task && event.map_index === map).reverse()}
             empty={<Empty title="Nothing yet">Each change of its state is one line here.</Empty>}
             columns={[
-              { name: 'When', cell: (event) => <Instant at={event.at} /> },
+              { name: 'When', cell: (event) => <Instant at={event.at} seconds="ms" /> },
               { name: 'What', cell: (event) => <span class="nowrap">{event.kind}{event.kind === 'attempt' && event.attempt ? ` ${event.attempt}` : ''}</span>, wide: true },
               { name: 'Now', cell: (event) => <><State of={event.now} />{event.reason && <small class="narrow">{event.reason}</small>}</> },
               { name: 'Was', cell: (event) => <span class="dim">{event.was.replaceAll('_', ' ')}</span>, wide: true },
