@@ -179,3 +179,20 @@ def test_what_is_wrong_is_asked_marked_planned_approved_and_mended_from_the_page
     strip = page.get_by_role("group", name="Intervals of reference.policy_threshold")
     expect(strip.get_by_role("button", name=re.compile("2 versions"))).to_contain_text("published")
     expect(page.locator(".trouble")).to_have_count(0)
+
+
+def test_a_run_says_what_made_it_up_to_who_began_and_what_it_read_and_made(page: Page, house: House) -> None:
+    run = house.ask("/runs?dag=alerts&state=success&limit=1")[0]["run_id"]
+    page.goto(f"{house.url}/runs/{run}")
+    causes = page.get_by_role("list", name="What made it").locator("> li")
+    expect(causes).to_have_count(4)
+    expect(causes.nth(0)).to_contain_text("This run was made by new data")
+    expect(causes.nth(2)).to_contain_text("was made by window")
+    made = page.get_by_role("list", name="What it made", exact=True)
+    expect(made.get_by_role("link", name=re.compile("sla_breach_alert_stream"))).to_be_visible()
+    page.get_by_text("What has happened").click()
+    moves = page.get_by_role("table", name="Events of the run")
+    expect(moves.get_by_role("row", name=re.compile("run success running"))).to_be_visible()
+    causes.nth(1).get_by_role("link", name=re.compile(r"^sla run")).click()
+    going = page.get_by_role("list", name="What it set going")
+    expect(going.get_by_role("link", name=f"alerts run {run}")).to_be_visible()

@@ -36,7 +36,7 @@ export function DagTasks({ of }: { of: Shape }) {
           const by = new Map(found.tasks.map((each) => [each.task, each]))
           return (
             <Table label="Tasks" rows={of.tasks} id={(task) => task.task} columns={[
-              { name: 'Task', cell: (task) => <><Link to={`/tasks?dag=${part(of.dag)}&task=${part(task.task)}`} title={`${task.task} in all runs`}><strong>{task.task}</strong></Link>{task.group && <div class="dim">{task.group}</div>}</> },
+              { name: 'Task', cell: (task) => <><Link to={`/tasks?dag=${part(of.dag)}&task=${part(task.task)}`} title={`${task.task} in all runs`}><strong>{task.task}</strong></Link>{task.group && !task.task.startsWith(`${task.group}.`) && <div class="dim">{task.group}</div>}</> },
               { name: 'Does', cell: (task) => task.does },
               { name: 'After', cell: (task) => [...task.upstream, ...task.handles].join(', ') || <span class="dim">-</span>, wide: true },
               ...(of.tasks.some((task) => task.promise) ? [{ name: 'Promised', cell: (task: Shape['tasks'][number]) => task.promise ?? <span class="dim">-</span>, wide: true }] : []),
