@@ -90,6 +90,18 @@ def test_the_list_shows_every_dag_and_finds_by_text_tag_and_owner(page: Page, ho
     expect(table.get_by_role("link", name="failing", exact=True)).to_be_visible()
     expect(table.get_by_role("link", name="daily_orders")).to_have_count(0)
 
+    page.get_by_role("button", name="Keep this filter").click()  # under a name, in this browser
+    page.get_by_label("Name of this filter").fill("in <b>trouble</b>")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="All", exact=True).click()
+    expect(table.get_by_role("link", name="daily_orders")).to_be_visible()
+    kept = page.get_by_role("group", name="Kept filters")
+    kept.get_by_role("link", name="in <b>trouble</b>").click()
+    expect(page).to_have_url(re.compile(r"/dags\?is=failing$"))
+    expect(table.get_by_role("link", name="daily_orders")).to_have_count(0)
+    kept.get_by_role("button", name="Forget in <b>trouble</b>").click()
+    expect(kept.get_by_role("link")).to_have_count(0)
+
 
 def test_a_dag_is_paused_with_a_preview_and_taken_back(page: Page, house: House) -> None:
     page.goto(f"{house.url}/dags?q=mapped")
@@ -249,6 +261,8 @@ def test_versions_are_told_apart_field_by_field(page: Page, house: House) -> Non
 def test_the_graph_the_tasks_the_docs_and_the_backfills_of_a_dag(page: Page, house: House) -> None:
     page.goto(f"{house.url}/dags/daily_orders?view=versions")
     expect(page.get_by_text("It was never otherwise")).to_be_visible()
+    expect(page.get_by_text("Why no run now")).to_be_visible()
+    expect(page.get_by_text("its next firing is at")).to_be_visible()
     expect(page.get_by_label("The graph of this version")).to_contain_text("task sum_up")
     views = page.get_by_role("group", name="View")
     views.get_by_role("button", name="Tasks").click()

@@ -4,6 +4,7 @@ import { address, getAt, type Answer, type Query } from '../api/client'
 import { useGet, usePages } from '../api/query'
 import { say } from '../parts/action'
 import { Choice, Empty, Head, Instant, Link, Shown, State } from '../parts/basics'
+import { KeptFilters } from '../parts/kept'
 import { CSV, csv, save, whereTo } from '../lib/audit'
 import { filter, query } from '../lib/router'
 import { word } from '../lib/words'
@@ -45,6 +46,7 @@ export default function Audit() {
         <Choice label="Since" value={query.value.get('since') ?? ''} options={SINCE} onChange={(since) => filter({ since })} />
         {Object.keys(asked).length > 0 && <button class="small" onClick={() => filter(Object.fromEntries(FILTERS.map((name) => [name, null])))}>All of it</button>}
       </div>
+      <KeptFilters />
       <Shown of={lines}>
         {(rows) => rows.length === 0 ? <Empty title={Object.keys(asked).length > 0 ? 'No command is of that kind' : 'Nobody has commanded anything'}>Whoever triggers, cancels, approves or marks leaves a line here: <code>bide trigger DAG</code> is one.</Empty> : (
           <>

@@ -5,6 +5,8 @@ import { useGet } from '../api/query'
 import type { components } from '../api/schema'
 import { Act } from '../parts/action'
 import { Ago, Choice, Fact, Head, Link, Shown, State } from '../parts/basics'
+import { Said } from '../parts/said'
+import { Details } from '../parts/details'
 import { askTrigger, pausing } from '../parts/trigger'
 import { filter, part, query } from '../lib/router'
 import { dagZone } from '../lib/time'
@@ -47,6 +49,7 @@ export default function Dag({ dag }: { dag: string }) {
             <Fact name="tasks">{it.tasks.length.toLocaleString()}</Fact>
           </Head>
           {it.doc && <p class="dim">{it.doc.trim().split('\n', 1)[0]}</p>}
+          <DagWhy dag={dag} />
           {it.code_error && <div class="wrong" role="alert"><strong>Its code is not loaded</strong><p>{it.code_error}</p></div>}
           <div class="filters"><Choice label="View" value={view} options={VIEWS} onChange={(chosen) => filter({ view: chosen })} /></div>
           {view === '' && <RunGrid dag={dag} />}
@@ -60,5 +63,18 @@ export default function Dag({ dag }: { dag: string }) {
         </>
       )}
     </Shown>
+  )
+}
+
+/** Why it makes no run just now, and what makes the next one. */
+function DagWhy({ dag }: { dag: string }) {
+  const why = useGet('/api/v1/dags/{dag}/why', { names: { dag }, on: (event) => event.dag === dag && (event.kind === 'run' || event.kind === 'dag'), every: 30_000 })
+  const said = why.data.value
+  if (!said) return null
+  return (
+    <details class="dag-why">
+      <summary><b>Why no run now</b> {said.state}: <Said text={said.why} />{said.next && <span class="dim">; <Said text={said.next} /></span>}</summary>
+      <dl class="run-facts"><Details of={said.details} /></dl>
+    </details>
   )
 }

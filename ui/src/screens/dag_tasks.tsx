@@ -64,7 +64,7 @@ export function DagDocs({ of }: { of: Shape }) {
           { name: 'Name', cell: ([name]) => <strong>{name}</strong> },
           { name: 'Type', cell: ([, it]) => it.type ? [it.type].flat().join(' or ') : <span class="dim">any</span> },
           { name: 'Default', cell: ([, it]) => 'default' in it ? <code>{JSON.stringify(it.default)}</code> : <span class="state warned">required</span> },
-          { name: 'What it is', cell: ([, it]) => hint(it) },
+          { name: 'What it is', cell: ([, it]) => [hint(it), it.enum && `one of ${(it.enum as unknown[]).map((each) => JSON.stringify(each)).join(', ')}`].filter(Boolean).join('; ') },
         ]} />
       </Panel>
     </>

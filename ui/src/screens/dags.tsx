@@ -4,6 +4,7 @@ import { useGet, usePages } from '../api/query'
 import type { components } from '../api/schema'
 import { Act } from '../parts/action'
 import { Ago, Choice, Empty, Head, Instant, Link, Panel, Shown, State, Table } from '../parts/basics'
+import { KeptFilters } from '../parts/kept'
 import { askTrigger, pausing } from '../parts/trigger'
 import { filter, part, query } from '../lib/router'
 import { state } from '../lib/states'
@@ -42,6 +43,7 @@ export default function Dags() {
         {tag && <button class="small" onClick={() => filter({ tag: null })}>Tag: {tag} (take out)</button>}
         {owner && <button class="small" onClick={() => filter({ owner: null })}>Owner: {owner} (take out)</button>}
       </div>
+      <KeptFilters />
       <Shown of={dags}>
         {(all) => {
           const found = all.filter(fits)

@@ -1,10 +1,10 @@
 /** Why a run is as it is: what made it, what broke in it and what did not run because of that, and where its time went. */
-import { Fragment } from 'preact'
 import { useMemo } from 'preact/hooks'
 import { useComputed } from '@preact/signals'
 import { useGet, type Asked } from '../api/query'
 import { Empty, Instant, Link, Panel, Shown, State } from '../parts/basics'
-import { Plain, Said } from '../parts/said'
+import { Details } from '../parts/details'
+import { Said } from '../parts/said'
 import { PHASES, type Phase } from '../parts/gantt_bars'
 import { filter, part } from '../lib/router'
 import { wanted } from '../lib/pools'
@@ -103,9 +103,4 @@ export function Cause({ run, graph, shown }: { run: string; graph: RunGraph; sho
       </Shown>
     </Panel>
   )
-}
-
-/** What is told beside a sentence, as pairs. */
-export function Details({ of }: { of: readonly { what: string; value: string }[] }) {
-  return <>{of.map((each, i) => <Fragment key={i}><dt>{each.what}</dt><dd><Plain text={each.value} /></dd></Fragment>)}</>
 }

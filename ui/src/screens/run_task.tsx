@@ -7,7 +7,7 @@ import { Said } from '../parts/said'
 import { filter, part, query } from '../lib/router'
 import { URGENCY } from '../lib/states'
 import { below } from './run_below'
-import { Details } from './run_cause'
+import { Details } from '../parts/details'
 import type { Live, Task } from './run_live'
 import type { RunGraph } from './run'
 

@@ -1,6 +1,8 @@
 /** `/runs`: the runs of all DAGs, by filters that stand in the address; what is done to all that a filter finds is counted first. */
 import { useGet, usePages } from '../api/query'
 import { Ago, Choice, Empty, Head, Instant, Link, Shown, State, Table } from '../parts/basics'
+import { KeptFilters } from '../parts/kept'
+import { WhyHere } from '../parts/why_here'
 import { Many } from '../parts/many'
 import { matching, type Where } from '../lib/many'
 import { filter, part, query } from '../lib/router'
@@ -37,6 +39,7 @@ export default function Runs() {
         </span>
         {narrowed && <button class="small" onClick={() => filter(Object.fromEntries(NAMES.map((name) => [name, null])))}>All of them</button>}
       </div>
+      <KeptFilters />
       <Shown of={runs}>
         {(rows) => (
           <>
@@ -51,7 +54,7 @@ export default function Runs() {
                 { name: 'By', cell: (run) => run.kind, wide: true },
                 { name: 'Started', cell: (run) => <Ago at={run.started_at} />, wide: true },
                 { name: 'Took', cell: (run) => lasted(run.started_at, run.ended_at), right: true, wide: true },
-                { name: 'Why', cell: (run) => <span class="dim">{run.reason}</span>, wide: true },
+                { name: 'Why', cell: (run) => <WhyHere run={run.run_id} state={run.state} reason={run.reason} />, wide: true },
               ]}
             />
             {runs.more.value && <button onClick={runs.next}>Older runs</button>}

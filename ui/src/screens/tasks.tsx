@@ -5,6 +5,8 @@ import type { Event } from '../api/feed'
 import { usePages } from '../api/query'
 import { open, say, word } from '../parts/action'
 import { Ago, Choice, Empty, Head, Instant, Link, Shown, State, Table } from '../parts/basics'
+import { KeptFilters } from '../parts/kept'
+import { WhyHere } from '../parts/why_here'
 import { taskPath } from '../parts/why'
 import { filter, part, query } from '../lib/router'
 import './tasks.css'
@@ -32,6 +34,7 @@ export default function Tasks() {
         <Named label="Before" name="until" kind="date" value={where.until} />
         <Choice label="State" value={where.state ?? ''} options={where.run || where.dag || where.task || where.since || where.until ? [['', 'All'], ...STATES.slice(1)] : STATES} onChange={(state) => filter({ state })} />
       </div>
+      <KeptFilters />
       <Shown of={tasks}>
         {(rows) => (
           <>
@@ -46,7 +49,7 @@ export default function Tasks() {
                 { name: 'Logical date', cell: (task) => <Instant at={task.logical_date} seconds={false} />, wide: true },
                 { name: 'Since', cell: (task) => <Ago at={task.since} />, wide: true },
                 { name: 'Starts', cell: (task) => task.attempts, right: true, wide: true },
-                { name: 'Why', cell: (task) => <span class="dim">{task.reason}</span>, wide: true },
+                { name: 'Why', cell: (task) => <WhyHere run={task.run_id} task={task.map_index < 0 ? task.task : `${task.task}[${task.map_index}]`} state={task.state} reason={task.reason} />, wide: true },
               ]}
             />
             {tasks.more.value && <button onClick={tasks.next}>More of them</button>}

@@ -6,6 +6,7 @@ import { connection, subscribe } from '../api/feed'
 import { useGet, usePages } from '../api/query'
 import { filter, query } from '../lib/router'
 import { Choice, Empty, Fact, Head, Shown } from '../parts/basics'
+import { KeptFilters } from '../parts/kept'
 import { Menu } from '../parts/menu'
 import { Remaining } from '../parts/remaining'
 import { Virtual } from '../parts/virtual'
@@ -43,6 +44,7 @@ export default function Waits() {
           <>
             <Sum groups={found} more={groups.more.value} of={of} />
             {(found.length > 0 || narrowed) && <Filters by={by} order={order} wanted={wanted} />}
+            {(found.length > 0 || narrowed) && <KeptFilters />}
             {found.length === 0 ? <Nothing narrowed={narrowed} /> : <Room key={JSON.stringify([by, of])} groups={found} by={by} order={order} of={of} />}
             {groups.more.value && <button onClick={groups.next}>More groups</button>}
           </>
