@@ -29,6 +29,8 @@ def house(folder: Path, runs: int) -> House:
         shutil.copy(SHOWCASE.with_name("planned.py"), dags)
     if runs > 10:
         shutil.copy(SHOWCASE.with_name("dense.py"), dags)
+    if runs:
+        (folder / "bide.toml").write_text("[pools]\nnarrow = 1\nwarehouse = 4\n\n[budgets]\nqueries = 500\n")
     made = House(folder, dags)
     made.open()
     try:

@@ -1,5 +1,5 @@
 /** The smallest parts that screens are made of. */
-import type { ComponentChildren } from 'preact'
+import { Fragment, type ComponentChildren } from 'preact'
 import type { Asked } from '../api/query'
 import type { Problem } from '../api/client'
 import { href } from '../lib/router'
@@ -20,6 +20,11 @@ export function State({ of, bare = false, count }: { of: string; bare?: boolean;
 
 export function Link({ to, children, ...rest }: { to: string; children: ComponentChildren; class?: string; title?: string; 'aria-current'?: 'page' | undefined }) {
   return <a href={href(to)} {...rest}>{children}</a>
+}
+
+/** A name that is broken, where it has to be, behind its dots, lines and slashes. */
+export function Name({ of }: { of: string }) {
+  return <>{of.split(/(?<=[._/-])/).map((piece, i) => <Fragment key={i}>{i > 0 && <wbr />}{piece}</Fragment>)}</>
 }
 
 /** An instant, in the chosen zone; how long ago it is, for a pointer. */

@@ -3,7 +3,7 @@ import { useMemo } from 'preact/hooks'
 import { useGet } from '../api/query'
 import type { components } from '../api/schema'
 import { Act } from '../parts/action'
-import { Empty, Link, Panel, Shown, State, Table } from '../parts/basics'
+import { Empty, Link, Name, Panel, Shown, State, Table } from '../parts/basics'
 import { interval, type Interval } from '../lib/intervals'
 import { state } from '../lib/states'
 import { invalidatingOne, reporting } from './asset_acts'
@@ -55,8 +55,8 @@ function Drawn({ radius, done, asset }: { radius: Radius; done: boolean; asset: 
       <Table
         label="Affected versions" rows={radius.nodes} id={(each) => `${each.asset} ${each.version} ${each.interval.start}`}
         columns={[
-          { name: 'Asset', cell: (each) => each.version === '0' ? each.asset : <Link to={versionPath(each.asset, each.version)}>{each.asset} {each.version}</Link> },
-          { name: 'Interval', cell: (each) => <span class="nowrap">{interval(each.interval)}</span> },
+          { name: 'Asset', cell: (each) => each.version === '0' ? each.asset : <><Link to={versionPath(each.asset, each.version)}><Name of={each.asset} /> {each.version}</Link><small class="narrow">{interval(each.interval)}</small></> },
+          { name: 'Interval', cell: (each) => <span class="nowrap">{interval(each.interval)}</span>, wide: true },
           { name: done ? 'Put into' : 'Would be', cell: (each) => <>{each.decision.to ? <State of={each.decision.to} /> : <span class="dim">left as it is</span>}<br /><small class="dim">{done ? 'was' : 'is now'} {state(each.state).word}</small></> },
           { name: 'What follows', cell: (each) => <>{each.decision.action.replaceAll('_', ' ')}{each.output === 'export' || each.node === 'external_effect' ? <> <span class="kind">has left</span></> : null}</> },
           { name: 'By', cell: (each) => each.via ? <>version {each.via}, {each.kind?.replaceAll('_', ' ')}</> : 'it is wrong itself', wide: true },

@@ -3,7 +3,7 @@ import { useMemo } from 'preact/hooks'
 import { useGet } from '../api/query'
 import type { components } from '../api/schema'
 import { Graph } from '../parts/graph'
-import { Choice, Fact, Instant, Link, Panel, Shown, State, Table } from '../parts/basics'
+import { Choice, Fact, Instant, Link, Name, Panel, Shown, State, Table } from '../parts/basics'
 import { filter, go, part, query } from '../lib/router'
 import { brief, interval } from '../lib/intervals'
 import { MOVES, versionPath } from './asset_words'
@@ -39,9 +39,9 @@ function Drawn({ shape }: { shape: Shape }) {
       <Table
         label="Versions of the lineage" rows={all} id={(each) => each.version} chosen={(each) => each.version === shape.version.version}
         columns={[
-          { name: 'Asset', cell: (each) => <Link to={versionPath(each.asset, each.version)}>{each.asset} {each.version}</Link> },
+          { name: 'Asset', cell: (each) => <><Link to={versionPath(each.asset, each.version)}><Name of={each.asset} /> {each.version}</Link><small class="narrow">{interval(each.interval)}</small></> },
           { name: 'State', cell: (each) => <State of={each.state} /> },
-          { name: 'Interval', cell: (each) => <span class="nowrap">{interval(each.interval)}</span> },
+          { name: 'Interval', cell: (each) => <span class="nowrap">{interval(each.interval)}</span>, wide: true },
           { name: 'Where', cell: side },
           { name: 'Made by', cell: (each) => each.run_id ? <Link to={`/runs/${part(each.run_id)}`}>{each.dag}, run {each.run_id}</Link> : <span class="dim">-</span>, wide: true },
           { name: 'Code', cell: (each) => <code>{each.code?.slice(0, 10)}</code>, wide: true },

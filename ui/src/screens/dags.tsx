@@ -3,7 +3,7 @@ import './dags.css'
 import { useGet, usePages } from '../api/query'
 import type { components } from '../api/schema'
 import { Act } from '../parts/action'
-import { Ago, Choice, Empty, Head, Instant, Link, Panel, Shown, State, Table } from '../parts/basics'
+import { Ago, Choice, Empty, Head, Instant, Link, Name, Panel, Shown, State, Table } from '../parts/basics'
 import { KeptFilters } from '../parts/kept'
 import { askTrigger, pausing } from '../parts/trigger'
 import { filter, part, query } from '../lib/router'
@@ -55,12 +55,11 @@ export default function Dags() {
                   ? <Empty title="No DAG yet">A file with a function marked <code>@dag</code> makes one; <code>bide init</code> writes the first, <code>bide serve FILE</code> loads it.</Empty>
                   : <Empty title="No DAG fits the filters">There {all.length === 1 ? 'is 1' : `are ${all.length}`} without them.</Empty>}
                 columns={[
-                  { name: 'DAG', cell: (dag) => <><Link to={`/dags/${part(dag.dag)}`} class="dagname">{dag.dag}</Link>{dag.paused && <> <State of="paused" /></>}{dag.code_error && <p class="state bad" title={dag.code_error}>code not loaded</p>}{dag.doc && <p class="dim">{dag.doc}</p>}</> },
+                  { name: 'DAG', cell: (dag) => <><Link to={`/dags/${part(dag.dag)}`} class="dagname"><Name of={dag.dag} /></Link>{dag.paused && <> <State of="paused" /></>}{dag.code_error && <p class="state bad" title={dag.code_error}>code not loaded</p>}{dag.doc && <p class="dim">{dag.doc}</p>}</> },
                   { name: 'Last runs', cell: (dag) => <Recent dag={dag} /> },
                   { name: 'Schedule', cell: (dag) => dag.schedule, wide: true },
                   { name: 'Next', cell: (dag) => dag.paused ? <span class="dim">paused</span> : dag.next_fires_at ? <><Ago at={dag.next_fires_at} /><br /><span class="dim"><Instant at={dag.next_fires_at} seconds={false} /></span></> : <span class="dim">-</span>, wide: true },
-                  { name: 'Owner', cell: (dag) => dag.owner ? <button class="tag" onClick={() => filter({ owner: dag.owner })}>{dag.owner}</button> : <span class="dim">-</span>, wide: true },
-                  { name: 'Tags', cell: (dag) => dag.tags.map((each) => <button key={each} class="tag" onClick={() => filter({ tag: each })}>{each}</button>), wide: true },
+                  { name: 'Owner, tags', cell: (dag) => <>{dag.owner && <button class="tag owner" title="Owner" onClick={() => filter({ owner: dag.owner })}>{dag.owner}</button>}{dag.tags.map((each) => <button key={each} class="tag" onClick={() => filter({ tag: each })}>{each}</button>)}</>, wide: true },
                   { name: 'Do', cell: (dag) => <div class="rowacts"><button class="small" aria-haspopup="dialog" aria-label={`Trigger ${dag.dag}`} onClick={() => askTrigger(dag.dag)}>Trigger</button><Act small doing={() => pausing(dag.dag, dag.paused)}>{dag.paused ? 'Unpause' : 'Pause'}<span class="unseen"> {dag.dag}</span></Act></div>, right: true },
                 ]}
               />

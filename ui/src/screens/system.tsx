@@ -152,7 +152,7 @@ function Settings({ of }: { of: System['settings'] }) {
         columns={[
           { name: 'Setting', cell: (each) => <code>{each.key}</code> },
           { name: 'Value', cell: (each) => <code class="value">{shown(each.value)}</code> },
-          { name: 'From', cell: (each) => <span class={each.origin === 'default' ? 'dim' : 'origin'}>{each.origin}</span> },
+          { name: 'From', cell: (each) => <span class={each.origin === 'default' ? 'dim' : 'origin'} title={each.origin}>{each.origin.startsWith('/') ? each.origin.slice(each.origin.lastIndexOf('/') + 1) : each.origin}</span> },
         ]}
       />
     </Panel>
