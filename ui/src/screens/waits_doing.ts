@@ -1,6 +1,7 @@
 /** What can be done about a wait: look, extend, satisfy, fail. */
 import { post, Problem } from '../api/client'
 import { word, type Doing } from '../parts/action'
+import { instant, zoneName } from '../lib/time'
 import type { Line } from './waits_lines'
 
 /** Whose wait it is, in words. */
@@ -18,7 +19,7 @@ export const extend = (line: Line): Doing => {
   const doing: Doing = {
     title: `Extend wait ${line.id}`,
     verb: 'Extend',
-    preview: `${owner(line)} waits for ${line.trigger}, and gives up at ${line.deadline}.`,
+    preview: `${owner(line)} waits for ${line.trigger}, and gives up at ${instant(line.deadline)} (${zoneName.value}).`,
     fields: [{ name: 'by', label: 'By how much, or until when', value: '+2h', needed: true, hint: '+2h is that much later than now planned; or an instant: 2026-06-15T12:00Z' }],
     command: ({ by = '' }) => `bide waits extend ${line.id} ${by.startsWith('+') ? word(by) : `--until ${word(by)}`}`,
     act: async ({ by = '' }) => {
