@@ -147,4 +147,4 @@ def test_b73_a_port_beyond_this_machine_needs_a_token_whoever_has_bound_it(folde
         )  # fmt: skip
         os.close(fd)
     assert done.returncode == 4
-    assert "nobody has a token to ask with" in done.stderr
+    assert "no token of scope run or admin lives" in done.stderr

@@ -61,7 +61,9 @@ async def test_t17_who_may_be_reached_from_elsewhere_needs_a_token_that_can_do_s
             continue
         assert all(place.public == (host in PUBLIC) for place in places)
         if host in PUBLIC and not TOKENS[token]:
-            with pytest.raises(RefusedError, match="nobody has a token to ask with: `bide token create"):
+            with pytest.raises(
+                RefusedError, match="no token of scope run or admin lives: `bide token create"
+            ):
                 await tcp.need_token(db, places, SystemClock())
         else:
             await tcp.need_token(db, places, SystemClock())
@@ -113,7 +115,7 @@ async def test_t17_a_service_is_asked_over_tcp_with_a_token_and_says_who_did_wha
     (tmp_path / "dags").mkdir()
     (tmp_path / "dags" / "one.py").write_text(ONE)
     code, _, err = await said(tmp_path, "serve", "dags", "--host", "0.0.0.0", "--port", "0")
-    assert (code, "nobody has a token" in err) == (4, True), err
+    assert (code, "no token of scope run or admin lives" in err) == (4, True), err
     code, token, err = await said(tmp_path, "token", "create", "ci", "--scope", "run")
     assert (code, "not shown again" in err) == (0, True), err
     async with serving(

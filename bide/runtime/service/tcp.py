@@ -104,7 +104,7 @@ async def need_token(db: Path, places: Sequence[Place], clock: Clock) -> None:
     if public is None or await _may_be_asked(db, clock):
         return
     raise RefusedError(
-        f"{public.address[0]} is reached from other machines, and nobody has a token to ask with: "
+        f"{public.address[0]} is reached from other machines, and no token of scope run or admin lives: "
         f"`bide token create NAME --scope run --db {db}` first, or listen at {LOOPBACK}"
     )
 
