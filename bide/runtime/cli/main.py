@@ -47,7 +47,7 @@ def run(words: list[str]) -> int:
 
 
 def _meant(words: list[str]) -> list[str]:
-    """Other words for the same: `bide help run`, and `bide export`, as it was called at first."""
+    """Other words for the same: `help COMMAND`, and `export`, as `incident export` was called at first."""
     match words:
         case ["help", *rest]:
             return [*rest, "--help"]
