@@ -4,6 +4,7 @@ are wide enough, every key leads somewhere that is seen, and nothing is asked of
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from importlib import resources
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from cyclopts import CycloptsError, MissingArgumentError
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
+from bide.runtime.cli.app import app
 from tests.window.hostile import said, short
-from tests.window.house import DATES, SHOWCASE, House
+from tests.window.house import DATES, ROOT, SHOWCASE, House
 from tests.window.places import PATTERNS, place
 
 CANARY = "window.hurt = () => { document.documentElement.dataset.hurt = 'yes' }"
@@ -51,6 +54,7 @@ class Places:
         days = {"dag": "evil", "from": "2026-03-01", "to": "2026-03-04", "every": "day"}
         plan = house.ask("/backfills/plan", days)
         self.backfill = str(house.ask("/backfills", {**days, "hash": plan["hash"]})["backfill_id"])
+        house.ask("/plans", {"invalidation": "1"})
         house.bide("pause", "evil")
 
     def of(self, pattern: str) -> str:
@@ -195,49 +199,107 @@ def test_t17_payloads_were_there_to_be_seen(seen: Page, places: Places) -> None:
 
 
 FIELDS: Final = {
-    "asset owner", "by", "default", "doc", "error", "incident", "log", "owner", "param doc", "path", "prompt", "reason",
+    "asset doc", "asset owner", "by", "default", "doc", "error", "incident", "log", "owner", "param", "param doc", "path", "prompt", "reason",
     "result", "result key", "tag", "wait reason", "why",
 }  # fmt: skip
 """The free text that a screen shows. Names of DAGs, tasks, assets, hooks and tokens can hold no markup."""
 
 
-def test_each_kind_of_dialog_is_clean_in_both_themes_and_at_360_px(seen: Page, places: Places) -> None:
-    """Every button that says that it opens one, each once by its word."""
+def test_each_kind_of_dialog_is_clean_in_both_themes_and_at_360_px_and_its_command_is_one_of_the_terminal(
+    seen: Page, places: Places
+) -> None:
+    """Every button that says that it opens one, each once by its word; what is there to be copied, the terminal can read."""
     wrong: list[str] = []
     opened: set[str] = set()
+    commands: set[str] = set()
+    mentioned: set[str] = set()
+    day = "&from=2026-05-01&to=2026-05-04"
     sides = (
         f"/runs/{places.runs[0]}?task=breaks_loudly",
         f"/runs/{places.runs[3]}",
         f"/runs/{places.runs[3]}/t/file",
+        "/waits?kind=file",
+        "/tasks?dag=evil&task=breaks_loudly",
+        f"/backfills?plan=daily_orders{day}",
+        "/assets/evil?tab=blast",
+        "/assets/evil?tab=blast&invalidation=1",
+        "/assets/orders",
     )
     for at in (*map(places.of, PATTERNS), *sides):
         seen.set_viewport_size(WIDE)
         visit(seen, at)
-        openers = seen.locator("main button[aria-haspopup]:enabled")
-        for number, name in enumerate(
-            re.sub("[0-9]+", "", word).strip() for word in openers.all_inner_texts()
-        ):
-            if name in opened:
-                continue
+        if at.endswith(day):
+            seen.get_by_role("button", name="Plan it", exact=True).click()
+            expect(seen.get_by_role("button", name="Start exactly this")).to_be_enabled()
+        mentioned |= set(seen.evaluate(COMMANDS))
+        for name in sorted(set(seen.evaluate(OPENERS)) - opened):
             opened.add(name)
-            opener = openers.nth(number)
-            opener.click()
-            if opener.get_attribute("aria-haspopup") == "dialog":
-                wrong += [f"{name} at {at}: {each}" for each in wrong_in_dialog(seen)]
+            if opener(seen, name).get_attribute("aria-haspopup") == "dialog":
+                opener(seen, name).click()
+                wrong += [f"{name} at {at}: {each}" for each in wrong_in_dialog(seen, commands)]
                 continue
-            for item in seen.get_by_role("menuitem").all_inner_texts():
-                if opener.get_attribute("aria-expanded") != "true":
-                    opener.click()
+            for item in items(seen, name):
                 seen.get_by_role("menuitem", name=item, exact=True).click()
-                wrong += [f"{item} at {at}: {each}" for each in wrong_in_dialog(seen)]
+                wrong += [f"{item} at {at}: {each}" for each in wrong_in_dialog(seen, commands)]
     assert wrong == []
-    assert len(opened) >= 14, opened
+    assert WANTED - opened == set()
+    assert [said for each in sorted(commands) if (said := misread(each))] == []
+    assert [said for each in sorted(mentioned) if (said := misread(each, whole=False))] == []
+    assert (len(commands) > 25, len(mentioned) > 8) == (True, True), (commands, mentioned)
 
 
-def wrong_in_dialog(page: Page) -> list[str]:
+def opener(page: Page, name: str) -> Locator:
+    """The first of that name. A list that lives moves: it is looked for when it is wanted."""
+    return page.locator(OPENS).nth(page.evaluate(OPENERS).index(name))
+
+
+def items(page: Page, name: str) -> Iterator[str]:
+    """What a menu offers, one after the other; it is open whenever one is given."""
+    given: list[str] = []
+    while True:
+        opener(page, name).click()
+        page.get_by_role("menu").wait_for()
+        left = [each for each in page.get_by_role("menuitem").all_inner_texts() if each not in given]
+        if not left:
+            page.keyboard.press("Escape")
+            return
+        given.append(left[0])
+        yield left[0]
+
+
+OPENS: Final = "main button[aria-haspopup]:enabled:not([role])"
+OPENERS: Final = f"""() => [...document.querySelectorAll('{OPENS}')].map(e =>
+    `${{e.textContent}} ${{(e.getAttribute('aria-label') ?? '').split(' ')[0]}}`.replace(/[0-9]+/g, '').replace(/ +/g, ' ').trim())"""
+"""What is on each, and how its name for screen readers begins."""
+COMMANDS: Final = "() => [...document.querySelectorAll('main code')].map(e => e.textContent).filter(text => text.startsWith('bide '))"
+WANTED: Final = {
+    "Accept with limitations", "Act ▾ Act", "Act ▾ All", "Acknowledge", "Approve", "Cancel", "Cancel all", "Make it anew",
+    "Invalidate", "Invalidate version", "Mark", "Mark all", "Mark in all", "Open an incident", "Reject", "Rerun",
+    "Rerun all", "Rerun failed", "Run again", "Skip", "Start exactly this", "Trigger", "Trigger Trigger", "Trigger with these",
+    "Unpause",
+}  # fmt: skip
+
+
+def misread(said: str, *, whole: bool = True) -> str:
+    """What the terminal would say against a command that is there to be copied; one that is mentioned may lack what it is of."""
+    for line in said.splitlines():
+        first, *words = shlex.split(line)
+        try:
+            command, _, _ = app.parse_args(words, print_error=False, exit_on_error=False)
+        except CycloptsError as error:
+            if isinstance(error, MissingArgumentError) and not whole:
+                continue
+            return f"{line}: {type(error).__name__} {error}"
+        if first != "bide" or command.__module__.startswith("cyclopts"):
+            return f"{line}: it is no command"
+    return ""
+
+
+def wrong_in_dialog(page: Page, commands: set[str]) -> list[str]:
     """What is wrong with the dialog that opens; it is left again by Escape."""
     dialog = page.get_by_role("dialog")
     expect(dialog).to_have_attribute("open", "")
+    commands |= set(dialog.locator(".command code").all_inner_texts())
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     found: list[str] = []
@@ -251,10 +313,26 @@ def wrong_in_dialog(page: Page) -> list[str]:
     page.set_viewport_size(NARROW)
     if dialog.evaluate("e => e.scrollWidth > e.clientWidth"):
         found.append("scrolls sideways at 360 px")
+    if not dialog.locator(".preview").inner_text().strip():
+        found.append("nothing says what it will do")
+    if not commands:
+        found.append("it has no command")
     page.set_viewport_size(WIDE)
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     return found
+
+
+def test_a_button_that_opens_a_dialog_says_so() -> None:
+    """In the sources: what asks, opens or triggers does it in a dialog, and whoever does not see the page is told before."""
+    tags = [
+        (path.name, tag)
+        for path in sorted((ROOT / "ui" / "src").rglob("*.tsx"))
+        for tag in re.findall(r"<button\b[^\n]*", path.read_text())
+    ]
+    opens = re.compile(r"(?:=> (?:void )?(?:open|ask|askTrigger)\(|onClick=\{(?:start|showPalette)\})")
+    assert [each for each in tags if opens.search(each[1]) and "aria-haspopup" not in each[1]] == []
+    assert sum(bool(opens.search(tag)) for _, tag in tags) > 8
 
 
 @pytest.mark.parametrize("pattern", ["/", "/dags", "/runs", "/waits", "/runs/:run"])
