@@ -15,7 +15,7 @@ from tests.window.house import House
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-sandbox",
+    "--disable-component-update", "--disable-sync", "--no-sandbox", "--in-process-gpu",
 )  # fmt: skip
 
 REFUSED = re.compile("the server responded with a status of (404|409)")
