@@ -53,7 +53,10 @@ def test_what_failed_is_said_first_with_what_did_not_run_because_of_it(page: Pag
 
 def test_a_task_is_chosen_by_keys_and_its_why_stands_in_the_address(page: Page, house: House) -> None:
     go(page, house, f"/runs/{house.runs['bad']}")
-    node(page, "breaks").focus()
+    expect(node(page, "breaks")).to_be_visible()
+    page.get_by_label("Only what is near").focus()
+    page.keyboard.press("Tab")
+    expect(node(page, "breaks")).to_be_focused()
     page.keyboard.press("ArrowRight")
     expect(node(page, "after")).to_be_focused()
     page.keyboard.press("Enter")
@@ -108,12 +111,15 @@ def test_100_changes_of_state_are_drawn_at_once(page: Page, house: House, wide: 
     held: list[Route] = []
     page.route("**/api/v1/events", lambda route: held.append(route))  # noqa: PLW0108 - a method of a list takes no mark
     page.goto(f"{house.url}/runs/{wide}")
-    expect(page.locator("svg .node.group").first).to_be_visible()
+    page.locator("svg").get_by_role("button", name=re.compile("^group part0, ")).press("Enter")
+    expect(page.get_by_text("110 of 1,001 shown")).to_be_visible()
     expect(page.locator(".gantt-row").first).to_be_visible()
     page.evaluate(
         "() => { window.drawn = []; new MutationObserver(() => drawn.push(performance.now())).observe(document.querySelector('main'), {subtree: true, attributes: true, characterData: true, childList: true}) }"
     )
-    tasks = [one["task"] for one in house.ask(f"/runs/{wide}?limit=100")["tasks"]]
+    tasks = [
+        one["task"] for one in house.ask(f"/runs/{wide}/graph")["tasks"] if one["task"].startswith("part0.")
+    ]
     lines = [
         "data: " + json.dumps({
             "id": str(10**9 + i), "at": "2030-01-01T00:00:00Z", "kind": "task", "number": "1", "dag": "wide", "run_id": wide,
@@ -125,6 +131,20 @@ def test_100_changes_of_state_are_drawn_at_once(page: Page, house: House, wide: 
     expect(page.get_by_role("button", name="running 100")).to_be_visible()
     # few passes over the page, not one for each event (how long they take is a figure of the benchmarks)
     assert page.evaluate("() => drawn.length") <= 8
+    # what is in sight has its word and colour now; what was not has them when it comes into sight
+    one = page.locator("svg .node:not(.group)")
+    assert 5 < one.locator("text.word:visible").filter(has_text="running").count() < 60
+    page.get_by_role("button", name="Fit").click()
+    expect(page.locator("svg .node.busy:visible")).to_have_count(100)
+    expect(one.locator("text")).to_have_count(0)  # too far away to be read
+    expect(page.locator("svg").get_by_role("button", name=re.compile(r"^step(_\d+)?: running$"))).to_have_count(
+        100
+    )
+    one.nth(50).hover()
+    expect(one.nth(50).locator("title")).to_have_text(re.compile(r"^step(_\d+)?: running$"))
+    page.get_by_text("As a list").click()
+    listed = page.get_by_role("table", name=re.compile("as a list")).get_by_role("row")
+    expect(listed.filter(has_text="running")).to_have_count(100)
 
 
 def test_the_timeline_splits_what_tasks_did_and_is_filtered(page: Page, house: House, wide: str) -> None:

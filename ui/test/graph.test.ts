@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { fold, groupId, groups, nearby, step } from '../src/parts/graph_fold'
 import { arrange } from '../src/parts/graph_arrange'
-import { boxes, curve, fingerprint, HEIGHT, WIDTH, within } from '../src/parts/graph_layout'
+import { STATES } from '../src/lib/states'
+import { boxes, curve, fingerprint, HEIGHT, moved, WIDTH, within } from '../src/parts/graph_layout'
 
 const fan = (count: number) => ({
   nodes: [{ id: 'first' }, ...Array.from({ length: count }, (_, i) => ({ id: `t${i}`, group: `g${Math.floor(i / 10)}` })), { id: 'last' }],
@@ -65,6 +66,15 @@ test('another structure has another fingerprint', () => {
 test('a curve leaves one side and arrives at the other', () => {
   expect(curve([[0, 0], [300, 50]])).toMatch(/^M98,0C.* 202,50$/)
   expect(curve([])).toBe('')
+})
+
+test('a sign stands where it is moved to, whatever it is drawn with', () => {
+  expect(moved('M3.5 8.5l3 3 6-7', 100, 10)).toBe('M103.5 18.5l3 3 6-7')
+  expect(moved('M8 5.2V8l2 1.4', 100, 10)).toBe('M108 15.2V18l2 1.4')
+  expect(moved('M4 4l8 8M12 4l-8 8H2z', -4, 0.5)).toBe('M0 4.5l8 8M8 4.5l-8 8H-2z')
+  expect(moved('M8 3a5 5 0 1 0 .01 0', 1, 1)).toBe('M9 4a5 5 0 1 0 .01 0')
+  expect(moved('M3-5.5L8 2.8', 1, 1)).toBe('M4 -4.5L9 3.8')
+  for (const { sign } of Object.values(STATES)) expect(sign.replace(/[MLCVHalchvqz\d\s.-]/g, '')).toBe('')
 })
 
 test('arrow keys go along edges and within a layer', () => {

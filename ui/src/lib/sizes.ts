@@ -9,3 +9,8 @@ export function bytes(count: number): string {
   }
   return `${left < 10 && at > 0 ? left.toFixed(1) : Math.round(left)} ${units[at]}`
 }
+
+const format = new Intl.NumberFormat()
+
+/** `1,204`: as `toLocaleString` says it, which makes a format anew each time. */
+export const whole = (count: number): string => format.format(count)

@@ -3,6 +3,7 @@ import { Fragment, type ComponentChildren } from 'preact'
 import type { Asked } from '../api/query'
 import type { Problem } from '../api/client'
 import { href } from '../lib/router'
+import { whole } from '../lib/sizes'
 import { state } from '../lib/states'
 import { ago, instant, zoneName } from '../lib/time'
 
@@ -13,7 +14,7 @@ export function State({ of, bare = false, count }: { of: string; bare?: boolean;
     <span class={`state ${it.family}`} title={bare ? it.word : undefined}>
       <svg viewBox="0 0 16 16" aria-hidden="true"><path d={it.sign} /></svg>
       {bare ? <span class="unseen">{it.word}</span> : it.word}
-      {count === undefined ? null : <b>{count.toLocaleString()}</b>}
+      {count === undefined ? null : <b>{whole(count)}</b>}
     </span>
   )
 }

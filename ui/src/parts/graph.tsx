@@ -1,11 +1,11 @@
 /** A graph of tasks or assets with their states as they are now: layers from left to right, moved by pointer, wheel or keys. */
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
-import type { ReadonlySignal } from '@preact/signals'
+import { computed, signal, type ReadonlySignal } from '@preact/signals'
 import { go } from '../lib/router'
 import { state as known, URGENCY, type Family } from '../lib/states'
 import { CROWD, fold, groups, MANY, nearby, step, type Part } from './graph_fold'
 import { layoutOf } from './graph_keep'
-import { curve, HEIGHT, WIDTH, type Layout } from './graph_layout'
+import { curve, HEIGHT, moved, WIDTH, type Layout } from './graph_layout'
 import { GraphList } from './graph_list'
 import { useView } from './graph_view'
 import './graph.css'
@@ -119,7 +119,8 @@ interface Drawn {
 function Drawing({ part, layout, nodes, chosen, marked, label, focus, setFocus, turn, choose }: Drawn) {
   const svg = useRef<SVGSVGElement>(null)
   const place = useRef<SVGGElement>(null)
-  const view = useView(svg, place, layout)
+  const seen = useMemo(() => ({ nodes: part.shown.map(() => signal(false)), far: signal(false) }), [layout])
+  const view = useView(svg, place, layout, seen)
   const wanted = useRef('')
   const at = Math.max(0, part.shown.findIndex((each) => each.id === (focus || chosen)))
   useLayoutEffect(() => {
@@ -149,6 +150,11 @@ function Drawing({ part, layout, nodes, chosen, marked, label, focus, setFocus, 
     event.preventDefault()
   }
 
+  function focused(event: FocusEvent, i: number) {
+    setFocus(part.shown[i]!.id)
+    if ((event.currentTarget as Element).matches(':focus-visible')) view.show(layout.at[i]!)
+  }
+
   const touched = chosen ? part.shown.findIndex((each) => each.id === chosen) : -1
   useEffect(() => {
     if (touched >= 0) view.show(layout.at[touched]!)
@@ -165,7 +171,7 @@ function Drawing({ part, layout, nodes, chosen, marked, label, focus, setFocus, 
   const boxes = useMemo(
     () => part.shown.map((each, i) => {
       const [x, y] = layout.at[i] ?? [0, 0]
-      const rest = { key: each.id, i, x, y, tab: i === at, marked: has(i), onKey: key, onOpen: activate, onFocus: () => setFocus(each.id) }
+      const rest = { key: each.id, i, x: x - WIDTH / 2, y: y - HEIGHT / 2, seen: seen.nodes[i]!, far: seen.far, tab: i === at, marked: has(i), onKey: key, onOpen: activate, onFocus: focused }
       return each.members ? <GroupBox {...rest} name={nodes[each.at]!.group!} members={each.members.map((member) => nodes[member]!)} /> : <Box {...rest} node={nodes[each.at]!} chosen={each.id === chosen} />
     }),
     [part, layout, nodes, chosen, marked, at],
@@ -186,61 +192,83 @@ function Drawing({ part, layout, nodes, chosen, marked, label, focus, setFocus, 
 
 interface Placed {
   i: number
+  /** Its left upper corner. What it is made of stands at places of its own: a `transform` each would be a layer each to paint. */
   x: number
   y: number
+  /** What is not seen is an empty place, and no change of its state is work. */
+  seen: ReadonlySignal<boolean>
+  /** From far off a node is its colour. */
+  far: ReadonlySignal<boolean>
   tab: boolean
   marked: boolean
   onKey: (event: KeyboardEvent, i: number) => void
   onOpen: (i: number) => void
-  onFocus: () => void
+  onFocus: (event: FocusEvent, i: number) => void
 }
 
-function place({ i, x, y, tab, onKey, onOpen, onFocus }: Placed) {
+function button({ i, tab, onKey, onOpen, onFocus }: Placed) {
   return {
-    role: 'button', tabIndex: tab ? 0 : -1, 'data-at': i, transform: `translate(${x - WIDTH / 2},${y - HEIGHT / 2})`,
-    onKeyDown: (event: KeyboardEvent) => onKey(event, i), onClick: () => onOpen(i), onFocus,
+    role: 'button', tabindex: tab ? 0 : -1, 'data-at': i,
+    onKeyDown: (event: KeyboardEvent) => onKey(event, i), onClick: () => onOpen(i), onFocus: (event: FocusEvent) => onFocus(event, i),
   } as const
 }
 
+/** A change of its state goes straight to the attributes that tell it. */
 function Box({ node, chosen, ...at }: Placed & { node: GraphNode; chosen: boolean }) {
-  const it = known(stateOf(node))
+  const [named, setNamed] = useState(false)
+  const { x, y, marked, seen, far } = at
+  const told = useMemo(() => {
+    const it = computed(() => known(stateOf(node)))
+    return {
+      look: computed(() => `node ${it.value.family}${chosen ? ' chosen' : ''}${marked ? ' marked' : ''}`),
+      label: computed(() => `${node.label}: ${it.value.word}`),
+      sign: computed(() => moved(it.value.sign, x + 8, y + 14)),
+      word: computed(() => said(it.value.word, node.kind)),
+    }
+  }, [node, chosen, marked, x, y])
+  if (!seen.value) return <g {...button(at)} class="node" aria-label={node.label} />
   return (
-    <g {...place(at)} class={`node ${it.family}${chosen ? ' chosen' : ''}${at.marked ? ' marked' : ''}`} aria-label={`${node.label}: ${it.word}`} aria-pressed={chosen}>
-      <title>{`${node.label}: ${it.word}`}</title>
-      <rect width={WIDTH} height={HEIGHT} rx="7" />
-      <path class="sign" d={it.sign} transform="translate(8,14)" />
-      <text x="32" y="18" class="name">{short(node.label, 23)}</text>
-      <text x="32" y="34" class="word">{it.word}{node.kind && !it.word.includes(node.kind) ? ` · ${short(node.kind, Math.max(6, 22 - it.word.length))}` : ''}</text>
+    <g {...button(at)} class={told.look} aria-label={told.label} aria-pressed={chosen} onPointerEnter={() => setNamed(true)}>
+      {named && <title>{told.label}</title>}
+      <rect class="tint" x={x} y={y} width={WIDTH} height={HEIGHT} rx="7" />
+      {!far.value && <path class="sign tint" d={told.sign} />}
+      {!far.value && <text x={x + 32} y={y + 18} class="name">{short(node.label, 23)}</text>}
+      {!far.value && <text x={x + 32} y={y + 34} class="word tint">{told.word}</text>}
     </g>
   )
 }
 
 function GroupBox({ name, members, ...at }: Placed & { name: string; members: GraphNode[] }) {
+  const { x, y } = at
+  if (!at.seen.value) return <g {...button(at)} class="node group" aria-label={`group ${name}`} />
   const counts = new Map<string, number>()
   for (const each of members) counts.set(stateOf(each), (counts.get(stateOf(each)) ?? 0) + 1)
   const sorted = [...counts].sort(([a], [b]) => rank(a) - rank(b))
   const [worst, count] = sorted[0]!
   const it = known(worst)
-  const said = sorted.map(([word, many]) => `${many} ${known(word).word}`).join(', ')
+  const all = sorted.map(([word, many]) => `${many} ${known(word).word}`).join(', ')
   let from = 0
   const parts = sorted.map(([word, many]) => {
     const wide = (many / members.length) * (WIDTH - 16)
     from += wide
-    return <rect key={word} class={`share ${known(word).family satisfies Family}`} x={8 + from - wide} y={HEIGHT - 7} width={wide} height="4" />
+    return <rect key={word} class={`share ${known(word).family satisfies Family}`} x={x + 8 + from - wide} y={y + HEIGHT - 7} width={wide} height="4" />
   })
   return (
-    <g {...place(at)} class={`node group ${it.family}${at.marked ? ' marked' : ''}`} aria-label={`group ${name}, ${members.length}: ${said}`} aria-expanded={false}>
-      <title>{`${name}: ${said}. Opens the group.`}</title>
-      <rect class="behind" x="5" y="5" width={WIDTH} height={HEIGHT} rx="7" />
-      <rect width={WIDTH} height={HEIGHT} rx="7" />
-      <path class="sign" d={it.sign} transform="translate(8,12)" />
-      <text x="32" y="17" class="name">{short(name, 17)}</text>
-      <text x={WIDTH - 9} y="17" class="count">{members.length.toLocaleString()}</text>
-      <text x="32" y="32" class="word">{count < members.length ? `${count} ${it.word}` : `all ${it.word}`}</text>
+    <g {...button(at)} class={`node group ${it.family}${at.marked ? ' marked' : ''}`} aria-label={`group ${name}, ${members.length}: ${all}`} aria-expanded={false}>
+      <title>{`${name}: ${all}. Opens the group.`}</title>
+      <rect class="tint behind" x={x + 5} y={y + 5} width={WIDTH} height={HEIGHT} rx="7" />
+      <rect class="tint" x={x} y={y} width={WIDTH} height={HEIGHT} rx="7" />
+      <path class="sign tint" d={moved(it.sign, x + 8, y + 12)} />
+      <text x={x + 32} y={y + 17} class="name">{short(name, 17)}</text>
+      <text x={x + WIDTH - 9} y={y + 17} class="count">{members.length.toLocaleString()}</text>
+      <text x={x + 32} y={y + 32} class="word tint">{count < members.length ? `${count} ${it.word}` : `all ${it.word}`}</text>
       {parts}
     </g>
   )
 }
+
+/** Its state, and what it is where there is room for that. */
+const said = (word: string, kind = '') => (kind && !word.includes(kind) ? `${word} · ${short(kind, Math.max(6, 22 - word.length))}` : word)
 
 const rank = (word: string) => (URGENCY.indexOf(word) + URGENCY.length + 1) % (URGENCY.length + 1)
 

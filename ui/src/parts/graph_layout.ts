@@ -45,6 +45,16 @@ export function curve(points: [number, number][]): string {
   return text
 }
 
+/** A path of a sign, somewhere else: what it says of absolute places is moved. */
+export function moved(path: string, x: number, y: number): string {
+  return path.replace(/([MLCVH])([^a-zA-Z]*)/g, (_, command: string, numbers: string) => {
+    const across = (n: number) => (command === 'V' ? false : command === 'H' || n % 2 === 0)
+    return command + [...numbers.matchAll(/-?(?:\d*\.)?\d+/g)].map(([text], n) => round(Number(text) + (across(n) ? x : y))).join(' ')
+  })
+}
+
+const round = (value: number) => Math.round(value * 100) / 100
+
 /** Left, top, right, bottom. */
 export type Box = readonly [number, number, number, number]
 

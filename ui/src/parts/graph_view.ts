@@ -1,6 +1,7 @@
 /** Which piece of a drawing is seen: moved and zoomed without drawing it anew. */
 import type { RefObject } from 'preact'
 import { useLayoutEffect, useMemo } from 'preact/hooks'
+import { batch, type Signal } from '@preact/signals'
 import { boxes, HEIGHT, WIDTH, within, type Layout } from './graph_layout'
 
 const EDGE = 14
@@ -20,27 +21,35 @@ export interface View {
   show: (at: readonly [number, number]) => void
 }
 
-export function useView(svg: RefObject<SVGSVGElement | null>, place: RefObject<SVGGElement | null>, layout: Layout): View {
+/** Which nodes are seen, and whether from so far that no letter can be told from another: moving and zooming tells. */
+export interface Seen {
+  nodes: readonly Signal<boolean>[]
+  far: Signal<boolean>
+}
+
+export function useView(svg: RefObject<SVGSVGElement | null>, place: RefObject<SVGGElement | null>, layout: Layout, seen: Seen): View {
   const view = useMemo(() => {
     let [x, y, scale] = [0, 0, 1]
     let size = { width: 0, height: 0 }
     const all = boxes(layout)
-    const seen: boolean[] = []
-    /** What is out of sight is not drawn, so that a change costs what is seen of it. */
+    const shown: boolean[] = []
+    const first = layout.lines.length
+    /** What is out of sight is not in the page, so that a change costs what is seen of it. */
     const put = () => {
       const drawn = place.current
       if (!drawn) return
       drawn.setAttribute('transform', `translate(${x.toFixed(1)},${y.toFixed(1)}) scale(${scale.toFixed(4)})`)
       drawn.classList.toggle('far', scale < FAR)
-      const sight = [-x / scale - EDGE, -y / scale - EDGE, (size.width - x) / scale + EDGE, (size.height - y) / scale + EDGE] as const
-      all.forEach((box, i) => {
-        const is = within(box, sight)
-        if (is === seen[i]) return
-        const each = drawn.children[i] as SVGElement | undefined
-        if (!each || (!is && each.getAttribute('tabindex') === '0')) return // where the keys come in stays
-        seen[i] = is
-        each.style.display = is ? '' : 'none'
-      })
+      seen.far.value = scale < FAR
+      const box = [-x / scale - EDGE, -y / scale - EDGE, (size.width - x) / scale + EDGE, (size.height - y) / scale + EDGE] as const
+      batch(() => all.forEach((each, i) => {
+        const at = drawn.children[i] as SVGElement | undefined
+        const is = within(each, box)
+        if (!at || is === shown[i]) return
+        shown[i] = is || at.getAttribute('tabindex') === '0' // where the keys come in stays
+        at.style.display = shown[i] ? '' : 'none'
+        if (i >= first) seen.nodes[i - first]!.value = shown[i]!
+      }))
     }
     const measure = () => {
       const { width, height } = svg.current!.getBoundingClientRect()

@@ -1,6 +1,5 @@
 /** `/runs/:run`: a run as it goes: what made it, what holds it up, its graph, and what each task did with its time. */
 import { useEffect, useMemo } from 'preact/hooks'
-import { useComputed } from '@preact/signals'
 import type { Answer } from '../api/client'
 import { useGet, type Asked } from '../api/query'
 import { Ago, Choice, Empty, Fact, Head, Instant, Link, Panel, Shown, State, Wrong } from '../parts/basics'
@@ -13,7 +12,7 @@ import { RunCode } from './run_code'
 import { Actions, Alerts, Banner } from './run_actions'
 import { Cause, Failures, Path } from './run_cause'
 import { CauseChain, Events } from './run_chain'
-import { useLive, type Live, type Task } from './run_live'
+import { useAll, useLive, type Live, type Task } from './run_live'
 import { Params } from './run_params'
 import { Chosen } from './run_task'
 import './run.css'
@@ -99,11 +98,7 @@ function Timeline({ run, graph, live, critical }: { run: string; graph: RunGraph
   const state = query.value.get('state') ?? ''
   const text = (query.value.get('q') ?? '').toLowerCase()
   const only = query.value.get('only') === 'path'
-  const counts = useComputed(() => {
-    const found = new Map<string, number>()
-    for (const task of live.tasks.value) found.set(task.state.value, (found.get(task.state.value) ?? 0) + 1)
-    return [...found].sort(([a], [b]) => URGENCY.indexOf(a) - URGENCY.indexOf(b))
-  })
+  const chosen = query.value.get('task') ?? undefined
   const tasks = live.tasks.value
   const rows = tasks.filter((task: Task) => (!state || task.state.value === state) && (!text || task.place.toLowerCase().includes(text)) && (!only || critical.has(task.place)))
   if (only) rows.sort((a, b) => critical.get(a.place)! - critical.get(b.place)!)
@@ -111,18 +106,34 @@ function Timeline({ run, graph, live, critical }: { run: string; graph: RunGraph
     () => rows.map((task) => ({ id: task.place, label: task.place, to: `/runs/${part(run)}/t/${part(task.place)}`, state: task.state, first: task.first, moves: task.moves, ...(task.index < 0 ? {} : { made: () => live.whole.value.get(task.task)?.moves.value.findLast((move) => move.now === 'mapped')?.at }) })),
     [tasks, rows.length, state, text, only, only ? critical : null, state ? rows.map((task) => task.id).join() : ''],
   )
+  const opened = Date.parse(graph.started_at ?? graph.created_at)
+  const ended = graph.ended_at ? Date.parse(graph.ended_at) : null
+  // what happens beside it draws no row anew
+  const gantt = useMemo(() => <Gantt rows={shown} opened={opened} ended={ended} label="What tasks did when" chosen={chosen} onChoose={choose} critical={critical} />, [shown, opened, ended, chosen, critical])
   return (
     <Panel title="Timeline" id="timeline" side={<Legend />}>
       <div class="filters">
-        <Choice label="State" value={state} onChange={(chosen) => filter({ state: chosen })}
-          options={[['', 'All'], ...counts.value.map(([word, count]): [string, preact.ComponentChildren] => [word, <State of={word} count={count} />])]} />
+        <States live={live} chosen={state} />
         <input type="search" aria-label="Find a task" placeholder="Find a task" value={text} onInput={(event) => filter({ q: event.currentTarget.value })} />
         <label class="run-path"><input type="checkbox" checked={only} onChange={(event) => filter({ only: event.currentTarget.checked ? 'path' : null })} /> Critical path only</label>
       </div>
       {live.more.value && <p class="dim">The first {tasks.length.toLocaleString()} tasks are shown: <code>bide show {run}</code> lists all.</p>}
       {shown.length === 0
         ? <Empty title={tasks.length ? 'No task matches' : 'No task yet'}>{tasks.length ? 'Take a filter away.' : 'Its tasks are made when the run begins.'}</Empty>
-        : <Gantt rows={shown} opened={Date.parse(graph.started_at ?? graph.created_at)} ended={graph.ended_at ? Date.parse(graph.ended_at) : null} label="What tasks did when" chosen={query.value.get('task') ?? undefined} onChoose={choose} critical={critical} />}
+        : gantt}
     </Panel>
+  )
+}
+
+/** How many tasks are in each state: what changes with every event, and nothing else does. */
+function States({ live, chosen }: { live: Live; chosen: string }) {
+  const counts = useAll(live, (tasks) => {
+    const found = new Map<string, number>()
+    for (const task of tasks) found.set(task.state.peek(), (found.get(task.state.peek()) ?? 0) + 1)
+    return [...found].sort(([a], [b]) => URGENCY.indexOf(a) - URGENCY.indexOf(b))
+  })
+  return (
+    <Choice label="State" value={chosen} onChange={(state) => filter({ state })}
+      options={[['', 'All'], ...counts.value.map(([word, count]): [string, preact.ComponentChildren] => [word, <State of={word} count={count} />])]} />
   )
 }

@@ -23,12 +23,11 @@ export function Actions({ run, dag, state, live }: { run: string; dag: string; s
         verb: 'Cancel the run',
       })}>Cancel</Act>
     )
-  const failed = count(live, 'failed', 'lost', 'timed_out', 'upstream_failed', 'cancelled')
   const rerun = (whole: boolean) => ({
     title: whole ? `Run all of run ${run} again` : `Run again what did not succeed in run ${run}`,
     preview: whole
       ? <p>All {live.tasks.peek().length.toLocaleString()} tasks of this run of <b>{dag}</b> start anew, those that succeeded as well.</p>
-      : <p>{failed.toLocaleString()} tasks of this run of <b>{dag}</b> did not succeed and start anew; those that succeeded are kept.</p>,
+      : <p>{count(live, 'failed', 'lost', 'timed_out', 'upstream_failed', 'cancelled').toLocaleString()} tasks of this run of <b>{dag}</b> did not succeed and start anew; those that succeeded are kept.</p>,
     command: () => `bide rerun ${run}${whole ? ' --run' : ''}`,
     act: async () => (await post('/api/v1/runs/{run}/rerun', { run }, { whole })).done,
     ...(!whole && { undo: async () => void (await post('/api/v1/runs/{run}/cancel', { run })) }),

@@ -1,6 +1,5 @@
 /** Why a run is as it is: what made it, what broke in it and what did not run because of that, and where its time went. */
 import { useMemo } from 'preact/hooks'
-import { useComputed } from '@preact/signals'
 import { useGet, type Asked } from '../api/query'
 import { Empty, Instant, Link, Panel, Shown, State } from '../parts/basics'
 import { Details } from '../parts/details'
@@ -10,15 +9,19 @@ import { filter, part } from '../lib/router'
 import { wanted } from '../lib/pools'
 import { span } from '../lib/time'
 import { below } from './run_below'
-import type { Live } from './run_live'
+import { useAll, type Live, type Task } from './run_live'
 import type { RunGraph, RunShown, RunStats } from './run'
 
 const BROKEN = ['failed', 'lost', 'timed_out']
+const NONE: readonly Task[] = []
 const KINDS: Record<string, string> = { scheduled: 'its schedule', manual: 'hand', backfill: 'a backfill', asset: 'new data of assets', plan: 'a plan that mends data', replan: 'a plan that mends data' }
 
 /** The first causes: what broke by itself, and what of the graph stands still because of it. */
 export function Failures({ run, graph, live }: { run: string; graph: RunGraph; live: Live }) {
-  const found = useComputed(() => live.tasks.value.filter((task) => BROKEN.includes(task.state.value)))
+  const found = useAll(live, (tasks) => {
+    const broken = tasks.filter((task) => BROKEN.includes(task.state.peek()))
+    return broken.length ? broken : NONE
+  })
   const under = useMemo(() => below(graph.tasks), [graph.version])
   if (found.value.length === 0) return null
   const whole = live.whole.value

@@ -1,6 +1,6 @@
 /** A run as it goes: its tasks, asked once, and then moved by the events of the feed, each task alone. */
 import { useEffect, useMemo } from 'preact/hooks'
-import { batch, signal, type Signal } from '@preact/signals'
+import { batch, signal, useComputed, type ReadonlySignal, type Signal } from '@preact/signals'
 import { address, getAt, Problem, type Answer } from '../api/client'
 import { connection, subscribe, type Event } from '../api/feed'
 import { place } from '../parts/gantt_bars'
@@ -31,6 +31,8 @@ export interface Live {
   more: Signal<boolean>
   /** The run's own state, once an event has told it. */
   run: Signal<string>
+  /** Another number after each change of what any of them is in: who counts them all reads this, and not a thousand signals. */
+  turn: Signal<number>
 }
 
 /** So long, ms, events of a page in the background are gathered. */
@@ -39,8 +41,16 @@ const UNSEEN = 100
 /** Instances that are drawn; of a run with more the first. */
 export const MOST = 5000
 
+/** Of all tasks as they are now, made anew after each change of any. */
+export function useAll<T>(live: Live, made: (tasks: readonly Task[]) => T): ReadonlySignal<T> {
+  return useComputed(() => {
+    void live.turn.value
+    return made(live.tasks.peek())
+  })
+}
+
 export function useLive(run: string): Live {
-  const live = useMemo(() => ({ tasks: signal<Task[]>([]), whole: signal(new Map<string, Task>()), error: signal<Problem | undefined>(undefined), ready: signal(false), more: signal(false), run: signal('') }), [run])
+  const live = useMemo(() => ({ tasks: signal<Task[]>([]), whole: signal(new Map<string, Task>()), error: signal<Problem | undefined>(undefined), ready: signal(false), more: signal(false), run: signal(''), turn: signal(0) }), [run])
   useEffect(() => {
     const stop = new AbortController()
     const known = new Map<string, Task>()
@@ -70,6 +80,7 @@ export function useLive(run: string): Live {
           live.more.value = at !== null
           live.error.value = undefined
           live.ready.value = true
+          live.turn.value++
           heard(events)
         })
       } catch (error) {
@@ -85,15 +96,17 @@ export function useLive(run: string): Live {
         return
       }
       let strange = false
+      let moved = false
       batch(() => {
         for (const event of events) {
           if (event.run_id !== run) continue
           if (event.kind === 'run') live.run.value = event.now
           if (event.kind !== 'task' || event.task === null) continue
           const task = known.get(place(event.task, event.map_index))
-          if (task) apply(task, event)
-          else strange = true
+          if (!task) strange = true
+          else if (apply(task, event)) moved = true
         }
+        if (moved) live.turn.value++
       })
       // tasks that were not there before: a list has become instances
       if (strange && timer === undefined && known.size < MOST)
@@ -164,13 +177,14 @@ function set(task: Task, each: Times) {
   task.moves.value = moved(each)
 }
 
-/** One move; of what was in the answer already nothing. */
-export function apply(task: Task, event: Pick<Event, 'at' | 'was' | 'now' | 'reason'>) {
+/** One move, and whether it was one: of what was in the answer already nothing. */
+export function apply(task: Task, event: Pick<Event, 'at' | 'was' | 'now' | 'reason'>): boolean {
   const at = Date.parse(event.at)
   const last = task.moves.peek().at(-1)
-  if (event.was === event.now || event.was !== task.state.peek() || (last && last.at > at)) return
+  if (event.was === event.now || event.was !== task.state.peek() || (last && last.at > at)) return false
   if (event.now === 'running' && event.was === 'ready') task.attempts.value++
   task.state.value = event.now
   task.reason.value = event.reason
   task.moves.value = [...task.moves.peek(), { at, now: event.now }]
+  return true
 }
