@@ -137,9 +137,9 @@ def test_100_changes_of_state_are_drawn_at_once(page: Page, house: House, wide: 
     page.get_by_role("button", name="Fit").click()
     expect(page.locator("svg .node.busy:visible")).to_have_count(100)
     expect(one.locator("text")).to_have_count(0)  # too far away to be read
-    expect(page.locator("svg").get_by_role("button", name=re.compile(r"^step(_\d+)?: running$"))).to_have_count(
-        100
-    )
+    expect(
+        page.locator("svg").get_by_role("button", name=re.compile(r"^step(_\d+)?: running$"))
+    ).to_have_count(100)
     one.nth(50).hover()
     expect(one.nth(50).locator("title")).to_have_text(re.compile(r"^step(_\d+)?: running$"))
     page.get_by_text("As a list").click()
