@@ -33,7 +33,7 @@ SCROLL = """async step => {
         }
         requestAnimationFrame(next)
     })
-    return { frames, seen: document.querySelector('.virtual-row:last-child').getAttribute('aria-rowindex') }
+    return { frames, seen: Math.max(...[...document.querySelectorAll('.virtual-row')].map(row => row.getAttribute('aria-rowindex'))) }
 }"""
 
 

@@ -120,6 +120,7 @@ def test_all_of_a_group_are_counted_and_then_extended_satisfied_and_failed(page:
     ask(page, pages, "Look now").get_by_role("button", name="Look now").click()
     expect(page.get_by_text("2 of 2 waits done.")).to_be_visible()
     dialog = ask(page, pages, "Fail")
+    expect(dialog.get_by_role("heading")).to_have_text("Fail 2 waits")  # counted before there is another
     house.trigger("waiting", "2026-03-04T00:00:00+00:00")
     house.until("/waits?kind=http", lambda found: len(found) == 3)
     dialog.get_by_role("button", name="Fail 2 waits").click()

@@ -21,15 +21,46 @@ export function rowAt(tops: readonly number[], y: number): number {
   return low
 }
 
+/** A place in the page: what stands in it changes, the place stays where it is. */
+export interface Place { key: number; name: string }
+
+/** What stays keeps its place, what comes takes those of what is gone, and then new ones. `spare`: a place that nothing takes keeps what it has. */
+export function seated(places: readonly Place[], wanted: readonly string[], spare: boolean): Place[] {
+  const there = new Set(places.map((place) => place.name))
+  const staying = new Set(wanted)
+  const coming = wanted.filter((name) => !there.has(name)).reverse()
+  const found: Place[] = []
+  for (const place of places) {
+    const next = staying.has(place.name) ? place.name : coming.pop() ?? (spare ? place.name : undefined)
+    if (next !== undefined) found.push(next === place.name ? place : { key: place.key, name: next })
+  }
+  let key = places.reduce((most, place) => Math.max(most, place.key), -1)
+  while (coming.length) found.push({ key: ++key, name: coming.pop()! })
+  return found
+}
+
+/** In the order in which they are read. */
+export function ordered(places: readonly Place[], wanted: readonly string[]): Place[] {
+  const rank = new Map(wanted.map((name, at) => [name, at]))
+  return [...places].sort((a, b) => rank.get(a.name)! - rank.get(b.name)!)
+}
+
+interface Made<T> { row: T; at: number; top: number; tall: number; of: unknown; body: ComponentChildren; it: VNode }
+
 /** So far beyond what is seen, in pixels, rows are in the page: what is scrolled to is there before it is asked for. */
 const BEYOND = 240
+/** So long, ms, after the last piece of it scrolling is over. */
+const REST = 150
 
-export function Virtual<T>({ rows, height, id, children, label, onShown }: {
+/** While it is scrolled, rows that come are written into the places of rows that have gone: nothing is made, moved or thrown away. As soon
+ *  as it rests, or anything in it has the focus, rows stand in the page in the order in which they are read. */
+export function Virtual<T extends object>({ rows, height, id, children, label, onShown }: {
   rows: readonly T[]
-  /** In pixels: the same for as long as the row is the same. */
-  height: (row: T) => number
+  /** In pixels: the same for as long as the row and this function are the same. */
+  height: (row: T, at: number) => number
   id: (row: T) => string
-  children: (row: T) => ComponentChildren
+  /** What a row is made of: the same function for as long as the same row makes the same. */
+  children: (row: T, at: number) => ComponentChildren
   label: string
   /** What is in the page now, after each change of that. */
   onShown?: (rows: readonly T[]) => void
@@ -37,27 +68,43 @@ export function Virtual<T>({ rows, height, id, children, label, onShown }: {
   const box = useRef<HTMLDivElement>(null)
   const [span, setSpan] = useState<[number, number]>([0, 30])
   const [held, setHeld] = useState<string | null>(null)
+  const [moving, setMoving] = useState(false)
   const tops = useMemo(() => offsets(rows.map(height)), [rows, height])
+  const page = useRef<{ places: Place[]; made: Map<number, Made<T>>; of: unknown }>({ places: [], made: new Map(), of: rows })
 
-  useLayoutEffect(() => {
+  const latest = useRef(tops)
+  latest.current = tops
+  const look = useMemo(() => () => {
+    const top = -(box.current?.getBoundingClientRect().top ?? 0)
+    const from = rowAt(latest.current, top - BEYOND)
+    const to = rowAt(latest.current, top + innerHeight + BEYOND) + 1
+    setSpan((was) => (was[0] === from && was[1] === to ? was : [from, to]))
+  }, [])
+  useLayoutEffect(look, [tops])
+  useEffect(() => {
     let asked = 0
-    const look = () => {
-      asked = 0
-      const top = -(box.current?.getBoundingClientRect().top ?? 0)
-      const from = rowAt(tops, top - BEYOND)
-      const to = rowAt(tops, top + innerHeight + BEYOND) + 1
-      setSpan((was) => (was[0] === from && was[1] === to ? was : [from, to]))
+    let rest: ReturnType<typeof setTimeout> | undefined
+    const soon = () => {
+      asked ||= requestAnimationFrame(() => {
+        asked = 0
+        look()
+      })
     }
-    const soon = () => { asked ||= requestAnimationFrame(look) }
-    look()
-    addEventListener('scroll', soon, { passive: true })
+    const scrolled = () => {
+      soon()
+      setMoving(true)
+      clearTimeout(rest)
+      rest = setTimeout(() => setMoving(false), REST)
+    }
+    addEventListener('scroll', scrolled, { passive: true })
     addEventListener('resize', soon)
     return () => {
       cancelAnimationFrame(asked)
-      removeEventListener('scroll', soon)
+      clearTimeout(rest)
+      removeEventListener('scroll', scrolled)
       removeEventListener('resize', soon)
     }
-  }, [tops])
+  }, [])
 
   const [from, to] = [Math.min(span[0], rows.length), Math.min(span[1], rows.length)]
   const shown: number[] = []
@@ -67,23 +114,42 @@ export function Virtual<T>({ rows, height, id, children, label, onShown }: {
   if (kept >= 0 && kept < from) shown.unshift(kept)
   else if (kept >= to) shown.push(kept)
 
-  // a row that stays is not made again by scrolling: only what comes into sight is work
-  const made = useMemo(() => new Map<number, VNode>(), [rows, tops, children])
-  for (const at of made.keys()) if ((at < from || at >= to) && at !== kept) made.delete(at)
-  const drawn = (at: number) => {
-    const row = rows[at]!
-    const name = id(row)
+  const wanted = shown.map((at) => id(rows[at]!))
+  const where = new Map(wanted.map((name, n) => [name, shown[n]!]))
+  const loose = moving && held === null
+  const seats = seated(page.current.places, wanted, loose && page.current.of === rows)
+  page.current.places = loose ? seats : ordered(seats, wanted)
+  page.current.of = rows
+  const { made } = page.current
+  if (made.size > page.current.places.length) {
+    const keys = new Set(page.current.places.map((place) => place.key))
+    for (const key of made.keys()) if (!keys.has(key)) made.delete(key)
+  }
+  const drawn = ({ key, name }: Place) => {
+    const was = made.get(key)
+    const at = where.get(name)
+    if (at === undefined) return was!.it // out of sight, until its place is wanted
+    const [row, top, tall] = [rows[at]!, tops[at]!, tops[at + 1]! - tops[at]!]
+    const same = was?.row === row && was.of === children
+    if (same && was.at === at && was.top === top && was.tall === tall) return was.it
+    const body = same ? was.body : children(row, at)
     const it = (
       <div
-        key={name} class="virtual-row" role="row" aria-rowindex={at + 1} data-row={name}
-        style={{ transform: `translateY(${tops[at]}px)`, height: `${tops[at + 1]! - tops[at]!}px` }}
+        key={key} class="virtual-row" role="row" aria-rowindex={at + 1} data-row={name}
+        style={{ transform: `translateY(${top}px)`, height: `${tall}px` }}
       >
-        {children(row)}
+        {body}
       </div>
     )
-    made.set(at, it)
+    made.set(key, { row, at, top, tall, of: children, body, it })
     return it
   }
+
+  // a row that is moved within the page would lose the focus
+  const focused = document.activeElement as HTMLElement | null
+  useLayoutEffect(() => {
+    if (focused !== document.activeElement && focused?.isConnected && box.current?.contains(focused)) focused.focus({ preventScroll: true })
+  })
 
   useEffect(() => onShown?.(rows.slice(from, to)), [rows, from, to])
   return (
@@ -93,7 +159,7 @@ export function Virtual<T>({ rows, height, id, children, label, onShown }: {
       onFocusIn={(event) => setHeld((event.target as Element).closest('[data-row]')?.getAttribute('data-row') ?? null)}
       onFocusOut={() => setHeld(null)}
     >
-      {shown.map((at) => made.get(at) ?? drawn(at))}
+      {page.current.places.map(drawn)}
     </div>
   )
 }

@@ -24,7 +24,10 @@ const ORDERS: [Order, string][] = [['deadline', 'Nearest deadline'], ['since', '
 const FEW = 40
 const REFRESHED_MS = 2000
 
-type Item = { at: 'group'; key: string; group: Group; opened: boolean } | { at: 'line'; key: string; line: Line; what: boolean; trouble: string } | { at: 'note'; key: string; text: string }
+interface Head { id: string; group: Group; opened: boolean }
+interface Note { id: string; text: string }
+/** A wait stands for itself: as long as nothing else is known of it, it is the same row. */
+type Item = Line | Head | Note
 
 const narrow = signal(matchMedia('(max-width: 760px)').matches)
 matchMedia('(max-width: 760px)').addEventListener('change', (change) => (narrow.value = change.matches))
@@ -157,32 +160,46 @@ function Room({ groups, by, order, of }: { groups: Group[]; by: By; order: Order
   }, [])
 
   const items: Item[] = []
+  const under: Under[] = []
   for (const group of groups) {
     const lines = known.current.get(group.key)
-    items.push({ at: 'group', key: `g:${group.key}`, group, opened: lines !== undefined })
+    items.push({ id: `g:${group.key}`, group, opened: lines !== undefined })
     if (!lines) continue
-    for (const line of lines.rows.value) items.push({ at: 'line', key: line.id, line, what: by !== 'what' && group.things > 1, trouble: group.trouble })
-    if (lines.error.value) items.push({ at: 'note', key: `e:${group.key}`, text: lines.error.value.detail })
-    else if (lines.loading.value) items.push({ at: 'note', key: `l:${group.key}`, text: `Reading ${group.waits.toLocaleString()} waits` })
+    under.push({ from: items.length, what: by !== 'what' && group.things > 1, trouble: group.trouble })
+    for (const line of lines.rows.value) items.push(line)
+    if (lines.error.value) items.push({ id: `e:${group.key}`, text: lines.error.value.detail })
+    else if (lines.loading.value) items.push({ id: `l:${group.key}`, text: `Reading ${group.waits.toLocaleString()} waits` })
   }
-  const heights = narrow.value ? NARROW : WIDE
+  const toggles = useRef(toggle)
+  toggles.current = toggle
+  // the same for as long as groups are the same: then a row that is the same is not drawn anew
+  const { draw, height } = useMemo(() => {
+    const above = (at: number) => under.findLast((each) => each.from <= at)!
+    return {
+      draw: (item: Item, at: number) => {
+        if ('group' in item) return <GroupHead group={item.group} of={{ ...of, ...common(by, item.group.key) }} opened={item.opened} onToggle={() => toggles.current(item.group.key)} />
+        if ('text' in item) return <div class="note-line" role="cell">{item.text}</div>
+        return <Row line={item} what={above(at).what} trouble={above(at).trouble} />
+      },
+      height: (item: Item, at: number) => {
+        if ('text' in item) return 40
+        if ('group' in item) return (narrow.value ? 146 : 66) + (item.group.failing ? (narrow.value ? 40 : 24) : 0)
+        return narrow.value ? (above(at).what ? 132 : 112) : 48
+      },
+    }
+  }, [JSON.stringify([by, of, under]), narrow.value])
   return (
     <>
     <div class="waits-heads dim" aria-hidden="true"><span>Who waits for what</span><span>What the last look saw</span><span>Next</span><span>Time left</span></div>
-    <Virtual
-      label="Waits" rows={items} id={(item) => item.key} height={heights} onShown={(rows) => (shown.current = rows)}
-    >
-      {(item) =>
-        item.at === 'group' ? <GroupHead group={item.group} of={{ ...of, ...common(by, item.group.key) }} opened={item.opened} onToggle={() => toggle(item.group.key)} />
-        : item.at === 'line' ? <Row line={item.line} what={item.what} trouble={item.trouble} />
-        : <div class="note-line" role="cell">{item.text}</div>}
-    </Virtual>
+    <Virtual label="Waits" rows={items} id={name} height={height} onShown={(rows) => (shown.current = rows)}>{draw}</Virtual>
     </>
   )
 }
 
-const WIDE = (item: Item) => (item.at === 'group' ? (item.group.failing ? 90 : 66) : item.at === 'line' ? 48 : 40)
-const NARROW = (item: Item) => (item.at === 'group' ? (item.group.failing ? 186 : 146) : item.at === 'line' ? (item.what ? 132 : 112) : 40)
+/** From where on rows are waits of one group, and what its head says of all of them. */
+interface Under { from: number; what: boolean; trouble: string }
+
+const name = (item: Item) => item.id
 
 /** What the waits of a group have in common, as a filter. */
 function common(by: By, key: string): object {
@@ -194,7 +211,7 @@ function common(by: By, key: string): object {
 
 /** What is known now of the looks at what is on the screen: no event tells it. */
 async function refresh(shown: readonly Item[], all: Map<string, Lines>) {
-  const ids = shown.flatMap((item) => (item.at === 'line' ? [item.line.id] : []))
+  const ids = shown.flatMap((item) => ('group' in item || 'text' in item ? [] : [item.id]))
   if (!ids.length || document.visibilityState === 'hidden') return
   try {
     const found = (await getAt<Line[]>(address('/api/v1/waits', {}, { ids: ids.join(','), limit: ids.length }))).items

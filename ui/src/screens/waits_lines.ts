@@ -79,11 +79,14 @@ export class Lines {
     return this.known.has(id)
   }
 
-  /** What is known now of some of them. */
+  /** What is known now of some of them: what is as it was stays the same object. */
   merge(lines: Line[]) {
-    const mine = lines.filter((line) => this.known.has(line.id))
-    mine.forEach((line) => this.take(line))
-    if (mine.length) this.publish()
+    const news = lines.filter((line) => {
+      const was = this.known.get(line.id)
+      return was !== undefined && JSON.stringify(was) !== JSON.stringify(line)
+    })
+    news.forEach((line) => this.take(line))
+    if (news.length) this.publish()
   }
 
   drop(ids: Iterable<string>) {
@@ -114,7 +117,15 @@ export class Lines {
   private publish() {
     this.publishing ||= requestAnimationFrame(() => {
       this.publishing = 0
-      this.rows.value = this.moved ? sorted(this.known.values(), this.order) : this.rows.peek().flatMap((line) => this.known.get(line.id) ?? [])
+      if (this.moved) this.rows.value = sorted(this.known.values(), this.order)
+      else {
+        const rows: Line[] = []
+        for (const { id } of this.rows.peek()) {
+          const line = this.known.get(id)
+          if (line) rows.push(line)
+        }
+        this.rows.value = rows
+      }
       this.moved = false
     })
   }
