@@ -56,6 +56,52 @@ def test_b14_waits_stand_in_groups_by_the_source_they_share(page: Page, house: H
     expect(table.get_by_role("link", name=re.compile("^waiting"))).to_have_count(5)
 
 
+ORDER = """() => {
+    const rows = [...document.querySelectorAll('.virtual-row')]
+    const [read, seen] = [row => Number(row.getAttribute('aria-rowindex')), row => row.getBoundingClientRect().top]
+    const rises = of => rows.every((row, n) => n === 0 || of(rows[n - 1]) < of(row))
+    return rises(read) && rises(seen)
+}"""
+
+
+def test_a_thousand_waits_are_scrolled_through_in_order_and_what_has_the_focus_keeps_it(
+    page: Page, house: House
+) -> None:
+    """The service has one; the page is told of a thousand, each of a task of its own."""
+    line, group = house.ask("/waits?kind=file")[0], house.ask("/wait-groups?by=dag")[0]
+    lines = [{**line, "id": str(10_000 + n), "task": f"t{n:04}"} for n in range(1000)]
+    page.route("**/api/v1/waits?*", lambda route: route.fulfill(json=lines))
+    page.route("**/api/v1/wait-groups?*", lambda route: route.fulfill(json=[{**group, "waits": 1000}]))
+    page.goto(house.url + "/waits?by=dag")
+    table = page.get_by_role("table", name="Waits")
+    expect(table).to_have_attribute("aria-rowcount", "1001")
+    expect(page.get_by_role("link", name="waiting.t0000")).to_be_visible()
+    page.evaluate(
+        "() => new Promise(done => { let n = 0; const next = () => n++ < 12 ? (scrollBy(0, 700), requestAnimationFrame(next)) : done(); next() })"
+    )
+    at = page.evaluate("Math.round((scrollY - document.querySelector('.virtual').offsetTop) / 48)")
+    rows = table.get_by_role("row")
+    expect(page.get_by_role("link", name=f"waiting.t{at + 5:04}")).to_be_visible()
+    page.wait_for_function(ORDER)  # at rest rows stand in the page as they are read
+    assert rows.count() < 60
+    own = rows.filter(has=page.get_by_role("link", name=f"waiting.t{at + 5:04}"))
+    act = own.get_by_role("button")
+    act.click()
+    expect(page.get_by_role("menuitem", name="Look now")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(act).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name=f"waiting.t{at + 6:04}")).to_be_focused()
+    act.click()
+    expect(page.get_by_role("menuitem", name="Look now")).to_be_focused()
+    page.evaluate("scrollTo(0, 0)")
+    expect(page.get_by_role("link", name="waiting.t0000")).to_be_visible()
+    expect(page.get_by_role("menuitem", name="Look now")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(act).to_be_focused()
+    assert page.evaluate(ORDER)
+
+
 def test_one_wait_is_extended_looked_at_satisfied_and_failed_where_it_is_seen(
     page: Page, house: House
 ) -> None:

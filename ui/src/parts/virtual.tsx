@@ -145,10 +145,13 @@ export function Virtual<T extends object>({ rows, height, id, children, label, o
     return it
   }
 
-  // a row that is moved within the page would lose the focus
-  const focused = document.activeElement as HTMLElement | null
+  // a row that has the focus and is moved within the page is scrolled to, or loses it: neither was asked for
+  const focused = held === null ? null : (document.activeElement as HTMLElement | null)
+  const stood = focused && scrollY
   useLayoutEffect(() => {
-    if (focused !== document.activeElement && focused?.isConnected && box.current?.contains(focused)) focused.focus({ preventScroll: true })
+    if (!focused || !box.current?.contains(focused)) return
+    if (focused !== document.activeElement) focused.focus({ preventScroll: true })
+    if (scrollY !== stood) scrollTo({ top: stood!, behavior: 'instant' })
   })
 
   useEffect(() => onShown?.(rows.slice(from, to)), [rows, from, to])
