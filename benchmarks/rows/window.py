@@ -35,6 +35,8 @@ DAGS = Path(__file__).with_name("window_dags.py")
 RUNS, NEWS = 50, 20
 FLAGS = ("--disable-gpu", "--no-first-run", "--disable-background-networking", "--no-sandbox")
 LIVE = ".live.live"
+MIDDLE = "step_948"
+"""Of `bench_burst`: the middle one of those that change."""
 CALM = "() => !document.querySelector('main [aria-busy=true]')"
 FRAMES = """() => {
     window.longest = 0
@@ -158,13 +160,29 @@ def _ms(instant: str) -> float:
 
 
 async def burst(browser: Browser, url: str, token: str, ask: httpx.AsyncClient, go: Path) -> dict[str, float]:
-    """Milliseconds of the longest frame, and of the most that one frame was worked for, while 100 tasks of a shown run
-    become ready, run and succeed; and of the longest frame while nothing does."""
-    run = (await ask.post("/api/v1/dags/bench_burst/runs", json={})).json()["run_id"]
-    page, *_ = await opened(browser, url, token, f"/runs/{run}", "main h1")
+    """Of a shown run of 1,000 tasks as it opens, and once more with all that change in sight at once."""
+    opens = await changing(browser, url, token, ask, go, sight=False)
+    sight = await changing(browser, url, token, ask, go, sight=True)
+    return opens | {f"sight_{name}": value for name, value in sight.items() if name != "still_ms"}
+
+
+async def changing(
+    browser: Browser, url: str, token: str, ask: httpx.AsyncClient, go: Path, *, sight: bool
+) -> dict[str, float]:
+    """Milliseconds of the longest frame, and of the most that one frame was worked for and at what, while 100 tasks of a
+    shown run become ready, run and succeed; and of the longest frame while nothing does."""
+    go.unlink(missing_ok=True)
+    run = (await ask.post("/api/v1/dags/bench_burst/runs", json={"new": True})).json()["run_id"]
+    one = f"?task={MIDDLE}" if sight else ""
+    page, *_ = await opened(browser, url, token, f"/runs/{run}{one}", "main h1")
     while len((await ask.get(f"/api/v1/runs/{run}/times?limit=2000")).json()) < 1000:
         await asyncio.sleep(0.1)
     await asyncio.sleep(2)  # the 899 that do not wait have succeeded, and that is drawn
+    if sight:
+        for _ in range(12):
+            await page.get_by_role("button", name="Zoom out").click()
+        await asyncio.sleep(0.5)
+        assert await page.locator(".node.idle:visible").count() == 100
     await page.evaluate(FRAMES)
     await asyncio.sleep(2)
     still = float(await page.evaluate("window.longest"))
@@ -176,25 +194,41 @@ async def burst(browser: Browser, url: str, token: str, ask: httpx.AsyncClient, 
         await asyncio.sleep(0.05)
     await asyncio.sleep(0.5)
     longest = float(await page.evaluate("window.longest"))
-    return {
-        "frame_ms": longest,
-        "still_ms": still,
-        "work_ms": _most(json.loads(await browser.stop_tracing())["traceEvents"]),
-    }
+    trace = await browser.stop_tracing()
+    await page.close()
+    return {"frame_ms": longest, "still_ms": still, **_most(json.loads(trace)["traceEvents"])}
 
 
-def _most(events: list[dict[str, Any]]) -> float:
-    """Processor time of the longest piece of work of the page's main thread, from the mark on, in milliseconds."""
+PARTS = {
+    "script_ms": ("FireAnimationFrame", "FunctionCall", "TimerFire", "RunMicrotasks"),
+    "layout_ms": ("UpdateLayoutTree", "Layout"),
+    "paint_ms": ("PrePaint", "Paint", "Layerize", "Commit"),
+}
+
+
+def _most(events: list[dict[str, Any]]) -> dict[str, float]:
+    """Processor time of the longest piece of work of the page's main thread, from the mark on, in milliseconds, and what of
+    it was script, style with layout, and what is painted."""
     drawn = [event for event in events if event["name"] == "UpdateLayoutTree"]
     thread = max(
         ((event["pid"], event["tid"]) for event in drawn), key=[(e["pid"], e["tid"]) for e in drawn].count
     )
     mark = min(event["ts"] for event in events if event["name"] == "burst")
-    return max(
-        float(event.get("tdur", 0)) / 1000
-        for event in events
-        if event["name"].endswith("RunTask") and (event["pid"], event["tid"]) == thread and event["ts"] > mark
+    mine = [event for event in events if (event["pid"], event["tid"]) == thread and event["ts"] > mark]
+    most = max(
+        (event for event in mine if event["name"].endswith("RunTask")),
+        key=lambda event: float(event.get("tdur", 0)),
     )
+    found = {"work_ms": float(most.get("tdur", 0)) / 1000, **dict.fromkeys(PARTS, 0.0)}
+    over = most["ts"]
+    for event in sorted(mine, key=lambda event: (event["ts"], -event.get("dur", 0))):
+        part = next((part for part, names in PARTS.items() if event["name"] in names), None)
+        if (
+            part and over <= event["ts"] < most["ts"] + most["dur"]
+        ):  # what is within another part is of that one
+            found[part] += float(event.get("tdur", 0)) / 1000
+            over = event["ts"] + event.get("dur", 0)
+    return found
 
 
 async def visited() -> dict[str, float]:
