@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bide.runtime.clock import SECOND, to_us
 from bide.runtime.errors import StoreLostError
+from bide.runtime.service.shapes import iso
 from bide.runtime.store.apart import check_apart
 from bide.runtime.store.open import open_database
-from bide.runtime.store.rows import _Row, in_one, listed
+from bide.runtime.store.rows import _Row, in_one, in_words, instant, listed, number
 
 
 class OneRow(_Row, frozen=True):
@@ -74,4 +77,37 @@ def test_a_check_apart_finds_what_a_check_finds(tmp_path: Path) -> None:
     assert "run 1 is success and its end is not written" in [
         v.sentence for v in check_apart(db, tmp_path / "none")
     ]
+    conn.close()
+
+
+_CALENDAR = st.integers(to_us(datetime(1, 1, 1, tzinfo=UTC)), to_us(datetime(9999, 12, 31, tzinfo=UTC)))
+
+
+@settings(max_examples=200)
+@given(_CALENDAR | _CALENDAR.map(lambda at: at // SECOND * SECOND))
+def test_an_instant_that_is_made_within_sqlite_is_that_of_all_doors(at_us: int) -> None:
+    conn = sqlite3.connect(":memory:")
+    [(made, none)] = conn.execute(
+        f"SELECT {instant('at')}, {instant('missing')} FROM (SELECT ? AS at, NULL AS missing)", (at_us,)
+    ).fetchall()
+    conn.close()
+    assert (made, none) == (iso(at_us), None)
+
+
+class Line(msgspec.Struct, frozen=True):
+    id: str
+    at: str | None
+    text: str
+
+
+def test_rows_in_words_are_in_the_order_of_the_query_and_damage_is_told() -> None:
+    conn = _table([(3, "three", None), (1, 'one "and" \\', 0.5), (2, "two", None)])
+    words = {"id": number("number"), "at": instant("number * 1000000")}
+    found = in_words(conn, Line, "SELECT * FROM one ORDER BY number DESC LIMIT 2", words)
+    assert found == [Line("3", "1970-01-01T00:00:03Z", "three"), Line("2", "1970-01-01T00:00:02Z", "two")]
+    [last] = in_words(conn, Line, "SELECT * FROM one WHERE number = ?", words, (1,))
+    assert last.text == 'one "and" \\'
+    conn.execute("UPDATE one SET text = NULL")
+    with pytest.raises(msgspec.ValidationError):
+        in_words(conn, Line, "SELECT * FROM one", words)
     conn.close()

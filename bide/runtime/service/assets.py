@@ -34,7 +34,7 @@ from bide.runtime.service.doors import Door, Live
 from bide.runtime.service.impact import Impacts
 from bide.runtime.service.plan_shapes import PlanRun
 from bide.runtime.service.plans import Plans
-from bide.runtime.service.shapes import Detail, Done, Interval, iso, iso_or_none
+from bide.runtime.service.shapes import Detail, Done, Interval, iso
 from bide.runtime.service.standings import Standings, limits_line
 from bide.runtime.service.uses import Uses
 from bide.runtime.spans import Span, covers, share
@@ -185,18 +185,14 @@ def _by_asset(pairs: list[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
 
 def _listed(conn: sqlite3.Connection, name: str | None, limit: int = 1, after: str = "") -> list[AssetLine]:
     producers, consumers = _by_asset(reads.producers(conn)), _by_asset(reads.consumers(conn))
+    used = producers.keys() | consumers.keys()
     return [
-        AssetLine(
-            asset=row.name,
-            version=None if row.version is None else str(row.version),
-            interval=None
-            if row.start_us is None or row.end_us is None
-            else Interval(start=iso(row.start_us), end=iso(row.end_us)),
-            created_at=iso_or_none(row.created_us),
-            producers=producers.get(row.name, ()),
-            consumers=consumers.get(row.name, ()),
+        line
+        if line.asset not in used
+        else msgspec.structs.replace(
+            line, producers=producers.get(line.asset, ()), consumers=consumers.get(line.asset, ())
         )
-        for row in reads.assets(conn, name, limit, after)
+        for line in reads.assets(conn, AssetLine, name, limit, after)
     ]
 
 
@@ -225,8 +221,7 @@ def _versions(conn: sqlite3.Connection, asset: str, limit: int, before: int) -> 
 def _known(conn: sqlite3.Connection, asset: str) -> AssetLine:
     found = _listed(conn, asset)
     if not found:
-        known = [row.name for row in reads.assets(conn)]
-        near = suggestion(asset, known)
+        near = suggestion(asset, reads.names(conn))
         raise NotFoundError(
             f"there is no asset {asset!r}{near or ': `bide assets list` lists those there are'}"
         )

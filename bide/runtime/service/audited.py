@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Final
 from bide.runtime.errors import NotFoundError
 from bide.runtime.service.addresses import before_number
 from bide.runtime.service.event_shapes import event_line
-from bide.runtime.service.token_shapes import AuditShown
-from bide.runtime.service.who import audit_line
+from bide.runtime.service.token_shapes import AuditLine, AuditShown
 from bide.runtime.store.feed import ALL, FeedLine, Wanted, line_before, lines_after
 from bide.runtime.store.reader import Reader
 from bide.runtime.store.who_reads import audit_row
 
 if TYPE_CHECKING:
     import sqlite3
-
-    from bide.runtime.store.who_reads import AuditRow
-
 MOST: Final = 50
 
 
@@ -27,20 +23,21 @@ def shown(reader: Reader, number: str) -> AuditShown:
     found = reader.read(lambda conn: _seen(conn, before_number(number)))
     if found is None:
         raise NotFoundError(f"there is no line {number} in the audit log: `bide audit` lists them")
-    row, moved = found
+    line, moved = found
     return AuditShown(
-        line=audit_line(row), moved=tuple(event_line(each) for each in moved[:MOST]), more=len(moved) > MOST
+        line=line, moved=tuple(event_line(each) for each in moved[:MOST]), more=len(moved) > MOST
     )
 
 
-def _seen(conn: sqlite3.Connection, number: int) -> tuple[AuditRow, list[FeedLine]] | None:
-    row = audit_row(conn, number)
-    if row is None:
+def _seen(conn: sqlite3.Connection, number: int) -> tuple[AuditLine, list[FeedLine]] | None:
+    found = audit_row(conn, AuditLine, number)
+    if found is None:
         return None
+    row, line = found
     if row.outcome != "ok":
-        return row, []
+        return line, []
     page = lines_after(conn, line_before(conn, row.at_us), _about(row.target), MOST + 1)
-    return row, [each for each in page.lines if each.at_us == row.at_us]
+    return line, [each for each in page.lines if each.at_us == row.at_us]
 
 
 def _about(target: str) -> Wanted:

@@ -79,7 +79,8 @@ class DagViews:
     async def cards(self, limit: int = 100, before: str | None = None) -> list[DagCard]:
         bounded(limit)
         found = await self._reader.ask(
-            Reader.read, lambda conn: [_card(conn, row) for row in reads.dags(conn, before or "", limit)]
+            Reader.read,
+            lambda conn: [_card(row) for row in reads.dags(conn, RecentRun, RECENT, before or "", limit)],
         )
         return [msgspec.structs.replace(card, code_error=self._code_error(card.dag)) for card in found]
 
@@ -210,7 +211,7 @@ def _version(conn: sqlite3.Connection, dag: str, number: int) -> GraphVersionSho
 # --- at a glance, task by task ------------------------------------------------------------------------
 
 
-def _card(conn: sqlite3.Connection, row: reads.DagRow) -> DagCard:
+def _card(row: reads.DagRow) -> DagCard:
     head = typed.decode(row.spec, _Head) if row.spec else _Head()
     return DagCard(
         dag=row.name,
@@ -222,17 +223,7 @@ def _card(conn: sqlite3.Connection, row: reads.DagRow) -> DagCard:
         doc=head.doc.strip().partition("\n")[0],
         tasks=len(head.tasks),
         open_runs=row.open_runs,
-        recent=tuple(
-            RecentRun(
-                run_id=str(run.run_id),
-                state=run.state.value,
-                logical_date=iso(run.logical_us),
-                created_at=iso(run.created_us),
-                started_at=iso_or_none(run.started_us),
-                ended_at=iso_or_none(run.ended_us),
-            )
-            for run in reads.newest_runs(conn, row.dag_id, 2**63 - 1, RECENT)
-        ),
+        recent=typed.decode(row.recent, tuple[RecentRun, ...]),
     )
 
 

@@ -12,8 +12,6 @@ from bide.runtime.engine.states import State
 from bide.runtime.errors import BideError
 from bide.runtime.graph.spec import DagSpec, Lane, Role, TaskSpec
 from bide.runtime.schedules.promise import Promise
-from bide.runtime.service.shapes import AlertLine, iso
-from bide.runtime.store.reader import AlertShown
 
 
 def schedule_words(stored: str) -> str:
@@ -70,23 +68,6 @@ def error_words(stored: str | None) -> str:
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return stored
     return str(fields.get("message", stored)) if isinstance(fields, dict) else stored
-
-
-def alert_line(alert: AlertShown) -> AlertLine:
-    """An alert as every door shows it."""
-    return AlertLine(
-        id=str(alert.alert_id),
-        kind=alert.kind,
-        subject=alert.subject,
-        run_id=None if alert.run_id is None else str(alert.run_id),
-        promise=alert.promise,
-        due=iso(alert.due_us),
-        fired=iso(alert.fired_us),
-        state=alert.state,
-        text=alert.text,
-        severity=alert.severity,
-        owners=typed.decode(alert.owners, tuple[str, ...]),
-    )
 
 
 def nodes_beside(stored: str) -> dict[str, TaskSpec]:

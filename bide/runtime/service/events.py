@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from bide.runtime.clock import Clock
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.service.addresses import before_number, read_date, read_span, run_number
-from bide.runtime.service.event_shapes import KINDS, EventLine, event_line
-from bide.runtime.store.feed import Wanted, is_dag, line_before, lines_after, lines_before
+from bide.runtime.service.event_shapes import KINDS, EventLine
+from bide.runtime.store.feed import Stretch, Wanted, is_dag, line_before, told_after, told_before
 from bide.runtime.store.reader import Reader
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from bide.runtime.service.operations import Asks
 
 MOST: Final = 10_000
 _PAGE: Final = 500
+"""Lines that are read at once: made into objects in one go, which nothing can interrupt."""
+_LOOKS: Final = 8
+"""Stretches of the journal that one question looks through before others are let in."""
 
 
 async def wanted(reader: Asks, run: str | None, dag: str | None, kind: str | None) -> Wanted:
@@ -79,7 +84,7 @@ async def events(
     end = None if before is None else before_number(before)
     now = clock.now()
 
-    def begin(each: Reader) -> tuple[Wanted, _Page]:
+    def begin(each: Reader) -> tuple[Wanted, Stretch[EventLine]]:
         which = _wanted(each, run, dag, kind)
         if since is not None:
             return which, _page(each, which, _place(each, since, now), False, limit)
@@ -94,14 +99,18 @@ async def events(
     return found
 
 
-class _Page(NamedTuple):
-    lines: list[EventLine]
-    upto: int
-    over: bool
+def _page(reader: Reader, which: Wanted, seq: int, back: bool, limit: int) -> Stretch[EventLine]:
+    """What a few looks find, made into words where it is read: each hop to another thread waits for the interpreter's lock."""
+    return reader.read(lambda conn: _looked(conn, which, seq, back, limit))
 
 
-def _page(reader: Reader, which: Wanted, seq: int, back: bool, left: int) -> _Page:
-    """A page in its words, made where it is read: it would hold the loop."""
-    read = lines_before if back else lines_after
-    page = reader.read(lambda conn: read(conn, seq, which, min(_PAGE, left)))
-    return _Page([event_line(line) for line in page.lines], page.upto, page.over)
+def _looked(conn: sqlite3.Connection, which: Wanted, seq: int, back: bool, limit: int) -> Stretch[EventLine]:
+    read = told_before if back else told_after
+    found: list[EventLine] = []
+    for _ in range(_LOOKS):
+        page = read(conn, EventLine, seq, which, min(_PAGE, limit - len(found)))
+        found = page.lines + found if back else found + page.lines
+        seq = page.upto
+        if page.over or len(found) == limit:
+            break
+    return Stretch(found, seq, page.over)

@@ -192,7 +192,7 @@ def _asked(conn: sqlite3.Connection, given: object, interval: object, version: o
     if asset is None:
         raise UsageError("an interval of which asset? name the `asset` beside the `interval`")
     if declared(conn, asset) is None:
-        near = suggestion(asset, [row.name for row in reads.assets(conn)])
+        near = suggestion(asset, reads.names(conn))
         raise NotFoundError(
             f"there is no asset {asset!r}{near or ': `bide assets list` lists those there are'}"
         )

@@ -35,7 +35,6 @@ from bide.runtime.service.addresses import (
     wait_number,
 )
 from bide.runtime.service.describe import (
-    alert_line,
     does,
     nodes_beside,
     promise_in,
@@ -201,7 +200,7 @@ class Operations(Who, Operated):
         asked |= {"kind": kind, "pattern": pattern}
         asked |= {"since_us": None if since is None else read_date(since)}
         asked |= {"until_us": None if until is None else read_date(until)}
-        return await self._reader.ask(lambda reader: [_run_line(run) for run in reader.runs(**asked)])
+        return await self._reader.ask(Reader.run_lines, RunLine, **asked)
 
     async def show(self, run: str, limit: int = 100_000, before: str | None = None) -> RunShown:
         bounded(limit)
@@ -306,9 +305,7 @@ class Operations(Who, Operated):
         if run_id is not None:
             await self._reader.ask(Reader.run, run_id)
         last = before_number(before)
-        return await self._reader.ask(
-            lambda reader: [alert_line(each) for each in reader.alerts(run_id, state, limit, last)]
-        )
+        return await self._reader.ask(Reader.alert_lines, AlertLine, run_id, state, limit, last)
 
     async def events(
         self,
@@ -471,20 +468,6 @@ class Operations(Who, Operated):
         raise NotFoundError(f"there is no DAG {name!r} in {self.db}{_nearest(name, [d.name for d in known])}")
 
 
-def _run_line(run: store.RunShown) -> RunLine:
-    return RunLine(
-        run_id=str(run.run_id),
-        dag=run.dag,
-        state=run.state.value,
-        kind=run.kind,
-        logical_date=iso(run.logical_us),
-        created_at=iso(run.created_us),
-        started_at=iso_or_none(run.started_us),
-        ended_at=iso_or_none(run.ended_us),
-        reason=run.reason,
-    )
-
-
 def _show(reader: Reader, run_id: int, limit: int, before: str | None) -> RunShown:
     run = reader.run(run_id)
     last = 0
@@ -515,7 +498,7 @@ def _show(reader: Reader, run_id: int, limit: int, before: str | None) -> RunSho
             )
             for task in reader.tasks_after(run_id, last, limit)
         ),
-        alerts=tuple(alert_line(each) for each in reader.alerts(run_id)),
+        alerts=tuple(reader.alert_lines(AlertLine, run_id)),
         kind=run.kind,
         version=run.version,
         reason=run.reason,

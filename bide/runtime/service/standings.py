@@ -40,7 +40,9 @@ class Standings:
         now = self._clock.now()
         return await self._reader.ask(
             Reader.read,
-            lambda conn: [_line(conn, each, now) for each in reads.standings(conn, limit, before or "")],
+            lambda conn: [
+                _line(each, now) for each in reads.standings(conn, PartLine, SHOWN, limit, before or "")
+            ],
         )
 
     async def intervals(
@@ -57,16 +59,16 @@ def _intervals(
 ) -> list[PartLine]:
     number = reads.asset_id(conn, name)
     if number is None:
-        near = suggestion(name, [row.name for row in asset_reads.assets(conn)])
+        near = suggestion(name, asset_reads.names(conn))
         raise NotFoundError(
             f"there is no asset {name!r}{near or ': `bide assets list` lists those there are'}"
         )
-    return [_part(each) for each in reads.parts(conn, number, limit, last)]
+    return reads.parts(conn, PartLine, number, limit, last)
 
 
-def _line(conn: sqlite3.Connection, row: reads.StandingRead, now_us: int) -> StandingLine:
+def _line(row: reads.StandingRead, now_us: int) -> StandingLine:
     spec = typed.decode(row.spec, AssetSpec) if row.spec != "{}" else AssetSpec(row.name)
-    parts = tuple(_part(each) for each in reads.parts(conn, row.asset_id, SHOWN))
+    parts = typed.decode(row.parts, tuple[PartLine, ...])
     newest = parts[0] if parts else None
     return StandingLine(
         asset=row.name,
@@ -91,21 +93,6 @@ def _line(conn: sqlite3.Connection, row: reads.StandingRead, now_us: int) -> Sta
 
 def _interval(start_us: int | None, end_us: int | None) -> Interval | None:
     return None if start_us is None or end_us is None else Interval(start=iso(start_us), end=iso(end_us))
-
-
-def _part(row: reads.PartRead) -> PartLine:
-    return PartLine(
-        interval=Interval(start=iso(row.start_us), end=iso(row.end_us)),
-        version=str(row.version),
-        state=row.state,
-        reason=row.reason,
-        created_at=iso(row.created_us),
-        versions=row.versions,
-        newest=str(row.newest),
-        newest_state=row.newest_state,
-        place=f"{row.start_us}.{row.end_us}",
-        limits=limits_line(row.limits),
-    )
 
 
 def limits_line(text: str | None) -> LimitsLine | None:

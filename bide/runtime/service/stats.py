@@ -67,11 +67,11 @@ class Stats:
         return [
             DagSpan(
                 dag=one.dag,
-                runs=one.runs,
-                success=one.success,
-                failed=one.failed,
-                mean_s=None if one.mean_us is None else one.mean_us / SECOND,
-                longest_s=None if one.longest_us is None else one.longest_us / SECOND,
+                runs=one.sums.runs,
+                success=one.sums.success,
+                failed=one.sums.failed,
+                mean_s=None if one.sums.mean_us is None else one.sums.mean_us / SECOND,
+                longest_s=None if one.sums.longest_us is None else one.sums.longest_us / SECOND,
             )
             for one in await self._reader.ask(
                 Reader.read, lambda conn: reads.dag_sums(conn, last, limit, before or "")

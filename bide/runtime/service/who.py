@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from bide.runtime.clock import Clock
 from bide.runtime.errors import UsageError
 from bide.runtime.service import once
 from bide.runtime.service.addresses import before_number, entity, read_date, read_span
-from bide.runtime.service.shapes import iso
 from bide.runtime.service.token_shapes import AuditLine, AuditShown
 from bide.runtime.store.reader import Reader
 
@@ -19,7 +16,6 @@ if TYPE_CHECKING:
     from bide.runtime.service.once import Kept
     from bide.runtime.service.operations import Asks
     from bide.runtime.service.tokens import Tokens
-    from bide.runtime.store.who_reads import AuditRow
 
 
 class Who:
@@ -84,29 +80,12 @@ class Who:
             raise UsageError(f"a limit of {limit} cannot be: use 1 to 100000")
         since_us = None if since is None else _since(since, self._clock.now())
         asked = (since_us, who, verb, outcome, before_number(before), limit, via, target)
-        return await self._reader.ask(
-            Reader.read, lambda conn: [audit_line(row) for row in who_reads.audited(conn, *asked)]
-        )
+        return await self._reader.ask(Reader.read, lambda conn: who_reads.audited(conn, AuditLine, *asked))
 
     async def audit_shown(self, line: str) -> AuditShown:
         from bide.runtime.service.audited import shown
 
         return await self._reader.ask(shown, line)
-
-
-def audit_line(row: AuditRow) -> AuditLine:
-    return AuditLine(
-        id=str(row.audit_id),
-        at=iso(row.at_us),
-        who=row.who,
-        via=row.via,
-        address=row.address,
-        verb=row.verb,
-        target=row.target,
-        args=msgspec.json.decode(row.args),
-        outcome=row.outcome,
-        message=row.message,
-    )
 
 
 def _since(text: str, now: int) -> int:

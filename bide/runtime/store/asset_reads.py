@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from bide.runtime import typed
 from bide.runtime.store.facts import VersionRow, versions_over
-from bide.runtime.store.rows import in_one
+from bide.runtime.store.rows import in_one, in_words, instant, number, span
+
+L = TypeVar("L", bound=msgspec.Struct)
 
 
 class _Read(msgspec.Struct, frozen=True, array_like=True):
     pass
-
-
-class AssetRead(_Read, frozen=True):
-    """An asset with its newest version, None where it has none."""
-
-    name: str
-    version: int | None
-    start_us: int | None
-    end_us: int | None
-    created_us: int | None
 
 
 class VersionRead(_Read, frozen=True):
@@ -78,6 +70,14 @@ class ConsumerRead(_Read, frozen=True):
 
 
 _SEEN: Final = "('published', 'stale', 'degraded', 'superseded', 'invalidated')"
+_LINE: Final = {
+    "asset": "name",
+    "version": number("asset_version_id"),
+    "interval": f"json(iif(start_us IS NULL, NULL, {span('start_us', 'end_us')}))",
+    "created_at": instant("created_us"),
+    "producers": "json('[]')",
+    "consumers": "json('[]')",
+}
 _ASSETS: Final = (
     "SELECT a.name, v.asset_version_id, v.start_us, v.end_us, v.created_us FROM asset a LEFT JOIN asset_version v"
     " ON v.asset_version_id = (SELECT w.asset_version_id FROM asset_version w WHERE w.asset_id = a.asset_id"
@@ -101,12 +101,15 @@ def asset_of(conn: sqlite3.Connection, version_id: int) -> str | None:
     return None if row is None else str(row[0])
 
 
-def assets(
-    conn: sqlite3.Connection, name: str | None = None, limit: int = -1, after: str = ""
-) -> list[AssetRead]:
-    """Assets by name, those behind `after`; or the one of that name."""
+def names(conn: sqlite3.Connection) -> list[str]:
+    """Of all assets."""
+    return [row[0] for row in conn.execute("SELECT name FROM asset ORDER BY name").fetchall()]
+
+
+def assets(conn: sqlite3.Connection, shape: type[L], name: str | None, limit: int, after: str) -> list[L]:
+    """Assets by name, those behind `after`, or the one of that name; in the words of the doors, but for who makes and who uses them."""
     sql = f"{_ASSETS} WHERE (?1 IS NULL OR a.name = ?1) AND a.name > ?3 ORDER BY a.name LIMIT ?2"
-    return in_one(conn, AssetRead, sql, (name, limit, after))
+    return in_words(conn, shape, sql, _LINE, (name, limit, after))
 
 
 def producers(conn: sqlite3.Connection) -> list[tuple[str, str]]:
@@ -141,7 +144,9 @@ def consumers(conn: sqlite3.Connection) -> list[tuple[str, str]]:
 
 def versions(conn: sqlite3.Connection, asset: str, limit: int, before: int = 2**63 - 1) -> list[VersionRead]:
     """The newest first of those below `before`, each with the runs that it made."""
-    found = conn.execute(
+    return in_one(
+        conn,
+        VersionRead,
         "SELECT v.asset_version_id, v.state, v.start_us, v.end_us, v.created_us, v.run_id, d.name, i.task,"
         " (SELECT json_group_array(DISTINCT r.run_id) FROM run_trigger r"
         " WHERE r.asset_version_id = v.asset_version_id AND r.used = 1), v.reason, v.label, v.held, v.shadow, v.meta,"
@@ -152,8 +157,7 @@ def versions(conn: sqlite3.Connection, asset: str, limit: int, before: int = 2**
         " WHERE v.asset_id = (SELECT asset_id FROM asset WHERE name = ?)"
         " AND v.asset_version_id < ? ORDER BY v.asset_version_id DESC LIMIT ?",
         (asset, before, limit),
-    ).fetchall()
-    return typed.convert(found, list[VersionRead])
+    )
 
 
 def consumer(conn: sqlite3.Connection, dag: str) -> ConsumerRead | None:

@@ -9,7 +9,8 @@ import msgspec
 
 from bide.runtime import typed
 from bide.runtime.engine.states import RunState, State
-from bide.runtime.store.rows import in_one
+from bide.runtime.store import words
+from bide.runtime.store.rows import in_one, object_of
 
 
 class _Read(msgspec.Struct, frozen=True, array_like=True):
@@ -17,7 +18,7 @@ class _Read(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DagRow(_Read, frozen=True):
-    """`spec` is its newest graph, JSON; "" where it has none. `open_runs` are not over."""
+    """`spec` is its newest graph, JSON; "" where it has none. `open_runs` are not over; `recent` its last runs, JSON of their shape."""
 
     dag_id: int
     name: str
@@ -27,6 +28,7 @@ class DagRow(_Read, frozen=True):
     version_id: int | None
     spec: str
     open_runs: int
+    recent: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class RunRow(_Read, frozen=True):
@@ -44,20 +46,28 @@ class RunRow(_Read, frozen=True):
 
 _RUN = "run_id, version_id, state, kind, logical_us, scheduled_us, created_us, started_us, ended_us, reason"
 _DAG = (
-    "SELECT d.dag_id, d.name, d.schedule, d.paused, d.next_fires_us, d.version_id, coalesce(v.spec, ''), coalesce(o.n, 0)"
+    "SELECT d.dag_id, d.name, d.schedule, d.paused, d.next_fires_us, d.version_id, coalesce(v.spec, ''), coalesce(o.n, 0), {recent}"
     " FROM dag d LEFT JOIN dag_version v ON v.version_id = d.version_id"
     " LEFT JOIN (SELECT dag_id, count(*) AS n FROM run INDEXED BY run_unfinished WHERE ended_us IS NULL GROUP BY dag_id) o"
     " ON o.dag_id = d.dag_id WHERE d.removed = 0"
 )
 
 
-def dags(conn: sqlite3.Connection, before: str, limit: int) -> list[DagRow]:
-    """Those that are not removed, by name, behind one of them."""
-    return in_one(conn, DagRow, f"{_DAG} AND d.name > ? ORDER BY d.name LIMIT ?", (before, limit))
+def dags(
+    conn: sqlite3.Connection, run: type[msgspec.Struct], shown: int, before: str, limit: int
+) -> list[DagRow]:
+    """Those that are not removed, by name, behind one of them, each with `shown` runs in the shape `run`."""
+    recent = (
+        f"(SELECT json_group_array({object_of(run, words.RECENT)}) FROM (SELECT * FROM run INDEXED BY run_of_dag"
+        " WHERE dag_id = d.dag_id ORDER BY run_id DESC LIMIT ?3))"
+    )
+    sql = f"{_DAG.format(recent=recent)} AND d.name > ?1 ORDER BY d.name LIMIT ?2"
+    return in_one(conn, DagRow, sql, (before, limit, shown), parsed=("recent",))
 
 
 def dag(conn: sqlite3.Connection, name: str) -> DagRow | None:
-    found = in_one(conn, DagRow, f"{_DAG} AND d.name = ?", (name,))
+    sql = _DAG.format(recent="'[]'")
+    found = in_one(conn, DagRow, f"{sql} AND d.name = ?", (name,), parsed=("recent",))
     return found[0] if found else None
 
 

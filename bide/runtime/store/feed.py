@@ -7,14 +7,18 @@ fits nothing costs many short questions, never a long one.
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
+from functools import cache
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from bide.runtime import typed
+from bide.runtime.store import words
+from bide.runtime.store.rows import object_of
 
-WINDOW: Final = 5_000
-"""Lines that one page looks through at most."""
+WINDOW: Final = 20_000
+"""Lines that one page looks through at most: some milliseconds, without the interpreter's lock."""
+L = TypeVar("L", bound=msgspec.Struct)
 
 
 class FeedLine(msgspec.Struct, frozen=True, array_like=True):
@@ -54,13 +58,15 @@ class Wanted(msgspec.Struct, frozen=True):
 ALL: Final = Wanted()
 
 
-class Page(msgspec.Struct, frozen=True):
+class Stretch(msgspec.Struct, Generic[L], frozen=True):
     """Lines in the order of the journal, and how far it has been looked through; `over`: to its end."""
 
-    lines: list[FeedLine]
+    lines: list[L]
     upto: int
     over: bool
 
+
+Page: TypeAlias = Stretch[FeedLine]
 
 _DAG: Final = """coalesce(r.dag_id, CASE e.subject WHEN 'dag' THEN e.subject_id
   WHEN 'backfill' THEN (SELECT dag_id FROM backfill WHERE backfill_id = e.subject_id)
@@ -73,10 +79,11 @@ _ASSET: Final = """CASE e.subject
   WHEN 'delivery' THEN (SELECT v.asset_id FROM delivery d JOIN asset_version v USING (asset_version_id)
                         WHERE d.delivery_id = e.subject_id) END"""
 _NAMED: Final = f"""
-SELECT json_group_array(json_array(seq, at_us, subject, subject_id, run_id, dag, task, map_index, number, asset, was, now, reason))
+SELECT json_group_array({{made}}), {{stop}}, (SELECT {{edge}}(seq) FROM event WHERE {{of}}), ifnull({{edge}}(seq), 0)
 FROM (SELECT e.seq, e.at_us, e.subject, e.subject_id, e.run_id, (SELECT name FROM dag WHERE dag_id = {_DAG}) AS dag,
-       i.task, i.map_index, a.number, (SELECT name FROM asset WHERE asset_id = {_ASSET}) AS asset, e.was, e.now, e.reason
-FROM (SELECT * FROM event WHERE {{of}} ORDER BY seq {{way}} LIMIT :window) e
+       i.task, i.map_index, a.number AS attempt, (SELECT name FROM asset WHERE asset_id = {_ASSET}) AS asset,
+       e.was, e.now, e.reason
+FROM event e
 LEFT JOIN run r ON r.run_id = e.run_id
 LEFT JOIN wait w ON e.subject = 'wait' AND w.wait_id = e.subject_id
 LEFT JOIN attempt a ON a.attempt_id = CASE e.subject WHEN 'attempt' THEN e.subject_id WHEN 'wait' THEN w.attempt_id END
@@ -85,50 +92,73 @@ LEFT JOIN task_instance i ON i.instance_id = CASE e.subject WHEN 'instance' THEN
 WHERE {{fit}} ORDER BY e.seq {{way}} LIMIT :limit)
 """
 # One row, made within SQLite: fetched row by row each would hand the interpreter's lock to and fro, and
-# beside a busy loop that takes 5 ms a row.
-
-_SEEN: Final = (
-    "SELECT count(*), {edge}(seq) FROM (SELECT seq FROM event WHERE {of} ORDER BY seq {way} LIMIT :window)"
-)
-
-
-_decoder: Final = typed.decoder(list[FeedLine])
+# beside a busy loop that takes a switch interval a row. Beside the lines: the last that was looked at where there may
+# be more, the last there is, and the last that is told.
 
 
 def lines_after(conn: sqlite3.Connection, seq: int, wanted: Wanted, limit: int) -> Page:
     """The lines behind number `seq`, at most `limit`."""
-    return _page(conn, seq, wanted, limit, "seq > :seq", "ASC", "max")
+    return _page(conn, FeedLine, seq, wanted, limit, False)
 
 
-def lines_before(conn: sqlite3.Connection, seq: int, wanted: Wanted, limit: int) -> Page:
-    """The last `limit` lines before number `seq`; `upto` is the number that the next page ends before."""
-    found = _page(conn, seq, wanted, limit, "seq < :seq", "DESC", "min")
-    return Page(found.lines[::-1], found.upto, found.over)
+def told_after(conn: sqlite3.Connection, shape: type[L], seq: int, wanted: Wanted, limit: int) -> Stretch[L]:
+    """As `lines_after`, in the words of the doors."""
+    return _page(conn, shape, seq, wanted, limit, False)
+
+
+def told_before(conn: sqlite3.Connection, shape: type[L], seq: int, wanted: Wanted, limit: int) -> Stretch[L]:
+    """The last `limit` lines before number `seq`, in the words of the doors; `upto` is the number that the next page ends before."""
+    found = _page(conn, shape, seq, wanted, limit, True)
+    return Stretch(found.lines[::-1], found.upto, found.over)
 
 
 def _page(
-    conn: sqlite3.Connection, seq: int, wanted: Wanted, limit: int, side: str, way: str, edge: str
-) -> Page:
-    of = side if wanted.run_id is None else f"run_id = :run_id AND {side}"
-    fits = ["1"]
-    if wanted.dag is not None:
-        fits.append(f"{_DAG} = (SELECT dag_id FROM dag WHERE name = :dag)")
-    if wanted.subjects:
-        fits.append("e.subject IN (SELECT value FROM json_each(:subjects))")
+    conn: sqlite3.Connection, shape: type[L], seq: int, wanted: Wanted, limit: int, back: bool
+) -> Stretch[L]:
+    filtered = wanted.dag is not None or bool(wanted.subjects)
+    sql, decoder = _question(
+        shape, wanted.run_id is not None, wanted.dag is not None, bool(wanted.subjects), back
+    )
     values = {
         "seq": seq,
         "run_id": wanted.run_id,
         "dag": wanted.dag,
         "subjects": msgspec.json.encode(sorted(wanted.subjects)).decode(),
-        "window": WINDOW if len(fits) > 1 else limit,
+        "window": max(WINDOW, limit) if filtered else limit,
         "limit": limit,
     }
-    found = conn.execute(_NAMED.format(of=of, way=way, fit=" AND ".join(fits)), values).fetchone()[0]
-    lines = _decoder.decode(found)
+    found, stop, last, told = conn.execute(sql, values).fetchone()
+    lines: list[L] = decoder.decode(found)
     if len(lines) == limit:
-        return Page(lines, lines[-1].seq, False)
-    looked, last = conn.execute(_SEEN.format(edge=edge, of=of, way=way), values).fetchone()
-    return Page(lines, seq if last is None else last, looked < values["window"])
+        return Stretch(lines, told, False)
+    return Stretch(lines, stop or last or seq, stop is None)
+
+
+@cache
+def _question(
+    shape: type[Any], run: bool, dag: bool, subjects: bool, back: bool
+) -> tuple[str, msgspec.json.Decoder[Any]]:
+    """A page of a shape, of lines that fit what is given."""
+    side, way = ("seq < :seq", "DESC") if back else ("seq > :seq", "ASC")
+    of = f"run_id = :run_id AND {side}" if run else side
+    stop = f"(SELECT seq FROM event WHERE {of} ORDER BY seq {way} LIMIT 1 OFFSET :window - 1)"
+    fits = [f"e.{side}", f"e.seq >= ifnull({stop}, 0)" if back else f"e.seq <= ifnull({stop}, {2**63 - 1})"]
+    if run:
+        fits.append("e.run_id = :run_id")
+    if dag:
+        fits.append(f"{_DAG} = (SELECT dag_id FROM dag WHERE name = :dag)")
+    if subjects:
+        fits.append("e.subject IN (SELECT value FROM json_each(:subjects))")
+    fields = shape.__struct_fields__
+    made = f"json_array({', '.join(fields)})" if shape is FeedLine else object_of(shape, words.EVENT)
+    return _NAMED.format(
+        made=made,
+        stop=stop,
+        of=of,
+        way=way,
+        edge="min" if back else "max",
+        fit=" AND ".join(fits),
+    ), typed.decoder(list[shape], strict=False)  # type: ignore[valid-type]
 
 
 def is_dag(conn: sqlite3.Connection, name: str) -> bool:

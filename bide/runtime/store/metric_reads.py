@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from bide.runtime.store.queries import sql_of
+from bide.runtime.store.rows import in_one
 
 MOST: Final = 1000
 """Assets, and DAGs with a backfill, that a scrape tells of."""
@@ -39,8 +40,10 @@ def stored(conn: sqlite3.Connection) -> Stored:
         " JOIN backfill_interval p USING (backfill_id) WHERE b.ended_us IS NULL GROUP BY d.name, p.state LIMIT ?",
         (6 * MOST,),
     )
-    assets = conn.execute(
-        "SELECT a.name, v.end_us, json_extract(v.meta, '$.rows') FROM asset a"
+    assets = in_one(
+        conn,
+        AssetSeen,
+        "SELECT a.name, v.end_us, iif(json_type(v.meta, '$.rows') IN ('integer', 'real', 'true', 'false'), json_extract(v.meta, '$.rows'), NULL) FROM asset a"
         " LEFT JOIN asset_version v ON v.asset_version_id = (SELECT n.asset_version_id FROM asset_version n"
         "   WHERE n.asset_id = a.asset_id AND n.state IN ('published', 'stale', 'degraded')"
         "   ORDER BY n.end_us DESC, n.asset_version_id DESC LIMIT 1) ORDER BY a.asset_id LIMIT ?",
@@ -52,8 +55,5 @@ def stored(conn: sqlite3.Connection) -> Stored:
         waits=dict(conn.execute(sql_of("wait_counts")).fetchall()),
         alerts=conn.execute("SELECT count(*) FROM alert WHERE state = 'new'").fetchone()[0],
         intervals={(dag, state): count for dag, state, count in intervals.fetchall()},
-        assets=tuple(
-            AssetSeen(name, end, float(rows) if isinstance(rows, int | float) else None)
-            for name, end, rows in assets.fetchall()
-        ),
+        assets=tuple(assets),
     )

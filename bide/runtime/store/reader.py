@@ -17,12 +17,14 @@ import msgspec
 from bide.runtime.aside import Aside
 from bide.runtime.engine.states import AttemptState, RunState, State
 from bide.runtime.errors import NotFoundError, StoreError
+from bide.runtime.store import words
 from bide.runtime.store.failure import READ_ERRORS, unreadable
 from bide.runtime.store.open import check_ours, refusal, uri_of
 from bide.runtime.store.queries import sql_of
-from bide.runtime.store.rows import in_one
+from bide.runtime.store.rows import in_one, in_words
 
 T = TypeVar("T")
+L = TypeVar("L", bound=msgspec.Struct)
 _BUSY_S: Final = 2.0
 
 
@@ -225,6 +227,11 @@ class Reader:
         asked = {"kind": kind, "since_us": since_us, "until_us": until_us}
         return self._all(RunShown, name, dag=dag, state=state, limit=limit, before=before, **asked)
 
+    def run_lines(self, shape: type[L], dag: str | None, pattern: bool, **asked: Any) -> list[L]:
+        """As `runs`, in the words of the doors."""
+        name = "runs" if dag is None or pattern else "runs_of_dag"
+        return self._one(lambda conn: in_words(conn, shape, sql_of(name), words.RUN, {"dag": dag, **asked}))
+
     def run(self, run_id: int) -> RunDetail:
         """One run; `NotFoundError` when there is none of that id."""
         found = self._all(RunDetail, "run", run_id=run_id)
@@ -295,6 +302,19 @@ class Reader:
         name = "alerts" if run_id is None else "alerts_of_run"
         return self._all(AlertShown, name, run_id=run_id, state=state, limit=limit, before=before)
 
+    def alert_lines(
+        self,
+        shape: type[L],
+        run_id: int | None = None,
+        state: str | None = None,
+        limit: int = 100,
+        before: int = NEWEST,
+    ) -> list[L]:
+        """As `alerts`, in the words of the doors."""
+        asked = {"run_id": run_id, "state": state, "limit": limit, "before": before}
+        sql = sql_of("alerts" if run_id is None else "alerts_of_run")
+        return self._one(lambda conn: in_words(conn, shape, sql, words.ALERT, asked))
+
     def events(self, after: int = 0, run_id: int | None = None, limit: int = 1000) -> list[EventShown]:
         """The journal after the sequence number `after`, of everything or of one run."""
         name = "events" if run_id is None else "events_of_run"
@@ -338,8 +358,14 @@ class Reader:
         self.close()
 
     def _all(self, shape: type[S], name: str, **values: Any) -> list[S]:
-        sql = sql_of(name)
-        return self.read(lambda conn: in_one(conn, shape, sql, values))
+        return self._one(lambda conn: in_one(conn, shape, sql_of(name), values))
+
+    def _one(self, fn: Callable[[sqlite3.Connection], T]) -> T:
+        """As `read`, of one statement: it is a snapshot by itself, and a transaction would be four more waits for the lock."""
+        try:
+            return fn(self._conn)
+        except READ_ERRORS as error:
+            raise unreadable(error, f"the database {self.path}") from error
 
 
 class AsyncReader:

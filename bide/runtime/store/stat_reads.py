@@ -71,14 +71,17 @@ class TaskSums(_Read, frozen=True):
     waited_us: int
 
 
-class DagSums(_Read, frozen=True):
-    dag: str
+class RunSums(_Read, frozen=True):
     runs: int
     success: int
     failed: int
     mean_us: float | None
     longest_us: int | None
-    first_run: int
+
+
+class DagSums(_Read, frozen=True):
+    dag: str
+    sums: RunSums
 
 
 class BackfillSums(_Read, frozen=True):
@@ -167,20 +170,16 @@ def attempts(conn: sqlite3.Connection, run_id: int, limit: int) -> list[AttemptT
 
 def newest_runs(conn: sqlite3.Connection, dag: str, last: int) -> list[int]:
     """The newest runs of a DAG, fewer when they have very many instances."""
-    found: list[int] = []
-    instances = 0
-    for (run_id,) in conn.execute(
-        "SELECT r.run_id FROM dag d CROSS JOIN run r ON r.dag_id = d.dag_id WHERE d.name = ?"
-        " ORDER BY r.run_id DESC LIMIT ?",
+    row = conn.execute(
+        "WITH RECURSIVE newest (run_id, before) AS ("
+        " SELECT (SELECT max(r.run_id) FROM run r WHERE r.dag_id = d.dag_id), 0 FROM dag d WHERE d.name = ?1"
+        " UNION ALL SELECT (SELECT max(r.run_id) FROM run r WHERE r.dag_id = (SELECT dag_id FROM dag WHERE name = ?1)"
+        "  AND r.run_id < n.run_id), n.before + (SELECT count(*) FROM task_instance i WHERE i.run_id = n.run_id)"
+        f" FROM newest n WHERE n.run_id IS NOT NULL AND n.before <= {MOST_INSTANCES} LIMIT ?2)"
+        f" SELECT json_group_array(run_id) FROM newest WHERE run_id IS NOT NULL AND before <= {MOST_INSTANCES}",
         (dag, last),
-    ).fetchall():
-        instances += conn.execute(
-            "SELECT count(*) FROM task_instance WHERE run_id = ?", (run_id,)
-        ).fetchone()[0]
-        found.append(run_id)
-        if instances > MOST_INSTANCES:
-            break
-    return found
+    ).fetchone()
+    return typed.decode(row[0], list[int])
 
 
 def task_sums(conn: sqlite3.Connection, runs: Sequence[int]) -> list[TaskSums]:
@@ -219,18 +218,16 @@ def quantiles(conn: sqlite3.Connection, runs: Sequence[int], what: str) -> dict[
 
 def dag_sums(conn: sqlite3.Connection, last: int, limit: int = -1, after: str = "") -> list[DagSums]:
     """By name, of DAGs that are not removed: its newest runs, along their index."""
-    found = []
-    for dag_id, name in conn.execute(
-        "SELECT dag_id, name FROM dag WHERE removed = 0 AND name > ? ORDER BY name LIMIT ?", (after, limit)
-    ).fetchall():
-        row = conn.execute(
-            "SELECT count(*), total(state = 'success'), total(state = 'failed'), avg(ended_us - started_us),"
-            " max(ended_us - started_us), coalesce(min(run_id), 0)"
-            " FROM (SELECT * FROM run INDEXED BY run_of_dag WHERE dag_id = ? ORDER BY run_id DESC LIMIT ?)",
-            (dag_id, last),
-        ).fetchone()
-        found.append(typed.convert((name, *row), DagSums, strict=False))
-    return found
+    return in_one(
+        conn,
+        DagSums,
+        "SELECT d.name, (SELECT json_array(count(*), total(state = 'success'), total(state = 'failed'),"
+        " avg(ended_us - started_us), max(ended_us - started_us))"
+        " FROM (SELECT * FROM run INDEXED BY run_of_dag WHERE dag_id = d.dag_id ORDER BY run_id DESC LIMIT ?1))"
+        " FROM dag d WHERE d.removed = 0 AND d.name > ?2 ORDER BY d.name LIMIT ?3",
+        (last, after, limit),
+        parsed=("sums",),
+    )
 
 
 def backfill_sums(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
+from typing import Final, TypeVar
 
-from bide.runtime.store.rows import _Row, columns, listed
+import msgspec
+
+from bide.runtime.store import words
+from bide.runtime.store.rows import _Row, columns, in_words, listed
 
 
 class TokenRow(_Row, frozen=True):
@@ -35,6 +38,7 @@ class AuditRow(_Row, frozen=True):
     message: str
 
 
+L = TypeVar("L", bound=msgspec.Struct)
 _TOKEN: Final = f"SELECT {columns(TokenRow)} FROM token"
 _AUDIT: Final = f"SELECT {columns(AuditRow)} FROM audit"
 
@@ -52,6 +56,7 @@ def tokens(conn: sqlite3.Connection) -> list[TokenRow]:
 
 def audited(
     conn: sqlite3.Connection,
+    shape: type[L],
     since_us: int | None = None,
     who: str | None = None,
     verb: str | None = None,
@@ -60,19 +65,21 @@ def audited(
     limit: int = 100,
     via: str | None = None,
     target: str | None = None,
-) -> list[AuditRow]:
-    """The newest first; `before`: those of lower numbers; `target`: those about it, or a part of it such as a run's task."""
-    return listed(
+) -> list[L]:
+    """In the words of the doors, the newest first; `before`: those of lower numbers; `target`: those about it, or a part of it such as a run's task."""
+    return in_words(
         conn,
-        AuditRow,
+        shape,
         f"{_AUDIT} WHERE (?1 IS NULL OR at_us >= ?1) AND (?2 IS NULL OR who = ?2) AND (?3 IS NULL OR verb = ?3)"
         " AND (?4 IS NULL OR outcome = ?4) AND (?5 IS NULL OR audit_id < ?5)"
         " AND (?7 IS NULL OR via = ?7) AND (?8 IS NULL OR target = ?8 OR substr(target, 1, length(?8) + 1) = ?8 || '/') ORDER BY audit_id DESC LIMIT ?6",
+        words.AUDIT,
         (since_us, who, verb, outcome, before, limit, via, target),
     )
 
 
-def audit_row(conn: sqlite3.Connection, audit_id: int) -> AuditRow | None:
-    """One command; None when there is none of that number."""
-    found = listed(conn, AuditRow, f"{_AUDIT} WHERE audit_id = ?", (audit_id,))
-    return found[0] if found else None
+def audit_row(conn: sqlite3.Connection, shape: type[L], audit_id: int) -> tuple[AuditRow, L] | None:
+    """One command as it is and in the words of the doors; None when there is none of that number."""
+    sql = f"{_AUDIT} WHERE audit_id = ?"
+    found = listed(conn, AuditRow, sql, (audit_id,))
+    return (found[0], in_words(conn, shape, sql, words.AUDIT, (audit_id,))[0]) if found else None
