@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,9 @@ import pytest
 
 from bide.runtime.engine.messages import AttemptEnded, StepDone
 from bide.runtime.engine.states import AttemptState
+from bide.runtime.executor.attempt import Attempt
+from bide.runtime.executor.context import Context
+from bide.runtime.executor.job import Job
 from bide.runtime.graph.spec import Lane
 from bide.runtime.values import redactor
 from tests.executor import bodies
@@ -39,6 +44,21 @@ async def test_the_output_is_json(desk: Desk, lane: Lane) -> None:
     ended = await run(desk, lane, bodies.doubled, kwargs={"n": 4})
     assert (ended.state, ended.output) == (S.SUCCESS, b'{"n":8}')
     assert desk.executor.running == 0
+
+
+async def test_an_attempt_that_has_ended_leaves_nothing_to_the_garbage_collector(
+    desk: Desk, lane: Lane
+) -> None:
+    gc.collect()
+    gc.disable()  # what is gone now went by itself
+    try:
+        for _ in range(3):
+            await run(desk, lane, bodies.nothing)
+            await asyncio.sleep(0)
+        left = [each for each in gc.get_objects() if isinstance(each, Attempt | Context | Job)]
+        assert len(left) <= (2 if lane is Lane.THREAD else 0)  # a thread keeps the last one it ran
+    finally:
+        gc.enable()
 
 
 async def test_a_body_that_wrote_nothing_has_no_log_file(desk: Desk, lane: Lane) -> None:

@@ -27,6 +27,12 @@ async def quick() -> int:
 def one():
     quick()
 """
+WALKED = """
+    import gc
+    walked = {type(each).__name__ for each in gc.get_objects()}
+    assert "FastAPI" not in walked, "each full collection walks all that the doors are made of"
+    return 1
+"""
 LONG = """
 import asyncio
 import time
@@ -126,6 +132,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def test_a_service_answers_over_its_socket_and_drains_on_sigterm(folder: Path) -> None:
+    (folder / "dags" / "one.py").write_text(ONE.replace("\n    return 1\n", WALKED))
     (folder / "dags" / "broken.py").write_text("def broken(:\n")
     hook = 'from bide.hooks import GitHub, Webhook\nWebhook("ci", dag="one", scheme=GitHub("env:NO_SUCH_SECRET"))\n'
     (folder / "dags" / "hooks.py").write_text(hook)

@@ -98,7 +98,6 @@ class Executor:
         if self._closing:
             return
         attempt = Attempt(order, self._epoch, self._loop, self._post, self._logs, self._fence)
-        attempt.context = Context(attempt)
         attempt.gates = self._gates
         self._live[order.attempt_id] = attempt
         name = f"bide:attempt:{order.attempt_id}"
@@ -211,7 +210,8 @@ class Executor:
 
     async def _body(self, attempt: Attempt) -> AttemptEnded | CodeMissing:
         order = attempt.order
-        _current.set(attempt.context)
+        context = Context(attempt)
+        _current.set(context)
         if attempt.stopping:
             raise asyncio.CancelledError
         attempt.begun = True
@@ -220,7 +220,7 @@ class Executor:
         if order.task.lane is Lane.SHELL:  # its command may be made by a function of the author's
             self.watchdog.touch()
         try:
-            job = self._resolve(order, attempt.context)
+            job = self._resolve(order, context)
             if not isinstance(job, Job):
                 job = await job
         except CodeNotLoaded as error:

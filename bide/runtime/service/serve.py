@@ -8,6 +8,7 @@ as they were.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -182,6 +183,7 @@ async def _doors(
     http = await asyncio.to_thread(_import_http)
     async with AsyncExitStack() as doors:
         app = await asyncio.to_thread(runtime.asgi.now)
+        _settled()
         told_of = runtime.at_the_doors.refuse
         for each in here:
             await doors.enter_async_context(http.serving(each, app, runtime.end_streams, told=told_of))
@@ -206,6 +208,12 @@ def _need_framework() -> None:
             raise UsageError(
                 f"`bide serve` needs the extra `server` ({name} is missing): pip install 'bide[server]'"
             )
+
+
+def _settled() -> None:
+    """What the doors are made of stays to the end: a collection that walks it would hold the loop for 25 ms every few seconds."""
+    gc.collect()
+    gc.freeze()
 
 
 def _import_http() -> ModuleType:

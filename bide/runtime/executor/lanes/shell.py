@@ -10,6 +10,7 @@ import os
 from typing import Final
 
 from bide.runtime.executor.attempt import Attempt, Fenced
+from bide.runtime.executor.context import Context
 from bide.runtime.executor.ending import ProcessFailed
 from bide.runtime.executor.job import Job
 from bide.runtime.executor.lanes.child import Child, last_line, sentence_of
@@ -32,7 +33,7 @@ async def run_shell(attempt: Attempt, job: Job) -> str | None:
         child = await Child.start(
             attempt,
             ["/bin/sh", "-c", gate, "sh", job.shell.command],
-            env={**env, "BIDE_IDEMPOTENCY_KEY": attempt.context.idempotency_key, **attempt.traced},
+            env={**env, "BIDE_IDEMPOTENCY_KEY": Context(attempt).idempotency_key, **attempt.traced},
             cwd=job.cwd or job.shell.cwd,
             stdin=theirs,
         )
