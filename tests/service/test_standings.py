@@ -16,7 +16,7 @@ from bide.runtime.assets.declarations import collecting
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.service.event_shapes import event_line
 from bide.runtime.service.operations import AtOnce, Operations
-from bide.runtime.service.session import NoDoor
+from bide.runtime.service.session import DatabaseDoor
 from bide.runtime.store.feed import ALL, lines_after
 from bide.runtime.store.reader import Reader
 from bide.testing import SimClock, sim_runtime
@@ -94,7 +94,7 @@ async def test_a_listing_asks_as_much_of_many_as_of_one(tmp_path: Path) -> None:
             await rt.trigger(f"makes_{n}", new=True)
             await rt.settled()
     with Reader(db) as reader:
-        ops = Operations(db, AtOnce(reader), NoDoor(db, None), SimClock())
+        ops = Operations(db, AtOnce(reader), DatabaseDoor(db), SimClock())
         said: list[str] = []
         reader._conn.set_trace_callback(said.append)
 
@@ -120,7 +120,7 @@ async def test_an_event_in_the_listing_is_that_of_the_feed(tmp_path: Path) -> No
     db = tmp_path / "bide.db"
     await asyncio.to_thread(asyncio.run, _days(db))
     with Reader(db) as reader:
-        ops = Operations(db, AtOnce(reader), NoDoor(db, None), SimClock())
+        ops = Operations(db, AtOnce(reader), DatabaseDoor(db), SimClock())
         told = [
             event_line(line) for line in reader.read(lambda conn: lines_after(conn, 0, ALL, 10_000)).lines
         ]
