@@ -54,6 +54,7 @@ async def test_an_attempt_that_has_ended_leaves_nothing_to_the_garbage_collector
     try:
         for _ in range(3):
             await run(desk, lane, bodies.nothing)
+            await run(desk, lane, bodies.facts, takes_context=True)
             await asyncio.sleep(0)
         left = [each for each in gc.get_objects() if isinstance(each, Attempt | Context | Job)]
         assert len(left) <= (2 if lane is Lane.THREAD else 0)  # a thread keeps the last one it ran

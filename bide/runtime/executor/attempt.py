@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from bide.runtime.engine.messages import Answer, AssetAnswered, Input, Parked, Start, StepDone, Stop
 from bide.runtime.errors import BideError, RefusedError
 
@@ -296,6 +298,8 @@ class Attempt:
         """
         self.over = True
         self.task = self.interrupt = None
+        if self.job is not None and (self.job.args or self.job.kwargs):  # its context may be among them
+            self.job = msgspec.structs.replace(self.job, args=(), kwargs={})
         for end_line in list((self.unprinted or {}).values()):
             end_line(self)
         if self.waits:

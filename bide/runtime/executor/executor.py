@@ -88,6 +88,7 @@ class Executor:
         self._on_blocked = on_blocked
         self.enter_trace: Callable[[Start], str] | None = None
         """Called in the task of each attempt before its body begins: its `traceparent`."""
+        self._told_of_rests = self._whole_rests  # one for all attempts
         self.watchdog = Watchdog(self._blocked, loop=self._loop)
         logs.on_dirty = self._dirty
 
@@ -236,7 +237,7 @@ class Executor:
         output: Any
         match order.task.lane:
             case Lane.ASYNC:
-                attempt.whole_rests = self._whole_rests
+                attempt.whole_rests = self._told_of_rests
                 self.watchdog.enter()
                 try:
                     output = await run_coroutine(job)

@@ -42,7 +42,7 @@ class Rerun(msgspec.Struct, frozen=True):
     replaces: dict[str, tuple[str, ...]] = {}
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The facts of an instance; instants are epoch microseconds, UTC."""
 
     dag: str

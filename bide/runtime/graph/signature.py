@@ -39,6 +39,9 @@ class Parameters:
         """Those of them that there is nothing for in a task that handles no failure."""
         rest = [p for p in every if p.name not in self.contexts and p.name not in self.failure]
         self.asked = self.whole.replace(parameters=rest)
+        self.none_needed = all(
+            p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in rest
+        )
         self.secrets = frozenset(p.name for p in rest if _is_secret(p.annotation))
         self.secret_places = frozenset(i for i, p in enumerate(rest) if p.name in self.secrets)
 
@@ -49,6 +52,8 @@ class Parameters:
 
     def check(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Refuse arguments that the function does not take."""
+        if self.none_needed and not args and not kwargs:
+            return
         try:
             self.asked.bind(*args, **kwargs)
         except TypeError as error:

@@ -107,6 +107,7 @@ def _page(reader: Reader, which: Wanted, seq: int, back: bool, limit: int) -> St
 def _looked(conn: sqlite3.Connection, which: Wanted, seq: int, back: bool, limit: int) -> Stretch[EventLine]:
     read = told_before if back else told_after
     found: list[EventLine] = []
+    page: Stretch[EventLine] = Stretch([], seq, False)
     for _ in range(_LOOKS):
         page = read(conn, EventLine, seq, which, min(_PAGE, limit - len(found)))
         found = page.lines + found if back else found + page.lines
