@@ -11,6 +11,7 @@ from bide.runtime.assets.asset import AssetSpec
 from bide.runtime.assets.contract import ContractSpec
 from bide.runtime.assets.declarations import Declared
 from bide.runtime.assets.gate import GateSpec
+from bide.runtime.store.rows import in_one
 
 
 class _Row(msgspec.Struct, frozen=True, array_like=True):
@@ -39,11 +40,12 @@ class Since(_Row, frozen=True):
 
 def dags(conn: sqlite3.Connection) -> list[DagRow]:
     """The DAGs, by name."""
-    rows = conn.execute(
+    return in_one(
+        conn,
+        DagRow,
         "SELECT d.name, v.spec, d.schedule, d.options, d.anchor_us FROM dag d"
-        " JOIN dag_version v ON v.version_id = d.version_id WHERE d.removed = 0 ORDER BY d.name"
-    ).fetchall()
-    return typed.convert(rows, list[DagRow])
+        " JOIN dag_version v ON v.version_id = d.version_id WHERE d.removed = 0 ORDER BY d.name",
+    )
 
 
 def declared(conn: sqlite3.Connection) -> Declared:
@@ -69,9 +71,10 @@ def declared(conn: sqlite3.Connection) -> Declared:
 
 def since(conn: sqlite3.Connection) -> list[Since]:
     """Since when each contract is in force."""
-    rows = conn.execute(
+    return in_one(
+        conn,
+        Since,
         "SELECT c.contract_id, d.name, u.name, c.source, c.since_us FROM contract c"
         " JOIN asset d ON d.asset_id = c.downstream_id JOIN asset u ON u.asset_id = c.upstream_id"
-        " WHERE c.ended_us IS NULL"
-    ).fetchall()
-    return typed.convert(rows, list[Since])
+        " WHERE c.ended_us IS NULL",
+    )

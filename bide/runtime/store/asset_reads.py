@@ -172,13 +172,14 @@ def consumer(conn: sqlite3.Connection, dag: str) -> ConsumerRead | None:
 
 def cursors(conn: sqlite3.Connection, dag_id: int) -> list[CursorRead]:
     """How far a consumer has been given each of its assets, and the newest version there is."""
-    found = conn.execute(
+    return in_one(
+        conn,
+        CursorRead,
         "SELECT a.name, c.asset_version_id, (SELECT coalesce(max(v.asset_version_id), 0) FROM asset_version v"
         f" WHERE v.asset_id = a.asset_id AND v.quiet = 0 AND v.state IN {_SEEN}) FROM asset_cursor c JOIN asset a USING (asset_id) WHERE c.dag_id = ?"
         " ORDER BY a.name",
         (dag_id,),
-    ).fetchall()
-    return typed.convert(found, list[CursorRead])
+    )
 
 
 _EVENT: Final = (
@@ -210,15 +211,13 @@ def pending(
 ) -> list[EventRead]:
     """What a consumer has before it, oldest first, behind a place."""
     sql = f"{_EVENT.format(_PENDING)} WHERE ({_AT}) > (?3, ?4, ?5, ?6) ORDER BY {_AT} LIMIT ?2"
-    found = conn.execute(sql, (dag_id, limit, *(last or _OLDEST))).fetchall()
-    return typed.convert(found, list[EventRead])
+    return in_one(conn, EventRead, sql, (dag_id, limit, *(last or _OLDEST)))
 
 
 def events(conn: sqlite3.Connection, dag_id: int, limit: int, last: Place | None = None) -> list[EventRead]:
     """What a consumer has been given, whatever became of it, newest first, behind a place."""
     sql = f"{_EVENT.format(_ALL)} WHERE ({_AT}) < (?3, ?4, ?5, ?6) ORDER BY {_DOWN} LIMIT ?2"
-    found = conn.execute(sql, (dag_id, limit, *(last or _NEWEST))).fetchall()
-    return typed.convert(found, list[EventRead])
+    return in_one(conn, EventRead, sql, (dag_id, limit, *(last or _NEWEST)))
 
 
 def made_of(conn: sqlite3.Connection, run_id: int) -> list[tuple[str, int, int, int, int]]:

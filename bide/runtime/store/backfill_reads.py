@@ -130,14 +130,15 @@ def intervals_shown(
     conn: sqlite3.Connection, backfill_id: int, state: str | None, limit: int, after: int = -1
 ) -> list[IntervalShown]:
     """In the order of the backfill, of those after a place."""
-    found = conn.execute(
+    return in_one(
+        conn,
+        IntervalShown,
         "SELECT i.place, i.start_us, i.end_us, i.state, i.run_id, i.reason, r.state, r.started_us, r.ended_us"
         " FROM backfill_interval i LEFT JOIN run r USING (run_id)"
         " WHERE i.backfill_id = ?1 AND (?2 IS NULL OR i.state = ?2) AND i.place > ?4"
         " ORDER BY i.place LIMIT ?3",
         (backfill_id, state, limit, after),
-    ).fetchall()
-    return typed.convert(found, list[IntervalShown])
+    )
 
 
 def progress(conn: sqlite3.Connection, backfill_id: int) -> list[tuple[str, int]]:

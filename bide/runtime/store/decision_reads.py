@@ -6,7 +6,6 @@ import sqlite3
 
 import msgspec
 
-from bide.runtime import typed
 from bide.runtime.store.rows import in_one
 
 
@@ -60,9 +59,10 @@ class MadeRead(msgspec.Struct, frozen=True, array_like=True):
 
 def made_by(conn: sqlite3.Connection, instance_id: int) -> list[MadeRead]:
     """The newest first; of many reruns the last ones."""
-    found = conn.execute(
+    return in_one(
+        conn,
+        MadeRead,
         "SELECT v.asset_version_id, a.name, v.state, v.held, v.shadow, v.reason FROM asset_version v"
         " JOIN asset a USING (asset_id) WHERE v.instance_id = ? ORDER BY v.asset_version_id DESC LIMIT 20",
         (instance_id,),
-    ).fetchall()
-    return typed.convert(found, list[MadeRead])
+    )

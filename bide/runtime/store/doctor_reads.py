@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from bide.runtime import typed
+from bide.runtime.store.rows import in_one
 
 _STEPS: Final = 1_000
 
@@ -46,16 +46,18 @@ def clock_steps(conn: sqlite3.Connection, since_us: int) -> list[tuple[int, str]
 
 
 def processes(conn: sqlite3.Connection) -> list[Recorded]:
-    rows = conn.execute(
+    return in_one(
+        conn,
+        Recorded,
         "SELECT p.attempt_id, p.pid, p.started, p.boot_id, a.ended_us IS NOT NULL"
-        " FROM process p JOIN attempt a USING (attempt_id) ORDER BY p.attempt_id"
-    ).fetchall()
-    return typed.convert(rows, list[Recorded])
+        " FROM process p JOIN attempt a USING (attempt_id) ORDER BY p.attempt_id",
+    )
 
 
 def stuck_notices(conn: sqlite3.Connection) -> list[Stuck]:
-    rows = conn.execute(
+    return in_one(
+        conn,
+        Stuck,
         "SELECT route, count(*), max(attempts), error FROM notice"
-        " WHERE state IN ('pending', 'sending') AND attempts > 0 AND error <> '' GROUP BY route ORDER BY route"
-    ).fetchall()
-    return typed.convert(rows, list[Stuck])
+        " WHERE state IN ('pending', 'sending') AND attempts > 0 AND error <> '' GROUP BY route ORDER BY route",
+    )

@@ -11,6 +11,7 @@ from bide.runtime import typed
 from bide.runtime.assets.runbook import Facts, Hit, Note
 from bide.runtime.assets.words import Criticality, Severity
 from bide.runtime.clock import from_us
+from bide.runtime.store.rows import in_one
 
 
 class IncidentRow(msgspec.Struct, frozen=True, array_like=True):
@@ -93,11 +94,12 @@ def listed(
     conn: sqlite3.Connection, state: str | None, limit: int, before: int = 2**63 - 1
 ) -> list[IncidentRead]:
     """The newest first."""
-    found = conn.execute(
+    return in_one(
+        conn,
+        IncidentRead,
         f"{_INCIDENT} WHERE (?1 IS NULL OR i.state = ?1) AND i.incident_id < ?3 ORDER BY i.incident_id DESC LIMIT ?2",
         (state, limit, before),
-    ).fetchall()
-    return typed.convert(found, list[IncidentRead])
+    )
 
 
 def one(conn: sqlite3.Connection, incident_id: int) -> IncidentRead | None:
@@ -107,11 +109,12 @@ def one(conn: sqlite3.Connection, incident_id: int) -> IncidentRead | None:
 
 def entries(conn: sqlite3.Connection, incident_id: int) -> list[EntryRead]:
     """What was noted, the first first."""
-    found = conn.execute(
+    return in_one(
+        conn,
+        EntryRead,
         "SELECT n, at_us, step, by, text, data FROM incident_entry WHERE incident_id = ? ORDER BY n",
         (incident_id,),
-    ).fetchall()
-    return typed.convert(found, list[EntryRead])
+    )
 
 
 _HITS: Final = (

@@ -22,6 +22,7 @@ from bide.runtime.graph.spec import DagSpec
 from bide.runtime.graph.works import producer_of
 from bide.runtime.store import spreading
 from bide.runtime.store.asset_reads import producers as makers
+from bide.runtime.store.rows import in_one
 
 RUNS: Final = 20
 """Of a DAG so many of its last runs that succeeded say how long its tasks take."""
@@ -77,10 +78,9 @@ _PLANS: Final = (
 
 def plans(conn: sqlite3.Connection, limit: int, before: int = 2**63 - 1) -> list[PlanRead]:
     """The newest first."""
-    found = conn.execute(
-        f"{_PLANS} WHERE p.plan_id < ? ORDER BY p.plan_id DESC LIMIT ?", (before, limit)
-    ).fetchall()
-    return typed.convert(found, list[PlanRead])
+    return in_one(
+        conn, PlanRead, f"{_PLANS} WHERE p.plan_id < ? ORDER BY p.plan_id DESC LIMIT ?", (before, limit)
+    )
 
 
 def plan(conn: sqlite3.Connection, plan_id: int) -> PlanRead | None:
@@ -90,12 +90,13 @@ def plan(conn: sqlite3.Connection, plan_id: int) -> PlanRead | None:
 
 def steps(conn: sqlite3.Connection, plan_id: int) -> list[StepRead]:
     """In their order; none of a plan that has not been run."""
-    found = conn.execute(
+    return in_one(
+        conn,
+        StepRead,
         "SELECT s.step, s.state, s.run_id, s.reason, r.state, r.reason FROM rerun_step s LEFT JOIN run r USING (run_id)"
         " WHERE s.plan_id = ? ORDER BY s.step",
         (plan_id,),
-    ).fetchall()
-    return typed.convert(found, list[StepRead])
+    )
 
 
 def step_of_run(conn: sqlite3.Connection, run_id: int) -> tuple[int, int, str] | None:

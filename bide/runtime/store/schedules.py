@@ -73,8 +73,7 @@ def scheduled(conn: sqlite3.Connection, name: str) -> Scheduled | None:
 
 def skipped(conn: sqlite3.Connection, dag_id: int, limit: int) -> list[Skipped]:
     """The newest decisions first."""
-    rows = conn.execute(sql_of("skipped_of_dag"), {"dag_id": dag_id, "limit": limit}).fetchall()
-    return typed.convert(rows, list[Skipped])
+    return in_one(conn, Skipped, sql_of("skipped_of_dag"), {"dag_id": dag_id, "limit": limit})
 
 
 def held(conn: sqlite3.Connection, dag_id: int) -> list[Held]:

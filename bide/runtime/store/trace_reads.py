@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bide.runtime import typed
+from bide.runtime.store.rows import in_one
 
 
 class AttemptTraced(msgspec.Struct, frozen=True, array_like=True):
@@ -45,14 +46,15 @@ def database(conn: sqlite3.Connection) -> str:
 
 
 def attempts(conn: sqlite3.Connection, ids: Sequence[int]) -> list[AttemptTraced]:
-    found = conn.execute(
+    return in_one(
+        conn,
+        AttemptTraced,
         "SELECT a.attempt_id, r.run_id, d.name, i.task, i.map_index, a.number, a.state, a.started_us, a.ended_us,"
         " a.queued_us, a.active_us, a.error FROM json_each(?) x CROSS JOIN attempt a ON a.attempt_id = x.value"
         " JOIN task_instance i USING (instance_id) JOIN run r USING (run_id) JOIN dag d USING (dag_id)"
         " WHERE a.ended_us IS NOT NULL",
         (msgspec.json.encode(list(ids)).decode(),),
-    ).fetchall()
-    return typed.convert(found, list[AttemptTraced])
+    )
 
 
 def runs(conn: sqlite3.Connection, ends: Sequence[int]) -> list[RunTraced]:
