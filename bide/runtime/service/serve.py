@@ -183,7 +183,7 @@ async def _doors(
     http = await asyncio.to_thread(_import_http)
     async with AsyncExitStack() as doors:
         app = await asyncio.to_thread(runtime.asgi.now)
-        _settled()
+        gc.freeze()  # what they are made of stays to the end: walking it held the loop for 25 ms every few seconds
         told_of = runtime.at_the_doors.refuse
         for each in here:
             await doors.enter_async_context(http.serving(each, app, runtime.end_streams, told=told_of))
@@ -208,12 +208,6 @@ def _need_framework() -> None:
             raise UsageError(
                 f"`bide serve` needs the extra `server` ({name} is missing): pip install 'bide[server]'"
             )
-
-
-def _settled() -> None:
-    """What the doors are made of stays to the end: a collection that walks it would hold the loop for 25 ms every few seconds."""
-    gc.collect()
-    gc.freeze()
 
 
 def _import_http() -> ModuleType:
