@@ -38,8 +38,7 @@ async def _days(db: Path) -> None:
 
     async with sim_runtime([daily], start="2026-06-10T12:00:00", db=db) as rt:
         for day in ("2026-06-07", "2026-06-08", "2026-06-08"):
-            await rt.trigger("daily", logical_date=day, new=True)
-            await rt.settled()
+            await (await rt.trigger("daily", logical_date=day, new=True)).wait()
         newest = (await rt.assets.show("gold")).versions[0].version
         await rt.assets.invalidate("gold", version=newest, reason="a trial", by="ann")
         await rt.settled()
@@ -91,8 +90,7 @@ async def test_a_listing_asks_as_much_of_many_as_of_one(tmp_path: Path) -> None:
 
     async with sim_runtime([makes(n) for n in range(3)], db=db) as rt:
         for n in (0, 1, 2, 0, 1, 0):
-            await rt.trigger(f"makes_{n}", new=True)
-            await rt.settled()
+            await (await rt.trigger(f"makes_{n}", new=True)).wait()
     with Reader(db) as reader:
         ops = Operations(db, AtOnce(reader), DatabaseDoor(db), SimClock())
         said: list[str] = []
