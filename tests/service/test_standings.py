@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from bide import Asset, Cron, Dag, by, dag, task
 from bide.runtime.assets.declarations import collecting
+from bide.runtime.assets.limits import Limits, encoded
 from bide.runtime.errors import NotFoundError, UsageError
 from bide.runtime.service.event_shapes import event_line
 from bide.runtime.service.operations import AtOnce, Operations
@@ -112,6 +114,20 @@ async def test_a_listing_asks_as_much_of_many_as_of_one(tmp_path: Path) -> None:
         }
         for ask, there in listings.items():
             assert await statements(ask, 1, 1) == await statements(ask, there, there)
+
+        for limits in (
+            Limits("late", ("a", 'b "c"'), "ann", 1_781_481_600_000_001),
+            Limits(expires_us=-1),
+            None,
+        ):
+            with sqlite3.connect(db) as conn:
+                conn.execute("UPDATE asset_version SET state = 'degraded', limits = ?", (encoded(limits),))
+            [version, *_], [part] = (
+                await ops.assets.versions("asset_0"),
+                await ops.assets.intervals("asset_0"),
+            )
+            assert part.limits == version.limits
+            assert (part.limits is None) == (limits is None)
 
 
 async def test_an_event_in_the_listing_is_that_of_the_feed(tmp_path: Path) -> None:
