@@ -15,6 +15,7 @@ from bide.runtime.service.backfill_shapes import BackfillRequest
 from bide.testing import SimRuntime, sim_runtime
 
 gates: dict[str, asyncio.Event] = {}
+drawn_at_once = 2
 
 
 @task
@@ -32,7 +33,7 @@ async def each(n: int) -> int:
     return n
 
 
-@dag
+@dag(max_active_runs=drawn_at_once)
 def drawn() -> None:
     """One after the other, and three of a kind."""
     first() >> shaky() >> each.map(n=[1, 2, 3])
@@ -209,3 +210,17 @@ async def test_what_a_dag_promises_is_shown_in_words() -> None:
         assert (await rt.operations.dag("loading")).promise == "by 05:45 UTC"
         shown = await rt.operations.dag("drawn")
         assert (shown.promise, shown.tasks[0].promise) == (None, None)
+
+
+async def test_the_chain_of_a_run_in_any_state_is_told() -> None:
+    async with sim_runtime([drawn]) as rt:
+        gates["well"] = asyncio.Event()
+        for _ in range(drawn_at_once + 1):
+            await rt.trigger(drawn)
+        states = {run.run_id: run.state for run in await rt.operations.runs()}
+        assert "queued" in states.values()
+        for run, state in states.items():
+            assert [one.state for one in (await rt.operations.stats.chain(run)).causes] == [state]
+        for run in states:
+            await rt.operations.cancel(run)
+            assert [one.state for one in (await rt.operations.stats.chain(run)).causes] == ["cancelled"]

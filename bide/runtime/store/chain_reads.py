@@ -7,7 +7,7 @@ import sqlite3
 import msgspec
 
 from bide.runtime.assets.words import VersionState
-from bide.runtime.engine.states import State
+from bide.runtime.engine.states import RunState
 from bide.runtime.store.rows import in_one
 
 
@@ -33,7 +33,7 @@ class RunRow(_Read, frozen=True):
     run_id: int
     dag: str
     kind: str
-    state: State
+    state: RunState
     logical_us: int
     start_us: int
     end_us: int
