@@ -182,7 +182,7 @@ def test_what_is_wrong_is_asked_marked_planned_approved_and_mended_from_the_page
 
 
 def test_a_run_says_what_made_it_up_to_who_began_and_what_it_read_and_made(page: Page, house: House) -> None:
-    run = house.ask("/runs?dag=alerts&state=success&limit=1")[0]["run_id"]
+    run = house.ask("/runs?dag=alerts&state=success&kind=asset&limit=1")[0]["run_id"]
     page.goto(f"{house.url}/runs/{run}")
     causes = page.get_by_role("list", name="What made it").locator("> li")
     expect(causes).to_have_count(4)
