@@ -17,7 +17,7 @@ from bide.runtime.loading import load, missing
 from bide.runtime.triggerer.feeds import LOOK_LIMIT_US, Feed, PushFeed, look_error
 from bide.runtime.triggerer.polling import PollFeed
 from bide.runtime.triggerer.registration import SourceSeen
-from bide.triggers.base import NotYet, PollSource, Registration, Trigger
+from bide.triggers.base import NotYet, PollSource, Registration, Source, SourceWorld, Trigger
 
 if TYPE_CHECKING:
     from bide.runtime.triggerer.registration import Waiting
@@ -161,17 +161,21 @@ class Host:
 
     # --- within ---------------------------------------------------------------------------
 
+    @property
+    def _make(self) -> Callable[[Hashable, SourceWorld], Source]:
+        """The kind's own way to make its source, or that of a simulation."""
+        return self.triggerer.makers.get(str(self.kind.__struct_config__.tag), self.kind.make_source)
+
     def _opened(self) -> Feed:
         """The feed of the source, which is opened when it is not yet."""
         if self._feed is None:
-            kind = str(self.kind.__struct_config__.tag)
-            source = self.triggerer.makers.get(kind, self.kind.make_source)(self.key, self)
+            source = self._make(self.key, self)
             self._feed = PollFeed(self, source) if isinstance(source, PollSource) else PushFeed(self, source)
         return self._feed
 
     def _unloaded(self) -> list[str]:
         """What has to be loaded before the source can be opened."""
-        if self._feed is not None or str(self.kind.__struct_config__.tag) in self.triggerer.makers:
+        if self._feed is not None or self._make != self.kind.make_source:
             return []
         return [name for name in missing(self.kind.source_modules) if name not in self._tried]
 
