@@ -48,6 +48,7 @@ FLAGS: Final = frozenset(
         "--approve",
         "--assets",
         "--backfills",
+        "--chain",
         "--downstream",
         "--dry-run",
         "--failed",
