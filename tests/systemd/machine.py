@@ -18,11 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.systemd.chaos import TAKES_S
-
 ROOT: Final = Path(__file__).parents[2]
-LIMIT_S: Final = 240 + TAKES_S
-"""The scenarios take some 70 s on two cores; a machine that is busy gets more."""
 SAID: Final = ("BIDE_SOAK", "BIDE_KILLS", "BIDE_SEED")
 """What the scenarios are told as well."""
 BOOTS: Final = """\
@@ -89,11 +85,11 @@ def _do(*words: str) -> None:
     subprocess.run(words, check=True, capture_output=True)
 
 
-def boot(out: Path, *names: str) -> dict[str, Any]:
+def boot(out: Path, limit_s: float, *names: str) -> dict[str, Any]:
     """Boot, play the scenarios (all, or those named), halt: the results by name. What it said is in `out / "log"`."""
     told = [f"{name}={os.environ[name]}" for name in SAID if os.environ.get(name)]
     words = ["/usr/bin/env", *told, sys.executable, "-m", "tests.systemd.inside", "/out", *names]
-    _play(out, " ".join(words), LIMIT_S)
+    _play(out, " ".join(words), limit_s)
     found = out / "results.json"
     return dict(json.loads(found.read_text())) if found.exists() else {}
 
