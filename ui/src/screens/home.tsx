@@ -149,7 +149,7 @@ function acknowledge(need: Need, again: () => void): Doing {
   return {
     title: need.count > 1 ? `Acknowledge ${need.alerts.length} alerts of ${need.subject}` : `Acknowledge the alert of ${need.subject}`,
     verb: 'Acknowledge',
-    preview: <p>It leaves this page, and nobody is told of it any more. Nothing else changes.</p>,
+    preview: <p>It leaves this page, and nobody is told of it any more. Nothing else changes; it cannot be taken back.</p>,
     command: () => need.alerts.map((alert) => `bide alerts ack ${alert}`).join('\n'),
     act: async () => {
       for (const alert of need.alerts) await post('/api/v1/alerts/{alert}/ack', { alert })

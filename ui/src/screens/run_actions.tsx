@@ -75,7 +75,7 @@ export function Alerts({ alerts }: { alerts: RunShown['alerts'] }) {
           <span class="grow"><Said text={alert.text || `${alert.kind}: ${alert.promise}`} /> <span class="dim"><Ago at={alert.fired} />{alert.owners.length > 0 && `, ${alert.owners.join(', ')}`}</span></span>
           <Act small doing={{
             title: `Acknowledge alert ${alert.id}`,
-            preview: <p>Others see that somebody knows of it: <Said text={alert.text} /></p>,
+            preview: <p>Others see that somebody knows of it, which cannot be taken back: <Said text={alert.text} /></p>,
             command: () => `bide alerts ack ${alert.id}`,
             act: async () => (await post('/api/v1/alerts/{alert}/ack', { alert: alert.id })).done,
             verb: 'Acknowledge',

@@ -1,0 +1,1 @@
+import{a as r,$ as i}from"./index-DxCEi040.js";import{P as a}from"./said-CTrCV22V.js";function o({of:e}){return r(i,{children:e.map((t,n)=>r(i,{children:[r("dt",{children:t.what}),r("dd",{children:r(a,{text:t.value})})]},n))})}export{o as D};

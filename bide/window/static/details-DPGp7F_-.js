@@ -1,1 +1,0 @@
-import{a as r,$ as i}from"./index-DFASfX-E.js";import{P as a}from"./said-B0RrM5yc.js";function o({of:e}){return r(i,{children:e.map((t,n)=>r(i,{children:[r("dt",{children:t.what}),r("dd",{children:r(a,{text:t.value})})]},n))})}export{o as D};

@@ -1,0 +1,1 @@
+import{a as n,$ as r,I as l}from"./index-DxCEi040.js";const o=/(?<![@\w])(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?Z)/;function e({text:a}){return n(r,{children:a.split("`").map((t,d)=>d%2?n("code",{children:t},d):n(s,{text:t},d))})}function s({text:a}){return n(r,{children:a.split(o).map((t,d)=>d%2?n(l,{at:t.replace(" ","T")},d):t)})}export{s as P,e as S};
