@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,8 @@ from hypothesis.internal.conjecture import engine
 from tests import places, schema
 
 places.settle()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell begins what runs in its background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # of this, and of what it starts
 gc.disable()  # until all is collected
 
 TESTS = Path(__file__).parent

@@ -273,7 +273,10 @@ def test_p16_an_interrupted_host_ends_by_its_own_interrupt(tmp_path: Path) -> No
         assert process.stdout is not None
         assert process.stdout.readline() == "in\n", process.communicate()
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        try:
+            _, said = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == -signal.SIGINT
     assert said.rstrip().endswith("KeyboardInterrupt")
     assert "Warning" not in said
