@@ -86,7 +86,9 @@ def test_runs_json(bide: Bide, world: str) -> None:
 
 def test_show_json(bide: Bide, world: str) -> None:
     run = decode(bide("show", "3", "--json", "--db", world))
-    assert list(run) == ["run_id", "dag", "state", "logical_date", "interval", "tasks", "alerts", "kind"]
+    promised = ["run_id", "dag", "state", "logical_date", "interval", "tasks", "alerts", "kind"]
+    made = ["version", "reason", "made", "who", "params", "params_bytes", "hidden"]
+    assert list(run) == [*promised, *made]
     assert list(run["interval"]) == ["start", "end"]
     promised = ["task", "map_index", "state", "attempts", "reason"]
     assert list(run["tasks"][0])[: len(promised)] == promised

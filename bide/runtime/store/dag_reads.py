@@ -9,8 +9,8 @@ import msgspec
 
 from bide.runtime import typed
 from bide.runtime.engine.states import RunState, State
-from bide.runtime.store import words
 from bide.runtime.store.rows import in_one, object_of
+from bide.runtime.store.words import RECENT
 
 
 class _Read(msgspec.Struct, frozen=True, array_like=True):
@@ -58,7 +58,7 @@ def dags(
 ) -> list[DagRow]:
     """Those that are not removed, by name, behind one of them, each with `shown` runs in the shape `run`."""
     recent = (
-        f"(SELECT json_group_array({object_of(run, words.RECENT)}) FROM (SELECT * FROM run INDEXED BY run_of_dag"
+        f"(SELECT json_group_array({object_of(run, RECENT)}) FROM (SELECT * FROM run INDEXED BY run_of_dag"
         " WHERE dag_id = d.dag_id ORDER BY run_id DESC LIMIT ?3))"
     )
     sql = f"{_DAG.format(recent=recent)} AND d.name > ?1 ORDER BY d.name LIMIT ?2"

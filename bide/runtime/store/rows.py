@@ -58,28 +58,28 @@ def _ordered(sql: str) -> str:
 
 
 def in_words(
-    conn: sqlite3.Connection, shape: type[S], sql: str, words: Mapping[str, str], values: Any = ()
+    conn: sqlite3.Connection, shape: type[S], sql: str, made_of: Mapping[str, str], values: Any = ()
 ) -> list[S]:
     """As `in_one`, in a shape with names: what each field is made of in SQL, so that nothing of a row is done in Python.
 
-    `words` are expressions over the columns of the query, `found`; a field that is not in it is the column of its name.
+    `made_of` are expressions over the columns of the query, `found`; a field that is not in it is the column of its name.
     """
-    wrapped, decoder = _in_words(shape, sql, tuple(words.items()))
+    wrapped, decoder = _in_words(shape, sql, tuple(made_of.items()))
     found: list[S] = decoder.decode(conn.execute(wrapped, values).fetchone()[0])
     return found
 
 
 @cache
 def _in_words(
-    shape: type[Any], sql: str, words: tuple[tuple[str, str], ...]
+    shape: type[Any], sql: str, made_of: tuple[tuple[str, str], ...]
 ) -> tuple[str, msgspec.json.Decoder[Any]]:
-    wrapped = f"SELECT json_group_array({object_of(shape, dict(words))}) FROM ({_ordered(sql)}) found"
+    wrapped = f"SELECT json_group_array({object_of(shape, dict(made_of))}) FROM ({_ordered(sql)}) found"
     return wrapped, typed.decoder(list[shape], strict=False)  # type: ignore[valid-type]
 
 
-def object_of(shape: type[msgspec.Struct], words: Mapping[str, str]) -> str:
+def object_of(shape: type[msgspec.Struct], made_of: Mapping[str, str]) -> str:
     """SQL: a row as the JSON of a shape."""
-    made = (f"'{name}', {words.get(name, name)}" for name in shape.__struct_fields__)
+    made = (f"'{name}', {made_of.get(name, name)}" for name in shape.__struct_fields__)
     return f"json_object({', '.join(made)})"
 
 
