@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from bide import Runtime, dag
 from bide.runtime.errors import RefusedError, UsageError
 from bide.runtime.service import wait_actions
+from bide.runtime.service.waiting_shapes import WaitGroup
 from bide.sensors import ExternalTaskSensor, FileSensor, HttpSensor
 
 NOBODY = "http://127.0.0.1:9"
@@ -45,7 +47,12 @@ async def rt(tmp_path: Path) -> AsyncIterator[Runtime]:
 
 
 async def test_b14_waits_on_one_source_are_one_group_with_one_look(rt: Runtime) -> None:
-    groups = {group.kind: group for group in await rt.operations.waiting.groups()}
+    async def found() -> dict[str, WaitGroup]:
+        return {group.kind: group for group in await rt.operations.waiting.groups()}
+
+    async with asyncio.timeout(20):  # a watch of files is begun in a thread
+        while (groups := await found())["file"].seen_by != "told" or groups["http"].looks != 1:
+            await asyncio.sleep(0.01)
     http, file, external = groups["http"], groups["file"], groups["external_task"]
     assert (http.waits, http.things, http.looks, http.seen_by, http.every_seconds) == (7, 1, 1, "looks", 30.0)
     assert http.says == f"7 waits for GET {NOBODY}/ready: one request every 30s"
