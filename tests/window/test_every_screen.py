@@ -249,7 +249,8 @@ def test_each_kind_of_dialog_is_clean_in_both_themes_and_at_360_px_and_its_comma
 
 
 def opener(page: Page, name: str) -> Locator:
-    """The first of that name. A list that lives moves: it is looked for when it is wanted."""
+    """The first of that name. A list that lives moves: it is looked for when it is wanted, and waited for while it is drawn anew."""
+    page.wait_for_function(f"name => ({OPENERS})().includes(name)", arg=name)
     return page.locator(OPENS).nth(page.evaluate(OPENERS).index(name))
 
 
