@@ -14,7 +14,6 @@ from importlib import import_module
 from typing import Any, Final
 
 import msgspec
-from anyio._backends import _asyncio as _anyio  # noqa: F401 - else loaded with the first request, in the loop
 
 from bide.runtime.values import redactor
 from bide.triggers.base import LookFailed
@@ -26,7 +25,8 @@ except ImportError:
     import httpx as library  # type: ignore[no-redef,unused-ignore]
 
 _CORE: Final = library.__name__.replace("httpx", "httpcore")
-import_module(_CORE)  # else loaded with the first client, in the loop
+for _late in (_CORE, "anyio._backends._asyncio"):  # else loaded with the first request, in the loop
+    import_module(_late)
 
 httpx: Final[Any] = library
 """Either of the two: they name the same things."""

@@ -91,7 +91,7 @@ def needs_held() -> None:
 def needs_strace() -> None:
     """Skip, loudly, where system calls cannot be tampered with."""
     if shutil.which("strace") is None:
-        pytest.skip("no strace: install the package of that name to kill the service at its system calls")
+        pytest.skip("no strace: install the package of that name to write down the system calls, and fail some")
 
 
 @contextmanager
