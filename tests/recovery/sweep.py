@@ -91,7 +91,9 @@ def needs_held() -> None:
 def needs_strace() -> None:
     """Skip, loudly, where system calls cannot be tampered with."""
     if shutil.which("strace") is None:
-        pytest.skip("no strace: install the package of that name to write down the system calls, and fail some")
+        pytest.skip(
+            "no strace: install the package of that name to write down the system calls, and fail some"
+        )
 
 
 @contextmanager
